@@ -1,0 +1,193 @@
+//! The one seam to the world that builds and runs: an engine in our words.
+//!
+//! `docker` speaks to a real engine; `fake` interprets the same calls in
+//! memory. Decides nothing.
+
+pub mod docker;
+pub mod fake;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Events, Failure};
+use crate::names::ImageId;
+use crate::reference::Reference;
+use crate::solve::Solve;
+
+/// An engine: an image store, a builder and a container runtime.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What it is and has.
+    async fn facts(&self) -> Result<Facts, Error>;
+    /// Every image of the store, in one call.
+    async fn images(&self) -> Result<Vec<Image>, Error>;
+    /// One image in full; `None`: there is none of that name or id.
+    async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error>;
+    /// Asks where the engine would pull from: the manifest digest of a
+    /// reference that is not in the store. `None`: the registry knows no such.
+    async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error>;
+    /// Makes one image and puts it into the store without a tag. Sends
+    /// `Step`, `Transfer` and `Log` events. Cancelling stops its steps.
+    async fn solve(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<ImageId, SolveError>;
+    /// Adds or moves a tag.
+    async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error>;
+    /// Removes a tag, or by id an image without tags.
+    async fn remove_image(&self, name: &str) -> Result<(), Error>;
+    /// All containers, running or not, in one call.
+    async fn containers(&self) -> Result<Vec<Container>, Error>;
+    /// Creates a container; everything is set at creation. Gives its id.
+    async fn create(&self, request: &CreateContainer) -> Result<String, Error>;
+    async fn start(&self, container: &str) -> Result<(), Error>;
+    /// Stops with a grace of `seconds` before the kill.
+    async fn stop(&self, container: &str, seconds: u32) -> Result<(), Error>;
+    async fn remove(&self, container: &str) -> Result<(), Error>;
+}
+
+/// What an engine is and has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub version: String,
+    /// Names this engine among others; keys of locks are made from it.
+    pub id: String,
+    /// Where it keeps images, on its own machine.
+    pub root: PathBuf,
+    /// True when `root` is a folder of this machine (reached by a local socket).
+    pub local: bool,
+    pub storage_driver: String,
+    /// `systemd` or `cgroupfs`.
+    pub cgroup_driver: String,
+    pub cpus: u32,
+    /// Bytes.
+    pub memory: u64,
+    /// OCI platform, e.g. `linux/amd64`.
+    pub platform: String,
+}
+
+/// One image of the list call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub id: ImageId,
+    pub tags: Vec<Reference>,
+    /// `name@sha256:…` for images that came from or went to a registry.
+    pub digests: Vec<Reference>,
+    pub labels: BTreeMap<String, String>,
+    /// Bytes, shared layers included.
+    pub size: u64,
+    /// Seconds since 1970 as the image config says.
+    pub created: i64,
+}
+
+/// One image in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageDetail {
+    pub id: ImageId,
+    pub tags: Vec<Reference>,
+    pub labels: BTreeMap<String, String>,
+    pub env: Vec<String>,
+    pub user: String,
+    pub workdir: String,
+    /// One for each layer.
+    pub diff_ids: Vec<String>,
+    /// Entries of the history that made a layer; `None` where the engine does not say.
+    pub layered_history: Option<usize>,
+    pub size: u64,
+}
+
+/// One container of the list call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    /// As it was asked for.
+    pub image: String,
+    pub image_id: ImageId,
+    pub labels: BTreeMap<String, String>,
+    /// `running`, `exited`, `created`, `paused`, …
+    pub state: String,
+    /// For people: `Up 3 minutes`.
+    pub status: String,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+/// Everything a container is created with, in one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateContainer {
+    pub name: String,
+    /// Image id or reference with digest.
+    pub image: String,
+    pub labels: BTreeMap<String, String>,
+    pub env: Vec<String>,
+    /// `uid:gid`.
+    pub user: String,
+    pub workdir: String,
+    /// `None`: the image's own.
+    pub command: Option<Vec<String>>,
+    pub hostname: Option<String>,
+    pub mounts: Vec<Mount>,
+    pub cpus: Option<f64>,
+    pub memory: Option<u64>,
+    pub shm_size: Option<u64>,
+    pub pids: Option<u32>,
+    pub cgroup_parent: Option<String>,
+    /// name → (soft, hard); -1 unlimited.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
+    pub group_add: Vec<String>,
+    pub no_new_privileges: bool,
+    /// Keep a shell open without a terminal client (`-it`).
+    pub tty: bool,
+    /// Run an init that reaps.
+    pub init: bool,
+}
+
+/// A host folder in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    pub source: PathBuf,
+    pub target: String,
+    pub read_only: bool,
+}
+
+/// An engine call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers at that address.
+    #[error("no engine answers at {address}")]
+    Unreachable { address: String, cause: String },
+    /// The address cannot be one.
+    #[error("`{address}` is not an engine address")]
+    Address { address: String, cause: String },
+    /// It answers, but cannot build with BuildKit.
+    #[error("the engine at {address} has no BuildKit")]
+    NoBuildKit { address: String, cause: String },
+    /// It said no.
+    #[error("the engine refused to {action}: {message}")]
+    Refused { action: String, message: String },
+    /// The connection broke.
+    #[error("the connection to the engine broke while trying to {action}: {cause}")]
+    Broken { action: String, cause: String },
+}
+
+/// A solve that gave no image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SolveError {
+    /// The image cannot be built as it is described.
+    Failed(Box<Failure>),
+    /// The engine failed; the image may be fine.
+    Engine(Error),
+    Cancelled,
+}
+
+impl From<Error> for SolveError {
+    fn from(error: Error) -> Self {
+        Self::Engine(error)
+    }
+}

@@ -1,0 +1,32 @@
+//! Container images for shared GPU servers: a graph of images read from one
+//! spec, built only where something changed, and containers made from them.
+//!
+//! Data flows one way: spec → graph → plan → build → deploy. The core decides
+//! and does no I/O; the edges (`engine`, `buildkit`, `context`) act. See
+//! `docs/design.md`.
+
+pub mod account;
+pub mod build;
+pub mod buildkit;
+pub mod cli;
+pub mod containers;
+pub mod context;
+pub mod deploy;
+pub mod dockerfile;
+pub mod engine;
+pub mod event;
+pub mod graph;
+pub mod ignore;
+pub mod labels;
+pub mod llb;
+pub mod names;
+pub mod packages;
+pub mod plan;
+pub mod problem;
+pub mod recipe;
+pub mod reference;
+pub mod report;
+pub mod solve;
+pub mod spec;
+pub mod tags;
+pub mod userlayer;

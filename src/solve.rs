@@ -1,0 +1,92 @@
+//! What one solve is asked to make, in our own words.
+//!
+//! A value of this module is complete: the engine side adds no decision of
+//! its own, the fake engine interprets the same value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::context::Context;
+use crate::names::NodeName;
+use crate::reference::Reference;
+
+/// One image to make.
+#[derive(Clone, Debug)]
+pub struct Solve {
+    /// For events and logs.
+    pub node: NodeName,
+    /// What the first own layer stands on.
+    pub start: Start,
+    /// Exec steps on top of it, in order (declared packages).
+    pub steps: Vec<ExecStep>,
+    /// The account to bake in as the last layer.
+    pub user: Option<Account>,
+    /// Changes to the image config.
+    pub config: ConfigChange,
+    /// Secrets that steps may mount: id → file. Values never leave the session.
+    pub secrets: BTreeMap<String, PathBuf>,
+    /// Proxy variables for the build, which stay out of the image.
+    pub proxy: BTreeMap<String, String>,
+    /// Solve every step anew.
+    pub no_cache: bool,
+}
+
+/// What an image is made from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// An image as it is; resolved from the engine's store first.
+    Image(Reference),
+    /// A Dockerfile, run by the engine's `dockerfile.v0`.
+    Dockerfile(DockerfileBuild),
+}
+
+/// A Dockerfile build.
+#[derive(Clone, Debug)]
+pub struct DockerfileBuild {
+    /// The Dockerfile's bytes, as hashed for the recipe.
+    pub dockerfile: Arc<str>,
+    /// Its path as people know it, for messages.
+    pub path: PathBuf,
+    /// The files it may read; shared by all images with the same context.
+    pub context: Arc<Context>,
+    /// Stage to build; `None`: the last.
+    pub target: Option<String>,
+    /// Build args as sent: the declared ones, with BASE_IMAGE and its kin.
+    pub args: BTreeMap<String, String>,
+}
+
+/// One process run in the image under construction, as root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecStep {
+    /// Shown to people: `pip install timm`.
+    pub title: String,
+    /// The argument vector; no shell.
+    pub argv: Vec<String>,
+    /// Environment of this step alone; it stays out of the image.
+    pub env: BTreeMap<String, String>,
+    /// Folders kept from build to build: mount point → cache id.
+    pub caches: BTreeMap<String, String>,
+    /// Secrets as files: mount point → id. Missing ones are an error.
+    pub secrets: BTreeMap<String, String>,
+    /// Folders that are empty tmpfs during the step and absent from the layer.
+    pub tmpfs: BTreeSet<String>,
+    /// Small files that exist during the step only: path → content.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What is changed in the config that the start brings along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// Labels to set. Every inherited `ds01.*` label is dropped first.
+    pub labels: BTreeMap<String, String>,
+    /// Variables to set; others stay.
+    pub env: BTreeMap<String, String>,
+    /// Folders to put at the head of PATH, first one first.
+    pub path_first: Vec<String>,
+    /// `User`, as `uid:gid` or a name.
+    pub user: Option<String>,
+    /// `WorkingDir`.
+    pub workdir: Option<String>,
+}

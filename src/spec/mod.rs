@@ -1,0 +1,205 @@
+//! What `spec.yml` and its includes say, after every check.
+//!
+//! A `Spec` exists only if the text had no problem; so names are of their
+//! grammar, parents exist, there is no cycle, repositories are distinct.
+//! Knows nothing of engines and builds nothing.
+
+pub mod limits;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::account::Account;
+use crate::names::{BaseName, ImageName, Login, PlanName, ProjectName};
+use crate::packages::Packages;
+use crate::problem::Place;
+use crate::reference::{Reference, Repository};
+
+/// A whole spec.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The folder that paths in the spec are relative to, absolute. For
+    /// `--spec images/spec.yml` (the DataHub layout) it is still the folder
+    /// that contains `images/`.
+    pub root: PathBuf,
+    /// The folder with one folder for each image: `<root>/images`.
+    pub images_dir: PathBuf,
+    /// `registry:` — where shared images' repositories lie; `None`: local.
+    pub registry: Option<Repository>,
+    /// `tag:`.
+    pub tag: TagRule,
+    /// `bases:` in the order of the file.
+    pub bases: Vec<Base>,
+    /// `images:` in the order of the file.
+    pub images: Vec<Image>,
+    /// `plans:` in the order of the file.
+    pub plans: Vec<PlanVariant>,
+    /// The included project files' projects, by file and key.
+    pub projects: Vec<Project>,
+    /// `users:`.
+    pub users: BTreeMap<Login, User>,
+    /// `all_info_cmds:` by name.
+    pub info_cmds: BTreeMap<String, InfoCommand>,
+    /// `limits:`, or the defaults.
+    pub limits: limits::Limits,
+    /// `build:`.
+    pub build: BuildSettings,
+}
+
+/// `tag: {prefix, stable}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagRule {
+    /// Begins every branch tag: `2026.4` gives `2026.4-main`.
+    pub prefix: String,
+    /// The tag that `promote` moves; `stable` if not said.
+    pub stable: String,
+}
+
+/// A root: an image this spec does not build.
+#[derive(Clone, Debug)]
+pub struct Base {
+    pub name: BaseName,
+    pub place: Place,
+    pub source: BaseSource,
+}
+
+/// Where a base comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseSource {
+    /// `image: REF`.
+    Image(Reference),
+    /// `catalog: {framework, version, arch}`, looked up in the catalogue.
+    Catalog {
+        framework: String,
+        version: String,
+        arch: String,
+        /// What the catalogue says it is.
+        image: Reference,
+    },
+}
+
+impl BaseSource {
+    /// The image to build on.
+    pub fn reference(&self) -> &Reference {
+        match self {
+            Self::Image(image) | Self::Catalog { image, .. } => image,
+        }
+    }
+}
+
+/// What an image is built from or stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    Base(BaseName),
+    Image(ImageName),
+}
+
+/// A shared image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub name: ImageName,
+    pub place: Place,
+    /// `image_name:` or `<registry>/<name>` or `ds01/<name>`.
+    pub repository: Repository,
+    /// First the one it is built from, then those it copies from. With its place.
+    pub parents: Vec<(Parent, Place)>,
+    pub content: Content,
+    /// Spec-level build args.
+    pub build_args: BTreeMap<String, String>,
+    /// Old `dbuild_env.<plan>`: args of one plan variant only; they win.
+    pub plan_args: BTreeMap<PlanName, BTreeMap<String, String>>,
+    /// Plans for which this image is left out.
+    pub skip_plans: BTreeSet<PlanName>,
+    pub info_cmds: Vec<String>,
+    pub integration_tests: bool,
+    pub prune: bool,
+    pub prepull: bool,
+    /// `secrets: [id]` that RUN steps may mount.
+    pub secrets: BTreeSet<String>,
+}
+
+/// How an image's own layers are made.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A Dockerfile and the folder it may copy from.
+    Dockerfile(Dockerfile),
+    /// Declared packages: exec steps on the parent.
+    Packages(Packages),
+}
+
+/// Paths are absolute, exist, and lie inside `Spec::root` (checked when the
+/// spec is read; symbolic links out of it are refused).
+#[derive(Clone, Debug)]
+pub struct Dockerfile {
+    /// The Dockerfile; may lie outside the context.
+    pub file: PathBuf,
+    /// The context folder.
+    pub context: PathBuf,
+    /// `target:` — a stage of the Dockerfile; `None`: the last.
+    pub target: Option<String>,
+    /// Place of the key that named it, or of the image.
+    pub place: Place,
+}
+
+/// `plans.<name>`.
+#[derive(Clone, Debug)]
+pub struct PlanVariant {
+    pub name: PlanName,
+    pub place: Place,
+    pub tag_prefix: String,
+    pub build_args: BTreeMap<String, String>,
+}
+
+/// A person's image.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub name: ProjectName,
+    pub place: Place,
+    /// Who it is for, ready to be baked.
+    pub account: Account,
+    /// The group whose limits apply.
+    pub group: String,
+    /// What it stands on, and the plan variant if one was named (`vision@py312`).
+    pub parent: Parent,
+    pub parent_plan: Option<PlanName>,
+    pub parent_place: Place,
+    /// Always `ds01-<uid>/<project>`.
+    pub repository: Repository,
+    /// Below the user layer: declared packages (may be empty) ...
+    pub packages: Packages,
+    /// ... or the user's own Dockerfile.
+    pub dockerfile: Option<Dockerfile>,
+    pub build_args: BTreeMap<String, String>,
+    /// `jupyter: true`.
+    pub jupyter: bool,
+}
+
+/// `users.<login>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub login: Login,
+    pub uid: u32,
+    pub gid: u32,
+    pub group: String,
+    pub sudo: bool,
+    pub shell: Option<String>,
+    pub place: Place,
+}
+
+/// `all_info_cmds.<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfoCommand {
+    pub description: String,
+    pub command: String,
+}
+
+/// `build:`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildSettings {
+    /// PEM file mounted as secret `ca` into package steps; never in a layer.
+    pub ca_bundle: Option<PathBuf>,
+    /// Index that pip asks instead of its default.
+    pub pip_index: Option<String>,
+    /// Debian mirror for apt steps.
+    pub apt_mirror: Option<String>,
+}
