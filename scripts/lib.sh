@@ -49,7 +49,7 @@ stage() {
   shift
   printf '\n==> %s\n' "$title"
   "$@"
-  printf '    %s: %s\n' "$title" "$(seconds_since "$start")"
+  printf '    took %s\n' "$(seconds_since "$start")"
 }
 
 as_root() {
