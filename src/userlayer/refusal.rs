@@ -45,7 +45,7 @@ fn check_uid(account: &Account) -> Result<(), Refusal> {
     let uid = account.uid;
     let what = match uid {
         0 => "root",
-        ..FIRST_PERSON => "a system account",
+        1..FIRST_PERSON => "a system account",
         NOBODY => "`nobody`",
         u32::MAX => "no uid at all (-1)",
         _ => return Ok(()),
@@ -60,7 +60,7 @@ fn check_gid(account: &Account) -> Result<(), Refusal> {
     let gid = account.gid;
     let what = match gid {
         0 => "root's group",
-        ..FIRST_GROUP => "a system group",
+        1..FIRST_GROUP => "a system group",
         NOBODY => "`nogroup`",
         u32::MAX => "no gid at all (-1)",
         _ => return Ok(()),
