@@ -1,6 +1,7 @@
 //! The account's entries in the databases under `/etc`.
 
 use super::facts::BaseFacts;
+use super::refusal::FIRST_PERSON;
 use super::standing::{Standing, passwd};
 use super::table::Table;
 use super::{FIXED_TIME_SECONDS, home_of, sudo};
@@ -18,8 +19,6 @@ const ADMINS: usize = 2;
 /// `SUB_UID_MIN` and `SUB_UID_COUNT` of login.defs.
 const FIRST_SUB_ID: u64 = 100_000;
 const SUB_IDS: u64 = 65_536;
-/// First uid that has a subordinate range.
-const FIRST_PERSON: u64 = 1000;
 
 /// The databases that change, with their new bytes. The standing must be the
 /// account's in this base.
@@ -33,7 +32,7 @@ pub(super) fn edit(
     let edit = Edit { base, account, shell, old_name: old_name(account, standing) };
     if let Some(old) = edit.old_name {
         let old = String::from_utf8_lossy(old);
-        notes.push(format!("the base's account `{old}` with uid {} is now `{}`", account.uid, account.name));
+        notes.push(format!("uid {} was `{old}` in the base and is now `{}`", account.uid, account.name));
     }
     let tables = [
         Some(edit.passwd(standing)),
@@ -97,18 +96,18 @@ impl Edit<'_> {
         if self.needs_group() {
             table.add(&[&self.account.name, "x", &self.account.gid.to_string(), ""]);
         }
-        self.edit_members(&mut table);
+        self.edit_members(&mut table, MEMBERS);
         table
     }
 
     fn shadow(&self, standing: &Standing) -> Option<Table> {
         let mut table = self.table("/etc/shadow")?;
         let name = self.account.name.as_bytes();
-        let known = match standing {
-            Standing::Known { name, .. } => table.named(name).map(|row| row.line),
-            Standing::New => table.named(name).map(|row| row.line),
+        let entry = match standing {
+            Standing::Known { name, .. } => table.named(name),
+            Standing::New => table.named(name),
         };
-        match known {
+        match entry.map(|row| row.line) {
             Some(line) => table.set(line, 0, name),
             // No password, as system accounts have it: not locked, so that
             // other ways in (keys, sudo) go on working.
@@ -125,8 +124,8 @@ impl Edit<'_> {
         if self.needs_group() && table.named(self.account.name.as_bytes()).is_none() {
             table.add(&[&self.account.name, "!", "", ""]);
         }
-        table.edit_lists(ADMINS, |_, names| self.renamed(names));
-        self.edit_members(&mut table);
+        self.edit_members(&mut table, ADMINS);
+        self.edit_members(&mut table, MEMBERS);
         Some(table)
     }
 
@@ -142,7 +141,7 @@ impl Edit<'_> {
         if table.named(name).is_some() || table.named(uid.as_bytes()).is_some() {
             return Some(table);
         }
-        let start = FIRST_SUB_ID + (u64::from(self.account.uid) - FIRST_PERSON) * SUB_IDS;
+        let start = FIRST_SUB_ID + u64::from(self.account.uid - FIRST_PERSON) * SUB_IDS;
         let overlaps = table.rows().any(|row| {
             let (first, count) = (row.number(1).unwrap_or(0), row.number(2).unwrap_or(0));
             u64::from(first) < start + SUB_IDS && start < u64::from(first) + u64::from(count)
@@ -161,12 +160,12 @@ impl Edit<'_> {
     /// Renames the account in the lists of members, and puts it into or out
     /// of the groups that sudo trusts: a renamed account must not bring along
     /// rights that were not asked for.
-    fn edit_members(&self, table: &mut Table) {
+    fn edit_members(&self, table: &mut Table, column: usize) {
         let name = self.account.name.as_bytes();
         let sudo_group = sudo::group(self.base);
-        table.edit_lists(MEMBERS, |row, names| {
+        table.edit_lists(column, |row, names| {
             let mut names = self.renamed(names);
-            if self.account.sudo && Some(row.field(0)) == sudo_group.map(str::as_bytes) {
+            if column == MEMBERS && self.account.sudo && Some(row.field(0)) == sudo_group.map(str::as_bytes) {
                 if !names.iter().any(|member| member == name) {
                     names.push(name.to_vec());
                 }

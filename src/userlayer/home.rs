@@ -62,20 +62,26 @@ pub(super) fn old_home<'a>(base: &BaseFacts, account: &Account, standing: &'a St
 /// # Errors
 /// If the old home of the uid, or a folder of another uid that lies where the
 /// home will be, holds user files.
-pub(super) fn check(base: &BaseFacts, account: &Account, standing: &Standing) -> Result<(), Refusal> {
+pub(super) fn check(
+    base: &BaseFacts,
+    account: &Account,
+    standing: &Standing,
+    notes: &mut Vec<String>,
+) -> Result<(), Refusal> {
     let free_it = "use a base without these files, or move them away in an image between";
-    if let (Some(old), Standing::Known { name, .. }) = (old_home(base, account, standing), standing)
-        && let Some(file) = survey(base, old).user_file
-    {
-        return Err(Refusal::new(
-            format!(
-                "uid {} of `{}` is `{}` in the base, whose home holds files (`{file}`)",
-                account.uid,
-                account.name,
-                String::from_utf8_lossy(name)
-            ),
-            free_it,
-        ));
+    if let (Some(old), Standing::Known { name, .. }) = (old_home(base, account, standing), standing) {
+        if let Some(file) = survey(base, old).user_file {
+            return Err(Refusal::new(
+                format!(
+                    "uid {} of `{}` is `{}` in the base, whose home holds files (`{file}`)",
+                    account.uid,
+                    account.name,
+                    String::from_utf8_lossy(name)
+                ),
+                free_it,
+            ));
+        }
+        notes.push(format!("the base's `{old}` holds nothing but skeleton files; it stays and is not used"));
     }
     let home = home_of(account);
     match base.get(&home) {

@@ -17,6 +17,13 @@ mod tree;
 mod verify;
 mod want;
 
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
 pub use facts::{BaseFacts, FactKind, FileFact, Want};
 pub use refusal::{Refusal, check_account};
 pub use verify::{verify, verify_wants};
@@ -59,7 +66,7 @@ pub struct FileNode {
     /// Absolute.
     pub path: String,
     pub kind: FileKind,
-    /// Permission bits as in `chmod`.
+    /// Permission bits, at most `0o777`.
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
@@ -113,7 +120,7 @@ pub fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
     let mut notes = Vec::new();
     let mut tree = Tree::new(base);
     let standing = standing::standing(base, account)?;
-    home::check(base, account, &standing)?;
+    home::check(base, account, &standing, &mut notes)?;
     let shell = shell(base, account, &mut notes);
     let sudo = sudo::rule(base, account)?;
     for (path, bytes) in accounts::edit(base, account, &standing, shell, &mut notes) {

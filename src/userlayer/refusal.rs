@@ -4,7 +4,7 @@ use crate::account::Account;
 
 /// The smallest uid of a person; below are system accounts (`UID_MIN` of
 /// login.defs on Debian, Ubuntu, Fedora).
-const FIRST_PERSON: u32 = 1000;
+pub(super) const FIRST_PERSON: u32 = 1000;
 /// `nobody`; nothing may belong to it.
 const NOBODY: u32 = 65534;
 /// Debian policy 9.2.2 gives gids below this out by hand (`shadow` 42, `sudo`

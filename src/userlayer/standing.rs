@@ -30,7 +30,6 @@ pub(super) enum Standing {
 /// If the name belongs to another uid, the uid to several names, or the
 /// group's name to another gid.
 pub(super) fn standing(base: &BaseFacts, account: &Account) -> Result<Standing, Refusal> {
-    check_group(base, account)?;
     let table = Table::parse(base.content("/etc/passwd").unwrap_or_default());
     let name = account.name.as_bytes();
     if let Some(row) = table.named(name).filter(|row| row.number(passwd::UID) != Some(account.uid)) {
@@ -44,6 +43,7 @@ pub(super) fn standing(base: &BaseFacts, account: &Account) -> Result<Standing, 
             "use a base without this account, or another login for this person",
         ));
     }
+    check_group(base, account)?;
     let mut rows = table.rows().filter(|row| row.number(passwd::UID) == Some(account.uid));
     let Some(row) = rows.next() else { return Ok(Standing::New) };
     if let Some(other) = rows.next() {

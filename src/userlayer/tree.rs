@@ -58,11 +58,16 @@ impl<'a> Tree<'a> {
             if !self.nodes.contains_key(parent) {
                 let fact = self.base.get(parent);
                 let (mode, uid, gid) = fact.map_or((0o755, 0, 0), |f| (f.mode, f.uid, f.gid));
-                let path = parent.to_owned();
-                let folder = FileNode { path: path.clone(), kind: FileKind::Dir, mode, uid, gid };
-                self.nodes.insert(path, folder);
+                self.insert(FileNode { path: parent.to_owned(), kind: FileKind::Dir, mode, uid, gid });
             }
         }
+        self.insert(node);
+    }
+
+    /// The engine's file operations know permissions, but no setuid, setgid
+    /// and sticky bits.
+    fn insert(&mut self, mut node: FileNode) {
+        node.mode &= 0o777;
         self.nodes.insert(node.path.clone(), node);
     }
 }
