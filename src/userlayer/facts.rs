@@ -1,0 +1,143 @@
+//! What the base has: the part of its file system that the user layer's rules
+//! look at. Knows nothing of how it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that must be read from the base. Paths are absolute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// Kind, mode and owner; a symbolic link may be followed.
+    Stat(String),
+    /// A file's mode, owner and bytes; a symbolic link may be followed.
+    Content(String),
+    /// A folder's mode, owner and entries, each entry with its kind, mode and
+    /// owner, symbolic links not followed.
+    Entries(String),
+}
+
+impl Want {
+    /// The path that is asked about.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Stat(path) | Self::Content(path) | Self::Entries(path) => path,
+        }
+    }
+}
+
+/// One path of the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFact {
+    pub kind: FactKind,
+    /// Permission bits as in `chmod`, at most `0o7777`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What a path of the base is, as far as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FactKind {
+    /// There is nothing.
+    Absent,
+    /// A regular file; its bytes, if they were asked for.
+    File(Option<Vec<u8>>),
+    /// A folder; the names in it, if they were asked for.
+    Dir(Option<BTreeSet<String>>),
+    /// A symbolic link and where it points.
+    Symlink(String),
+    /// A device, socket or pipe.
+    Other,
+}
+
+impl FileFact {
+    /// Nothing is there.
+    pub fn absent() -> Self {
+        Self { kind: FactKind::Absent, mode: 0, uid: 0, gid: 0 }
+    }
+
+    /// How much this says, to keep the fuller of two facts.
+    fn detail(&self) -> u8 {
+        match self.kind {
+            FactKind::File(None) | FactKind::Dir(None) | FactKind::Symlink(_) => 0,
+            _ => 1,
+        }
+    }
+}
+
+/// What is known of a base. Of one base it can be kept and reused for all its
+/// users: [`wanted`](super::wanted) asks only for what is still missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BaseFacts {
+    /// By absolute path. A path that is in no entry is unknown, unless its
+    /// folder's entries are known.
+    pub files: BTreeMap<String, FileFact>,
+}
+
+impl BaseFacts {
+    /// Takes the answer to a `Stat` or `Content`, or the folder's part of the
+    /// answer to an `Entries`. A fuller fact is never replaced by a lesser one.
+    pub fn learn(&mut self, path: &str, fact: FileFact) {
+        match self.files.get(path) {
+            Some(known) if known.detail() > fact.detail() => {}
+            _ => {
+                self.files.insert(path.to_owned(), fact);
+            }
+        }
+    }
+
+    /// Takes the answer to an `Entries`: mode and owner of the folder, and
+    /// the entries by name, files and folders in them without content.
+    pub fn learn_entries(&mut self, path: &str, mut folder: FileFact, entries: BTreeMap<String, FileFact>) {
+        folder.kind = FactKind::Dir(Some(entries.keys().cloned().collect()));
+        self.learn(path, folder);
+        for (name, fact) in entries {
+            self.learn(&join(path, &name), fact);
+        }
+    }
+
+    /// Whether nothing more is to be read for `want`.
+    pub fn answers(&self, want: &Want) -> bool {
+        match (self.files.get(want.path()).map(|fact| &fact.kind), want) {
+            (None, _) => self.is_left_out_of_its_folder(want.path()),
+            (Some(FactKind::File(None) | FactKind::Symlink(_)), Want::Content(_)) => false,
+            (Some(FactKind::Dir(None)), Want::Entries(_)) => false,
+            (Some(_), _) => true,
+        }
+    }
+
+    /// The fact of a path that exists.
+    pub(super) fn get(&self, path: &str) -> Option<&FileFact> {
+        self.files.get(path).filter(|fact| fact.kind != FactKind::Absent)
+    }
+
+    /// The bytes of a file that exists and was read.
+    pub(super) fn content(&self, path: &str) -> Option<&[u8]> {
+        match &self.get(path)?.kind {
+            FactKind::File(Some(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The full paths in a folder; empty where there is none.
+    pub(super) fn children(&self, path: &str) -> Vec<String> {
+        match self.get(path).map(|fact| &fact.kind) {
+            Some(FactKind::Dir(Some(names))) => names.iter().map(|name| join(path, name)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_left_out_of_its_folder(&self, path: &str) -> bool {
+        let Some((parent, name)) = path.rsplit_once('/') else { return false };
+        let parent = if parent.is_empty() { "/" } else { parent };
+        match self.files.get(parent).map(|fact| &fact.kind) {
+            Some(FactKind::Dir(Some(names))) => !names.contains(name),
+            Some(FactKind::Absent | FactKind::File(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A path below a folder.
+pub(super) fn join(folder: &str, name: &str) -> String {
+    format!("{}/{name}", folder.trim_end_matches('/'))
+}

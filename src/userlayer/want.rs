@@ -1,0 +1,69 @@
+//! Which parts of a base must be read before a layer can be made.
+
+use super::accounts::DATABASES;
+use super::facts::{BaseFacts, FactKind, Want, join};
+use super::home::{SKELETON, old_home, skeleton, survey};
+use super::standing::{Standing, standing};
+use super::{home_of, sudo};
+use crate::account::Account;
+
+/// What is still to be read for this account, given what is known; empty when
+/// [`layer`](super::layer) can be called. Read all of it at once, tell it to
+/// `known` with `learn` and `learn_entries` (a missing path as
+/// [`FileFact::absent`](super::FileFact::absent)), and ask again: three rounds
+/// are enough unless homes collide.
+pub fn wanted(known: &BaseFacts, account: &Account) -> Vec<Want> {
+    let mut wants: Vec<Want> = DATABASES.into_iter().map(|path| Want::Content(path.to_owned())).collect();
+    // The root's entries show links that a `Stat` would follow.
+    wants.extend(["/", SKELETON].map(|path| Want::Entries(path.to_owned())));
+    wants.extend(["/etc/sudoers.d", sudo::PROGRAM, &account.shell].map(|path| Want::Stat(path.to_owned())));
+    wants.extend(skeleton(known).into_iter().filter_map(|(name, fact)| {
+        let path = join(SKELETON, &name);
+        match fact.kind {
+            FactKind::File(None) => Some(Want::Content(path)),
+            FactKind::Dir(None) => Some(Want::Entries(path)),
+            _ => None,
+        }
+    }));
+    wants.extend(home_wants(known, account));
+    if known.answers(&Want::Content("/etc/passwd".into())) {
+        wants.extend(old_home_wants(known, account));
+    }
+    wants.retain(|want| !known.answers(want));
+    wants.sort();
+    wants.dedup();
+    wants
+}
+
+/// The folder that will be the home, as far as the layer writes into it.
+fn home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
+    let home = home_of(account);
+    let Some(fact) = known.get(&home) else { return vec![Want::Entries(home)] };
+    let mut wants = vec![Want::Entries(home.clone())];
+    if fact.uid != account.uid {
+        wants.extend(survey(known, &home).wants);
+    }
+    let below = skeleton(known).into_iter().map(|(name, _)| name).chain([".local".to_owned()]);
+    for path in below.map(|name| join(&home, &name)) {
+        if let Some(FactKind::Dir(None)) = known.get(&path).map(|fact| &fact.kind) {
+            wants.push(Want::Entries(path));
+        }
+    }
+    let bashrc = join(&home, ".bashrc");
+    if let Some(FactKind::File(None)) = known.get(&bashrc).map(|fact| &fact.kind) {
+        wants.push(Want::Content(bashrc));
+    }
+    wants
+}
+
+/// The home of the base's own account with this uid.
+fn old_home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
+    let Ok(standing) = standing(known, account) else { return Vec::new() };
+    match (&standing, old_home(known, account, &standing)) {
+        (_, Some(home)) => survey(known, home).wants,
+        (Standing::Known { home, .. }, None) if home.starts_with('/') => {
+            vec![Want::Entries(home.clone())]
+        }
+        _ => Vec::new(),
+    }
+}
