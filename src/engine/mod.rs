@@ -3,6 +3,7 @@
 //! `docker` speaks to a real engine; `fake` interprets the same calls in
 //! memory. Decides nothing.
 
+pub mod address;
 pub mod docker;
 pub mod fake;
 
@@ -94,6 +95,8 @@ pub struct ImageDetail {
     pub env: Vec<String>,
     pub user: String,
     pub workdir: String,
+    /// Entrypoint and command together; empty where the image names neither.
+    pub command: Vec<String>,
     /// One for each layer.
     pub diff_ids: Vec<String>,
     /// Entries of the history that made a layer; `None` where the engine does not say.

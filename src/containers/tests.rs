@@ -1,0 +1,164 @@
+//! Who sees what, and who may remove what.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::engine::Engine;
+use crate::engine::fake::FakeEngine;
+use crate::names::ImageId;
+
+const OURS: (&str, &str) = ("ds01.managed", "true");
+
+fn container(name: &str, state: &str, labels: &[(&str, &str)]) -> Container {
+    let labels: BTreeMap<_, _> =
+        labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Container {
+        id: format!("id of {name}"),
+        name: name.into(),
+        image: format!("sha256:{}", "0123456789abcdef".repeat(4)),
+        image_id: ImageId::new("sha256:1"),
+        labels,
+        state: state.into(),
+        status: "Up 2 hours".into(),
+        created: 1_000,
+    }
+}
+
+fn ann() -> Caller {
+    Caller { login: Login::new("ann@x"), uid: 1001 }
+}
+
+fn root() -> Caller {
+    Caller { login: Login::new("root"), uid: 0 }
+}
+
+fn users(uid: u32) -> Option<Login> {
+    match uid {
+        0 => Some(Login::new("root")),
+        1001 => Some(Login::new("ann@x")),
+        1002 => Some(Login::new("bob@x")),
+        _ => None,
+    }
+}
+
+/// Containers as a server that changed systems has them.
+fn server() -> Vec<Container> {
+    vec![
+        container(
+            "thesis._.1001",
+            "running",
+            &[
+                OURS,
+                ("ds01.user", "ann@x"),
+                ("ds01.project", "thesis"),
+                ("ds01.image", "ds01-1001/thesis@sha256:12"),
+                ("ds01.gpus", "0"),
+            ],
+        ),
+        container(
+            "old._.1001",
+            "exited",
+            &[("aime.mlc.USER", "ann@x"), ("aime.mlc.NAME", "old"), ("aime.mlc.GPUS", "all")],
+        ),
+        container("bare._.1001", "exited", &[]),
+        container("thesis._.10012", "running", &[OURS]),
+        container("thesis._.1002", "running", &[OURS, ("ds01.user", "bob@x"), ("ds01.protected", "true")]),
+        container("code", "running", &[("devcontainer.local_folder", "/home/ann@x/code")]),
+        container("registry", "running", &[]),
+    ]
+}
+
+fn names(rows: &[Row]) -> Vec<&str> {
+    rows.iter().map(|row| row.name.as_str()).collect()
+}
+
+fn decided(name: &str, caller: &Caller, force: bool) -> Result<Retirement, Refusal> {
+    decide(Asked { name, force }, &server(), caller, &users)
+}
+
+#[test]
+fn a_person_sees_new_and_legacy_containers_of_their_own_and_no_others() {
+    let rows = rows(&server(), &ann(), false, 8_200, &users);
+    assert_eq!(names(&rows), ["bare._.1001", "code", "old._.1001", "thesis._.1001"]);
+}
+
+#[test]
+fn all_shows_every_container_with_its_owner() {
+    let rows = rows(&server(), &ann(), true, 8_200, &users);
+    assert_eq!(rows.len(), server().len());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&rows).unwrap());
+}
+
+#[test]
+fn a_clock_that_runs_behind_makes_no_negative_age() {
+    let rows = rows(&server(), &ann(), false, 0, &users);
+    assert!(rows.iter().all(|row| row.age == Duration::ZERO));
+}
+
+#[test]
+fn a_name_means_one_s_own_container_first() {
+    let (all, ann) = (server(), ann());
+    let meant = |name| resolve(name, &all, &ann, &users).map(|c| c.name.as_str());
+    assert_eq!(meant("thesis"), Ok("thesis._.1001"));
+    assert_eq!(meant("old"), Ok("old._.1001"));
+    assert_eq!(meant("thesis._.1002"), Ok("thesis._.1002"));
+    assert_eq!(meant("registry"), Ok("registry"));
+    for part in ["thes", "thesis._.100", "thesis._.", "", "id of registry"] {
+        assert_eq!(meant(part), Err(Refusal::NotFound { name: part.into() }));
+    }
+}
+
+#[test]
+fn a_short_name_of_several_people_is_ambiguous_for_an_administrator() {
+    let all = server();
+    let refusal = resolve("thesis", &all, &root(), &users).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "`thesis` is the name of several containers: thesis._.1001, thesis._.10012, thesis._.1002"
+    );
+    assert_eq!(resolve("bare", &all, &root(), &users).map(|c| c.name.as_str()), Ok("bare._.1001"));
+}
+
+#[test]
+fn only_what_is_managed_and_one_s_own_is_removed() {
+    assert!(decided("thesis", &ann(), false).is_ok_and(|r| r.name() == "thesis._.1001" && r.stops()));
+    for (name, refusal) in [
+        ("bare", Refusal::NotManaged { name: "bare._.1001".into() }),
+        ("registry", Refusal::NotYours { name: "registry".into(), owner: None }),
+        ("thesis._.1002", Refusal::NotYours { name: "thesis._.1002".into(), owner: Some("bob@x".into()) }),
+        (
+            "thesis._.10012",
+            Refusal::NotYours { name: "thesis._.10012".into(), owner: Some("uid 10012".into()) },
+        ),
+    ] {
+        assert_eq!(decided(name, &ann(), true), Err(refusal));
+    }
+}
+
+#[test]
+fn an_administrator_acts_for_others_but_not_on_what_is_not_ours() {
+    assert!(decided("thesis._.10012", &root(), false).is_ok());
+    assert_eq!(decided("registry", &root(), true), Err(Refusal::NotManaged { name: "registry".into() }));
+}
+
+#[test]
+fn a_protected_container_needs_force_by_an_administrator() {
+    let bob = Caller { login: Login::new("bob@x"), uid: 1002 };
+    for (caller, force, refused) in
+        [(&bob, false, true), (&bob, true, true), (&root(), false, true), (&root(), true, false)]
+    {
+        let decided = decided("thesis._.1002", caller, force);
+        assert_eq!(matches!(decided, Err(Refusal::Protected { .. })), refused, "{caller:?} {force}");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_container_is_stopped_and_gone() {
+    let engine = FakeEngine::new();
+    server().into_iter().for_each(|container| engine.add_container(container));
+    let retirement = decided("thesis", &ann(), false).unwrap();
+    retire(&engine, &retirement).await.unwrap();
+    let left = engine.containers().await.unwrap();
+    assert_eq!(left.len(), server().len() - 1);
+    assert!(left.iter().all(|c| c.name != "thesis._.1001"));
+}

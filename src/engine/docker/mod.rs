@@ -1,0 +1,222 @@
+//! A real engine, over its HTTP interface.
+//!
+//! The only module that knows bollard; its types end here. What is asked for
+//! is decided elsewhere and sent as it is. Building is the builder's.
+
+mod fault;
+mod read;
+mod send;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, StopContainerOptionsBuilder,
+    TagImageOptionsBuilder,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::address::Address;
+use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError};
+use crate::buildkit::Builder;
+use crate::event::Events;
+use crate::names::ImageId;
+use crate::reference::Reference;
+use crate::solve::Solve;
+use fault::Fault;
+
+/// Seconds that one call may take. Removing a large image on a busy disk takes
+/// tens of seconds; no call here is a build or a transfer.
+const PATIENCE: u64 = 120;
+
+/// A Docker engine.
+pub struct Docker {
+    client: bollard::Docker,
+    builder: Builder,
+    fault: Fault,
+    local: bool,
+}
+
+impl Docker {
+    /// Connects and agrees on the version of the interface. The builder is one
+    /// for the same address.
+    ///
+    /// # Errors
+    /// Nobody answers there, the certificates cannot be read, or the answer is
+    /// not an engine's.
+    pub async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
+        let fault = Fault::new(name(address));
+        let client = client(address).map_err(|e| fault.connecting(e))?;
+        let client = client.negotiate_version().await.map_err(|e| fault.connecting(e))?;
+        Ok(Self { client, builder, fault, local: matches!(address, Address::Unix(_)) })
+    }
+}
+
+fn client(address: &Address) -> Result<bollard::Docker, bollard::errors::Error> {
+    let version = bollard::API_DEFAULT_VERSION;
+    match address {
+        Address::Unix(path) => bollard::Docker::connect_with_unix(&path.to_string_lossy(), PATIENCE, version),
+        Address::Tcp { host, port } => {
+            bollard::Docker::connect_with_http(&authority(host, *port), PATIENCE, version)
+        }
+        Address::Tls { host, port, cert_dir } => {
+            let file = |name: &str| cert_dir.join(name);
+            let (key, cert, ca): (PathBuf, PathBuf, PathBuf) =
+                (file("key.pem"), file("cert.pem"), file("ca.pem"));
+            bollard::Docker::connect_with_ssl(&authority(host, *port), &key, &cert, &ca, PATIENCE, version)
+        }
+    }
+}
+
+/// The address as people write it.
+fn name(address: &Address) -> String {
+    match address {
+        Address::Unix(path) => format!("unix://{}", path.display()),
+        Address::Tcp { host, port } | Address::Tls { host, port, .. } => {
+            format!("tcp://{}", authority(host, *port))
+        }
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    async fn facts(&self) -> Result<Facts, Error> {
+        let what = "say what it is";
+        let (info, version) = tokio::try_join!(self.client.info(), self.client.version())
+            .map_err(|e| self.fault.calling(what, e))?;
+        Ok(read::facts(info, version, self.local))
+    }
+
+    async fn images(&self) -> Result<Vec<Image>, Error> {
+        let options = ListImagesOptionsBuilder::new().all(false).digests(true).build();
+        let list = self.client.list_images(Some(options)).await;
+        Ok(list.map_err(|e| self.fault.calling("list images", e))?.into_iter().map(read::image).collect())
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error> {
+        let Some(name) = send::image_name(name) else { return Ok(None) };
+        match self.client.inspect_image(&name).await {
+            Ok(image) => Ok(Some(read::detail(image))),
+            Err(e) if fault::is_not_found(&e) => Ok(None),
+            Err(e) => Err(self.fault.calling(&format!("show image `{name}`"), e)),
+        }
+    }
+
+    async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
+        self.builder.resolve(reference).await
+    }
+
+    async fn solve(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<ImageId, SolveError> {
+        self.builder.solve(solve, events, cancel).await
+    }
+
+    async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
+        let repository = reference.repository();
+        let options = TagImageOptionsBuilder::new()
+            .repo(repository.as_str())
+            .tag(reference.tag().unwrap_or("latest"))
+            .build();
+        let done = self.client.tag_image(image.as_str(), Some(options)).await;
+        done.map_err(|e| self.fault.calling(&format!("tag {image} as `{reference}`"), e))
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<(), Error> {
+        let action = format!("remove image `{name}`");
+        let Some(path) = send::image_name(name) else {
+            return Err(Error::Refused { action, message: "that is not the name of an image".into() });
+        };
+        // Untagged parents stay: other images may have been built on them.
+        let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
+        let done = self.client.remove_image(&path, Some(options), None).await;
+        done.map(drop).map_err(|e| self.fault.calling(&action, e))
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, Error> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let list = self.client.list_containers(Some(options)).await;
+        Ok(list
+            .map_err(|e| self.fault.calling("list containers", e))?
+            .into_iter()
+            .map(read::container)
+            .collect())
+    }
+
+    async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
+        let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
+        let made = self.client.create_container(Some(options), send::body(request)).await;
+        let action = format!("create container `{}`", request.name);
+        Ok(made.map_err(|e| self.fault.calling(&action, e))?.id)
+    }
+
+    async fn start(&self, container: &str) -> Result<(), Error> {
+        let done = self.client.start_container(container, None).await;
+        done.map_err(|e| self.fault.calling(&format!("start container `{container}`"), e))
+    }
+
+    async fn stop(&self, container: &str, seconds: u32) -> Result<(), Error> {
+        let grace = i32::try_from(seconds).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(grace).build();
+        let done = self.client.stop_container(container, Some(options)).await;
+        done.map_err(|e| self.fault.calling(&format!("stop container `{container}`"), e))
+    }
+
+    async fn remove(&self, container: &str) -> Result<(), Error> {
+        // Never by force, so that nothing running is killed; volumes stay.
+        let options = RemoveContainerOptionsBuilder::new().force(false).v(false).build();
+        let done = self.client.remove_container(container, Some(options)).await;
+        done.map_err(|e| self.fault.calling(&format!("remove container `{container}`"), e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_where_nobody_answers_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        for address in
+            [Address::Unix(folder.path().join("no.sock")), Address::Tcp { host: "127.0.0.1".into(), port }]
+        {
+            match Docker::connect(&address, Builder::connect(&address)).await {
+                Err(Error::Unreachable { address: shown, cause }) => {
+                    assert_eq!(shown, name(&address));
+                    assert!(!cause.is_empty());
+                }
+                Err(other) => panic!("{other:?}"),
+                Ok(_) => panic!("nobody was there"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn missing_certificates_are_an_error_of_the_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let address =
+            Address::Tls { host: "127.0.0.1".into(), port: 1, cert_dir: folder.path().to_path_buf() };
+        let error = Docker::connect(&address, Builder::connect(&address)).await.err();
+        assert!(
+            matches!(&error, Some(Error::Address { cause, .. }) if cause.contains("ca.pem")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_host_is_bracketed() {
+        let address = Address::Tcp { host: "::1".into(), port: 2375 };
+        assert_eq!(name(&address), "tcp://[::1]:2375");
+    }
+}

@@ -1,0 +1,100 @@
+//! What we ask of the engine, in its words. Pure.
+
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, ResourcesUlimits};
+
+use crate::engine::CreateContainer;
+use crate::reference::Reference;
+
+const ID_DIGITS: usize = 64;
+
+/// An image's name as a part of a path; `None` for text that can name none,
+/// so that nothing typed reaches another path of the interface.
+pub fn image_name(name: &str) -> Option<String> {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    let id = hex.len() <= ID_DIGITS && !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    // A reference is sent in its short form, which the engine knows it by.
+    if id { Some(name.to_owned()) } else { Reference::parse(name).ok().map(|r| r.to_string()) }
+}
+
+/// Everything of a container in one request.
+pub fn body(request: &CreateContainer) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(request.image.clone()),
+        hostname: request.hostname.clone(),
+        user: Some(request.user.clone()),
+        working_dir: Some(request.workdir.clone()),
+        env: Some(request.env.clone()),
+        cmd: request.command.clone(),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        tty: Some(request.tty),
+        open_stdin: Some(request.tty),
+        host_config: Some(host_config(request)),
+        ..Default::default()
+    }
+}
+
+fn host_config(request: &CreateContainer) -> HostConfig {
+    let memory = request.memory.map(bytes);
+    HostConfig {
+        nano_cpus: request.cpus.map(nano_cpus),
+        memory,
+        // Equal to memory means no swap; unset would mean as much again.
+        memory_swap: memory,
+        shm_size: request.shm_size.map(bytes),
+        pids_limit: request.pids.map(i64::from),
+        cgroup_parent: request.cgroup_parent.clone(),
+        ulimits: Some(
+            request.ulimits.iter().map(|(name, (soft, hard))| ulimit(name, *soft, *hard)).collect(),
+        ),
+        group_add: Some(request.group_add.clone()),
+        security_opt: request.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
+        mounts: Some(request.mounts.iter().map(mount).collect()),
+        init: Some(request.init),
+        ..Default::default()
+    }
+}
+
+/// A billionth of a CPU is the engine's unit; less than one would read as no
+/// limit at all.
+fn nano_cpus(cpus: f64) -> i64 {
+    ((cpus * 1e9).round() as i64).max(1)
+}
+
+fn bytes(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn ulimit(name: &str, soft: i64, hard: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(soft), hard: Some(hard) }
+}
+
+fn mount(mount: &crate::engine::Mount) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(mount.source.to_string_lossy().into_owned()),
+        target: Some(mount.target.clone()),
+        read_only: Some(mount.read_only),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_typed_reaches_another_path() {
+        for name in ["../containers/json", "x?force=1", "a b", "", "x/../../y", "sha256:../x"] {
+            assert_eq!(image_name(name), None, "{name}");
+        }
+        assert_eq!(image_name("debian").as_deref(), Some("debian:latest"));
+        assert_eq!(image_name("reg.local:5000/x/y:v1").as_deref(), Some("reg.local:5000/x/y:v1"));
+        assert_eq!(image_name("0123abcd").as_deref(), Some("0123abcd"));
+    }
+
+    #[test]
+    fn a_tiny_share_of_a_cpu_is_still_a_limit() {
+        assert_eq!(nano_cpus(1.5), 1_500_000_000);
+        assert_eq!(nano_cpus(1e-12), 1);
+    }
+}

@@ -1,0 +1,236 @@
+//! An engine in memory that interprets what it is asked to do.
+//!
+//! For tests of everything that stands on an engine, and for dry runs. It
+//! keeps images, tags, labels and containers, and it reads the steps of a
+//! build instead of running them: `exit 3` fails with code 3, `sleep 2` takes
+//! two seconds of tokio's clock, `echo x` writes `x`; every other command and
+//! every copy succeeds. It keeps no layer cache and reads no context, so the
+//! id of an image says what was asked for, not what the files hold.
+
+mod dockerfile;
+mod solve;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError};
+use crate::account::Account;
+use crate::event::Events;
+use crate::names::{ImageId, NodeName};
+use crate::reference::Reference;
+use crate::solve::Solve;
+use store::{Store, Stored};
+
+const ADDRESS: &str = "fake://memory";
+
+/// The engine. Shared by reference; each call sees the ones before it.
+#[derive(Debug)]
+pub struct FakeEngine {
+    facts: Facts,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    store: Store,
+    gone: bool,
+    /// Each solve that began, in order.
+    solves: Vec<NodeName>,
+    running: usize,
+    most_running: usize,
+}
+
+impl Default for FakeEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FakeEngine {
+    /// An empty engine with 8 CPUs, 16 GiB and the systemd cgroup driver.
+    pub fn new() -> Self {
+        Self::with_facts(Facts {
+            version: "20.10.24".into(),
+            id: "fake".into(),
+            root: "/var/lib/fake".into(),
+            local: false,
+            storage_driver: "memory".into(),
+            cgroup_driver: "systemd".into(),
+            cpus: 8,
+            memory: 16 << 30,
+            platform: "linux/amd64".into(),
+        })
+    }
+
+    /// An empty engine that says this of itself.
+    pub fn with_facts(facts: Facts) -> Self {
+        Self { facts, state: Mutex::default() }
+    }
+
+    /// An engine that nobody answers for.
+    pub fn unreachable() -> Self {
+        let engine = Self::new();
+        engine.go_away();
+        engine
+    }
+
+    /// From now on every call fails as if the engine had been stopped.
+    pub fn go_away(&self) {
+        self.state().gone = true;
+    }
+
+    /// Puts an image with one layer into the store, as one built or imported
+    /// there: it has no manifest digest. Equal name and labels give an equal id.
+    pub fn add_image(&self, reference: &Reference, labels: &BTreeMap<String, String>) -> ImageId {
+        self.state().store.add(Stored::base(&reference.to_string(), labels), Some(reference))
+    }
+
+    /// Puts an image into the store as one pulled with this manifest digest.
+    pub fn add_pulled(&self, reference: &Reference, digest: &str) -> ImageId {
+        let mut image = Stored::base(digest, &BTreeMap::new());
+        image.digests.push(reference.repository().with_digest(digest));
+        self.state().store.add(image, Some(reference))
+    }
+
+    /// Makes the registry know this tag; moves it if it does already.
+    pub fn add_remote(&self, reference: &Reference, digest: &str) {
+        self.state().store.remote.insert(reference.to_string(), digest.to_owned());
+    }
+
+    /// Adds a container as it is, whoever made it.
+    pub fn add_container(&self, container: Container) {
+        self.state().store.containers.push(container);
+    }
+
+    /// From now on it may not lift limits, as an engine that runs without root.
+    pub fn drop_privileges(&self) {
+        self.state().store.unprivileged = true;
+    }
+
+    /// Every request for a container that was granted, in order.
+    pub fn created(&self) -> Vec<CreateContainer> {
+        self.state().store.created.clone()
+    }
+
+    /// The solves that began, in order, failed and cancelled ones included.
+    pub fn solves(&self) -> Vec<NodeName> {
+        self.state().solves.clone()
+    }
+
+    /// How many solves of this image began.
+    pub fn solves_of(&self, node: &str) -> usize {
+        self.state().solves.iter().filter(|name| name.as_str() == node).count()
+    }
+
+    /// The most solves that were running at one time.
+    pub fn most_at_once(&self) -> usize {
+        self.state().most_running
+    }
+
+    /// The account that a solve baked into an image.
+    pub fn account_of(&self, name: &str) -> Option<Account> {
+        let state = self.state();
+        let id = state.store.find(name)?;
+        state.store.images.get(&id)?.account.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that failed while holding the lock says so itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reached(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = self.state();
+        if state.gone {
+            return Err(Error::Unreachable { address: ADDRESS.into(), cause: "connection refused".into() });
+        }
+        Ok(state)
+    }
+
+    fn enter(&self, node: &NodeName) -> Result<Running<'_>, Error> {
+        let mut state = self.reached()?;
+        state.solves.push(node.clone());
+        state.running += 1;
+        state.most_running = state.most_running.max(state.running);
+        drop(state);
+        Ok(Running(self))
+    }
+}
+
+/// A solve under way; counted until it is dropped, also when it is cancelled.
+struct Running<'a>(&'a FakeEngine);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().running -= 1;
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn facts(&self) -> Result<Facts, Error> {
+        self.reached().map(|_| self.facts.clone())
+    }
+
+    async fn images(&self) -> Result<Vec<Image>, Error> {
+        Ok(self.reached()?.store.list())
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error> {
+        let state = self.reached()?;
+        Ok(state.store.find(name).and_then(|id| state.store.detail(&id)))
+    }
+
+    async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
+        Ok(self.reached()?.store.remote_digest(reference))
+    }
+
+    async fn solve(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<ImageId, SolveError> {
+        let _running = self.enter(&solve.node)?;
+        // Solves that begin together are seen together.
+        tokio::task::yield_now().await;
+        let work = solve::read(solve, &self.reached()?.store)?;
+        solve::run(&work.steps, solve, events, cancel).await?;
+        Ok(self.reached()?.store.add(work.image, None))
+    }
+
+    async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
+        self.reached()?.store.tag(image, reference)
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<(), Error> {
+        self.reached()?.store.remove_image(name)
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, Error> {
+        Ok(self.reached()?.store.containers.clone())
+    }
+
+    async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
+        self.reached()?.store.create(request)
+    }
+
+    async fn start(&self, container: &str) -> Result<(), Error> {
+        self.reached()?.store.start(container)
+    }
+
+    async fn stop(&self, container: &str, _seconds: u32) -> Result<(), Error> {
+        self.reached()?.store.stop(container)
+    }
+
+    async fn remove(&self, container: &str) -> Result<(), Error> {
+        self.reached()?.store.remove(container)
+    }
+}
+
+#[cfg(test)]
+mod tests;
