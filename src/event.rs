@@ -3,7 +3,7 @@
 //! Workers send events and nothing else; one task folds them into state and
 //! reports. Every output (bars, lines, JSON, summary) is a fold over these.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +29,7 @@ pub enum Event {
         /// Why, in words: `dockerfile changed: 1f… → 9a…`.
         reasons: Vec<String>,
         /// Where its whole output is written.
+        #[serde(serialize_with = "lossy_option")]
         log: Option<PathBuf>,
     },
     /// Another run of the program is building this very image; we wait.
@@ -77,6 +78,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The image this is about.
+    pub fn image(&self) -> Option<&NodeName> {
+        match self {
+            Self::ImageStarted { image, .. }
+            | Self::ImageWaits { image }
+            | Self::Step { image, .. }
+            | Self::Transfer { image, .. }
+            | Self::Log { image, .. }
+            | Self::ImageFinished { image, .. }
+            | Self::TagMoved { image, .. } => Some(image),
+            Self::Warning { image, .. } => image.as_ref(),
+            Self::RunStarted { .. } | Self::RunFinished { .. } => None,
+        }
+    }
+}
+
 /// State of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -101,7 +119,11 @@ pub enum Outcome {
     /// Another run built the same recipe while we waited.
     BuiltElsewhere { id: ImageId },
     /// A step or check failed.
-    Failed { failure: Failure, log: Option<PathBuf> },
+    Failed {
+        failure: Failure,
+        #[serde(serialize_with = "lossy_option")]
+        log: Option<PathBuf>,
+    },
     /// Not tried, since `by` failed.
     Blocked { by: NodeName },
     /// Stopped by Ctrl-C or `--fail-fast`.
@@ -129,6 +151,7 @@ pub struct Failure {
 /// Lines of a file around the one that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// The failing lines, counted from 1, inclusive.
     pub lines: (usize, usize),
@@ -138,6 +161,19 @@ pub struct Excerpt {
 
 fn seconds<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_f64((d.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+// A path that is not UTF-8 must not cost the event it stands in.
+
+fn lossy<S: serde::Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&path.display())
+}
+
+fn lossy_option<S: serde::Serializer>(path: &Option<PathBuf>, s: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => lossy(path, s),
+        None => s.serialize_none(),
+    }
 }
 
 /// Where events go. Sending never blocks and never fails.

@@ -1,0 +1,182 @@
+//! How output may look: which kind of progress, colours, characters, width.
+//!
+//! Knows no terminal and no environment: `cli` reads the facts once, and all
+//! is decided from them.
+
+use clap::ValueEnum;
+use console::Style;
+
+/// `--progress` as a person types it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Bars on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// One line for each running image, drawn again and again.
+    Bars,
+    /// Lines that stay, for logs.
+    Plain,
+    /// One event a line on stdout, as JSON.
+    Json,
+    /// Failures and the final line.
+    Quiet,
+}
+
+/// What a [`Mode`] comes to on this terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Bars,
+    Plain,
+    Json,
+    Quiet,
+}
+
+/// What is known of where output goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub stdout_terminal: bool,
+    pub stderr_terminal: bool,
+    /// `CI` is set and not empty.
+    pub ci: bool,
+    /// `TERM` is `dumb`.
+    pub dumb: bool,
+    /// `NO_COLOR` is set and not empty (<https://no-color.org>).
+    pub no_color: bool,
+    /// The locale's character set is UTF-8.
+    pub utf8: bool,
+    /// Columns of the terminal; none if there is no terminal.
+    pub columns: Option<usize>,
+}
+
+impl Mode {
+    /// What is shown. Bars that were asked for where no cursor can be moved
+    /// become plain lines: drawn, they would be nothing or rubbish.
+    pub fn settle(self, facts: &Facts) -> Progress {
+        let can_draw = facts.stderr_terminal && !facts.dumb;
+        match self {
+            Self::Json => Progress::Json,
+            Self::Quiet => Progress::Quiet,
+            Self::Bars if can_draw => Progress::Bars,
+            Self::Auto if can_draw && !facts.ci => Progress::Bars,
+            Self::Auto | Self::Bars | Self::Plain => Progress::Plain,
+        }
+    }
+}
+
+impl Facts {
+    /// How stdout may look.
+    pub fn stdout_look(&self) -> Look {
+        self.look(self.stdout_terminal)
+    }
+
+    /// How stderr may look.
+    pub fn stderr_look(&self) -> Look {
+        self.look(self.stderr_terminal)
+    }
+
+    fn look(&self, terminal: bool) -> Look {
+        if !terminal {
+            return Look::default();
+        }
+        Look { colour: !self.no_color && !self.dumb, unicode: self.utf8, width: self.columns }
+    }
+}
+
+/// How one output may look. The default is for files and pipes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Colours may be used.
+    pub colour: bool,
+    /// Characters beyond ASCII may be used for ornament.
+    pub unicode: bool,
+    /// Columns to keep to; none: lines may be of any length.
+    pub width: Option<usize>,
+}
+
+impl Look {
+    /// What went well.
+    pub fn good(&self, text: &str) -> String {
+        self.paint(Style::new().green(), text)
+    }
+
+    /// What went wrong.
+    pub fn bad(&self, text: &str) -> String {
+        self.paint(Style::new().red().bold(), text)
+    }
+
+    /// What deserves a glance.
+    pub fn warn(&self, text: &str) -> String {
+        self.paint(Style::new().yellow(), text)
+    }
+
+    /// What may be skipped.
+    pub fn weak(&self, text: &str) -> String {
+        self.paint(Style::new().dim(), text)
+    }
+
+    /// What is looked for.
+    pub fn strong(&self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+
+    /// One of two spellings: with ornament, or in ASCII.
+    pub fn either(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
+        if self.unicode { unicode } else { ascii }
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        // Forced both ways: the library would otherwise ask the environment.
+        style.force_styling(self.colour).apply_to(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMINAL: Facts = Facts {
+        stdout_terminal: true,
+        stderr_terminal: true,
+        ci: false,
+        dumb: false,
+        no_color: false,
+        utf8: true,
+        columns: Some(80),
+    };
+
+    #[test]
+    fn bars_are_drawn_on_a_terminal_only() {
+        let cases = [
+            (Mode::Auto, TERMINAL, Progress::Bars),
+            (Mode::Auto, Facts { ci: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, Facts { dumb: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, Facts { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, Facts { stdout_terminal: false, ..TERMINAL }, Progress::Bars),
+            (Mode::Bars, Facts { ci: true, ..TERMINAL }, Progress::Bars),
+            (Mode::Bars, Facts { dumb: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Bars, Facts { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (Mode::Plain, TERMINAL, Progress::Plain),
+            (Mode::Json, TERMINAL, Progress::Json),
+            (Mode::Quiet, TERMINAL, Progress::Quiet),
+        ];
+        for (mode, facts, progress) in cases {
+            assert_eq!(mode.settle(&facts), progress, "{mode:?} with {facts:?}");
+        }
+    }
+
+    #[test]
+    fn colours_need_a_terminal_that_may_have_them() {
+        assert!(TERMINAL.stdout_look().colour);
+        assert!(!Facts { no_color: true, ..TERMINAL }.stdout_look().colour);
+        assert!(!Facts { dumb: true, ..TERMINAL }.stdout_look().colour);
+        let piped = Facts { stdout_terminal: false, ..TERMINAL };
+        assert_eq!(piped.stdout_look(), Look::default());
+        assert!(piped.stderr_look().colour);
+    }
+
+    #[test]
+    fn text_without_colour_is_the_text() {
+        assert_eq!(Look::default().bad("x"), "x");
+        assert_eq!(Look { colour: true, ..Look::default() }.good("x"), "\u{1b}[32mx\u{1b}[0m");
+    }
+}
