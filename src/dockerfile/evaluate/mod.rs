@@ -1,0 +1,325 @@
+//! What the stages that a target needs depend on, once variables are filled in.
+//!
+//! Follows BuildKit: FROM sees only args before the first FROM; a stage's
+//! variables are its base's, then its own in order; a stage counts if the
+//! target reaches it through FROM, COPY --from or a mount's `from`.
+
+mod reads;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expand::expand;
+use super::steps::{Kind, Step};
+use super::variables::{Variables, platform_args};
+use super::{Facts, Stage};
+use crate::problem::{Place, Problem};
+use crate::reference::Reference;
+
+/// What a Dockerfile is evaluated with.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The stage to build; `None`: the last.
+    pub target: Option<&'a str>,
+    /// Build args, those of [`base_args`](super::base_args) included.
+    pub args: &'a BTreeMap<String, String>,
+    /// OCI platform: `linux/amd64`, `linux/arm/v7`.
+    pub platform: &'a str,
+}
+
+/// An image that an instruction names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUse {
+    pub reference: Reference,
+    /// The instruction.
+    pub place: Place,
+}
+
+/// What the target stands on, through the stages it is built FROM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foundation {
+    Image(ImageUse),
+    /// `FROM scratch`, here.
+    Scratch(Place),
+}
+
+/// What building the target depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    pub foundation: Foundation,
+    /// Images of all FROM, COPY --from and mounts that count, in order.
+    pub images: Vec<ImageUse>,
+    /// Paths of the context that some instruction can read: relative,
+    /// `/`-separated, wildcards kept; `.` means all, none means none.
+    pub readable: BTreeSet<String>,
+    /// Ids of the secrets that RUN steps mount.
+    pub secrets: BTreeSet<String>,
+    /// Names of all ARG instructions that count, also those without effect.
+    pub declared_args: BTreeSet<String>,
+}
+
+impl Facts {
+    /// Fills in the variables and follows the stages.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what counts for the target.
+    pub fn evaluate(&self, inputs: &Inputs<'_>) -> Result<Evaluated, Vec<Problem>> {
+        let target = self.target(inputs.target).map_err(|p| vec![p])?;
+        let mut work = Work::new(self, inputs);
+        work.global_args();
+        work.bases(target);
+        let reached = work.reach(target);
+        for stage in 0..=target {
+            if reached.contains(&stage) {
+                work.stage(stage);
+            }
+        }
+        work.finish(target)
+    }
+
+    fn target(&self, name: Option<&str>) -> Result<usize, Problem> {
+        let Some(name) = name else { return Ok(self.stages.len() - 1) };
+        let is = |s: &Stage| s.name.as_deref() == Some(name.to_lowercase().as_str());
+        self.stages.iter().rposition(is).ok_or_else(|| {
+            let names: Vec<&str> = self.stages.iter().filter_map(Stage::name).collect();
+            let help = match names[..] {
+                [] => "no stage has a name; write `FROM image AS name`".to_owned(),
+                _ => format!("the stages are: {}", names.join(", ")),
+            };
+            let last = &self.stages[self.stages.len() - 1];
+            Problem::new(format!("the Dockerfile has no stage `{name}`")).at(&last.place).help(help)
+        })
+    }
+}
+
+/// Where a stage begins.
+#[derive(Clone, Debug)]
+enum Base {
+    Stage(usize),
+    Image(Reference),
+    Scratch,
+    /// Its FROM is wrong; the problem is kept until the stage counts.
+    Broken(Problem),
+}
+
+struct Work<'a> {
+    facts: &'a Facts,
+    args: &'a BTreeMap<String, String>,
+    global: Variables,
+    bases: Vec<Base>,
+    after: BTreeMap<usize, Variables>,
+    problems: Vec<Problem>,
+    images: Vec<ImageUse>,
+    readable: BTreeSet<String>,
+    secrets: BTreeSet<String>,
+    declared: BTreeSet<String>,
+}
+
+impl<'a> Work<'a> {
+    fn new(facts: &'a Facts, inputs: &Inputs<'a>) -> Self {
+        let all = platform_args(inputs.platform)
+            .into_iter()
+            .map(|(name, value)| {
+                let value = inputs.args.get(&name).cloned().unwrap_or(value);
+                (name, Some(value))
+            })
+            .collect();
+        Self {
+            facts,
+            args: inputs.args,
+            global: Variables { all, env: BTreeMap::new(), complete: true },
+            bases: Vec::new(),
+            after: BTreeMap::new(),
+            problems: Vec::new(),
+            images: Vec::new(),
+            readable: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+            declared: BTreeSet::new(),
+        }
+    }
+
+    fn expand(&self, word: &str, variables: &Variables) -> Result<Option<String>, String> {
+        expand(word, self.facts.escape, &|name| variables.get(name))
+    }
+
+    fn global_args(&mut self) {
+        for step in &self.facts.global_args {
+            let Kind::Arg(args) = &step.kind else { continue };
+            for (name, default) in args {
+                self.declared.insert(name.clone());
+                let value = match (self.args.get(name), default) {
+                    (Some(given), _) => Ok(Some(given.clone())),
+                    (None, Some(default)) => self.expand(default, &self.global),
+                    (None, None) => continue,
+                };
+                match value {
+                    Ok(value) => {
+                        self.global.all.insert(name.clone(), value);
+                    }
+                    Err(cause) => self.problems.push(broken_word(&cause, &step.place)),
+                }
+            }
+        }
+    }
+
+    /// What each stage up to the target is built FROM.
+    fn bases(&mut self, target: usize) {
+        for index in 0..=target {
+            let base = self.base(index).unwrap_or_else(Base::Broken);
+            self.bases.push(base);
+        }
+    }
+
+    fn base(&self, index: usize) -> Result<Base, Problem> {
+        let stage = &self.facts.stages[index];
+        let name = self
+            .expand(&stage.image, &self.global)
+            .map_err(|cause| broken_word(&cause, &stage.place))?
+            .unwrap_or_default();
+        if name == "scratch" {
+            return Ok(Base::Scratch);
+        }
+        let earlier = &self.facts.stages[..index];
+        if let Some(earlier) = earlier.iter().rposition(|s| s.name.as_deref() == Some(name.as_str())) {
+            return Ok(Base::Stage(earlier));
+        }
+        Reference::parse(&name).map(Base::Image).map_err(|cause| {
+            let message = format!("FROM gives `{name}`, which is no image reference: {cause}");
+            Problem::new(message).at(&stage.place).help(from_help(&stage.image))
+        })
+    }
+
+    /// The stages that the target needs, itself included.
+    fn reach(&self, target: usize) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::from([target]);
+        // A stage needs earlier ones only, so one pass downwards finds all.
+        for index in (0..=target).rev().filter(|i| *i <= target) {
+            if !reached.contains(&index) {
+                continue;
+            }
+            if let Base::Stage(base) = self.bases[index] {
+                reached.insert(base);
+            }
+            for step in self.steps(index) {
+                reached.extend(sources(&step.kind).filter_map(|from| self.earlier(from, index).ok()?));
+            }
+        }
+        reached
+    }
+
+    /// A stage's own steps, behind those that its base left for it (ONBUILD).
+    fn steps(&self, index: usize) -> Vec<Step> {
+        let left = match self.bases[index] {
+            Base::Stage(base) => self.facts.stages[base].steps.as_slice(),
+            _ => &[],
+        };
+        let left = left.iter().filter_map(|step| match &step.kind {
+            Kind::Onbuild(kind) => Some(Step { kind: (**kind).clone(), place: step.place.clone() }),
+            _ => None,
+        });
+        left.chain(self.facts.stages[index].steps.iter().cloned()).collect()
+    }
+
+    /// The stage that a `from` names; `Ok(None)`: it names an image.
+    fn earlier(&self, from: &str, index: usize) -> Result<Option<usize>, String> {
+        let stages = &self.facts.stages;
+        let found = match from.parse::<usize>() {
+            Ok(number) => Some(number),
+            Err(_) => stages.iter().rposition(|s| s.name.as_deref() == Some(from.to_lowercase().as_str())),
+        };
+        match found {
+            Some(number) if number >= index => Err(format!("stage `{from}` does not come before this one")),
+            found => Ok(found),
+        }
+    }
+
+    fn stage(&mut self, index: usize) {
+        let place = &self.facts.stages[index].place;
+        let mut variables = match self.bases[index].clone() {
+            Base::Stage(base) => {
+                let mut inherited = self.after.get(&base).cloned().unwrap_or_default();
+                inherited.all.extend(inherited.env.clone());
+                inherited
+            }
+            Base::Image(reference) => {
+                self.images.push(ImageUse { reference, place: place.clone() });
+                Variables::default()
+            }
+            Base::Scratch => Variables::default(),
+            Base::Broken(problem) => {
+                self.problems.push(problem);
+                Variables::default()
+            }
+        };
+        for step in self.steps(index) {
+            self.step(&step, index, &mut variables);
+        }
+        self.after.insert(index, variables);
+    }
+
+    fn step(&mut self, step: &Step, index: usize, variables: &mut Variables) {
+        let done = match &step.kind {
+            Kind::Arg(args) => self.arg(args, variables),
+            Kind::Env(pairs) => self.env(pairs, variables),
+            Kind::Copy(copy) => self.copy(copy, index, &step.place, variables),
+            Kind::Run { mounts } => {
+                mounts.iter().try_for_each(|m| self.mount(m, index, &step.place, variables))
+            }
+            Kind::Foreign => {
+                self.readable.insert(".".into());
+                Ok(())
+            }
+            Kind::Onbuild(_) | Kind::Other => Ok(()),
+        };
+        if let Err(cause) = done {
+            self.problems.push(broken_word(&cause, &step.place));
+        }
+    }
+
+    fn finish(self, target: usize) -> Result<Evaluated, Vec<Problem>> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let mut bottom = target;
+        while let Base::Stage(base) = self.bases[bottom] {
+            bottom = base;
+        }
+        let place = self.facts.stages[bottom].place.clone();
+        let foundation = match &self.bases[bottom] {
+            Base::Image(reference) => Foundation::Image(ImageUse { reference: reference.clone(), place }),
+            _ => Foundation::Scratch(place),
+        };
+        let readable = if self.readable.contains(".") { [".".into()].into() } else { self.readable };
+        Ok(Evaluated {
+            foundation,
+            images: self.images,
+            readable,
+            secrets: self.secrets,
+            declared_args: self.declared,
+        })
+    }
+}
+
+/// The `from`s of a step.
+fn sources(kind: &Kind) -> impl Iterator<Item = &str> {
+    let (copy, mounts) = match kind {
+        Kind::Copy(copy) => (copy.from.as_deref(), &[][..]),
+        Kind::Run { mounts } => (None, mounts.as_slice()),
+        _ => (None, &[][..]),
+    };
+    let from = |(key, value): &'_ (String, String)| key == "from" && !value.is_empty();
+    copy.into_iter().chain(mounts.iter().flatten().filter(move |f| from(f)).map(|(_, value)| value.as_str()))
+}
+
+fn broken_word(cause: &str, place: &Place) -> Problem {
+    Problem::new(cause).at(place).help("mend this instruction; BuildKit would refuse it too")
+}
+
+fn from_help(image: &str) -> String {
+    if image.contains('$') {
+        "declare each variable with ARG before the first FROM, and give it a value: \
+         a default, or `build_args` in the spec"
+            .into()
+    } else {
+        "write an image like `debian:bookworm-slim`, or the name of a stage above".into()
+    }
+}

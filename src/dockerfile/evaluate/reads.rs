@@ -1,0 +1,138 @@
+//! What one instruction sets and reads.
+
+use super::super::steps::Copy;
+use super::{ImageUse, Variables, Work};
+use crate::ignore::glob;
+use crate::problem::Place;
+use crate::reference::Reference;
+
+impl Work<'_> {
+    pub(super) fn arg(
+        &mut self,
+        args: &[(String, Option<String>)],
+        variables: &mut Variables,
+    ) -> Result<(), String> {
+        for (name, default) in args {
+            self.declared.insert(name.clone());
+            let value = match (self.args.get(name), default, self.global.all.get(name)) {
+                (Some(given), ..) => Some(given.clone()),
+                (None, Some(default), _) => self.expand(default, variables)?,
+                (None, None, Some(global)) => global.clone(),
+                // Not set here; a base image may set it all the same.
+                (None, None, None) => continue,
+            };
+            variables.all.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn env(&self, pairs: &[(String, String)], variables: &mut Variables) -> Result<(), String> {
+        let values: Result<Vec<_>, String> =
+            pairs.iter().map(|(name, value)| Ok((name.clone(), self.expand(value, variables)?))).collect();
+        for (name, value) in values? {
+            variables.env.insert(name.clone(), value.clone());
+            variables.all.insert(name, value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn copy(
+        &mut self,
+        copy: &Copy,
+        index: usize,
+        place: &Place,
+        variables: &Variables,
+    ) -> Result<(), String> {
+        if let Some(from) = &copy.from {
+            return self.source(from, index, place);
+        }
+        for source in &copy.sources {
+            if copy.add && is_url(source) {
+                continue;
+            }
+            match self.expand(source, variables)? {
+                None => self.read(".")?,
+                Some(source) if copy.add && is_url(&source) => {}
+                Some(source) if copy.parents => self.read(before_deep(&glob::rooted(&source)))?,
+                Some(source) => self.read(&glob::rooted(&source))?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn mount(
+        &mut self,
+        fields: &[(String, String)],
+        index: usize,
+        place: &Place,
+        variables: &Variables,
+    ) -> Result<(), String> {
+        let field = |names: &[&str]| {
+            fields
+                .iter()
+                .rev()
+                .find(|(key, _)| names.contains(&key.as_str()))
+                .map(|(_, value)| value.as_str())
+        };
+        if let Some(from) = field(&["from"]).filter(|from| !from.is_empty()) {
+            return self.source(from, index, place);
+        }
+        let known = |names: &[&str]| self.expand(field(names).unwrap_or_default(), variables);
+        let kind = known(&["type"])?.map(|kind| kind.to_lowercase());
+        let source = known(&["source", "src"])?;
+        match kind.as_deref() {
+            Some("secret") => {
+                let target = known(&["target", "dst", "destination"])?;
+                let id = known(&["id"])?;
+                let (Some(source), Some(id), Some(target)) = (source, id, target) else {
+                    return Err("the secret's id hangs on a variable of the base image".into());
+                };
+                let name = target.rsplit('/').next().unwrap_or_default().to_owned();
+                let id = [source, id, name].into_iter().find(|id| !id.is_empty());
+                self.secrets.insert(id.ok_or("the secret has no id")?);
+                Ok(())
+            }
+            Some("" | "bind") | None => self.read(&source.map_or(".".into(), |s| glob::rooted(&s))),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A `from`: a stage, which `reach` has seen, or an image.
+    fn source(&mut self, from: &str, index: usize, place: &Place) -> Result<(), String> {
+        if from.contains('$') {
+            return Err(format!(
+                "`{from}`: variables do not work here; name a stage that is built `FROM {from}`"
+            ));
+        }
+        if self.earlier(from, index)?.is_none() && from != "scratch" {
+            let reference = Reference::parse(from)
+                .map_err(|e| format!("`{from}` is neither a stage nor an image: {e}"))?;
+            self.images.push(ImageUse { reference, place: place.clone() });
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, path: &str) -> Result<(), String> {
+        for element in path.split('/') {
+            glob::Element::new(element).map_err(|cause| format!("`{path}` is no pattern: {cause}"))?;
+        }
+        self.readable.insert(path.to_owned());
+        Ok(())
+    }
+}
+
+/// With `--parents`, `**` matches any depth: what stands before it is read whole.
+fn before_deep(path: &str) -> &str {
+    match path.split('/').position(|element| element.contains("**")) {
+        None => path,
+        Some(0) => ".",
+        Some(n) => {
+            let end = path.match_indices('/').nth(n - 1).map_or(path.len(), |(i, _)| i);
+            &path[..end]
+        }
+    }
+}
+
+fn is_url(source: &str) -> bool {
+    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|p| source.starts_with(p))
+}

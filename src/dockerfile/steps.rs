@@ -1,0 +1,280 @@
+//! What an instruction means for us: arguments, variables, what it reads.
+//!
+//! Everything else (CMD, LABEL, WORKDIR, …) is the build's business.
+
+use super::lines::{self, Heredoc, Line};
+use crate::problem::{Place, Problem};
+
+/// An instruction of a stage.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub kind: Kind,
+    pub place: Place,
+}
+
+/// The parts that matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `ARG NAME[=default] …`.
+    Arg(Vec<(String, Option<String>)>),
+    /// `ENV NAME=value …`.
+    Env(Vec<(String, String)>),
+    /// `COPY` and `ADD`.
+    Copy(Copy),
+    /// `RUN`, with each `--mount` as fields `key=value`.
+    Run { mounts: Vec<Vec<(String, String)>> },
+    /// Runs first in a stage that is built FROM this one.
+    Onbuild(Box<Kind>),
+    /// Nothing to us.
+    Other,
+    /// Only a front end that `# syntax=` names may know it.
+    Foreign,
+}
+
+/// A `COPY` or `ADD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// `ADD`: sources may be URLs.
+    pub add: bool,
+    /// `--from=`, not expanded: BuildKit does not expand it either.
+    pub from: Option<String>,
+    /// `--parents`: `**` in a source matches any depth.
+    pub parents: bool,
+    /// Without here-documents.
+    pub sources: Vec<String>,
+}
+
+/// An image named by FROM, with the stage's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct From {
+    pub image: String,
+    /// Lower case.
+    pub name: Option<String>,
+}
+
+const OTHERS: [&str; 12] = [
+    "CMD",
+    "ENTRYPOINT",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+    "FROM",
+];
+
+/// Reads an instruction other than FROM. `foreign`: a `# syntax=` line allows
+/// instructions that we do not know.
+pub(super) fn step(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Step, Problem> {
+    kind(line, escape, foreign, place).map(|kind| Step { kind, place: place.clone() })
+}
+
+fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind, Problem> {
+    let problem = |message: &str, help: &str| Problem::new(message).at(place).help(help);
+    match line.keyword.as_str() {
+        "ARG" => Ok(Kind::Arg(words(&line.args, escape).iter().map(|w| argument(w)).collect())),
+        "ENV" => variables(&line.args, escape).map(Kind::Env).ok_or_else(|| {
+            problem("ENV needs names and values", "write `ENV NAME=value`, with quotes around blanks")
+        }),
+        "COPY" | "ADD" => copy(line).map(Kind::Copy).ok_or_else(|| {
+            let message = format!("{} needs a source and a destination", line.keyword);
+            problem(&message, "write the sources first and the destination last")
+        }),
+        "RUN" => Ok(Kind::Run { mounts: flag(line, "mount").map(fields).collect() }),
+        "ONBUILD" => {
+            let inner = lines::nested(&line.args, escape, &place.span);
+            Ok(Kind::Onbuild(Box::new(match inner.keyword.as_str() {
+                "ONBUILD" | "FROM" | "MAINTAINER" => {
+                    let message = format!("{} cannot stand behind ONBUILD", inner.keyword);
+                    return Err(problem(&message, "write another instruction behind ONBUILD"));
+                }
+                _ => kind(&inner, escape, foreign, place)?,
+            })))
+        }
+        other if OTHERS.contains(&other) => Ok(Kind::Other),
+        _ if foreign => Ok(Kind::Foreign),
+        other => {
+            let message = format!("`{other}` is no Dockerfile instruction");
+            Err(problem(
+                &message,
+                "mend the first word; a line that continues another needs a `\\` before it",
+            ))
+        }
+    }
+}
+
+/// Reads a FROM.
+pub(super) fn from(line: &Line, place: &Place) -> Result<From, Problem> {
+    let words: Vec<&str> = line.args.split_whitespace().collect();
+    let (image, name) = match words[..] {
+        [image] => (image, None),
+        [image, word, name] if word.eq_ignore_ascii_case("as") => (image, Some(name.to_lowercase())),
+        _ => {
+            return Err(Problem::new("FROM takes an image, or an image and a stage's name")
+                .at(place)
+                .help("write `FROM image` or `FROM image AS name`"));
+        }
+    };
+    Ok(From { image: image.to_owned(), name })
+}
+
+fn argument(word: &str) -> (String, Option<String>) {
+    match word.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (word.to_owned(), None),
+    }
+}
+
+/// `NAME=value …`, or the old `NAME value with blanks`.
+fn variables(args: &str, escape: char) -> Option<Vec<(String, String)>> {
+    let words = words(args, escape);
+    if !words.first()?.contains('=') {
+        let (name, value) = args.split_once(char::is_whitespace)?;
+        return Some(vec![(name.to_owned(), value.trim_start().to_owned())]);
+    }
+    words.iter().map(|w| w.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()))).collect()
+}
+
+fn copy(line: &Line) -> Option<Copy> {
+    let json = lines::json(&line.args);
+    let plain = json.is_none();
+    let mut words =
+        json.unwrap_or_else(|| line.args.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.pop()?;
+    if words.is_empty() {
+        return None;
+    }
+    words.retain(|w| !(plain && Heredoc::parse(w).is_some()));
+    Some(Copy {
+        add: line.keyword == "ADD",
+        from: flag(line, "from").next().map(str::to_owned).filter(|from| !from.is_empty()),
+        parents: flag(line, "parents").next().is_some_and(|v| v.is_empty() || v == "true"),
+        sources: words,
+    })
+}
+
+/// The values of a flag, in order; `--name` alone has the value "".
+fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = &'l str> {
+    line.flags.iter().filter_map(move |flag| {
+        let (own, value) = flag.split_once('=').unwrap_or((flag, ""));
+        (own.strip_prefix("--") == Some(name)).then_some(value)
+    })
+}
+
+/// The fields of a `--mount`: comma-separated, in quotes where one holds a
+/// comma; keys in lower case.
+fn fields(value: &str) -> Vec<(String, String)> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    for c in value.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            c => fields.last_mut().expect("one at least").push(c),
+        }
+    }
+    let pair = |f: &String| {
+        f.split_once('=').map_or((f.to_lowercase(), String::new()), |(k, v)| (k.to_lowercase(), v.to_owned()))
+    };
+    fields.iter().map(pair).collect()
+}
+
+/// Words at blanks, with quotes and escapes kept for the expansion.
+fn words(args: &str, escape: char) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = args.chars();
+    while let Some(c) = chars.next() {
+        match quote {
+            None if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                continue;
+            }
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(q) if c == q => quote = None,
+            _ => {}
+        }
+        word.push(c);
+        if c == escape && quote != Some('\'') {
+            word.extend(chars.next());
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::SourceFile;
+    use std::sync::Arc;
+
+    fn kind_of(text: &str) -> Result<Kind, Problem> {
+        let file = Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() });
+        let place = Place { file, span: 0..text.len() };
+        kind(&lines::read(text).unwrap().lines[0], '\\', false, &place)
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+    }
+
+    #[test]
+    fn env_and_arg_take_several_values() {
+        assert_eq!(
+            kind_of("ENV A=1 B=\"x y\" C=a\\ b").unwrap(),
+            Kind::Env(pairs(&[("A", "1"), ("B", "\"x y\""), ("C", "a\\ b")]))
+        );
+        assert_eq!(kind_of("ENV A b  c").unwrap(), Kind::Env(pairs(&[("A", "b  c")])));
+        assert_eq!(
+            kind_of("arg A B= C='x y'").unwrap(),
+            Kind::Arg(vec![
+                ("A".into(), None),
+                ("B".into(), Some(String::new())),
+                ("C".into(), Some("'x y'".into()))
+            ])
+        );
+    }
+
+    #[test]
+    fn a_copy_gives_its_sources_without_here_documents() {
+        let copy = |text: &str| match kind_of(text).unwrap() {
+            Kind::Copy(copy) => copy,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(copy("COPY --from=b --chown=1:1 x y /z").from.as_deref(), Some("b"));
+        assert_eq!(copy("COPY [\"a b\", \"c\", \"/z\"]").sources, ["a b", "c"]);
+        assert_eq!(copy("COPY [a b] /z").sources, ["[a", "b]"]);
+        assert_eq!(copy("COPY a <<EOF /z\nEOF").sources, ["a"]);
+        assert!(copy("COPY --parents a /z").parents);
+        assert!(copy("ADD a /z").add);
+    }
+
+    #[test]
+    fn mounts_are_read_field_by_field() {
+        assert_eq!(
+            kind_of("RUN --mount=type=secret,id=a --mount=source=x,\\\"target=/a,b\\\",ro true").unwrap(),
+            Kind::Run {
+                mounts: vec![
+                    pairs(&[("type", "secret"), ("id", "a")]),
+                    pairs(&[("source", "x"), ("target", "/a,b"), ("ro", "")])
+                ]
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_refused_with_its_word() {
+        assert_eq!(kind_of("COPPY a b").unwrap_err().message, "`COPPY` is no Dockerfile instruction");
+        for text in ["COPY a", "COPY []", "ENV A", "ENV A=1 B", "ONBUILD FROM x", "ONBUILD ONBUILD RUN x"] {
+            assert!(kind_of(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Facts, evaluation and the check against the spec.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::reference::Repository;
+
+fn parse(text: &str) -> Result<Facts, Vec<Problem>> {
+    Facts::parse(&Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() }))
+}
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn evaluate(text: &str, target: Option<&str>, args: &[(&str, &str)]) -> Result<Evaluated, Vec<Problem>> {
+    parse(text)?.evaluate(&Inputs { target, args: &map(args), platform: "linux/amd64" })
+}
+
+fn readable(text: &str) -> Vec<String> {
+    evaluate(text, None, &[("GIVEN", "src")]).unwrap().readable.into_iter().collect()
+}
+
+fn images(evaluated: &Evaluated) -> Vec<String> {
+    evaluated.images.iter().map(|i| i.reference.to_string()).collect()
+}
+
+fn set(items: &[&str]) -> BTreeSet<String> {
+    items.iter().map(|s| (*s).to_owned()).collect()
+}
+
+fn messages(result: Result<Evaluated, Vec<Problem>>) -> Vec<(usize, String)> {
+    let line = |p: &Problem| p.place.as_ref().unwrap().line_column().0;
+    result.unwrap_err().into_iter().map(|p| (line(&p), p.message)).collect()
+}
+
+#[test]
+fn readable_paths_are_those_that_an_instruction_names() {
+    for (lines, expected) in [
+        ("RUN make", &[][..]),
+        ("COPY requirements.txt /tmp/", &["requirements.txt"]),
+        ("COPY ./a/ /b/../c /x/", &["a", "c"]),
+        ("COPY ../../up /x", &["up"]),
+        ("COPY *.txt conf?/[a-c] /x/", &["*.txt", "conf?/[a-c]"]),
+        ("COPY . /x", &["."]),
+        ("COPY / /x", &["."]),
+        ("COPY a . /x", &["."]),
+        ("COPY [\"with blank\", \"/x\"]", &["with blank"]),
+        ("COPY \"quoted\" /x", &["quoted"]),
+        ("ADD https://x/y.tgz data.tgz /x/", &["data.tgz"]),
+        ("ADD git@host:x/y.git https://x/${UNKNOWN} /x/", &[]),
+        ("COPY --from=debian:12 /etc /x", &[]),
+        ("COPY <<EOF /x\ntext\nEOF", &[]),
+        ("RUN --mount=type=bind,source=tools,target=/t true", &["tools"]),
+        ("RUN --mount=target=/src true", &["."]),
+        ("RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/d true", &[]),
+        ("RUN --mount=type=bind,from=debian:12,target=/t true", &[]),
+        ("RUN --mount=type=bind,src=a --mount=type=bind,src=b true", &["a", "b"]),
+        ("ARG GIVEN=x\nCOPY $GIVEN /x", &["src"]),
+        ("ARG OTHER=lib\nCOPY ${OTHER}/${GIVEN:-x} /x", &["."]),
+        ("ARG OTHER=lib\nENV DIR=$OTHER/y\nCOPY $DIR /x", &["lib/y"]),
+        ("ENV A=1\nENV A=2 B=$A\nCOPY $A$B /x", &["21"]),
+        ("COPY $HOME/x /x", &["."]),
+        ("ARG NOVALUE\nCOPY a$NOVALUE /x", &["."]),
+        ("ARG TARGETARCH\nCOPY bin/$TARGETARCH /x", &["bin/amd64"]),
+        ("ARG EMPTY=\nCOPY $EMPTY /x", &["."]),
+        ("COPY --parents a/**/b.txt ./c/./d /x/", &["a", "c/d"]),
+        ("COPY --parents **/*.py /x/", &["."]),
+        ("ONBUILD COPY app /x", &[]),
+    ] {
+        let text = format!("FROM debian\n{lines}\n");
+        assert_eq!(readable(&text), expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_reading_of_nothing_differs_from_a_reading_of_all() {
+    assert!(readable("FROM scratch\nRUN x").is_empty());
+    assert_eq!(readable("FROM scratch\nCOPY $X /y"), ["."]);
+}
+
+const STAGES: &str = "\
+ARG TAG=12
+FROM debian:${TAG} AS tools
+COPY tools.txt /
+RUN --mount=type=secret,id=token make
+FROM golang AS unused
+COPY unused.txt /
+RUN --mount=type=secret,id=never make
+FROM python:3 AS Build
+COPY --from=tools /x /x
+COPY build.txt /
+FROM build AS final
+COPY --from=busybox:1 /bin/sh /sh
+RUN --mount=type=bind,from=alpine,target=/a true
+ARG LATE
+FROM final AS last
+";
+
+#[test]
+fn only_stages_that_the_target_needs_count() {
+    let last = evaluate(STAGES, None, &[]).unwrap();
+    assert_eq!(images(&last), ["debian:12", "python:3", "busybox:1", "alpine:latest"]);
+    assert_eq!(last.readable, set(&["tools.txt", "build.txt"]));
+    assert_eq!(last.secrets, set(&["token"]));
+    assert_eq!(last.declared_args, set(&["TAG", "LATE"]));
+    let Foundation::Image(base) = &last.foundation else { panic!() };
+    assert_eq!(base.reference.to_string(), "python:3");
+
+    let tools = evaluate(STAGES, Some("Tools"), &[("TAG", "13")]).unwrap();
+    assert_eq!(images(&tools), ["debian:13"]);
+    assert_eq!(tools.declared_args, set(&["TAG"]));
+}
+
+#[test]
+fn a_from_sees_only_args_above_the_first_from() {
+    let text = "ARG A=x\nARG B=${A}-y\nFROM reg:5000/${B}:${C:-1}${A:+plus}\nARG B=z\n";
+    assert_eq!(images(&evaluate(text, None, &[]).unwrap()), ["reg:5000/x-y:1plus"]);
+    assert_eq!(images(&evaluate(text, None, &[("A", "q")]).unwrap()), ["reg:5000/q-y:1plus"]);
+    let text = "FROM debian AS a\nARG B=z\nFROM img:$B";
+    assert_eq!(messages(evaluate(text, None, &[])).len(), 1);
+}
+
+#[test]
+fn a_stage_inherits_the_variables_of_its_base() {
+    let text = "ARG G=g\nFROM debian AS a\nENV D=one\nARG X=$D/two\nFROM a\nCOPY $D $X /y\nARG G\nCOPY $G /z";
+    assert_eq!(readable(text), ["g", "one", "one/two"]);
+}
+
+#[test]
+fn instructions_left_by_onbuild_run_in_the_stage_built_from_it() {
+    let text = "FROM debian AS a\nONBUILD COPY app /x\nONBUILD COPY --from=busybox /b /b\nFROM a\n";
+    let found = evaluate(text, None, &[]).unwrap();
+    assert_eq!(found.readable, set(&["app"]));
+    assert_eq!(images(&found), ["debian:latest", "busybox:latest"]);
+    assert!(evaluate(text, Some("a"), &[]).unwrap().readable.is_empty());
+}
+
+#[test]
+fn a_secret_is_named_by_its_source_its_id_or_its_target() {
+    let text = "FROM a\nARG N=c\nRUN --mount=type=secret,id=a --mount=type=secret,target=/run/b \
+                --mount=type=secret,id=$N --mount=type=secret,source=d,target=/e true";
+    assert_eq!(evaluate(text, None, &[]).unwrap().secrets, set(&["a", "b", "c", "d"]));
+}
+
+#[test]
+fn an_instruction_of_another_front_end_may_read_everything() {
+    assert_eq!(readable("# syntax=example/frontend\nFROM a\nINCLUDE x\n"), ["."]);
+    assert!(parse("FROM a\nINCLUDE x\n").is_err());
+}
+
+#[test]
+fn what_is_wrong_is_told_at_its_line_all_at_once() {
+    let problems = parse("RUN x\nFROM a b\nFROM a\nCOPY x\nNONSENSE\n").unwrap_err();
+    let lines: Vec<usize> = problems.iter().map(|p| p.place.as_ref().unwrap().line_column().0).collect();
+    assert_eq!(lines, [1, 2, 4, 5]);
+    assert!(problems.iter().all(|p| p.help.is_some()));
+    assert!(parse("# nothing\n").is_err());
+
+    let text = "FROM a AS x\nCOPY --from=y /a /b\nCOPY [ /c\nCOPY --from=$Z a b\nRUN --mount=type=secret x\nFROM b AS y\nFROM ${\nFROM x\n";
+    let found = messages(evaluate(text, None, &[]));
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 3, 4, 5], "{found:?}");
+}
+
+#[test]
+fn a_target_that_is_no_stage_is_refused_with_those_there_are() {
+    let problem = &evaluate(STAGES, Some("fianl"), &[]).unwrap_err()[0];
+    assert_eq!(problem.message, "the Dockerfile has no stage `fianl`");
+    assert!(problem.help.as_ref().unwrap().contains("tools, unused, build, final, last"));
+}
+
+#[test]
+fn parents_are_given_as_args() {
+    let base = Reference::parse("reg:5000/x/y:r-1").unwrap();
+    let tools = Reference::parse("x/tools:2").unwrap();
+    assert_eq!(
+        base_args(Some(&base), &[("my-tools".into(), tools)]),
+        map(&[("BASE_IMAGE", "reg:5000/x/y:r-1"), ("BASE_IMAGE_MY_TOOLS", "x/tools:2"), ("BASE_TAG", "r-1")])
+    );
+    let pinned = Reference::parse(&format!("debian@sha256:{}", "a".repeat(64))).unwrap();
+    assert_eq!(base_args(Some(&pinned), &[]).len(), 1);
+}
+
+fn parent(name: &str, given: &str) -> ExpectedParent {
+    ExpectedParent { name: name.into(), given: Reference::parse(given).unwrap(), alias: None }
+}
+
+fn check(text: &str, further: &[(&str, &str)]) -> Vec<(usize, String)> {
+    let base = parent("notebook", "ghcr.io/u/notebook:r-1");
+    let further: Vec<ExpectedParent> = further.iter().map(|(n, r)| parent(n, r)).collect();
+    let named: Vec<_> = further.iter().map(|p| (p.name.clone(), p.given.clone())).collect();
+    let args = base_args(Some(&base.given), &named);
+    let built = [("ghcr.io/u/notebook", "notebook"), ("ghcr.io/u/rstudio", "rstudio"), ("t/tools", "tools")]
+        .map(|(r, n)| (Repository::parse(r).unwrap(), n.to_owned()))
+        .into();
+    let expected = Expectation { base: Some(base), further, built };
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    let problems = parse(text).unwrap().evaluate(&inputs).unwrap().check_from(&expected);
+    problems
+        .into_iter()
+        .map(|p| (p.place.unwrap().line_column().0, format!("{} | {}", p.message, p.help.unwrap())))
+        .collect()
+}
+
+#[test]
+fn a_from_that_agrees_with_the_spec_passes() {
+    for text in [
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n",
+        "ARG BASE_TAG=latest\nFROM ghcr.io/u/notebook:${BASE_TAG}\n",
+        "ARG BASE_IMAGE\nFROM golang AS go\nFROM $BASE_IMAGE AS b\nFROM b\nCOPY --from=go /x /y\n",
+        "ARG BASE_IMAGE\nFROM ghcr.io/u/rstudio AS unused\nFROM $BASE_IMAGE\n",
+    ] {
+        assert_eq!(check(text, &[]), [], "{text}");
+    }
+    let text = "ARG BASE_IMAGE\nARG BASE_IMAGE_TOOLS\nFROM $BASE_IMAGE_TOOLS AS t\nFROM $BASE_IMAGE\nCOPY --from=t /x /y";
+    assert_eq!(check(text, &[("tools", "t/tools:r-2")]), []);
+}
+
+#[test]
+fn a_from_that_differs_from_the_spec_is_told_at_its_line() {
+    let base = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n";
+    let found = [
+        check("FROM python:3\n", &[]),
+        check("# x\nFROM scratch\n", &[]),
+        check("FROM ghcr.io/u/notebook:stable\n", &[]),
+        check("FROM ghcr.io/u/rstudio:1\n", &[]),
+        check(&format!("{base}COPY --from=ghcr.io/u/rstudio:1 /x /y\n"), &[]),
+        check(&format!("{base}COPY --from=ghcr.io/u/notebook:old /x /y\n"), &[]),
+        check(base, &[("tools", "t/tools:r-2")]),
+        check(&format!("{base}COPY --from=t/tools:1 /x /y\n"), &[("tools", "t/tools:r-2")]),
+    ];
+    insta::assert_debug_snapshot!(found);
+}
+
+#[test]
+fn an_image_without_a_parent_in_the_spec_names_its_external_bases() {
+    let text = "FROM debian:12 AS a\nFROM quay.io/j/minimal:1\nCOPY --from=a /x /y\nCOPY --from=docker.io/library/debian:12 /z /z\n";
+    let found = evaluate(text, None, &[]).unwrap();
+    let external = |expected: &Expectation| -> Vec<String> {
+        found.external_images(expected).iter().map(|i| i.reference.to_string()).collect()
+    };
+    assert_eq!(external(&Expectation::default()), ["debian:12", "quay.io/j/minimal:1"]);
+    assert!(found.check_from(&Expectation::default()).is_empty());
+    let pinned = Reference::parse(&format!("debian@sha256:{}", "a".repeat(64))).unwrap();
+    let alias = Some(Reference::parse("debian:12").unwrap());
+    let further = vec![ExpectedParent { name: "slim".into(), given: pinned, alias }];
+    assert_eq!(external(&Expectation { further, ..Expectation::default() }), ["quay.io/j/minimal:1"]);
+}
+
+mod laws {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "(FROM|COPY|RUN|ARG|ENV|ADD|ONBUILD|from) [a-z$<{}=\"'./*\\[-]{0,12} ?[a-zA-Z$/<]{0,6}\\\\?",
+            "[#\\\\ A-Z<'\"\\t]{0,10}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(lines in prop::collection::vec(line(), 0..12), target in "[a-z]{0,2}") {
+            let text = lines.join("\n");
+            if let Ok(facts) = parse(&text) {
+                let inputs = Inputs { target: Some(&target), args: &map(&[]), platform: "linux/amd64" };
+                let _ = facts.evaluate(&inputs);
+                let _ = facts.evaluate(&Inputs { target: None, ..inputs });
+            }
+        }
+
+        #[test]
+        fn a_comment_or_an_empty_line_changes_nothing(at in 0usize..15) {
+            let mut lines: Vec<&str> = STAGES.lines().collect();
+            lines.insert(at, "# a comment");
+            lines.insert(at, "");
+            let found = evaluate(&lines.join("\n"), None, &[]).unwrap();
+            let before = evaluate(STAGES, None, &[]).unwrap();
+            prop_assert_eq!(found.readable, before.readable);
+            prop_assert_eq!(found.secrets, before.secrets);
+        }
+    }
+}
