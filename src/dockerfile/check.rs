@@ -30,7 +30,7 @@ pub struct Expectation {
     pub base: Option<ExpectedParent>,
     /// Those it copies from.
     pub further: Vec<ExpectedParent>,
-    /// Every repository that this spec builds, with the image's name.
+    /// The repositories of the spec's other images, with the image's name.
     pub built: BTreeMap<Repository, String>,
 }
 

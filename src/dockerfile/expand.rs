@@ -15,6 +15,9 @@ pub(super) enum Value {
 
 /// Substitutions within substitutions, at most.
 const DEPTH: usize = 32;
+/// Bytes of a value, at most; a longer one is taken for unknown. `ENV A=$A$A`,
+/// said forty times, would fill any memory.
+const LENGTH: usize = 16 * 1024;
 
 /// Expands one word; quotes and escapes are removed.
 ///
@@ -156,7 +159,7 @@ impl Expander<'_> {
 }
 
 fn join(out: Option<String>, part: Option<String>) -> Option<String> {
-    Some(out? + &part?)
+    Some(out? + &part?).filter(|text| text.len() <= LENGTH)
 }
 
 fn plain(value: Value) -> Option<String> {
@@ -184,13 +187,9 @@ fn choose(operator: char, empty_counts: bool, name: &str, value: Value, word: Op
     }
 }
 
-fn both(
-    value: Value,
-    pattern: Option<String>,
-    work: impl FnOnce(&str, &str) -> Result<String, String>,
-) -> Text {
+fn both(value: Value, pattern: Option<String>, work: impl FnOnce(&str, &str) -> Text) -> Text {
     match (plain(value), pattern) {
-        (Some(value), Some(pattern)) => work(&value, &pattern).map(Some),
+        (Some(value), Some(pattern)) => work(&value, &pattern),
         _ => Ok(None),
     }
 }
@@ -212,7 +211,7 @@ fn shell(pattern: &str) -> Result<String, String> {
 
 /// `${x#p}`, `${x##p}`, `${x%p}`, `${x%%p}`: the shortest (longest) head or
 /// tail that the pattern matches is cut off.
-fn trim(operator: char, greedy: bool, value: &str, pattern: &str) -> Result<String, String> {
+fn trim(operator: char, greedy: bool, value: &str, pattern: &str) -> Text {
     let regex = Regex::new(&format!("^{}$", shell(pattern)?)).map_err(|e| e.to_string())?;
     let mut cuts: Vec<usize> = value.char_indices().map(|(i, _)| i).chain([value.len()]).collect();
     // A head is short when cut early, a tail when cut late.
@@ -223,13 +222,16 @@ fn trim(operator: char, greedy: bool, value: &str, pattern: &str) -> Result<Stri
         let (cut, kept) = if operator == '#' { (head, tail) } else { (tail, head) };
         regex.is_match(cut).then_some(kept)
     });
-    Ok(found.unwrap_or(value).to_owned())
+    Ok(Some(found.unwrap_or(value).to_owned()))
 }
 
-fn replace(all: bool, value: &str, pattern: &str, by: &str) -> Result<String, String> {
+fn replace(all: bool, value: &str, pattern: &str, by: &str) -> Text {
     let regex = Regex::new(&shell(pattern)?).map_err(|e| e.to_string())?;
-    let by = regex::NoExpand(by);
-    Ok(if all { regex.replace_all(value, by) } else { regex.replace(value, by) }.into_owned())
+    let count = if all { regex.find_iter(value).count() } else { 1 };
+    if value.len() + count * by.len() > LENGTH {
+        return Ok(None);
+    }
+    Ok(Some(regex.replacen(value, if all { 0 } else { 1 }, regex::NoExpand(by)).into_owned()))
 }
 
 #[cfg(test)]

@@ -164,6 +164,14 @@ fn what_is_wrong_is_told_at_its_line_all_at_once() {
 }
 
 #[test]
+fn a_value_that_doubles_with_every_line_is_taken_for_unknown() {
+    for line in ["ENV A=$A$A\n", "ENV A=${A//[0-9]/$A}${A//?/$A}\n"] {
+        let text = format!("FROM a\nENV A=0123456789\n{}COPY x$A /x\n", line.repeat(60));
+        assert_eq!(readable(&text), ["."]);
+    }
+}
+
+#[test]
 fn a_target_that_is_no_stage_is_refused_with_those_there_are() {
     let problem = &evaluate(STAGES, Some("fianl"), &[]).unwrap_err()[0];
     assert_eq!(problem.message, "the Dockerfile has no stage `fianl`");

@@ -24,7 +24,7 @@ pub const SCHEME: u32 = 1;
 const SHORT: usize = 12;
 
 /// A named part of a recipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ingredient {
     Dockerfile,
@@ -156,8 +156,11 @@ pub struct Parts<'a> {
 /// Fields of one ingredient: what is hashed and what is shown.
 pub type Fields = BTreeMap<String, String>;
 
-/// A whole recipe.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+static NO_FIELDS: Fields = Fields::new();
+
+/// A whole recipe. Kept in records of builds, to show later what changed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     ingredients: BTreeMap<Ingredient, Fields>,
 }
@@ -194,9 +197,9 @@ impl Recipe {
         self.digest().first(16).to_owned()
     }
 
-    /// The fields of one ingredient.
+    /// The fields of one ingredient; none where a record lacks it.
     pub fn fields(&self, ingredient: Ingredient) -> &Fields {
-        &self.ingredients[&ingredient]
+        self.ingredients.get(&ingredient).unwrap_or(&NO_FIELDS)
     }
 
     /// Each ingredient's short digest, as recorded on the image.

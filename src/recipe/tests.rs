@@ -172,6 +172,18 @@ fn the_label_is_read_back() {
 }
 
 #[test]
+fn a_recipe_is_the_same_after_it_was_kept_in_a_record() {
+    let recipe = Owned::sample().recipe();
+    let text = serde_json::to_string(&recipe).unwrap();
+    let kept: Recipe = serde_json::from_str(&text).unwrap();
+    assert_eq!((kept.digest(), &kept), (recipe.digest(), &recipe));
+    let older: Recipe =
+        serde_json::from_str(r#"{"ingredients": {"platform": {"platform": "linux/amd64"}}}"#).unwrap();
+    assert!(explain(&older, &recipe).iter().all(|c| c.old == "none"));
+    assert_eq!(explain(&older, &recipe).len(), 8);
+}
+
+#[test]
 fn an_ingredient_that_an_old_label_lacks_was_none() {
     let recipe = Owned::sample().recipe();
     let label = recipe.ingredients_label();

@@ -192,7 +192,7 @@ impl<'a> Work<'a> {
     fn reach(&self, target: usize) -> BTreeSet<usize> {
         let mut reached = BTreeSet::from([target]);
         // A stage needs earlier ones only, so one pass downwards finds all.
-        for index in (0..=target).rev().filter(|i| *i <= target) {
+        for index in (0..=target).rev() {
             if !reached.contains(&index) {
                 continue;
             }
