@@ -3,11 +3,37 @@
 //! A `Spec` exists only if the text had no problem; so names are of their
 //! grammar, parents exist, there is no cycle, repositories are distinct.
 //! Knows nothing of engines and builds nothing.
+//!
+//! Text becomes a tree with places (`yaml`), the tree is read section by
+//! section (`reader` and the modules named after sections), and what only
+//! shows in the whole is checked last (`parents`).
 
+mod args;
+pub mod catalog;
+mod datahub;
+pub mod files;
+mod images;
+mod include;
 pub mod limits;
+mod names;
+mod packages;
+mod parents;
+mod paths;
+mod projects;
+mod read;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod users;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
+
+pub use read::read;
+pub(crate) use reader::nearest;
 
 use crate::account::Account;
 use crate::names::{BaseName, ImageName, Login, PlanName, ProjectName};
@@ -25,7 +51,7 @@ pub struct Spec {
     /// The folder with one folder for each image: `<root>/images`.
     pub images_dir: PathBuf,
     /// `registry:` — where shared images' repositories lie; `None`: local.
-    pub registry: Option<Repository>,
+    pub registry: Option<Registry>,
     /// `tag:`.
     pub tag: TagRule,
     /// `bases:` in the order of the file.
@@ -44,6 +70,42 @@ pub struct Spec {
     pub limits: limits::Limits,
     /// `build:`.
     pub build: BuildSettings,
+}
+
+/// `registry:` — what shared images' repositories begin with:
+/// `host`, `host:port` or either with a path. Not itself a repository, since
+/// `localhost:5000` is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry(String);
+
+impl Registry {
+    /// Parses `host[:port][/path]`.
+    ///
+    /// # Errors
+    /// Says which part of the grammar is broken.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let registry = Self(text.to_owned());
+        registry.repository("name").map(|_| registry)
+    }
+
+    /// The repository of that name in it.
+    ///
+    /// # Errors
+    /// When the name is none of the grammar, or both are too long together.
+    pub fn repository(&self, name: &str) -> Result<Repository, String> {
+        Repository::parse(&format!("{}/{name}", self.0))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
 }
 
 /// `tag: {prefix, stable}`.
@@ -102,6 +164,7 @@ pub struct Image {
     /// `image_name:` or `<registry>/<name>` or `ds01/<name>`.
     pub repository: Repository,
     /// First the one it is built from, then those it copies from. With its place.
+    /// Empty: its Dockerfile's FROM says what it is built from.
     pub parents: Vec<(Parent, Place)>,
     pub content: Content,
     /// Spec-level build args.

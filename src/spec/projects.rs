@@ -1,0 +1,153 @@
+//! Included files: people's projects, each an image for one user.
+
+use super::images::{self, Draft};
+use super::names::{self, passes};
+use super::read::{Document, Known, Reading};
+use super::reader::{Fields, Item, Key, Problems, short};
+use super::users::Users;
+use super::{Parent, Project, User, args, packages};
+use crate::account::{Account, account_name};
+use crate::names::{Login, PlanName, ProjectName};
+
+use crate::problem::{Place, Problem};
+use crate::reference::Repository;
+
+const KEYS: &[&str] =
+    &["user", "image", "packages", "jupyter", "dockerfile", "context", "target", "build_args", "use_case"];
+const DEFAULT_SHELL: &str = "/bin/bash";
+
+/// Projects without a problem; those with one are left out.
+pub fn projects(
+    included: &[Document],
+    users: &Users,
+    images: &[Draft],
+    known: &Known,
+    rd: &mut Reading,
+) -> Vec<Project> {
+    let mut projects = Vec::new();
+    for document in included {
+        for (key, value) in document.item().entries(&mut rd.problems) {
+            projects.extend(project(key, value, users, images, known, rd));
+        }
+    }
+    projects
+}
+
+fn project(
+    key: Key,
+    value: Item,
+    users: &Users,
+    images: &[Draft],
+    known: &Known,
+    rd: &mut Reading,
+) -> Option<Project> {
+    let place = key.place();
+    let named = passes(names::name("project", key.text), &place, &mut rd.problems);
+    let fields = value.fields_and(KEYS, &["use_case"], &mut rd.problems);
+    packages::no_use_case(&fields, &mut rd.problems);
+    let user = user(&fields, users, &place, &mut rd.problems);
+    let parent = parent(&fields, images, known, &place, &mut rd.problems);
+    let jupyter = fields.get("jupyter").map_or(Some(false), |item| item.boolean(&mut rd.problems));
+    let declared = fields.get("packages").map(|item| packages::packages(item, &mut rd.problems));
+    let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, &place, rd));
+    own_layers(&fields, key.text, jupyter == Some(true), &mut rd.problems);
+    let build_args = args::build_args(fields.get("build_args"), &mut rd.problems);
+    let repository = user.filter(|_| named).and_then(|user| {
+        let repository = Repository::parse(&format!("ds01-{}/{}", user.uid, key.text));
+        repository.map_err(|why| rd.problems.push(bad_repository(key.text, &why, &place))).ok()
+    });
+    let (user, (parent, parent_plan, parent_place)) = (user?, parent?);
+    Some(Project {
+        name: ProjectName::new(key.text),
+        place,
+        account: account(user)?,
+        group: user.group.clone(),
+        parent,
+        parent_plan,
+        parent_place,
+        repository: repository?,
+        packages: declared.unwrap_or_default(),
+        dockerfile: match dockerfile {
+            Some(dockerfile) => Some(dockerfile?),
+            None => None,
+        },
+        build_args,
+        jupyter: jupyter?,
+    })
+}
+
+fn bad_repository(name: &str, why: &str, place: &Place) -> Problem {
+    Problem::new(format!("`{name}` cannot be a repository: {why}"))
+        .at(place)
+        .help("use small letters and digits, with single `.`, `_` or `-` between them")
+}
+
+/// `None` also for a user whose own entry is wrong, which is said there.
+fn user<'u>(fields: &Fields, users: &'u Users, place: &Place, problems: &mut Problems) -> Option<&'u User> {
+    let item = fields.require("user", place, "user: LOGIN", problems)?;
+    let text = item.string(problems)?;
+    if let Some(user) = users.get(&Login::new(text)) {
+        return user.as_ref();
+    }
+    let near = problems.near(text, users.keys().map(Login::as_str));
+    let help = near.map_or("add the login to `users` in the spec".into(), |n| format!("did you mean `{n}`?"));
+    problems.push(Problem::new(format!("no user `{}`", short(text))).at(&item.place()).help(help));
+    None
+}
+
+fn account(user: &User) -> Option<Account> {
+    Some(Account {
+        login: user.login.clone(),
+        name: account_name(&user.login).ok()?,
+        uid: user.uid,
+        gid: user.gid,
+        shell: user.shell.clone().unwrap_or_else(|| DEFAULT_SHELL.into()),
+        sudo: user.sudo,
+    })
+}
+
+/// `image: NAME` or `image: NAME@PLAN`.
+fn parent(
+    fields: &Fields,
+    images: &[Draft],
+    known: &Known,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<(Parent, Option<PlanName>, Place)> {
+    let item = fields.require("image", place, "image: NAME", problems)?;
+    let text = item.string(problems)?;
+    let (name, plan) = match text.split_once('@') {
+        Some((name, plan)) => (name, Some(plan)),
+        None => (text, None),
+    };
+    let place = item.place();
+    let parent = known.parent(name, &place, problems)?;
+    let Some(plan) = plan else { return Some((parent, None, place)) };
+    known.plan(plan, &place, problems);
+    let plan = PlanName::new(plan);
+    match &parent {
+        Parent::Base(name) => {
+            let problem = Problem::new(format!("the base `{name}` has no plans")).at(&place);
+            problems.push(problem.help(format!("write `image: {name}`")));
+        }
+        Parent::Image(name) => {
+            let skipped = images.iter().any(|draft| draft.name == *name && draft.skip_plans.contains(&plan));
+            if skipped {
+                let problem = Problem::new(format!("`{name}` is left out of the plan `{plan}`")).at(&place);
+                problems.push(problem.help(format!("write `image: {name}`, or another plan")));
+            }
+        }
+    }
+    Some((parent, Some(plan), place))
+}
+
+/// A project has declared packages, or a Dockerfile, not both.
+fn own_layers(fields: &Fields, name: &str, jupyter: bool, problems: &mut Problems) {
+    let dockerfile = fields.get("dockerfile").is_some();
+    if fields.get("packages").is_some() || !dockerfile {
+        images::no_dockerfile_keys(fields, dockerfile, name, problems);
+    } else if jupyter && let Some(place) = fields.key("jupyter") {
+        let problem = Problem::new(format!("`{name}` has both a Dockerfile and `jupyter`")).at(&place);
+        problems.push(problem.help("install JupyterLab in the Dockerfile, and remove `jupyter`"));
+    }
+}

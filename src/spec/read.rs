@@ -1,0 +1,273 @@
+//! Reads a spec with all it includes: the order of the whole.
+//!
+//! What each section means is in the modules named after them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::{Files, Unreadable};
+use super::reader::{Fields, Item, Problems, short};
+use super::yaml::{self, Node};
+use super::{Parent, Spec, images, include, limits, parents, projects, sections, users};
+use crate::names::{BaseName, ImageName};
+use crate::problem::{Place, Problem, SourceFile};
+
+/// Largest file: room for ten thousand images with some keys each.
+const MAX_FILE: u64 = 4 << 20;
+
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+const KEYS: &[&str] = &[
+    "version",
+    "registry",
+    "tag",
+    "include",
+    "bases",
+    "images",
+    "plans",
+    "all_info_cmds",
+    "users",
+    "limits",
+    "build",
+];
+
+/// Reads `spec_file`, absolute or relative to `cwd` (absolute), and all that
+/// its `include:` names. Paths are shown relative to `cwd` where they can be.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files and of their lines.
+pub fn read(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<Spec, Vec<Problem>> {
+    let (root, spec) = locate(cwd, spec_file, files).map_err(|problem| vec![problem])?;
+    let mut rd = Reading {
+        images_dir: root.join("images"),
+        root,
+        files,
+        loaded: Vec::new(),
+        problems: Problems::default(),
+    };
+    let shown = Shown { cwd: files.real(cwd).unwrap_or_else(|_| cwd.to_owned()) };
+    let Some(document) = load(&spec, spec_file.to_owned(), None, &mut rd) else {
+        return Err(rd.problems.list);
+    };
+    let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
+    let included = includes(&top, &shown, &mut rd);
+    let spec = whole(&document, &top, &included, &mut rd);
+    match spec {
+        Some(spec) if rd.problems.list.is_empty() => Ok(spec),
+        _ => Err(sorted(rd.problems.list, &rd.loaded)),
+    }
+}
+
+/// What reading needs besides the text.
+pub struct Reading<'f> {
+    /// Without symbolic links.
+    pub root: PathBuf,
+    pub images_dir: PathBuf,
+    pub files: &'f dyn Files,
+    /// Every text that was read, in order, whether or not it is YAML.
+    loaded: Vec<Arc<SourceFile>>,
+    pub problems: Problems,
+}
+
+/// Names that the spec declares, whether or not what they name is right: a
+/// broken image is no reason to call its children's parent unknown.
+#[derive(Default)]
+pub struct Known {
+    pub bases: BTreeMap<String, Place>,
+    pub images: BTreeMap<String, Place>,
+    pub plans: BTreeSet<String>,
+    pub info_cmds: BTreeSet<String>,
+}
+
+impl Known {
+    fn new(top: &Fields) -> Self {
+        let keys = |section: &str| top.get(section).map(Item::keys).unwrap_or_default();
+        let placed = |section: &str| keys(section).iter().map(|k| (k.text.to_owned(), k.place())).collect();
+        let named = |section: &str| keys(section).iter().map(|k| k.text.to_owned()).collect();
+        Self {
+            bases: placed("bases"),
+            images: placed("images"),
+            plans: named("plans"),
+            info_cmds: named("all_info_cmds"),
+        }
+    }
+
+    /// What `depend_on` and a project's `image` may name.
+    pub fn parent(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
+        if self.images.contains_key(name) {
+            return Some(Parent::Image(ImageName::new(name)));
+        }
+        if self.bases.contains_key(name) {
+            return Some(Parent::Base(BaseName::new(name)));
+        }
+        let near = problems.near(name, self.images.keys().chain(self.bases.keys()).map(String::as_str));
+        let help =
+            near.map_or("declare it under `images` or `bases`".into(), |n| format!("did you mean `{n}`?"));
+        problems.push(Problem::new(format!("no image or base `{}`", short(name))).at(place).help(help));
+        None
+    }
+
+    /// What `base` may name.
+    pub fn base(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
+        if self.bases.contains_key(name) {
+            return Some(Parent::Base(BaseName::new(name)));
+        }
+        if self.images.contains_key(name) {
+            let problem = Problem::new(format!("`{name}` is an image, not a base")).at(place);
+            problems.push(problem.help(format!("write `depend_on: {name}`")));
+            return None;
+        }
+        let near = problems.near(name, self.bases.keys().map(String::as_str));
+        let help = near.map_or("declare it under `bases`".into(), |n| format!("did you mean `{n}`?"));
+        problems.push(Problem::new(format!("no base `{}`", short(name))).at(place).help(help));
+        None
+    }
+
+    /// Pushes a problem if there is no such plan.
+    pub fn plan(&self, name: &str, place: &Place, problems: &mut Problems) {
+        if !self.plans.contains(name) {
+            let near = problems.near(name, self.plans.iter().map(String::as_str));
+            let help = near.map_or("declare it under `plans`".into(), |n| format!("did you mean `{n}`?"));
+            problems.push(Problem::new(format!("no plan `{}`", short(name))).at(place).help(help));
+        }
+    }
+}
+
+/// A file that is YAML.
+pub struct Document {
+    file: Arc<SourceFile>,
+    node: Node,
+}
+
+impl Document {
+    pub fn item(&self) -> Item<'_> {
+        Item { node: &self.node, file: &self.file }
+    }
+}
+
+struct Shown {
+    cwd: PathBuf,
+}
+
+impl Shown {
+    fn path(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.cwd).unwrap_or(path).to_owned()
+    }
+}
+
+/// The root and the spec's path below it. A spec in `images/` (the DataHub
+/// layout) has the folder above as its root.
+fn locate(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<(PathBuf, PathBuf), Problem> {
+    let path = cwd.join(spec_file);
+    let missing = || {
+        Problem::new(format!("there is no spec `{}`", spec_file.display()))
+            .help("name it with `--spec FILE`, or go to the folder with spec.yml")
+    };
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(missing()) };
+    let folder = files.real(folder).map_err(|_| missing())?;
+    files.kind(&folder.join(name)).ok_or_else(missing)?;
+    let above = folder.parent().filter(|_| folder.file_name() == Some(OsStr::new("images")));
+    Ok((above.unwrap_or(&folder).to_owned(), folder.join(name)))
+}
+
+/// Reads one file; `named` is the place that names it.
+fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Document> {
+    let bytes = match rd.files.read(path, MAX_FILE) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            let problem = unreadable(&shown, &why);
+            rd.problems.push(named.map_or(problem.clone(), |place| problem.at(place)));
+            return None;
+        }
+    };
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let bad = std::str::from_utf8(bytes).err().map(|e| e.valid_up_to());
+    let file = Arc::new(SourceFile { path: shown, text: String::from_utf8_lossy(bytes).into_owned() });
+    rd.loaded.push(file.clone());
+    if let Some(at) = bad {
+        let place = Place { file, span: at..at };
+        rd.problems.push(Problem::new("not UTF-8 text").at(&place).help("save the file as UTF-8"));
+        return None;
+    }
+    let node = yaml::parse(&file, &mut rd.problems.list)?;
+    Some(Document { file, node })
+}
+
+fn unreadable(path: &Path, why: &Unreadable) -> Problem {
+    let path = path.display();
+    match why {
+        Unreadable::Missing => Problem::new(format!("there is no file `{path}`")).help("check the path"),
+        Unreadable::NotAFile => Problem::new(format!("`{path}` is not a file")).help("name a file"),
+        Unreadable::TooLarge(size) => Problem::new(format!("`{path}` has {size} bytes"))
+            .help(format!("a file of a spec has at most {MAX_FILE}; is this one a spec?")),
+        Unreadable::Io(error) => {
+            Problem::new(format!("cannot read `{path}`: {error}")).help("check its rights")
+        }
+    }
+}
+
+/// The included files, each once, in the order of the entries.
+fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
+    let mut documents = Vec::new();
+    let mut seen = BTreeSet::new();
+    let entries = top.get("include").filter(|item| !item.is_null());
+    for (pattern, item) in entries.map(|item| item.one_or_more(&mut rd.problems)).unwrap_or_default() {
+        match include::expand(&rd.root, pattern, rd.files) {
+            Err(broken) => rd.problems.push(broken.at(&item.place())),
+            Ok(paths) => {
+                for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
+                    documents.extend(load(&path, shown.path(&path), Some(&item.place()), rd));
+                }
+            }
+        }
+    }
+    documents
+}
+
+/// Every section, then what only shows in the whole.
+fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Reading) -> Option<Spec> {
+    let start = Place { file: document.file.clone(), span: 0..0 };
+    let known = Known::new(top);
+    let problems = &mut rd.problems;
+    sections::version(top.get("version"), problems);
+    let registry = sections::registry(top.get("registry"), problems);
+    let tag = sections::tag(top, &start, problems);
+    let bases = sections::bases(top.get("bases"), problems);
+    let plans = sections::plans(top.get("plans"), tag.as_ref(), problems);
+    let info_cmds = sections::info_cmds(top.get("all_info_cmds"), problems);
+    let build = sections::build(top.get("build"), &rd.root, problems);
+    let limits = limits::read(top.get("limits"), problems);
+    let users = users::users(top.get("users"), &limits, problems);
+    let drafts = images::images(top.get("images"), registry.as_ref(), &known, rd);
+    super::datahub::root(top.get("root"), &drafts, &known, &mut rd.problems);
+    let projects = projects::projects(included, &users, &drafts, &known, rd);
+    parents::check(&known, &drafts, &projects, &mut rd.problems);
+    Some(Spec {
+        root: rd.root.clone(),
+        images_dir: rd.images_dir.clone(),
+        registry,
+        tag: tag?,
+        bases,
+        images: drafts.into_iter().map(|draft| draft.image).collect::<Option<_>>()?,
+        plans,
+        projects,
+        users: users.into_iter().filter_map(|(login, user)| Some((login, user?))).collect(),
+        info_cmds,
+        limits,
+        build,
+    })
+}
+
+/// In the order of files, then of places; those without a place first.
+fn sorted(mut problems: Vec<Problem>, files: &[Arc<SourceFile>]) -> Vec<Problem> {
+    let ranks: HashMap<*const SourceFile, usize> =
+        files.iter().enumerate().map(|(rank, file)| (Arc::as_ptr(file), rank)).collect();
+    problems.sort_by_key(|problem| {
+        let place = problem.place.as_ref();
+        place.map(|place| (ranks.get(&Arc::as_ptr(&place.file)).copied(), place.span.start))
+    });
+    problems
+}
