@@ -3,6 +3,7 @@
 //! `docker` speaks to a real engine; `fake` interprets the same calls in
 //! memory. Decides nothing.
 
+pub mod address;
 pub mod docker;
 pub mod fake;
 
