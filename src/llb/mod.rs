@@ -149,7 +149,7 @@ fn collect(node: &Arc<Node>, seen: &mut BTreeSet<String>, out: &mut pb::Definiti
     out.metadata.insert(node.digest.clone(), node.metadata.clone());
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write;
 
     let mut text = String::from("sha256:");
