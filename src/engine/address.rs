@@ -1,12 +1,255 @@
-//! Where an engine answers.
-// PLACEHOLDER until the branch that reads addresses is merged; take theirs.
+//! Where an engine listens, from the forms that Docker's tools use.
+//!
+//! Reads no environment: the caller hands in what `DOCKER_HOST` and its kin
+//! say. Does not connect.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-/// An engine's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::Error;
+
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// Where an engine listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
+    /// A socket of this machine.
     Unix(PathBuf),
+    /// Unencrypted.
     Tcp { host: String, port: u16 },
+    /// With client certificates: `ca.pem`, `cert.pem` and `key.pem` of a folder.
     Tls { host: String, port: u16, cert_dir: PathBuf },
+}
+
+impl Address {
+    /// The socket that an engine of this machine listens on by default.
+    pub fn local() -> Self {
+        Self::Unix(SOCKET.into())
+    }
+
+    /// Reads `unix://`, `tcp://`, `http://` and `https://` addresses, or a
+    /// path. With `cert_path` (`DOCKER_CERT_PATH`, when `DOCKER_TLS_VERIFY` is
+    /// set) TCP is TLS.
+    ///
+    /// # Errors
+    /// [`Error::Address`] with what to write instead.
+    pub fn parse(text: &str, cert_path: Option<&Path>) -> Result<Self, Error> {
+        let wrong = |cause: &str| Error::Address { address: text.to_owned(), cause: cause.to_owned() };
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let (scheme, rest) =
+            text.split_once("://").ok_or_else(|| wrong("write `unix:///path` or `tcp://host:port`"))?;
+        match scheme {
+            "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
+            "unix" => Err(wrong("the path of a socket is absolute: `unix:///var/run/docker.sock`")),
+            "tcp" | "http" | "https" => tcp(scheme, rest, cert_path).map_err(|cause| wrong(&cause)),
+            "ssh" => Err(wrong(
+                "ssh is not spoken; forward the socket with `ssh -L /tmp/engine.sock:/var/run/docker.sock HOST` \
+                 and write `unix:///tmp/engine.sock`",
+            )),
+            "npipe" => Err(wrong("named pipes are of Windows; engines here listen on `unix://` or `tcp://`")),
+            _ => Err(wrong("write `unix:///path` or `tcp://host:port`")),
+        }
+    }
+
+    /// The address that Docker's own tools would use: that of the context
+    /// `name`, or else of the current one. `None`: the default context, which
+    /// is the local socket.
+    ///
+    /// # Errors
+    /// [`Error::Address`] if the configuration or the context cannot be read.
+    pub fn of_context(config_dir: &Path, name: Option<&str>) -> Result<Option<Self>, Error> {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => read::<Config>(&config_dir.join("config.json"))?.unwrap_or_default().current_context,
+        };
+        if name.is_empty() || name == "default" {
+            return Ok(None);
+        }
+        let folder = hex(Sha256::digest(name.as_bytes()).as_slice());
+        let meta = config_dir.join("contexts/meta").join(&folder).join("meta.json");
+        let missing = |cause: &str| Error::Address {
+            address: format!("docker context {name}"),
+            cause: format!("{cause}; `docker context ls` shows what there is"),
+        };
+        let meta = read::<Meta>(&meta)?.ok_or_else(|| missing("there is no such context"))?;
+        let host = meta.endpoints.docker.map(|d| d.host).ok_or_else(|| missing("it names no engine"))?;
+        let certs = config_dir.join("contexts/tls").join(&folder).join("docker");
+        Self::parse(&host, certs.is_dir().then_some(certs.as_path())).map(Some)
+    }
+
+    /// True for a socket of this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+}
+
+fn tcp(scheme: &str, rest: &str, cert_path: Option<&Path>) -> Result<Address, String> {
+    let authority = rest.trim_end_matches('/');
+    if authority.contains('/') {
+        return Err("an address has no path".into());
+    }
+    let secure = scheme == "https" || (scheme == "tcp" && cert_path.is_some());
+    let (host, port) = host_port(authority, if secure { 2376 } else { 2375 })?;
+    match (secure, cert_path) {
+        (false, _) => Ok(Address::Tcp { host, port }),
+        (true, Some(cert_dir)) => Ok(Address::Tls { host, port, cert_dir: cert_dir.to_owned() }),
+        (true, None) => {
+            Err("TLS needs a folder with `ca.pem`, `cert.pem` and `key.pem`: set DOCKER_CERT_PATH".into())
+        }
+    }
+}
+
+fn host_port(authority: &str, default: u16) -> Result<(String, u16), String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("an IPv6 address ends with `]`")?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err("there is no host in it".into());
+    }
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
+        None => default,
+    };
+    Ok((host.to_owned(), port))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port } | Self::Tls { host, port, .. } if host.contains(':') => {
+                write!(f, "tcp://[{host}]:{port}")
+            }
+            Self::Tcp { host, port } | Self::Tls { host, port, .. } => write!(f, "tcp://{host}:{port}"),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    #[serde(rename = "currentContext")]
+    current_context: String,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(rename = "Endpoints")]
+    endpoints: Endpoints,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    docker: Option<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    #[serde(rename = "Host")]
+    host: String,
+}
+
+/// `None` if there is no such file.
+fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
+    let wrong = |cause: String| Error::Address { address: path.display().to_string(), cause };
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| wrong(e.to_string())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(wrong(e.to_string())),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Address, String> {
+        Address::parse(text, None).map_err(|e| match e {
+            Error::Address { cause, .. } => cause,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn the_forms_that_docker_takes_are_read() {
+        let tcp = |host: &str, port| Ok(Address::Tcp { host: host.into(), port });
+        assert_eq!(parse("unix:///run/x.sock"), Ok(Address::Unix("/run/x.sock".into())));
+        assert_eq!(parse("/run/x.sock"), Ok(Address::Unix("/run/x.sock".into())));
+        assert_eq!(parse("tcp://gpu1:1234"), tcp("gpu1", 1234));
+        assert_eq!(parse("tcp://gpu1/"), tcp("gpu1", 2375));
+        assert_eq!(parse("http://[::1]:80"), tcp("::1", 80));
+        assert_eq!(parse("tcp://[::1]"), tcp("::1", 2375));
+    }
+
+    #[test]
+    fn a_certificate_folder_makes_tcp_tls() {
+        let certs = Path::new("/certs");
+        let tls = Address::Tls { host: "gpu1".into(), port: 2376, cert_dir: certs.into() };
+        assert_eq!(Address::parse("tcp://gpu1", Some(certs)), Ok(tls.clone()));
+        assert_eq!(Address::parse("https://gpu1:2376", Some(certs)), Ok(tls));
+        assert!(parse("https://gpu1").unwrap_err().contains("DOCKER_CERT_PATH"));
+    }
+
+    #[test]
+    fn a_wrong_address_says_what_to_write() {
+        for (text, hint) in [
+            ("ssh://me@gpu1", "ssh -L"),
+            ("npipe:////./pipe/docker_engine", "unix://"),
+            ("gpu1:2375", "tcp://host:port"),
+            ("unix://run/x.sock", "absolute"),
+            ("tcp://gpu1:x", "not a port"),
+            ("tcp://:2375", "no host"),
+            ("tcp://[::1", "]"),
+            ("tcp://gpu1/v1", "no path"),
+        ] {
+            let cause = parse(text).unwrap_err();
+            assert!(cause.contains(hint), "{text}: {cause}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_can_be_typed() {
+        for text in ["unix:///run/x.sock", "tcp://gpu1:1234", "tcp://[::1]:2375"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_current_context_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Address::of_context(dir.path(), None), Ok(None));
+        std::fs::write(dir.path().join("config.json"), r#"{"auths":{},"currentContext":"lab"}"#).unwrap();
+        let missing = Address::of_context(dir.path(), None).unwrap_err();
+        assert!(matches!(missing, Error::Address { cause, .. } if cause.contains("docker context ls")));
+
+        let folder = hex(Sha256::digest(b"lab").as_slice());
+        let meta = dir.path().join("contexts/meta").join(&folder);
+        std::fs::create_dir_all(&meta).unwrap();
+        let text = r#"{"Name":"lab","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://gpu1:2376"}}}"#;
+        std::fs::write(meta.join("meta.json"), text).unwrap();
+        let tcp = Address::Tcp { host: "gpu1".into(), port: 2376 };
+        assert_eq!(Address::of_context(dir.path(), None), Ok(Some(tcp)));
+        assert_eq!(Address::of_context(dir.path(), Some("default")), Ok(None));
+
+        let certs = dir.path().join("contexts/tls").join(&folder).join("docker");
+        std::fs::create_dir_all(&certs).unwrap();
+        let tls = Address::Tls { host: "gpu1".into(), port: 2376, cert_dir: certs };
+        assert_eq!(Address::of_context(dir.path(), Some("lab")), Ok(Some(tls)));
+    }
 }

@@ -181,6 +181,7 @@ impl Engine for Docker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buildkit::Options;
 
     #[tokio::test]
     async fn an_address_where_nobody_answers_is_named() {
@@ -191,7 +192,7 @@ mod tests {
         for address in
             [Address::Unix(folder.path().join("no.sock")), Address::Tcp { host: "127.0.0.1".into(), port }]
         {
-            match Docker::connect(&address, Builder::connect(&address)).await {
+            match Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await {
                 Err(Error::Unreachable { address: shown, cause }) => {
                     assert_eq!(shown, name(&address));
                     assert!(!cause.is_empty());
@@ -207,7 +208,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let address =
             Address::Tls { host: "127.0.0.1".into(), port: 1, cert_dir: folder.path().to_path_buf() };
-        let error = Docker::connect(&address, Builder::connect(&address)).await.err();
+        let error =
+            Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.err();
         assert!(
             matches!(&error, Some(Error::Address { cause, .. }) if cause.contains("ca.pem")),
             "{error:?}"

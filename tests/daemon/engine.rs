@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ds01_build::buildkit::Builder;
+use ds01_build::buildkit::{Builder, Options};
 use ds01_build::deploy;
 use ds01_build::engine::address::Address;
 use ds01_build::engine::docker::Docker;
@@ -30,7 +30,9 @@ struct Bench {
 impl Bench {
     async fn new(test: &str) -> Self {
         let address = Address::Unix(SOCKET.into());
-        let engine = Docker::connect(&address, Builder::connect(&address)).await.expect("an engine");
+        let engine = Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap())
+            .await
+            .expect("an engine");
         let prefix = format!("eng-test-{}-{test}", std::process::id());
         let base = Reference::parse(&format!("{prefix}:base")).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,6 @@
+//! Tests against a real engine: the edges by themselves, then the program as
+//! people run it. Each test has names of its own and removes what it made.
+
+mod buildkit;
+mod engine;
+mod images;
