@@ -138,6 +138,6 @@ mod tests {
     fn a_repository_refuses_a_tag() {
         assert!(Repository::parse("reg.local:5000/x/y").is_ok());
         assert!(Repository::parse("x/y:v1").is_err());
-        assert!(Repository::parse("X/y").is_err());
+        assert!(Repository::parse("x/Y").is_err());
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Events, Failure};
@@ -122,7 +123,7 @@ pub struct Container {
 }
 
 /// Everything a container is created with, in one request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CreateContainer {
     pub name: String,
     /// Image id or reference with digest.
@@ -152,7 +153,7 @@ pub struct CreateContainer {
 }
 
 /// A host folder in a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mount {
     pub source: PathBuf,
     pub target: String,
@@ -177,6 +178,25 @@ pub enum Error {
     /// The connection broke.
     #[error("the connection to the engine broke while trying to {action}: {cause}")]
     Broken { action: String, cause: String },
+}
+
+impl Error {
+    /// What a person can do about it.
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Unreachable { cause, .. } => {
+                format!("{cause}. Is the engine running? Set --engine or DOCKER_HOST to reach another one")
+            }
+            Self::Address { cause, .. } => {
+                format!("{cause}. Write unix:///var/run/docker.sock or tcp://host:2376")
+            }
+            Self::NoBuildKit { cause, .. } => {
+                format!("{cause}. Docker Engine 18.09 or newer, or buildkitd, is needed")
+            }
+            Self::Refused { .. } | Self::Broken { .. } => return None,
+        };
+        Some(text)
+    }
 }
 
 /// A solve that gave no image.

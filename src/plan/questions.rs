@@ -1,0 +1,80 @@
+//! From the graph to what the plan has to decide: one question an image.
+
+use std::collections::HashSet;
+
+use super::{Question, recipes};
+use crate::graph::{Graph, NodeId};
+use crate::observe::Seen;
+use crate::problem::Problem;
+use crate::reference::Reference;
+use crate::spec::Spec;
+use crate::subject::Subject;
+use crate::tags;
+
+/// What a person asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The images and all they stand on, parents first.
+    pub nodes: Vec<NodeId>,
+    /// Built again whether up to date or not.
+    pub forced: HashSet<NodeId>,
+    /// Names the branch tags; `None`: no branch tag moves.
+    pub branch: Option<String>,
+}
+
+/// One question for each image to be built here, parents first, with the node
+/// it is about.
+///
+/// # Errors
+/// The branch gives no tag, or the tag of something else.
+pub fn questions(
+    spec: &Spec,
+    graph: &Graph,
+    seen: &Seen,
+    selection: &Selection,
+) -> Result<Vec<(NodeId, Question)>, Problem> {
+    let mut recipes = recipes::recipes(spec, graph, seen, &selection.nodes);
+    let mut position = std::collections::HashMap::new();
+    let mut questions = Vec::with_capacity(recipes.len());
+    for &node in &selection.nodes {
+        let Some(recipe) = recipes.remove(&node) else { continue };
+        position.insert(node, questions.len());
+        let question = Question {
+            name: graph.node(node).name.clone(),
+            repository: graph.node(node).repository.clone().expect("what is built here has a repository"),
+            recipe,
+            parents: graph.parents(node).iter().filter_map(|p| position.get(p).copied()).collect(),
+            forced: selection.forced.contains(&node),
+            moving: moving_tag(spec, graph, node, selection.branch.as_deref())?,
+        };
+        questions.push((node, question));
+    }
+    Ok(questions)
+}
+
+/// The tag that people use: `latest` for a project's image, the branch tag
+/// for a shared one.
+fn moving_tag(
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+    branch: Option<&str>,
+) -> Result<Option<Reference>, Problem> {
+    let node_data = graph.node(node);
+    let repository = node_data.repository.as_ref().expect("what is built here has a repository");
+    if let Subject::Project(_) = Subject::of(spec, graph, node) {
+        return Ok(Some(repository.with_tag("latest")));
+    }
+    let (Some(branch), Some(prefix)) = (branch, node_data.tag_prefix.as_deref()) else { return Ok(None) };
+    let help = "say another name with --branch NAME";
+    let tag = tags::branch_tag(prefix, branch).map_err(|why| Problem::new(why).help(help))?;
+    // A branch must not move what only a promotion may.
+    let stable = &spec.tag.stable;
+    if tag == *stable || tag == format!("{prefix}-{stable}") || tags::is_content_tag(&tag) {
+        let problem = Problem::new(format!(
+            "the branch `{branch}` would give the tag `{tag}`, which is not a branch's"
+        ));
+        return Err(problem.help(help));
+    }
+    Ok(Some(repository.with_tag(&tag)))
+}
