@@ -131,7 +131,7 @@ pub enum Outcome {
 }
 
 /// Why an image was not built, with what a person needs to mend it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// A lowercase fragment: `step failed with exit code 3`.
     pub message: String,

@@ -1,0 +1,129 @@
+//! From a planned image to what is solved. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use crate::dockerfile;
+use crate::graph::{Graph, NodeId};
+use crate::observe::{DockerfileSeen, Seen};
+use crate::packages::{self, StepSettings};
+use crate::plan::{Plan, recipes};
+use crate::recipe::Ingredient;
+use crate::reference::Reference;
+use crate::solve::{ConfigChange, DockerfileBuild, Solve, Start};
+use crate::spec::{BuildSettings, Spec};
+use crate::subject::Subject;
+use crate::userlayer;
+
+/// Id of the secret that holds the site's CA certificates.
+const CA: &str = "ca";
+
+/// What holds for every image of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub settings: BuildSettings,
+    /// Secrets that RUN steps may mount: id → file.
+    pub secrets: BTreeMap<String, PathBuf>,
+    pub proxy: BTreeMap<String, String>,
+    pub no_cache: bool,
+}
+
+/// All that solves are made from.
+pub struct Requests<'a> {
+    pub spec: &'a Spec,
+    pub graph: &'a Graph,
+    pub seen: &'a Seen,
+    pub plan: &'a Plan,
+    /// The node of each position of the plan.
+    pub nodes: &'a [NodeId],
+    pub around: &'a Surroundings,
+}
+
+impl Requests<'_> {
+    /// The solves of all images to build, by position in the plan.
+    pub fn solves(&self) -> Vec<Option<Solve>> {
+        let positions: HashMap<_, _> = self.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect();
+        let solve = |at: usize| self.plan.images[at].reasons().map(|_| self.solve(at, &positions));
+        (0..self.nodes.len()).map(solve).collect()
+    }
+
+    fn solve(&self, position: usize, positions: &HashMap<NodeId, usize>) -> Solve {
+        let node = self.nodes[position];
+        let subject = Subject::of(self.spec, self.graph, node);
+        let parents = self.parents(node, positions);
+        let base = parents.first().map(|(_, given)| given);
+        let start = match (self.seen.dockerfiles.get(&node), base) {
+            (Some(seen), _) => Start::Dockerfile(dockerfile_build(self.graph, node, seen, &parents)),
+            (None, Some(base)) => Start::Image(base.clone()),
+            (None, None) => unreachable!("without a Dockerfile there is a parent"),
+        };
+        let mut secrets = self.around.secrets.clone();
+        secrets.extend(self.around.settings.ca_bundle.iter().map(|file| (CA.to_owned(), file.clone())));
+        Solve {
+            node: self.plan.images[position].name.clone(),
+            start,
+            steps: packages::steps(&subject.packages(), &step_settings(&self.around.settings)),
+            user: subject.account().cloned(),
+            config: self.config(position, base),
+            secrets,
+            proxy: self.around.proxy.clone(),
+            no_cache: self.around.no_cache,
+        }
+    }
+
+    /// The parents' keys in the spec, and the references to build on.
+    fn parents(&self, node: NodeId, positions: &HashMap<NodeId, usize>) -> Vec<(String, Reference)> {
+        let parent = |&parent: &NodeId| {
+            let subject = Subject::of(self.spec, self.graph, parent);
+            let given = match subject.external() {
+                Some(external) => self.seen.base(external).given.clone(),
+                None => self.plan.images[positions[&parent]].content.clone(),
+            };
+            (subject.key().to_owned(), given)
+        };
+        self.graph.parents(node).iter().map(parent).collect()
+    }
+
+    fn config(&self, position: usize, base: Option<&Reference>) -> ConfigChange {
+        let (node, recipe) = (self.nodes[position], &self.plan.images[position].recipe);
+        let mut labels = recipes::labels(self.spec, self.graph, node);
+        let recorded = recipe.recorded();
+        let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
+        labels.recipe = recipe.digest().to_string();
+        labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
+        labels.base_name = base.map(Reference::to_string).unwrap_or_default();
+        let account = Subject::of(self.spec, self.graph, node).account();
+        let mut change = account.map(userlayer::config).unwrap_or_default();
+        change.labels.extend(labels.to_map());
+        change
+    }
+}
+
+fn dockerfile_build(
+    graph: &Graph,
+    node: NodeId,
+    seen: &DockerfileSeen,
+    parents: &[(String, Reference)],
+) -> DockerfileBuild {
+    let declared = |(name, _): &(&String, &String)| seen.evaluated.declared_args.contains(*name);
+    let mut args: BTreeMap<_, _> =
+        graph.node(node).build_args.iter().filter(declared).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let further = parents.get(1..).unwrap_or_default();
+    let base = dockerfile::base_args(parents.first().map(|(_, given)| given), further);
+    args.extend(base.into_iter().filter(|(name, _)| seen.evaluated.declared_args.contains(name)));
+    DockerfileBuild {
+        dockerfile: seen.text.clone(),
+        path: seen.path.clone(),
+        context: seen.context.clone(),
+        target: seen.target.clone(),
+        args,
+    }
+}
+
+fn step_settings(settings: &BuildSettings) -> StepSettings {
+    StepSettings {
+        ca_bundle: settings.ca_bundle.is_some(),
+        pip_index: settings.pip_index.clone(),
+        apt_mirror: settings.apt_mirror.clone(),
+    }
+}

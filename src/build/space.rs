@@ -1,0 +1,42 @@
+//! Is there room to build? Asked from the file system, since an engine of the
+//! 20.10 age leaks blobs that its own count does not show.
+
+use std::path::Path;
+
+/// Bytes that a user without privileges can still write where `path` lies.
+///
+/// # Errors
+/// The path cannot be asked, e.g. because it is on another machine.
+pub fn free(path: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Says what is missing when less is free than the largest base takes.
+/// All figures are bytes.
+///
+/// # Errors
+/// A sentence for people.
+pub fn enough(free: u64, largest_base: u64) -> Result<(), String> {
+    if free >= largest_base {
+        return Ok(());
+    }
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    Err(format!(
+        "{:.1} GiB are free where the engine keeps images, and the largest base alone takes {:.1} GiB",
+        gib(free),
+        gib(largest_base)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_room_than_the_largest_base_is_refused() {
+        assert!(enough(10, 10).is_ok());
+        assert!(enough(1 << 30, 3 << 30).unwrap_err().starts_with("1.0 GiB are free"));
+        assert!(free(Path::new("/")).unwrap() > 0);
+    }
+}
