@@ -1,1 +1,74 @@
-//! (to come)
+//! The command line: what was typed, what it means, and one file for each
+//! command. Commands return an exit code; `report` prints.
+
+pub mod args;
+mod branch;
+mod build;
+mod check;
+mod completions;
+mod containers;
+mod deploy;
+pub mod exit;
+mod graph;
+mod home;
+mod load;
+mod plan;
+mod settings;
+mod signals;
+
+use args::{Cli, Command, ContainerCommand};
+use exit::Exit;
+use load::Trouble;
+use settings::Settings;
+
+use crate::report::{Look, Output};
+
+/// Runs the command.
+pub fn main(cli: Cli) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Trouble::bug(format!("cannot start: {error}")).show(Output::standard(
+                false,
+                Look::default(),
+                Look::default(),
+            ));
+        }
+    };
+    let settings = match Settings::read(&cli.global) {
+        Ok(settings) => settings,
+        Err(error) => {
+            return Trouble::usage(format!("the working folder cannot be read: {error}"))
+                .show(Output::standard(cli.global.json, Look::default(), Look::default()));
+        }
+    };
+    let exit = runtime.block_on(async {
+        match command(cli.command, &settings).await {
+            Ok(exit) => exit,
+            Err(trouble) => trouble.show(settings.output()),
+        }
+    });
+    // A hanging look-up in a blocking thread must not hold the program.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble> {
+    match command {
+        Command::Check => check::run(settings),
+        Command::Graph(args) => graph::run(settings, &args).await,
+        Command::Plan(args) => plan::run(settings, &args).await,
+        Command::Build(args) => build::run(settings, &args).await,
+        Command::Deploy(args) | Command::Container { command: ContainerCommand::Deploy(args) } => {
+            deploy::run(settings, &args).await
+        }
+        Command::Container { command: ContainerCommand::List(args) } => {
+            containers::list(settings, &args).await
+        }
+        Command::Container { command: ContainerCommand::Retire(args) } => {
+            containers::retire(settings, &args).await
+        }
+        Command::Completions { shell } => completions::run(settings, shell),
+    }
+}

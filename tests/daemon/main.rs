@@ -1,6 +1,10 @@
 //! Tests against a real engine: the edges by themselves, then the program as
 //! people run it. Each test has names of its own and removes what it made.
 
+mod bad_input;
+mod build;
 mod buildkit;
 mod engine;
 mod images;
+mod no_buildkit;
+mod stack;

@@ -1,0 +1,185 @@
+//! `build`: plans, then carries the plan out and reports.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::args::BuildArgs;
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::plan::{self, Made};
+use super::settings::Settings;
+use super::signals;
+use crate::build::lock::Locks;
+use crate::build::request::{Requests, Surroundings};
+use crate::build::{self, Options, Outcomes, Run, space};
+use crate::engine::Engine;
+use crate::event::{Event, Events};
+use crate::graph::Graph;
+use crate::observe::Seen;
+use crate::problem::Problem;
+use crate::report::{self, log};
+use crate::spec::Spec;
+
+pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
+    let stop = signals::stop_token().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    tokio::select! {
+        exit = build(settings, args, &stop) => exit,
+        // Before the first image starts there is nothing to wait for.
+        () = planning_stopped(&stop) => Ok(Exit::Interrupted),
+    }
+}
+
+/// Once images are being built, the run itself answers to the token; by then
+/// this waits longer than the run does.
+async fn planning_stopped(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(build::STOP_GRACE * 2).await;
+}
+
+async fn build(settings: &Settings, args: &BuildArgs, stop: &CancellationToken) -> Result<Exit, Trouble> {
+    let (spec, graph) = load::spec(settings)?;
+    let selection = plan::select(&spec, &graph, &args.selection)?;
+    let around = surroundings(settings, args, &spec)?;
+    let engine = load::engine(settings).await?;
+    let made = plan::make(&spec, &graph, engine.as_ref(), &selection).await?;
+    if args.dry_run {
+        let mut output = settings.output();
+        plan::show(&made.plan, &mut output);
+        output.finish()?;
+        return Ok(Exit::Done);
+    }
+    if made.plan.builds().next().is_some() {
+        room(&made.seen)?;
+    }
+    let branchless = selection.branch.is_none();
+    let run = prepare(settings, args, &spec, &graph, made, &around, &engine)?;
+    carry_out(settings, run, branchless, stop).await
+}
+
+/// The CA bundle and secrets, each a file that can be read now.
+fn surroundings(settings: &Settings, args: &BuildArgs, spec: &Spec) -> Result<Surroundings, Trouble> {
+    let mut of_spec = spec.build.clone();
+    if let Some(file) = &args.ca_bundle {
+        of_spec.ca_bundle = Some(settings.here.join(file));
+    }
+    let secrets: BTreeMap<_, _> =
+        args.secrets.iter().map(|(id, file)| (id.clone(), settings.here.join(file))).collect();
+    for file in of_spec.ca_bundle.iter().chain(secrets.values()) {
+        std::fs::File::open(file).map_err(|error| {
+            let problem = Problem::new(format!("{} cannot be read: {error}", settings.shown(file).display()));
+            Trouble::Usage(
+                problem.help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists"),
+            )
+        })?;
+    }
+    let proxy = settings.proxy.clone();
+    Ok(Surroundings { settings: of_spec, secrets, proxy, no_cache: args.no_cache })
+}
+
+/// Refuses to begin where the largest base would not even fit.
+fn room(seen: &Seen) -> Result<(), Trouble> {
+    let largest = seen.bases.values().filter_map(|base| base.size).max().unwrap_or(0);
+    let root = seen.engine.local.then_some(seen.engine.root.as_path());
+    let Some(free) = root.and_then(|root| space::free(root).ok()) else { return Ok(()) };
+    space::enough(free, largest).map_err(|why| {
+        let help = format!(
+            "make room in {}, e.g. with `docker image rm` for images nobody uses",
+            seen.engine.root.display()
+        );
+        Trouble::Space(Problem::new(why).help(help))
+    })
+}
+
+fn prepare(
+    settings: &Settings,
+    args: &BuildArgs,
+    spec: &Spec,
+    graph: &Graph,
+    made: Made,
+    around: &Surroundings,
+    engine: &Arc<dyn Engine>,
+) -> Result<Run, Trouble> {
+    let Made { plan, seen, nodes } = made;
+    let solves = Requests { spec, graph, seen: &seen, plan: &plan, nodes: &nodes, around }.solves();
+    let locks = Locks::open(&settings.lock_dir, &seen.engine.id).map_err(|error| {
+        let problem =
+            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
+        Trouble::Usage(
+            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
+        )
+    })?;
+    let folder = log_folder(settings);
+    let log = |image: &crate::plan::Planned| image.reasons().map(|_| log::path(&folder, &image.name));
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    Ok(Run {
+        logs: plan.images.iter().map(log).collect(),
+        plan: Arc::new(plan),
+        solves,
+        engine: engine.clone(),
+        locks,
+        options: Options { jobs: args.jobs.map_or(cores, usize::from), fail_fast: args.fail_fast },
+    })
+}
+
+/// One folder for each run, by time, so that old logs are easy to find.
+fn log_folder(settings: &Settings) -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "log folders are named by the time of the run")]
+    let now = jiff::Timestamp::now();
+    let name = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
+    settings.state_dir.join("logs").join(name)
+}
+
+async fn carry_out(
+    settings: &Settings,
+    run: Run,
+    branchless: bool,
+    stop: &CancellationToken,
+) -> Result<Exit, Trouble> {
+    let (events, received) = mpsc::unbounded_channel();
+    let progress = settings.progress.settle(&settings.screen);
+    let reporter = report::reporter(progress, settings.screen.stderr_look());
+    let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
+    let reports = tokio::spawn(report::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
+    let exit = finish(run, branchless, &events, stop).await;
+    drop(events);
+    // Events of abandoned workers may still come; the report does not wait.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(300), reports).await;
+    exit
+}
+
+async fn finish(
+    run: Run,
+    branchless: bool,
+    events: &Events,
+    stop: &CancellationToken,
+) -> Result<Exit, Trouble> {
+    let (plan, engine) = (run.plan.clone(), run.engine.clone());
+    let outcomes = build::run(run, events, stop).await;
+    let mut moved = Ok(());
+    if let (Ok(complete), false) = (outcomes.complete(&plan), stop.is_cancelled()) {
+        moved = build::move_tags(&plan, &complete, engine.as_ref(), events).await;
+        if branchless {
+            let text = "no branch tags were put: git is on no branch here; say --branch NAME";
+            let _ = events.send(Event::Warning { image: None, text: text.into() });
+        }
+    }
+    let _ = events.send(outcomes.summary(&plan));
+    moved?;
+    Ok(exit(&outcomes, stop))
+}
+
+fn exit(outcomes: &Outcomes, stop: &CancellationToken) -> Exit {
+    if stop.is_cancelled() {
+        Exit::Interrupted
+    } else if outcomes.only_engine_failed() {
+        Exit::Engine
+    } else if outcomes.any_failed() {
+        Exit::BuildFailed
+    } else {
+        Exit::Done
+    }
+}

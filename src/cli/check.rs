@@ -1,0 +1,28 @@
+//! `check`: the spec and every file it names.
+
+use serde_json::json;
+
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::settings::Settings;
+use crate::observe;
+use crate::report::human;
+
+pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
+    let (spec, graph) = load::spec(settings)?;
+    observe::check_files(&spec, &graph).map_err(Trouble::Problems)?;
+    let counts = json!({
+        "problems": [],
+        "images": spec.images.len(),
+        "bases": spec.bases.len(),
+        "projects": spec.projects.len(),
+    });
+    let mut output = settings.output();
+    output.data(&counts, |_, _| {
+        let count = |number: usize, noun| human::count(number as u64, noun);
+        let (images, bases) = (count(spec.images.len(), "image"), count(spec.bases.len(), "base"));
+        format!("no problems: {images} on {bases}, {}\n", count(spec.projects.len(), "project"))
+    });
+    output.finish()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,64 @@
+//! `graph`: the images with their states.
+
+use std::collections::HashMap;
+
+use super::args::{GraphArgs, GraphFormat};
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::plan::{self, Made};
+use super::settings::Settings;
+use crate::graph::{Graph, NodeId};
+use crate::plan::Reason;
+use crate::spec::Spec;
+use crate::subject::Subject;
+
+pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble> {
+    let (spec, graph) = load::spec(settings)?;
+    // A graph is still a graph where no engine answers, or a base is missing.
+    let (states, unknown) = match states(settings, &spec, &graph).await {
+        Ok(states) => (states, None),
+        Err(trouble) => (HashMap::new(), Some(trouble)),
+    };
+    let state = |node: NodeId| states.get(&node).cloned().unwrap_or_else(|| "unknown".to_owned());
+    let mut output = settings.output();
+    match args.format {
+        GraphFormat::Tree if !settings.json => output.text(&graph.to_tree(&state)),
+        GraphFormat::Tree | GraphFormat::Json => output.value(&graph.to_json(&state)),
+        GraphFormat::Dot => output.text(&graph.to_dot(&state)),
+        GraphFormat::Mermaid => output.text(&graph.to_mermaid(&state)),
+    }
+    if let Some(trouble) = unknown {
+        output.note("the states are unknown:");
+        output.finish()?;
+        return Ok(match trouble.show(settings.output()) {
+            Exit::Engine => Exit::Done,
+            other => other,
+        });
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashMap<NodeId, String>, Trouble> {
+    let engine = load::engine(settings).await?;
+    let Made { plan, seen, nodes } =
+        plan::make(spec, graph, engine.as_ref(), &plan::everything(graph)).await?;
+    let mut states: HashMap<_, _> = nodes
+        .into_iter()
+        .zip(&plan.images)
+        .map(|(node, image)| (node, image.reasons().map_or_else(|| "up to date".to_owned(), first)))
+        .collect();
+    for node in graph.nodes() {
+        if let Some(external) = Subject::of(spec, graph, node.id).external() {
+            let place = if seen.base(external).id.is_some() { "here" } else { "to be pulled" };
+            states.insert(node.id, format!("{external}, {place}"));
+        }
+    }
+    Ok(states)
+}
+
+fn first(reasons: &[Reason]) -> String {
+    let more = reasons.len() - 1;
+    let first = reasons.first().map(Reason::to_string).unwrap_or_default();
+    if more == 0 { first } else { format!("{first}, and {more} more") }
+}

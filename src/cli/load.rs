@@ -1,0 +1,145 @@
+//! Reads the spec for a command, and what can go wrong before one starts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::exit::Exit;
+use super::settings::Settings;
+use crate::buildkit;
+use crate::engine::{self, Engine};
+use crate::graph::Graph;
+use crate::observe;
+use crate::problem::Problem;
+use crate::report::Output;
+use crate::spec::files::Disk;
+use crate::spec::{self, BaseSource, Spec};
+
+/// Why a command ended before it did anything.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The spec, a Dockerfile or a context is wrong.
+    Problems(Vec<Problem>),
+    /// The engine, a registry or the network.
+    Engine(engine::Error),
+    /// The engine's disk is full.
+    Space(Problem),
+    /// A rule says no.
+    Refused(Problem),
+    /// The command line, or a folder we need.
+    Usage(Problem),
+    /// Ours.
+    Bug(Problem),
+    /// Standard output cannot be written.
+    Output(std::io::Error),
+}
+
+impl Trouble {
+    /// A wrong command line or surroundings.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(Problem::new(message))
+    }
+
+    /// Something that cannot happen.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::Bug(
+            Problem::new(message).help("this is a bug of ds01-build; please report it with this output"),
+        )
+    }
+
+    /// The code of the shell.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Problems(_) | Self::Usage(_) => Exit::Usage,
+            Self::Engine(_) | Self::Space(_) => Exit::Engine,
+            Self::Refused(_) => Exit::Refused,
+            Self::Bug(_) => Exit::Bug,
+            Self::Output(_) => Exit::Bug,
+        }
+    }
+
+    /// Reports it and gives the code.
+    pub fn show(self, mut output: Output) -> Exit {
+        let exit = self.exit();
+        match self {
+            Self::Problems(problems) => output.problems(&problems),
+            Self::Engine(error) => {
+                let mut problem = Problem::new(error.to_string());
+                problem.help = error.help();
+                output.problems(&[problem]);
+            }
+            Self::Refused(problem) | Self::Usage(problem) | Self::Bug(problem) | Self::Space(problem) => {
+                output.problems(&[problem])
+            }
+            Self::Output(error) => {
+                output.problems(&[Problem::new(format!("the output cannot be written: {error}"))]);
+            }
+        }
+        let _ = output.finish();
+        exit
+    }
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<observe::Error> for Trouble {
+    fn from(error: observe::Error) -> Self {
+        match error {
+            observe::Error::Problems(problems) => Self::Problems(problems),
+            observe::Error::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+impl From<engine::Error> for Trouble {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// The spec and its graph, `--base` applied.
+///
+/// # Errors
+/// There is no spec, or it has problems.
+pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
+    let Some(file) = &settings.spec_file else {
+        let problem = Problem::new("there is no spec.yml here or in a folder above")
+            .help("go to the folder of the stack, or say --spec FILE");
+        return Err(Trouble::Usage(problem));
+    };
+    let mut spec = spec::read(&settings.here, file, &Disk).map_err(Trouble::Problems)?;
+    stand_in(&mut spec, settings)?;
+    settings.remark(&format!("spec: {}", settings.shown(file).display()));
+    let graph = Graph::build(&spec);
+    Ok((spec, graph))
+}
+
+/// Replaces bases by the images that `--base` names.
+fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), Trouble> {
+    let known: BTreeSet<_> = spec.bases.iter().map(|base| base.name.to_string()).collect();
+    for (name, image) in &settings.bases {
+        let Some(base) = spec.bases.iter_mut().find(|base| base.name.as_str() == name) else {
+            let known: Vec<_> = known.iter().map(String::as_str).collect();
+            let problem = Problem::new(format!("--base {name}=…: the spec has no base `{name}`"))
+                .help(format!("it has {}", known.join(", ")));
+            return Err(Trouble::Usage(problem));
+        };
+        base.source = BaseSource::Image(image.clone());
+    }
+    Ok(())
+}
+
+/// The engine.
+///
+/// # Errors
+/// The address is none, or nobody answers there.
+pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, Trouble> {
+    let address = settings.address()?;
+    settings.remark(&format!("engine: {address}"));
+    let options = buildkit::Options { docker_config: Some(settings.docker_config.clone()) };
+    let builder = buildkit::Builder::connect(&address, options)?;
+    Ok(Arc::new(engine::docker::Docker::connect(&address, builder).await?))
+}

@@ -1,0 +1,204 @@
+//! A stack of images in a folder of its own, built by the real program on the
+//! real engine. Names hold the process id and a counter, so tests run side by
+//! side; what a stack made is removed when it is dropped.
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::images::docker;
+
+/// A busybox image that every test program shares; 2 MB.
+pub const BASE: &str = "ds01-test/busybox:1";
+
+pub struct Stack {
+    pub dir: tempfile::TempDir,
+    pub id: String,
+}
+
+impl Stack {
+    /// An empty folder, with the shared base on the engine.
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        base();
+        let id = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { dir: tempfile::tempdir().unwrap(), id }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file, making its folders.
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// The repository of a shared image of this stack.
+    pub fn repository(&self, image: &str) -> String {
+        format!("ds01-test-{}/{image}", self.id)
+    }
+
+    /// A spec whose images are given as the lines below `images:`; `NAME:`
+    /// lines need no `image_name`, the registry keeps stacks apart.
+    pub fn spec(&self, images: &str) -> &Self {
+        self.spec_with(images, "")
+    }
+
+    pub fn spec_with(&self, images: &str, rest: &str) -> &Self {
+        let mut text = String::from("version: 1\ntag: {prefix: \"t\"}\nbases:\n");
+        text += &format!("  busybox: {{image: \"{BASE}\"}}\nimages:\n");
+        for line in images.lines() {
+            text += &format!("  {line}\n");
+            if let Some(name) = line.strip_suffix(':').filter(|n| !n.starts_with(' ')) {
+                text += &format!("    image_name: {}\n", self.repository(name));
+            }
+        }
+        self.write("spec.yml", text + rest)
+    }
+
+    /// The program, set to this stack, without a terminal.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ds01-build"));
+        command
+            .current_dir(self.root())
+            .args(args)
+            .env("XDG_STATE_HOME", self.root().join(".state"))
+            .env("XDG_CACHE_HOME", self.root().join(".cache"))
+            .env("DS01_BRANCH", "main")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end.
+    pub fn run(&self, args: &[&str]) -> Run {
+        Run(self.command(args).output().unwrap())
+    }
+
+    /// Starts in the background with pipes.
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// `build --progress json` and its events.
+    pub fn build(&self, args: &[&str]) -> Run {
+        self.run(&[&["build", "--progress", "json"], args].concat())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let names = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let mine = format!("ds01-test-{}/", self.id);
+        for name in names.lines().filter(|n| n.starts_with(&mine)) {
+            let _ = Command::new("docker").args(["rmi", "-f", name]).output();
+        }
+    }
+}
+
+/// A run of the program that has ended.
+pub struct Run(pub Output);
+
+impl Run {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().expect("ended by itself")
+    }
+
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Fails the test with all output unless the run ended with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "\n--- stdout\n{}\n--- stderr\n{}", self.out(), self.err());
+        self
+    }
+
+    /// The events of a `--progress json` run.
+    pub fn events(&self) -> Vec<Value> {
+        self.out().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Images in the order in which they ended, with how.
+    pub fn ended(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        self.events()
+            .iter()
+            .filter(|e| e["event"] == "image_finished")
+            .map(|e| (text(&e["image"]), text(&e["outcome"]["outcome"])))
+            .collect()
+    }
+
+    /// Names of images that ended as `built`, in order.
+    pub fn built(&self) -> Vec<String> {
+        self.ended().into_iter().filter(|(_, how)| how == "built").map(|(name, _)| name).collect()
+    }
+
+    /// Bytes that the engine asked for from build contexts.
+    pub fn context_bytes(&self) -> u64 {
+        let mut most = std::collections::BTreeMap::new();
+        for event in self.events().iter().filter(|e| e["event"] == "transfer") {
+            if event["what"].as_str().is_some_and(|w| w.starts_with("transferring ")) {
+                let seen: &mut u64 = most.entry(event["step"].to_string()).or_default();
+                *seen = (*seen).max(event["current"].as_u64().unwrap());
+            }
+        }
+        most.values().sum()
+    }
+}
+
+/// The id of an image by name; `None`: there is none.
+pub fn image_id(name: &str) -> Option<String> {
+    let output = Command::new("docker").args(["image", "inspect", "-f", "{{.Id}}", name]).output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// Makes the shared base unless it is there.
+fn base() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        // Test programs run at the same time; one of them makes it.
+        let lock = std::fs::File::create(std::env::temp_dir().join("ds01-test-base.lock")).unwrap();
+        lock.lock().unwrap();
+        if image_id(BASE).is_none() {
+            make_base();
+        }
+    });
+}
+
+fn make_base() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| -> PathBuf { root.path().join(path) };
+    for dir in ["bin", "etc", "tmp", "home", "root"] {
+        std::fs::create_dir_all(at(dir)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", at("bin/busybox")).expect("the package busybox-static is installed");
+    let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
+    for applet in String::from_utf8(applets.stdout).unwrap().lines().filter(|a| *a != "busybox") {
+        std::os::unix::fs::symlink("busybox", at("bin").join(applet)).unwrap();
+    }
+    std::fs::write(at("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    std::fs::write(at("etc/group"), "root:x:0:\n").unwrap();
+    let tar = Command::new("tar")
+        .args(["-C", root.path().to_str().unwrap(), "--owner=0", "--group=0", "-cf", "-", "."])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let import = Command::new("docker")
+        .args(["import", "--change", "ENV PATH=/bin", "--change", "CMD [\"sh\"]", "-", BASE])
+        .stdin(tar.stdout.unwrap())
+        .output()
+        .unwrap();
+    assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+}
