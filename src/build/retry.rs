@@ -1,7 +1,8 @@
-//! Tries a solve again when the network, not the image, failed.
+//! Tries a solve again when the network or the engine, not the image, failed.
 //!
-//! Names sometimes fail to resolve for a moment inside a step; everything
-//! before it is cached, so another try costs little.
+//! Names sometimes fail to resolve for a moment inside a step, and BuildKit of
+//! 20.10 sometimes loses track of work that many solves share. Everything
+//! before the failing step is cached, so another try costs little.
 
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use crate::solve::Solve;
 /// Waits before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
-/// What tools print when a name does not resolve or a server does not answer.
-const SIGNS: [&str; 6] = [
+/// What tools print when a name does not resolve or a server does not answer,
+/// and what BuildKit says when solves that share a step got in each other's way.
+const SIGNS: [&str; 7] = [
+    "flightcontrol: exceeded retry timeout",
     "Temporary failure in name resolution",
     "Temporary failure resolving",
     "Could not resolve host",
@@ -35,7 +38,7 @@ pub(super) async fn solve(
     for pause in PAUSES {
         match engine.solve(solve, events, cancel).await {
             Err(SolveError::Failed(failure)) if is_passing(&failure) => {
-                let text = format!("{}: the network failed for a moment; trying again", failure.message);
+                let text = format!("{}: this is likely to pass; trying again", failure.message);
                 let _ = events.send(Event::Warning { image: Some(solve.node.clone()), text });
             }
             other => return other,

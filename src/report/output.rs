@@ -78,10 +78,10 @@ impl Output {
         }
     }
 
-    /// Problems: on stderr for people, on stdout as JSON.
+    /// Problems: on stderr for people, on stdout as JSON, `{problems: […]}`.
     pub fn problems(&mut self, problems: &[Problem]) {
         if self.json {
-            self.value(&problems::facts(problems));
+            self.value(&serde_json::json!({ "problems": problems::facts(problems) }));
         } else {
             self.remarks.put(&problems::render(problems, &self.remarks_look));
         }
@@ -198,7 +198,7 @@ mod tests {
             output.problems(&[Problem::new("a problem")]);
         });
         assert_eq!(wrote.0, "NAME\nvision\na line\n");
-        assert_eq!(wrote.1, "a remark\n  x a problem\n\n1 problem\n");
+        assert_eq!(wrote.1, "a remark\n  x a problem\n");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(wrote, ("[\n  1,\n  2\n]\n".to_owned(), String::new()));
         let wrote = written(true, |output| output.problems(&[Problem::new("a problem")]));
         let value: serde_json::Value = serde_json::from_str(&wrote.0).unwrap();
-        assert_eq!(value[0]["message"], "a problem");
+        assert_eq!(value["problems"][0]["message"], "a problem");
         assert_eq!(wrote.1, "");
     }
 

@@ -29,6 +29,9 @@ pub struct Plain<W> {
 struct Shown {
     /// Numbers of steps whose name stands in the output.
     steps: HashSet<usize>,
+    /// Numbers of steps whose end was told. BuildKit runs some again, for
+    /// itself, which is no news to anybody.
+    over: HashSet<usize>,
     /// Cached steps not yet told of.
     cached: u64,
 }
@@ -75,6 +78,12 @@ impl<W: Write> Plain<W> {
 
     fn step(&mut self, image: &NodeName, step: &StepRun) {
         let shown = self.images.entry(image.clone()).or_default();
+        if shown.over.contains(&step.number) && !matches!(step.phase, StepPhase::Failed { .. }) {
+            return;
+        }
+        if step.phase != StepPhase::Running {
+            shown.over.insert(step.number);
+        }
         match &step.phase {
             StepPhase::Running => {
                 shown.steps.remove(&step.number);
@@ -115,6 +124,9 @@ impl<W: Write> Plain<W> {
     }
 
     fn started(&mut self, build: &[NodeName], keep: &[NodeName], jobs: usize) {
+        if build.is_empty() {
+            return;
+        }
         let images = human::count(build.len() as u64, "image");
         self.put(&format!("building {images}, at most {jobs} at once"));
         if !keep.is_empty() {

@@ -23,6 +23,11 @@ pub fn render(run: &RunState, look: &Look) -> String {
     if !blocked.is_empty() {
         out.push('\n');
     }
+    let counts = run.counts();
+    if counts.wanted() == 0 && counts.kept > 0 {
+        let images = human::count(counts.kept as u64, "image");
+        out.push_str(&format!("nothing to build: all {images} are up to date\n"));
+    }
     out.push_str(&line(run, look));
     out.push('\n');
     out

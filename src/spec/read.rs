@@ -201,8 +201,8 @@ fn unreadable(path: &Path, why: &Unreadable) -> Problem {
     match why {
         Unreadable::Missing => Problem::new(format!("there is no file `{path}`")).help("check the path"),
         Unreadable::NotAFile => Problem::new(format!("`{path}` is not a file")).help("name a file"),
-        Unreadable::TooLarge(size) => Problem::new(format!("`{path}` has {size} bytes"))
-            .help(format!("a file of a spec has at most {MAX_FILE}; is this one a spec?")),
+        Unreadable::TooLarge(size) => Problem::new(format!("`{path}` has {} MiB", size >> 20))
+            .help(format!("a file of a spec has at most {} MiB; is this one a spec?", MAX_FILE >> 20)),
         Unreadable::Io(error) => {
             Problem::new(format!("cannot read `{path}`: {error}")).help("check its rights")
         }

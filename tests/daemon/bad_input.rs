@@ -48,7 +48,7 @@ fn an_engine_without_buildkit_is_named_as_such() {
 fn a_dockerfile_that_is_not_there_is_shown_at_the_image() {
     let stack = Stack::new();
     stack.spec("one:\n  base: busybox\n  dockerfile: nowhere/Dockerfile");
-    says(&stack, &["check"], 2, &["spec.yml:", "nowhere/Dockerfile", "does not exist"]);
+    says(&stack, &["check"], 2, &["spec.yml:", "there is no file `nowhere/Dockerfile`"]);
 }
 
 #[test]

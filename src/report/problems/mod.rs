@@ -23,7 +23,7 @@ use crate::problem::{Place, Problem};
 /// Columns where nothing says how wide the output is.
 const WIDTH: usize = 100;
 
-/// All problems, each with its excerpt, and a line that counts them.
+/// All problems, each with its excerpt; and, of several, how many they are.
 pub fn render(problems: &[Problem], look: &Look) -> String {
     let characters = if look.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
     let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
@@ -42,7 +42,7 @@ pub fn render(problems: &[Problem], look: &Look) -> String {
         lines.for_each(|line| out.extend([line, "\n"]));
         out.push('\n');
     }
-    out + &counted(problems) + "\n"
+    if problems.len() > 1 { out + &counted(problems) + "\n" } else { out.trim_end().to_owned() + "\n" }
 }
 
 /// The line of numbers: `3 problems in 2 files`.

@@ -415,7 +415,7 @@ fn a_file_that_is_no_text_or_too_large_is_refused() {
     let large = Memory::default().file("/r/spec.yml", vec![b'#'; 50_000_000]);
     assert_eq!(
         alone(&large),
-        "- `spec.yml` has 50000000 bytes | a file of a spec has at most 4194304; is this one a spec?"
+        "- `spec.yml` has 47 MiB | a file of a spec has at most 4 MiB; is this one a spec?"
     );
     let problems = open(&Memory::default().file("/r/other", "")).unwrap_err();
     assert!(shown(&problems).contains("there is no spec `spec.yml`"));
@@ -424,11 +424,11 @@ fn a_file_that_is_no_text_or_too_large_is_refused() {
 #[test]
 fn a_file_that_cannot_be_included_is_named_where_it_is_included() {
     let spec = "tag: {prefix: a}\ninclude: [projects/x.yml, p/*.yml]\n";
-    let files = files(spec).file("/r/p/a.yml", b"\xff").file("/r/p/b.yml", vec![b'#'; 5_000_000]);
+    let files = files(spec).file("/r/p/a.yml", b"\xff").file("/r/p/b.yml", vec![b'#'; 6_000_000]);
     assert_eq!(
         wrong(&files),
         "spec.yml:2:11 there is no file `projects/x.yml` | write the file, or remove the entry\n\
-         spec.yml:2:27 `p/b.yml` has 5000000 bytes | a file of a spec has at most 4194304; is this one a spec?\n\
+         spec.yml:2:27 `p/b.yml` has 5 MiB | a file of a spec has at most 4 MiB; is this one a spec?\n\
          p/a.yml:1:1 not UTF-8 text | save the file as UTF-8\n"
     );
 }
