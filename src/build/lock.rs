@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,9 +79,14 @@ impl Locks {
 fn open_shared(path: &Path) -> io::Result<File> {
     match OpenOptions::new().read(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).open(path) {
+            match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::open(path),
-                other => other,
+                Ok(file) => {
+                    // Whatever the umask: the next builder may be somebody else.
+                    file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+                    Ok(file)
+                }
+                Err(error) => Err(error),
             }
         }
         other => other,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use crate::dockerfile;
+use crate::dockerfile::{self, Foundation};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
 use crate::packages::{self, StepSettings};
@@ -91,11 +91,25 @@ impl Requests<'_> {
         let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
         labels.recipe = recipe.digest().to_string();
         labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
-        labels.base_name = base.map(Reference::to_string).unwrap_or_default();
+        if let Some(base) = base.or_else(|| self.foundation(node)) {
+            labels.base_name = base.to_string();
+            // A parent that is built here has an ID only once it is there.
+            let external =
+                self.seen.bases.iter().find(|(key, seen)| seen.given == *base || **key == base.canonical());
+            labels.base_digest = external.map(|(_, seen)| seen.digest_or_id()).unwrap_or_default();
+        }
         let account = Subject::of(self.spec, self.graph, node).account();
         let mut change = account.map(userlayer::config).unwrap_or_default();
-        change.labels.extend(labels.to_map());
+        change.labels.extend(labels.to_map().into_iter().filter(|(_, value)| !value.is_empty()));
         change
+    }
+
+    /// What a Dockerfile builds FROM where the spec leaves that to it.
+    fn foundation(&self, node: NodeId) -> Option<&Reference> {
+        match &self.seen.dockerfiles.get(&node)?.evaluated.foundation {
+            Foundation::Image(image) => Some(&image.reference),
+            Foundation::Scratch(_) => None,
+        }
     }
 }
 

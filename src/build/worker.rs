@@ -8,7 +8,8 @@ use crate::engine::{self, ImageDetail, SolveError};
 use crate::event::{Event, Events, Failure, Outcome};
 use crate::labels;
 use crate::names::ImageId;
-use crate::plan::{Plan, Planned, Reason};
+use crate::plan::{Planned, Reason};
+use crate::solve::Solve;
 
 /// Builds the image at a position of the plan.
 pub(super) async fn build(
@@ -45,10 +46,11 @@ async fn build_locked(
     if let Some(id) = built_meanwhile(run, image).await? {
         return Ok(Outcome::BuiltElsewhere { id });
     }
-    let solve = run.solves[position].as_ref().expect("a plan's build has a solve");
-    let id = retry::solve(run.engine.as_ref(), solve, events, cancel).await?;
+    let mut solve = run.solves[position].clone().expect("a plan's build has a solve");
+    let base = base(run, &mut solve).await?;
+    let id = retry::solve(run.engine.as_ref(), &solve, events, cancel).await?;
     let detail = run.engine.image(id.as_str()).await?;
-    check(&run.plan, position, detail.as_ref()).map_err(failed)?;
+    check(image, detail.as_ref(), base.as_ref()).map_err(failed)?;
     if cancel.is_cancelled() {
         return Err(SolveError::Cancelled);
     }
@@ -65,20 +67,31 @@ async fn built_meanwhile(run: &Run, image: &Planned) -> Result<Option<ImageId>, 
         .filter(|id| image.present.as_ref() != Some(id)))
 }
 
+/// The image it stands on, if the engine has it. A parent of this run has an
+/// ID only now, so the label that tells it is written here.
+async fn base(run: &Run, solve: &mut Solve) -> Result<Option<ImageDetail>, engine::Error> {
+    let Some(name) = solve.config.labels.get(labels::BASE_NAME.name).cloned() else { return Ok(None) };
+    let base = run.engine.image(&name).await?;
+    if let Some(base) = &base {
+        let digest = solve.config.labels.entry(labels::BASE_DIGEST.name.to_owned());
+        digest.or_insert_with(|| base.id.to_string());
+    }
+    Ok(base)
+}
+
 /// What must hold of an image before anything names it. Engines of the 20.10
-/// age could lose layers or the config (design: BuildKit).
-fn check(plan: &Plan, position: usize, detail: Option<&ImageDetail>) -> Result<(), String> {
-    let image = &plan.images[position];
+/// age could lose layers or the config (design: BuildKit). They also mend a
+/// history that disagrees with the layers, so the layers themselves are
+/// compared with the base's.
+fn check(image: &Planned, detail: Option<&ImageDetail>, base: Option<&ImageDetail>) -> Result<(), String> {
     let detail = detail.ok_or("the engine lost the image right after building it")?;
-    let recipe = image.recipe.digest().to_string();
-    if detail.labels.get(labels::RECIPE.name) != Some(&recipe) {
+    if detail.labels.get(labels::RECIPE.name) != Some(&image.recipe.digest().to_string()) {
         return Err("the engine dropped the image's labels".into());
     }
-    match detail.layered_history {
-        Some(entries) if entries != detail.diff_ids.len() => Err(format!(
-            "the image has {} layers but its history tells of {entries}: layers were lost",
-            detail.diff_ids.len()
-        )),
+    match base {
+        Some(base) if !detail.diff_ids.starts_with(&base.diff_ids) => {
+            Err("the image does not have all layers of the image it stands on: layers were lost".into())
+        }
         _ => Ok(()),
     }
 }

@@ -59,7 +59,6 @@ impl Case {
                 workdir: WORKSPACE.into(),
                 command: vec!["/bin/bash".into()],
                 diff_ids: Vec::new(),
-                layered_history: None,
                 size: 0,
             },
             workspace: "/home/h.baker/workspace/thesis".into(),

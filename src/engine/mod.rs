@@ -100,8 +100,6 @@ pub struct ImageDetail {
     pub command: Vec<String>,
     /// One for each layer.
     pub diff_ids: Vec<String>,
-    /// Entries of the history that made a layer; `None` where the engine does not say.
-    pub layered_history: Option<usize>,
     pub size: u64,
 }
 

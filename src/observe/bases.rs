@@ -32,6 +32,12 @@ pub struct BaseSeen {
 }
 
 impl BaseSeen {
+    /// The manifest digest, else the local image ID, as labels tell it.
+    pub fn digest_or_id(&self) -> String {
+        let id = || self.id.as_ref().map(ToString::to_string);
+        self.digest.clone().or_else(id).unwrap_or_default()
+    }
+
     /// What the recipe counts: the manifest digest, else the local image ID.
     pub fn identity(&self) -> BaseIdentity {
         match (&self.digest, &self.id) {

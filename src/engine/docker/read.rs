@@ -59,10 +59,6 @@ pub fn detail(image: ImageInspect) -> ImageDetail {
         workdir: config.working_dir.unwrap_or_default(),
         command: entrypoint.into_iter().chain(cmd).collect(),
         diff_ids: image.root_fs.and_then(|fs| fs.layers).unwrap_or_default(),
-        // The history call lists sizes, and a layer may have none. Nothing is
-        // lost by not knowing: 20.10 refuses to store an image whose history
-        // has more layers than the image ("too many non-empty layers").
-        layered_history: None,
         size: size(image.size.unwrap_or_default()),
     }
 }

@@ -127,7 +127,6 @@ impl Store {
             workdir: image.workdir.clone(),
             command: image.command.clone(),
             diff_ids: (0..image.layers.len()).map(chain).collect(),
-            layered_history: Some(image.layers.len()),
             size: image.layers.len() as u64,
         })
     }
