@@ -188,35 +188,27 @@ fn a_context_that_twenty_images_share_is_sent_once() {
 }
 
 #[test]
-fn declared_packages_and_a_user_stand_on_their_parent() {
+fn a_users_image_has_the_account_and_is_the_same_with_the_cache_ignored() {
     let stack = Stack::new();
-    stack.spec_with(
-        "tool:\n  base: busybox",
-        &format!(
-            "include: [projects/*.yml]\nusers:\n  \"a.person{}@example.org\": {{uid: 1722830498, gid: 1722830498}}\n",
-            stack.id
-        ),
-    );
+    stack.spec("tool:\n  base: busybox");
     stack.write("images/tool/Dockerfile", "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN echo tool > /tool\n");
-    let project = format!("p{}", stack.id);
-    stack.write(
-        "projects/one.yml",
-        format!("{project}:\n  user: \"a.person{}@example.org\"\n  image: tool\n", stack.id),
-    );
+    let person = stack.project("tool", "");
     stack.build(&[]).expect(0);
-    let image = format!("ds01-1722830498/{project}:latest");
-    let first = image_id(&image).expect("latest stands");
-    stack.build(&["--force", &project, "--no-cache"]).expect(0);
-    let second = image_id(&image);
-    let seen = docker(&["run", "--rm", &image, "sh", "-c", "id -u; whoami; echo $HOME; ls -dn $HOME"]);
-    let names =
-        docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", &format!("ds01-1722830498/{project}")]);
-    for name in names.lines() {
-        docker(&["rmi", "-f", name]);
-    }
-    assert_eq!(second, Some(first), "the same input gives the same image with the cache ignored");
-    let account = format!("a-person{}", stack.id.replace('.', "-"));
+    let first = image_id(&person.image).expect("latest stands");
+    stack.build(&["--force", &person.project, "--no-cache"]).expect(0);
+    assert_eq!(image_id(&person.image), Some(first));
+
+    let seen = docker(&[
+        "run",
+        "--rm",
+        &person.image,
+        "sh",
+        "-c",
+        "id -u; whoami; echo $HOME; ls -dn $HOME; ls -A $HOME",
+    ]);
     let lines: Vec<_> = seen.lines().collect();
-    assert_eq!(lines[..3], ["1722830498", account.as_str(), format!("/home/{account}").as_str()]);
-    assert!(lines[3].contains("1722830498 1722830498"), "{}", lines[3]);
+    let home = format!("/home/{}", person.account);
+    assert_eq!(lines[..3], ["1722830498", &person.account, &home]);
+    assert!(lines[3].contains("1722830498 1722830498"), "{seen}");
+    assert_eq!(lines[4..], [".bashrc", ".local"]);
 }

@@ -4,7 +4,9 @@
 mod bad_input;
 mod build;
 mod buildkit;
+mod containers;
 mod engine;
 mod images;
 mod no_buildkit;
+mod packages;
 mod stack;

@@ -62,6 +62,24 @@ impl Stack {
         self.write("spec.yml", text + rest)
     }
 
+    /// A project `p<id>` of a user of this stack, on a shared image.
+    pub fn project(&self, image: &str, more: &str) -> Person {
+        let (login, name) = (format!("a.{}@example.org", self.id), format!("p{}", self.id));
+        let spec = std::fs::read_to_string(self.root().join("spec.yml")).unwrap();
+        let users = format!(
+            "include: [projects/*.yml]\nusers:\n  \"{login}\": {{uid: 1722830498, gid: 1722830498}}\n"
+        );
+        self.write("spec.yml", spec + &users);
+        self.write("projects/one.yml", format!("{name}:\n  user: \"{login}\"\n  image: {image}\n{more}"));
+        Person {
+            account: format!("a-{}", self.id),
+            image: format!("ds01-1722830498/{name}:latest"),
+            container: format!("{name}._.1722830498"),
+            login,
+            project: name,
+        }
+    }
+
     /// The program, set to this stack, without a terminal.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ds01-build"));
@@ -92,11 +110,25 @@ impl Stack {
     }
 }
 
+/// A project and whose it is.
+pub struct Person {
+    pub login: String,
+    pub account: String,
+    pub project: String,
+    pub image: String,
+    pub container: String,
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
+        for name in docker(&["ps", "-a", "--format", "{{.Names}}"]).lines().filter(|n| n.contains(&self.id)) {
+            let _ = Command::new("docker").args(["rm", "-f", name]).output();
+        }
         let names = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        let mine = format!("ds01-test-{}/", self.id);
-        for name in names.lines().filter(|n| n.starts_with(&mine)) {
+        // Projects of a stack have its id in their name.
+        let mine =
+            |name: &&str| name.contains(&format!("{}/", self.id)) || name.contains(&format!("{}:", self.id));
+        for name in names.lines().filter(mine) {
             let _ = Command::new("docker").args(["rmi", "-f", name]).output();
         }
     }
