@@ -1,5 +1,7 @@
 //! What a run came to, and the one value that lets tags move.
 
+use serde_json::{Value, json};
+
 use crate::event::{Event, Outcome};
 use crate::names::{ImageId, NodeName};
 use crate::plan::{Action, Plan};
@@ -54,6 +56,21 @@ impl Outcomes {
             cancelled: count(|o| matches!(o, Outcome::Cancelled)),
             took: self.took,
         }
+    }
+
+    /// What became of each image, as data: `{images: [{name, outcome, …}], …}`.
+    pub fn to_json(&self, plan: &Plan) -> Value {
+        let images = plan.images.iter().zip(&self.by_image).map(|(image, outcome)| {
+            let mut value = match (outcome, &image.action) {
+                (Some(outcome), _) => json!(outcome),
+                (None, Action::Keep(id)) => json!({ "outcome": "kept", "id": id }),
+                (None, Action::Build(_)) => json!({ "outcome": "cancelled" }),
+            };
+            value["name"] = json!(image.name);
+            value["content_tag"] = json!(image.content);
+            value
+        });
+        json!({ "images": images.collect::<Vec<_>>(), "summary": self.summary(plan) })
     }
 
     /// The proof that all of the plan is done, or the first image that is not.

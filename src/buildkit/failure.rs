@@ -36,7 +36,10 @@ const NETWORK: [(&str, &str); 12] = [
     ("pull access denied", "check the name; if it is private, log in with `docker login`"),
     ("unauthorized", "log in to the registry with `docker login`"),
     ("failed to authorize", "log in to the registry with `docker login`"),
-    ("x509: ", "the registry's certificate is not trusted by the engine; see `ds01-build doctor`"),
+    (
+        "x509: ",
+        "the registry's certificate is not trusted by the engine; its CA belongs into /etc/docker/certs.d on the engine's machine",
+    ),
     ("toomanyrequests", "the registry limits pulls; log in with `docker login`, or wait"),
     ("429 Too Many Requests", "the registry limits pulls; log in with `docker login`, or wait"),
     ("no such host", "the engine cannot resolve the registry's name; check its network"),
@@ -49,10 +52,13 @@ const NETWORK: [(&str, &str); 12] = [
 
 /// Words of other failures, and what to do.
 const HELP: [(&str, &str); 4] = [
-    ("no space left on device", "the engine's disk is full; `ds01-build prune` removes what is not needed"),
+    (
+        "no space left on device",
+        "the engine's disk is full; remove images that nobody uses with `docker image rm`",
+    ),
     ("failed to walk", "check that the context can be read"),
     ("changed while it was being sent", "build again when nothing writes into the context"),
-    ("secret", "declare it under `secrets:` with a file that exists"),
+    ("secret", "give its file with `--secret ID=FILE`"),
 ];
 
 /// What went wrong, from the status that a call ended with and what was seen.

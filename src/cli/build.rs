@@ -16,7 +16,7 @@ use super::signals;
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, Options, Outcomes, Run, space};
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::event::{Event, Events};
 use crate::graph::Graph;
 use crate::observe::Seen;
@@ -25,39 +25,23 @@ use crate::report::{self, log};
 use crate::spec::Spec;
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
-    let stop = signals::stop_token().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
-    tokio::select! {
-        exit = build(settings, args, &stop) => exit,
-        // Before the first image starts there is nothing to wait for.
-        () = planning_stopped(&stop) => Ok(Exit::Interrupted),
-    }
-}
-
-/// Once images are being built, the run itself answers to the token; by then
-/// this waits longer than the run does.
-async fn planning_stopped(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(build::STOP_GRACE * 2).await;
-}
-
-async fn build(settings: &Settings, args: &BuildArgs, stop: &CancellationToken) -> Result<Exit, Trouble> {
+    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
-    let selection = plan::select(&spec, &graph, &args.selection)?;
+    let selected = plan::select(&spec, &graph, &args.selection)?;
     let around = surroundings(settings, args, &spec)?;
     let engine = load::engine(settings).await?;
-    let made = plan::make(&spec, &graph, engine.as_ref(), &selection).await?;
+    let made = plan::make(&spec, &graph, engine.as_ref(), &selected.selection).await?;
     if args.dry_run {
         let mut output = settings.output();
-        plan::show(&made.plan, &mut output);
+        plan::show(&made.plan, selected.branchless.as_deref(), &mut output);
         output.finish()?;
         return Ok(Exit::Done);
     }
     if made.plan.builds().next().is_some() {
         room(&made.seen)?;
     }
-    let branchless = selection.branch.is_none();
     let run = prepare(settings, args, &spec, &graph, made, &around, &engine)?;
-    carry_out(settings, run, branchless, stop).await
+    carry_out(settings, run, selected.branchless, &signals.building()).await
 }
 
 /// The CA bundle and secrets, each a file that can be read now.
@@ -136,7 +120,7 @@ fn log_folder(settings: &Settings) -> PathBuf {
 async fn carry_out(
     settings: &Settings,
     run: Run,
-    branchless: bool,
+    branchless: Option<String>,
     stop: &CancellationToken,
 ) -> Result<Exit, Trouble> {
     let (events, received) = mpsc::unbounded_channel();
@@ -144,32 +128,44 @@ async fn carry_out(
     let reporter = report::reporter(progress, settings.screen.stderr_look());
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
     let reports = tokio::spawn(report::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
-    let exit = finish(run, branchless, &events, stop).await;
-    drop(events);
-    // Events of abandoned workers may still come; the report does not wait.
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(300), reports).await;
-    exit
-}
-
-async fn finish(
-    run: Run,
-    branchless: bool,
-    events: &Events,
-    stop: &CancellationToken,
-) -> Result<Exit, Trouble> {
-    let (plan, engine) = (run.plan.clone(), run.engine.clone());
-    let outcomes = build::run(run, events, stop).await;
-    let mut moved = Ok(());
-    if let (Ok(complete), false) = (outcomes.complete(&plan), stop.is_cancelled()) {
-        moved = build::move_tags(&plan, &complete, engine.as_ref(), events).await;
-        if branchless {
-            let text = "no branch tags were put: git is on no branch here; say --branch NAME";
-            let _ = events.send(Event::Warning { image: None, text: text.into() });
-        }
-    }
+    let plan = run.plan.clone();
+    let (outcomes, moved) = build_and_tag(run, branchless, &events, stop).await;
     let _ = events.send(outcomes.summary(&plan));
+    drop(events);
+    reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
+    if settings.json && progress != report::Progress::Json {
+        let mut output = settings.output();
+        output.value(&outcomes.to_json(&plan));
+        output.finish()?;
+    }
     moved?;
     Ok(exit(&outcomes, stop))
+}
+
+/// Builds; and if all of the plan is there, puts its tags.
+async fn build_and_tag(
+    run: Run,
+    branchless: Option<String>,
+    events: &Events,
+    stop: &CancellationToken,
+) -> (Outcomes, Result<(), engine::Error>) {
+    let (plan, engine) = (run.plan.clone(), run.engine.clone());
+    let outcomes = build::run(run, events, stop).await;
+    let warn = |text: String| {
+        let _ = events.send(Event::Warning { image: None, text });
+    };
+    let complete = match outcomes.complete(&plan) {
+        Ok(complete) if !stop.is_cancelled() => complete,
+        _ => {
+            if !plan.tags.is_empty() {
+                warn("no branch tag and no `latest` moved, since not every selected image is done".into());
+            }
+            return (outcomes, Ok(()));
+        }
+    };
+    let moved = build::move_tags(&plan, &complete, engine.as_ref(), events).await;
+    branchless.into_iter().for_each(warn);
+    (outcomes, moved)
 }
 
 fn exit(outcomes: &Outcomes, stop: &CancellationToken) -> Exit {

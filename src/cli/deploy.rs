@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::deploy::{self, Deployed, Order};
 use crate::engine::{CreateContainer, Engine, ImageDetail};
 use crate::graph::{Graph, NodeId};
+use crate::labels;
 use crate::names::NodeName;
 use crate::problem::Problem;
 use crate::spec::{Project, Spec};
@@ -21,7 +22,7 @@ use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
-    let node = graph.find(&args.project).map_err(Trouble::Usage)?;
+    let node = find(&spec, &graph, &args.project, settings.uid)?;
     let Subject::Project(project) = Subject::of(&spec, &graph, node) else {
         let problem = Problem::new(format!("`{}` is no project's image", args.project))
             .help("containers are made from project images; ask for one with a file in projects/");
@@ -38,6 +39,18 @@ pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble
     make_folder(&workspace, &project.account)?;
     let deployed = deploy::run(engine.as_ref(), &request).await?;
     report(settings, &deployed, &workspace, newer.as_ref())
+}
+
+/// The project of that name; of several people's, the caller's own.
+fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
+    let own = |node: &&crate::graph::Node| match Subject::of(spec, graph, node.id) {
+        Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
+        _ => false,
+    };
+    match graph.nodes().find(own) {
+        Some(node) => Ok(node.id),
+        None => graph.find(name).map_err(Trouble::Usage),
+    }
 }
 
 /// Everybody deploys their own; an administrator for anybody.
@@ -68,7 +81,10 @@ async fn image(
     selection.nodes.retain(|n| *n == node || needed.contains(n));
     // A base that cannot be asked must not keep anyone from their container.
     let behind = match plan::make(spec, graph, engine, &selection).await {
-        Ok(made) => made.plan.images.last().is_some_and(|planned| planned.reasons().is_some()),
+        Ok(made) => made.plan.images.last().is_some_and(|planned| {
+            let recipe = image.labels.get(labels::RECIPE.name);
+            planned.reasons().is_some() || recipe != Some(&planned.recipe.digest().to_string())
+        }),
         Err(_) => false,
     };
     Ok((image, behind.then(|| graph.node(node).name.clone())))
@@ -118,8 +134,13 @@ async fn request(
 
 /// Makes a missing workspace, owned by the person it is for.
 fn make_folder(workspace: &Path, account: &Account) -> Result<(), Trouble> {
+    if workspace.parent().is_none() {
+        let problem =
+            Problem::new("`/` cannot be a workspace: it would give the container the whole machine");
+        return Err(Trouble::Refused(problem.help("say a folder of the project with --workspace DIR")));
+    }
     if workspace.is_dir() {
-        return Ok(());
+        return writable(workspace);
     }
     let trouble = |error: std::io::Error| {
         let problem = Problem::new(format!("the workspace {} cannot be made: {error}", workspace.display()));
@@ -132,9 +153,18 @@ fn make_folder(workspace: &Path, account: &Account) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Nobody mounts what they could not write themselves.
+fn writable(workspace: &Path) -> Result<(), Trouble> {
+    rustix::fs::access(workspace, rustix::fs::Access::WRITE_OK).map_err(|error| {
+        let problem =
+            Problem::new(format!("you may not write to the workspace {}: {error}", workspace.display()));
+        Trouble::Refused(problem.help("say another with --workspace DIR"))
+    })
+}
+
 fn show_request(settings: &Settings, request: &CreateContainer) -> Result<Exit, Trouble> {
     let mut output = settings.output();
-    output.data(request, |request, _| format!("{request:#?}\n"));
+    output.value(request);
     output.note("nothing was created");
     output.finish()?;
     Ok(Exit::Done)

@@ -30,10 +30,7 @@ pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble>
     if let Some(trouble) = unknown {
         output.note("the states are unknown:");
         output.finish()?;
-        return Ok(match trouble.show(settings.output()) {
-            Exit::Engine => Exit::Done,
-            other => other,
-        });
+        return Ok(trouble.show(settings.output()));
     }
     output.finish()?;
     Ok(Exit::Done)

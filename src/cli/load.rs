@@ -19,6 +19,8 @@ use crate::spec::{self, BaseSource, Spec};
 pub enum Trouble {
     /// The spec, a Dockerfile or a context is wrong.
     Problems(Vec<Problem>),
+    /// Bases are missing, on the engine and elsewhere.
+    Bases(Vec<Problem>),
     /// The engine, a registry or the network.
     Engine(engine::Error),
     /// The engine's disk is full.
@@ -49,11 +51,10 @@ impl Trouble {
     /// The code of the shell.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Problems(_) | Self::Usage(_) => Exit::Usage,
-            Self::Engine(_) | Self::Space(_) => Exit::Engine,
+            Self::Problems(_) | Self::Usage(_) | Self::Output(_) => Exit::Usage,
+            Self::Engine(_) | Self::Space(_) | Self::Bases(_) => Exit::Engine,
             Self::Refused(_) => Exit::Refused,
             Self::Bug(_) => Exit::Bug,
-            Self::Output(_) => Exit::Bug,
         }
     }
 
@@ -61,7 +62,7 @@ impl Trouble {
     pub fn show(self, mut output: Output) -> Exit {
         let exit = self.exit();
         match self {
-            Self::Problems(problems) => output.problems(&problems),
+            Self::Problems(problems) | Self::Bases(problems) => output.problems(&problems),
             Self::Engine(error) => {
                 let mut problem = Problem::new(error.to_string());
                 problem.help = error.help();
@@ -89,6 +90,7 @@ impl From<observe::Error> for Trouble {
     fn from(error: observe::Error) -> Self {
         match error {
             observe::Error::Problems(problems) => Self::Problems(problems),
+            observe::Error::Bases(problems) => Self::Bases(problems),
             observe::Error::Engine(error) => Self::Engine(error),
         }
     }

@@ -13,20 +13,28 @@ use crate::observe::{self, Seen};
 use crate::plan::{self, Plan, Selection};
 use crate::report::Output;
 use crate::spec::Spec;
+use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
-    let selection = select(&spec, &graph, &args.selection)?;
+    let selected = select(&spec, &graph, &args.selection)?;
     let engine = load::engine(settings).await?;
-    let made = make(&spec, &graph, engine.as_ref(), &selection).await?;
+    let made = make(&spec, &graph, engine.as_ref(), &selected.selection).await?;
     let mut output = settings.output();
-    show(&made.plan, &mut output);
+    show(&made.plan, selected.branchless.as_deref(), &mut output);
     output.finish()?;
     Ok(Exit::Done)
 }
 
+/// What a command line selects.
+pub struct Selected {
+    pub selection: Selection,
+    /// Why no branch tag will be put, if none will.
+    pub branchless: Option<String>,
+}
+
 /// Prints a plan, for people with a line that sums it up.
-pub fn show(plan: &Plan, output: &mut Output) {
+pub fn show(plan: &Plan, branchless: Option<&str>, output: &mut Output) {
     if output.json {
         return output.value(&plan.to_json());
     }
@@ -37,6 +45,9 @@ pub fn show(plan: &Plan, output: &mut Output) {
         0 => format!("nothing to build: all {all} are up to date, but not all tags are"),
         _ => format!("{build} to build, {} up to date", all - build),
     });
+    if let Some(why) = branchless {
+        output.note(why);
+    }
 }
 
 /// A plan with what it was made from.
@@ -67,7 +78,7 @@ pub async fn make(
 ///
 /// # Errors
 /// A name that the spec does not have.
-pub fn select(spec: &Spec, graph: &Graph, args: &args::Selection) -> Result<Selection, Trouble> {
+pub fn select(spec: &Spec, graph: &Graph, args: &args::Selection) -> Result<Selected, Trouble> {
     let named = graph.select(&args.images).map_err(Trouble::Problems)?;
     let forced = if args.force.is_empty() {
         Vec::new()
@@ -78,8 +89,14 @@ pub fn select(spec: &Spec, graph: &Graph, args: &args::Selection) -> Result<Sele
     let nodes = closure(graph, &wanted);
     let forced: HashSet<_> =
         if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
-    let branch = args.branch.clone().or_else(|| branch::current(&spec.root));
-    Ok(Selection { nodes, forced, branch })
+    let shared = nodes.iter().any(|&node| matches!(Subject::of(spec, graph, node), Subject::Image(_)));
+    let (branch, branchless) = match args.branch.clone().map_or_else(|| branch::current(&spec.root), Ok) {
+        Ok(branch) => (Some(branch), None),
+        Err(why) => {
+            (None, shared.then(|| format!("no branch tags are put, since {why}; --branch NAME names one")))
+        }
+    };
+    Ok(Selected { selection: Selection { nodes, forced, branch }, branchless })
 }
 
 /// Every image of the spec, for commands that only look.

@@ -1,20 +1,41 @@
-//! Ctrl-C: the first asks the run to stop, the second ends it at once.
+//! Ctrl-C: while images are built the first asks the run to stop and the
+//! second ends it at once. Before that nothing was started, so the first ends
+//! the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 
-/// A token that the first SIGINT, SIGTERM or SIGHUP cancels.
+/// Listens for SIGINT, SIGTERM and SIGHUP.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    token: CancellationToken,
+    building: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// From here on there is something to stop: the token that the first
+    /// signal cancels.
+    pub fn building(&self) -> CancellationToken {
+        self.building.store(true, Ordering::SeqCst);
+        self.token.clone()
+    }
+}
+
+/// Begins to listen.
 ///
 /// # Errors
 /// The signal handlers cannot be installed.
-pub fn stop_token() -> std::io::Result<CancellationToken> {
-    let token = CancellationToken::new();
+pub fn listen() -> std::io::Result<Signals> {
+    let signals = Signals { token: CancellationToken::new(), building: Arc::default() };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let first = token.clone();
+    let heard = signals.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -22,16 +43,16 @@ pub fn stop_token() -> std::io::Result<CancellationToken> {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            if first.is_cancelled() {
+            if heard.token.is_cancelled() || !heard.building.load(Ordering::SeqCst) {
                 leave();
             }
-            first.cancel();
+            heard.token.cancel();
         }
     });
-    Ok(token)
+    Ok(signals)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a second Ctrl-C must not wait for anything, not even main")]
+#[expect(clippy::disallowed_methods, reason = "it must not wait for anything, not even main")]
 fn leave() -> ! {
     std::process::exit(i32::from(Exit::Interrupted.code()))
 }

@@ -32,9 +32,13 @@ impl Caller {
         self.uid == 0
     }
 
-    /// Whether this is the caller's own container. Logins and uids are
-    /// compared whole: 1001 does not own what is 10012's.
+    /// Whether this is the caller's own container. Uids are compared before
+    /// logins, since the system may know a person by another name than the
+    /// spec does; and whole: 1001 does not own what is 10012's.
     pub fn owns(&self, container: &Container, users: Users<'_>) -> bool {
+        if let Some((_, uid)) = read::split_name(&container.name) {
+            return uid == self.uid;
+        }
         match read::owner(&container.labels, &container.name, users) {
             Some(Owner::Login(login)) => login == self.login,
             Some(Owner::Uid(uid)) => uid == self.uid,

@@ -42,7 +42,7 @@ impl Refusal {
                 let first = names.first().map_or("NAME", String::as_str);
                 format!("remove one that is done with, e.g. `container retire {first}`")
             }
-            Self::NotTheirImage { .. } => "build the project's image with `image create`".into(),
+            Self::NotTheirImage { .. } => "build the project's image again with `ds01-build build`".into(),
             Self::StrayLabels { .. } => {
                 "build the image again; labels of containers must not be on an image".into()
             }

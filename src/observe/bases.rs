@@ -78,11 +78,11 @@ pub(super) async fn look(
             Ok(seen) => {
                 bases.insert(key.clone(), seen);
             }
-            Err(Error::Problems(more)) => problems.extend(more),
+            Err(Error::Bases(more)) => problems.extend(more),
             Err(error) => return Err(error),
         }
     }
-    if problems.is_empty() { Ok(bases) } else { Err(Error::Problems(problems)) }
+    if problems.is_empty() { Ok(bases) } else { Err(Error::Bases(problems)) }
 }
 
 /// References that are not built here, each once, with where it is named.
@@ -120,7 +120,7 @@ fn in_store(reference: &Reference, image: &Image) -> BaseSeen {
 
 async fn elsewhere(reference: &Reference, place: &Place, engine: &dyn Engine) -> Result<BaseSeen, Error> {
     let problem = |message: String| {
-        Error::Problems(vec![
+        Error::Bases(vec![
             Problem::new(message)
                 .at(place)
                 .help("pull it, import it, or stand another image in with --base NAME=REF"),

@@ -64,8 +64,10 @@ pub struct DockerfileSeen {
 /// Why the world could not be looked at.
 #[derive(Debug)]
 pub enum Error {
-    /// Dockerfiles, contexts or bases are wrong.
+    /// Dockerfiles or contexts are wrong.
     Problems(Vec<Problem>),
+    /// Bases are neither on the engine nor could they be asked for.
+    Bases(Vec<Problem>),
     Engine(engine::Error),
 }
 

@@ -72,6 +72,9 @@ fn reasons(
     if present.is_none() {
         reasons.extend(missing(question, !rebuilt.is_empty(), shelf));
     }
+    if reasons.contains(&Reason::NeverBuilt) {
+        return reasons;
+    }
     reasons.extend(rebuilt.into_iter().map(|&p| Reason::ParentRebuilt { parent: above[p].name.clone() }));
     reasons
 }

@@ -13,7 +13,7 @@ use crate::event::Event;
 /// How often reporters are told that time passes.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Folds events until every sender is gone; then lets the reporters finish and
+/// Folds events until the run is over or every sender is gone; then lets the reporters finish and
 /// gives the state that the run came to. Times count from the call.
 pub async fn drive(
     mut events: UnboundedReceiver<Event>,
@@ -27,7 +27,13 @@ pub async fn drive(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event) => desk.event(start.elapsed(), &event),
+                Some(event) => {
+                    desk.event(start.elapsed(), &event);
+                    // Workers that were given up may still send; nobody asks.
+                    if matches!(event, Event::RunFinished { .. }) {
+                        break;
+                    }
+                }
                 None => break,
             },
             _ = ticks.tick() => desk.tick(start.elapsed()),

@@ -166,8 +166,10 @@ fn content(
         let problem = Problem::new(format!("`{name}` declares no packages")).at(&packages);
         rd.problems.push(problem.help("list some under `apt` or `pip`"));
     }
-    let written = usize::from(fields.get("base").is_some()) + usize::from(fields.get("depend_on").is_some());
-    if written == 0 {
+    // A parent that was named and is unknown has a problem of its own already.
+    let empty = |item: Item<'_>| item.one_or_more(&mut Problems::default()).is_empty();
+    let written = fields.get("base").is_some() || fields.get("depend_on").is_some_and(|item| !empty(item));
+    if !written {
         let problem = Problem::new(format!("`{name}` declares packages, but not on what")).at(place);
         rd.problems.push(problem.help("name its parent with `base` or `depend_on`"));
     } else if let Some((_, second)) = parents.get(1) {
