@@ -55,7 +55,13 @@ pub(super) fn read(
         }
     };
     // Two plan variants of one image have the same mistakes.
-    problems.dedup();
+    let mut told: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !told.contains(&problem) {
+            told.push(problem);
+        }
+    }
+    let problems = told;
     if !problems.is_empty() {
         return Err(problems);
     }
