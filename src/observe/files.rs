@@ -31,6 +31,9 @@ struct Read {
 /// Folder and ignore rules: images that agree in both share a context.
 type Key = (PathBuf, String);
 
+/// Each context with what it holds.
+type Contexts = HashMap<Key, (Arc<Context>, Tree)>;
+
 /// Reads the files of every image of the graph that has a Dockerfile.
 pub(super) fn read(
     spec: &Spec,
@@ -68,7 +71,7 @@ pub(super) fn read(
     Ok(reads.into_iter().map(|(node, read)| (node, seen(read, &contexts))).collect())
 }
 
-fn seen(read: Read, contexts: &HashMap<Key, (Arc<Context>, Tree)>) -> DockerfileSeen {
+fn seen(read: Read, contexts: &Contexts) -> DockerfileSeen {
     let (context, tree) = &contexts[&key(&read)];
     DockerfileSeen {
         text: read.source.text.as_str().into(),
@@ -156,10 +159,7 @@ fn key(read: &Read) -> Key {
 /// Each distinct context, read once, with all that any image can read of it.
 /// The union is over the whole spec, not over one run: the engine keeps the
 /// last copy and would drop what one run happens not to need.
-fn contexts(
-    root: &Path,
-    reads: &[(NodeId, Read)],
-) -> Result<HashMap<Key, (Arc<Context>, Tree)>, Vec<Problem>> {
+fn contexts(root: &Path, reads: &[(NodeId, Read)]) -> Result<Contexts, Vec<Problem>> {
     let mut groups: BTreeMap<Key, (&Read, BTreeSet<String>)> = BTreeMap::new();
     for (_, read) in reads {
         let group = groups.entry(key(read)).or_insert_with(|| (read, BTreeSet::new()));

@@ -122,3 +122,16 @@ async fn an_image_whose_labels_were_lost_gets_no_tag() {
     assert!(ran.failure("a").message.contains("labels"));
     assert!(!stack.is_tagged(&ran.plan, "a").await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_image_without_the_layers_of_its_base_gets_no_tag() {
+    let stack = Stack::new("a");
+    let other = Reference::parse("other:1").unwrap();
+    stack.engine.add_image(&other, &BTreeMap::new());
+    let mut run = stack.prepare(stack.plan().await);
+    let written = &mut run.solves[0].as_mut().unwrap().config.labels;
+    written.insert(labels::BASE_NAME.name.to_owned(), other.to_string());
+    let ran = stack.carry_out(run, &CancellationToken::new()).await;
+    assert!(ran.failure("a").message.contains("layers were lost"));
+    assert!(!stack.is_tagged(&ran.plan, "a").await);
+}

@@ -225,20 +225,20 @@ impl Ran {
 
     /// The images that a worker took up, in order.
     fn started(&self) -> Vec<&str> {
-        let started = |event| match event {
-            &Event::ImageStarted { ref image, .. } => Some(image.as_str()),
+        let started = self.events.iter().filter_map(|event| match event {
+            Event::ImageStarted { image, .. } => Some(image.as_str()),
             _ => None,
-        };
-        self.events.iter().filter_map(started).collect()
+        });
+        started.collect()
     }
 
     /// The images that ended, in order.
     fn finished(&self) -> Vec<&str> {
-        let finished = |event| match event {
-            &Event::ImageFinished { ref image, .. } => Some(image.as_str()),
+        let finished = self.events.iter().filter_map(|event| match event {
+            Event::ImageFinished { image, .. } => Some(image.as_str()),
             _ => None,
-        };
-        self.events.iter().filter_map(finished).collect()
+        });
+        finished.collect()
     }
 
     fn failure(&self, name: &str) -> &crate::event::Failure {

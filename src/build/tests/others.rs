@@ -3,11 +3,11 @@
 use super::*;
 
 fn waits(ran: &Ran) -> Vec<&str> {
-    let waits = |event| match event {
-        &Event::ImageWaits { ref image } => Some(image.as_str()),
+    let waits = ran.events.iter().filter_map(|event| match event {
+        Event::ImageWaits { image } => Some(image.as_str()),
         _ => None,
-    };
-    ran.events.iter().filter_map(waits).collect()
+    });
+    waits.collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,8 @@ async fn all_images_are_planned_parents_first_and_built() {
         assert!(image.parents.iter().all(|&parent| parent < at));
     }
     let mut all = ALL;
-    (names.sort_unstable(), all.sort_unstable());
+    names.sort_unstable();
+    all.sort_unstable();
     assert_eq!(names, all);
     stack.build().await;
     assert!(stack.make().await.plan.is_noop());
