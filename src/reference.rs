@@ -88,6 +88,13 @@ impl Reference {
         self.0.digest()
     }
 
+    /// This very content of it: the same name and tag with a digest,
+    /// `sha256:<64 hex>`.
+    pub fn pinned(&self, digest: &str) -> Self {
+        let tag = self.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+        Self::parse(&format!("{}{tag}@{digest}", self.repository())).expect("a checked reference and digest")
+    }
+
     /// The long form that BuildKit wants: `docker.io/library/debian:12`.
     pub fn canonical(&self) -> String {
         self.0.whole()
@@ -132,6 +139,16 @@ mod tests {
             assert_eq!(reference.canonical(), "docker.io/library/debian:12");
         }
         assert_eq!(Reference::parse("aimehub/x").unwrap().to_string(), "aimehub/x:latest");
+    }
+
+    #[test]
+    fn a_pinned_reference_keeps_its_tag_and_changes_its_digest() {
+        let (one, two) = (format!("sha256:{}", "1".repeat(64)), format!("sha256:{}", "2".repeat(64)));
+        let pinned = Reference::parse("reg.local:5000/x:v1").unwrap().pinned(&one);
+        assert_eq!(pinned.to_string(), format!("reg.local:5000/x:v1@{one}"));
+        assert_eq!(pinned.pinned(&two).to_string(), format!("reg.local:5000/x:v1@{two}"));
+        let bare = Reference::parse(&format!("debian@{one}")).unwrap();
+        assert_eq!(bare.pinned(&two).canonical(), format!("docker.io/library/debian@{two}"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub mod request;
 mod retry;
 pub mod schedule;
 pub mod space;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::path::PathBuf;
@@ -62,6 +64,11 @@ pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outco
     let mut board = Board::new(&run, events, cancel);
     let mut workers = JoinSet::new();
     loop {
+        // Before anything more is taken: an image's end may be seen before the
+        // stop that it caused, or that came with it.
+        if board.stop.is_cancelled() && board.closed.is_none() {
+            board.close();
+        }
         while let Some(position) = board.take() {
             let (run, events, cancel) = (run.clone(), events.clone(), board.stop.clone());
             workers.spawn(async move {
@@ -80,7 +87,7 @@ pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outco
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_aborted) => {}
             },
-            () = board.stop.cancelled(), if board.closed.is_none() => board.close(),
+            () = board.stop.cancelled(), if board.closed.is_none() => {}
             () = until(board.closed.map(|at| at + STOP_GRACE)) => {
                 workers.abort_all();
                 board.abandon();
@@ -169,17 +176,21 @@ impl<'a> Board<'a> {
         match &outcome {
             Outcome::Built { .. } | Outcome::BuiltElsewhere { .. } => self.schedule.done(slot),
             Outcome::Cancelled => self.schedule.cancelled(slot),
-            Outcome::Failed { .. } | Outcome::Blocked { .. } => {
-                let by = self.name(slot);
-                for blocked in self.schedule.failed(slot) {
-                    self.record(blocked, Outcome::Blocked { by: by.clone() }, Duration::ZERO);
-                }
-                if self.run.options.fail_fast {
-                    self.stop.cancel();
-                }
-            }
+            Outcome::Failed { .. } | Outcome::Blocked { .. } => return self.fail(slot, outcome, took),
         }
         self.record(slot, outcome, took);
+    }
+
+    /// The failure is told first, then what it blocks.
+    fn fail(&mut self, slot: usize, outcome: Outcome, took: Duration) {
+        self.record(slot, outcome, took);
+        let by = self.name(slot);
+        for blocked in self.schedule.failed(slot) {
+            self.record(blocked, Outcome::Blocked { by: by.clone() }, Duration::ZERO);
+        }
+        if self.run.options.fail_fast {
+            self.stop.cancel();
+        }
     }
 
     fn close(&mut self) {

@@ -62,7 +62,7 @@ async fn build_locked(
 async fn built_meanwhile(run: &Run, image: &Planned) -> Result<Option<ImageId>, engine::Error> {
     let found = run.engine.image(&image.content.to_string()).await?;
     Ok(found
-        .filter(|detail| detail.labels.get(labels::RECIPE.name) == Some(&image.recipe.digest().to_string()))
+        .filter(|detail| image.is_recipe_of(&detail.labels))
         .map(|detail| detail.id)
         .filter(|id| image.present.as_ref() != Some(id)))
 }
@@ -85,7 +85,7 @@ async fn base(run: &Run, solve: &mut Solve) -> Result<Option<ImageDetail>, engin
 /// compared with the base's.
 fn check(image: &Planned, detail: Option<&ImageDetail>, base: Option<&ImageDetail>) -> Result<(), String> {
     let detail = detail.ok_or("the engine lost the image right after building it")?;
-    if detail.labels.get(labels::RECIPE.name) != Some(&image.recipe.digest().to_string()) {
+    if !image.is_recipe_of(&detail.labels) {
         return Err("the engine dropped the image's labels".into());
     }
     match base {

@@ -96,14 +96,16 @@ fn failure(solve: &Solve, status: &Status, seen: &Seen) -> Failure {
     let said = failed.map_or("", |step| step.error.as_str());
     let exit_code = [text, said].iter().find_map(|t| number(&EXIT_CODE, t));
     let (help, engine) = if exit_code.is_some() { (None, false) } else { advice(solve, text, failed) };
+    let output = failed.map(SeenStep::output).unwrap_or_default();
+    let told = || output_help(&output).or_else(|| exit_code.and_then(exit_help)).map(str::to_owned);
     Failure {
+        help: help.or_else(told),
         message: exit_code
             .map_or_else(|| text.to_owned(), |code| format!("step failed with exit code {code}")),
         step: failed.map(|step| step.name.clone()),
         exit_code,
-        output: failed.map(SeenStep::output).unwrap_or_default(),
         excerpt: excerpt(solve, status, seen),
-        help: help.or_else(|| exit_code.and_then(exit_help).map(str::to_owned)),
+        output,
         engine,
     }
 }
@@ -117,6 +119,27 @@ fn unwrapped(mut text: &str) -> &str {
 
 fn number(pattern: &Regex, text: &str) -> Option<i32> {
     pattern.captures(text)?.get(1)?.as_str().parse().ok()
+}
+
+/// What programs print where the site's CA is not known: Python, OpenSSL,
+/// curl and git, apt.
+const UNTRUSTED: [&str; 4] = [
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "SSL certificate problem",
+    "The certificate is NOT trusted",
+];
+
+/// What the step's own output tells.
+fn output_help(output: &[String]) -> Option<&'static str> {
+    let says = |words: &str| output.iter().any(|line| line.contains(words));
+    if UNTRUSTED.into_iter().any(says) {
+        return Some(
+            "behind a proxy that inspects TLS, give the site's CA: `--ca-bundle FILE` or `build.ca_bundle` \
+             in the spec; a Dockerfile's RUN mounts it as secret `ca`",
+        );
+    }
+    says("No space left on device").then_some("the disk or a limit of the step is full")
 }
 
 fn exit_help(code: i32) -> Option<&'static str> {

@@ -13,7 +13,7 @@ use crate::report::Mode;
     version,
     max_term_width = 100,
     about = "Builds a graph of container images from one spec, and containers from the images.",
-    after_help = "Examples:\n  ds01-build check                     is the spec right?\n  ds01-build plan                      what would be built, and why\n  ds01-build build                     build it\n  ds01-build deploy thesis             run a project's image\n  ds01-build build --base pytorch=debian:12   stand another image in for a base\n\nExit codes: 0 done, 1 something failed to build, 2 usage or spec, 3 engine, registry or\nnetwork, 4 tests failed, 5 refused, 70 a bug of ours, 130 interrupted."
+    after_help = "Examples:\n  ds01-build check             is the spec right?\n  ds01-build plan              what would be built, and why\n  ds01-build build             build it\n  ds01-build deploy thesis     run a project's image\n  ds01-build build --base pytorch=debian:12\n                               build without a GPU base at hand\n\nExit codes: 0 done, 1 something failed to build, 2 usage or spec, 3 engine, registry or\nnetwork, 5 refused, 70 a bug of ours, 130 interrupted."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -24,15 +24,18 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The spec to read [default: spec.yml here or in a folder above]
+    /// The spec to read [default: DS01_SPEC, or spec.yml here or in a folder above]
     #[arg(long, short = 'f', value_name = "FILE", global = true, env = "DS01_SPEC", hide_env = true)]
     pub spec: Option<PathBuf>,
     /// The engine [default: DOCKER_HOST, the current Docker context, the local socket]
     #[arg(long, value_name = "URL", global = true)]
     pub engine: Option<String>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t, global = true)]
+    /// How progress is shown: bars, plain (lines that stay), json (one event a line on standard
+    /// output), quiet (failures and the last line), or auto (bars on a terminal, else plain)
+    #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
+    #[arg(hide_possible_values = true)]
     pub progress: Mode,
     /// Report data as JSON on standard output
     #[arg(long, global = true)]
@@ -40,7 +43,7 @@ pub struct Global {
     /// Stand another image in for a base; may be given several times
     #[arg(long = "base", value_name = "NAME=REF", global = true, value_parser = base_override)]
     pub bases: Vec<(String, String)>,
-    /// Say more
+    /// Say more: which spec and which engine are used
     #[arg(long, short, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 }
@@ -52,7 +55,7 @@ pub enum Command {
         after_help = "Examples:\n  ds01-build check\n  ds01-build check --json | jq '.problems[].message'\n  ds01-build check --spec images/spec.yml"
     )]
     Check,
-    /// Show the graph of images with their states
+    /// Show which image stands on which, and which are up to date
     #[command(
         after_help = "Examples:\n  ds01-build graph\n  ds01-build graph --format mermaid > graph.mmd\n  ds01-build graph --format dot | dot -Tsvg > graph.svg"
     )]
@@ -70,17 +73,25 @@ pub enum Command {
     /// Create and start a container from a project image (= container deploy)
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(DeployArgs),
-    /// Containers: deploy, list, retire
+    /// Deploy, list and retire containers
+    #[command(
+        after_help = "Examples:\n  ds01-build container deploy thesis\n  ds01-build container list --all\n  ds01-build container retire thesis"
+    )]
     Container {
         #[command(subcommand)]
         command: ContainerCommand,
     },
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  ds01-build completions bash > /etc/bash_completion.d/ds01-build")]
-    Completions { shell: clap_complete::Shell },
+    #[command(
+        after_help = "Examples:\n  ds01-build completions bash > /etc/bash_completion.d/ds01-build\n  ds01-build completions zsh > /usr/local/share/zsh/site-functions/_ds01-build\n  ds01-build completions fish > ~/.config/fish/completions/ds01-build.fish"
+    )]
+    Completions {
+        /// The shell that will read it
+        shell: clap_complete::Shell,
+    },
 }
 
-const DEPLOY_EXAMPLES: &str = "Examples:\n  ds01-build deploy thesis\n  ds01-build deploy thesis --workspace /data/thesis\n  ds01-build deploy h-baker/thesis         where two users have a `thesis`\n  ds01-build deploy thesis --dry-run --json     the exact request\n\nThe container has no GPU. Its limits are those of the owner's group (`limits:` in the spec).";
+const DEPLOY_EXAMPLES: &str = "Examples:\n  ds01-build deploy thesis\n  ds01-build deploy thesis --workspace /data/thesis\n  ds01-build deploy h-baker/thesis           where two users have a `thesis`\n  ds01-build deploy thesis --dry-run --json  the exact request\n\nThe container has no GPU. Its limits are those of the owner's group (`limits:` in the spec).";
 
 #[derive(Debug, Subcommand)]
 pub enum ContainerCommand {
@@ -101,8 +112,9 @@ pub enum ContainerCommand {
 
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// What is printed
-    #[arg(long, value_enum, default_value_t)]
+    /// What is printed: a tree for people, dot (Graphviz), mermaid (for Markdown pages) or json
+    /// (nodes and edges)
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: GraphFormat,
 }
 
@@ -125,13 +137,13 @@ pub struct Selection {
     /// Images, with what they stand on [default: all]
     #[arg(value_name = "IMAGE")]
     pub images: Vec<String>,
-    /// Build this again though it is up to date; may be given several times
+    /// Build this image and what stands on it again; may be given several times
     #[arg(long, value_name = "IMAGE")]
     pub force: Vec<String>,
-    /// Build everything selected again
+    /// Build everything that is selected again
     #[arg(long)]
     pub force_all: bool,
-    /// The branch of branch tags [default: DS01_BRANCH, or the branch git is on]
+    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
     pub branch: Option<String>,
 }
@@ -146,16 +158,16 @@ pub struct PlanArgs {
 pub struct BuildArgs {
     #[command(flatten)]
     pub selection: Selection,
-    /// At most this many images at once [default: cores]
+    /// Build at most this many images at once [default: as many as there are cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub jobs: Option<u16>,
-    /// Stop at the first failure
+    /// Stop everything at the first failure
     #[arg(long)]
     pub fail_fast: bool,
     /// Show the plan and build nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Run every step anew
+    /// Run every step of what is built anew, whatever the engine has cached
     #[arg(long)]
     pub no_cache: bool,
     /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer
@@ -180,14 +192,14 @@ pub struct DeployArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Everybody's containers
+    /// List everybody's containers
     #[arg(long, short)]
     pub all: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct RetireArgs {
-    /// The container: short name or whole name
+    /// A container: `thesis`, or its whole name `thesis._.1722830498`
     pub container: String,
     /// Remove it though it is protected (administrators)
     #[arg(long)]

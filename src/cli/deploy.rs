@@ -14,7 +14,6 @@ use crate::account::Account;
 use crate::deploy::{self, Deployed, Order};
 use crate::engine::{CreateContainer, Engine, ImageDetail};
 use crate::graph::{Graph, NodeId};
-use crate::labels;
 use crate::names::NodeName;
 use crate::problem::Problem;
 use crate::spec::{Project, Spec};
@@ -81,10 +80,11 @@ async fn image(
     selection.nodes.retain(|n| *n == node || needed.contains(n));
     // A base that cannot be asked must not keep anyone from their container.
     let behind = match plan::make(spec, graph, engine, &selection).await {
-        Ok(made) => made.plan.images.last().is_some_and(|planned| {
-            let recipe = image.labels.get(labels::RECIPE.name);
-            planned.reasons().is_some() || recipe != Some(&planned.recipe.digest().to_string())
-        }),
+        Ok(made) => made
+            .plan
+            .images
+            .last()
+            .is_some_and(|planned| planned.reasons().is_some() || !planned.is_recipe_of(&image.labels)),
         Err(_) => false,
     };
     Ok((image, behind.then(|| graph.node(node).name.clone())))

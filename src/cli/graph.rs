@@ -47,7 +47,12 @@ async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashM
         .collect();
     for node in graph.nodes() {
         if let Some(external) = Subject::of(spec, graph, node.id).external() {
-            let place = if seen.base(external).id.is_some() { "here" } else { "to be pulled" };
+            let place = match seen.bases.get(&external.canonical()) {
+                Some(base) if base.id.is_some() => "here",
+                Some(_) => "to be pulled",
+                // Nothing stands on it, so it was not looked for.
+                None => "not used",
+            };
             states.insert(node.id, format!("{external}, {place}"));
         }
     }

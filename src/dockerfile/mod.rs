@@ -124,14 +124,16 @@ impl Facts {
 }
 
 /// The build args that tell a Dockerfile its parents: `BASE_IMAGE`, the whole
-/// reference of the first; `BASE_TAG`, its tag alone, where it has one; and
+/// reference of the first; `BASE_TAG`, what stands behind its `:` (with the
+/// digest of a pinned one, so that `FROM x:${BASE_TAG}` is as pinned); and
 /// for each further one [`parent_arg`].
 pub fn base_args(first: Option<&Reference>, further: &[(String, Reference)]) -> BTreeMap<String, String> {
     let mut args = BTreeMap::new();
     if let Some(first) = first {
         args.insert("BASE_IMAGE".to_owned(), first.to_string());
         if let Some(tag) = first.tag() {
-            args.insert("BASE_TAG".to_owned(), tag.to_owned());
+            let pin = first.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
+            args.insert("BASE_TAG".to_owned(), format!("{tag}{pin}"));
         }
     }
     args.extend(further.iter().map(|(name, reference)| (parent_arg(name), reference.to_string())));

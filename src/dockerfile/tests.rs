@@ -188,6 +188,8 @@ fn parents_are_given_as_args() {
     );
     let pinned = Reference::parse(&format!("debian@sha256:{}", "a".repeat(64))).unwrap();
     assert_eq!(base_args(Some(&pinned), &[]).len(), 1);
+    let tagged = Reference::parse("debian:12").unwrap().pinned(pinned.digest().unwrap());
+    assert_eq!(base_args(Some(&tagged), &[])["BASE_TAG"], format!("12@{}", pinned.digest().unwrap()));
 }
 
 fn parent(name: &str, given: &str) -> ExpectedParent {

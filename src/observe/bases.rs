@@ -63,7 +63,7 @@ pub(super) async fn look(
         .flat_map(|image| image.tags.iter().chain(&image.digests).map(move |t| (t.canonical(), image)))
         .collect();
     let found = needed.values().map(|(reference, place)| {
-        let local = by_tag.get(&reference.canonical()).copied();
+        let local = by_tag.get(&stored_name(reference)).copied();
         async move {
             match local {
                 Some(image) => Ok(in_store(reference, image)),
@@ -107,9 +107,18 @@ fn needed(
     needed
 }
 
+/// How an engine lists it: a pinned one by its digest, without the tag.
+fn stored_name(reference: &Reference) -> String {
+    match reference.digest() {
+        Some(digest) => reference.repository().with_digest(digest).canonical(),
+        None => reference.canonical(),
+    }
+}
+
 fn in_store(reference: &Reference, image: &Image) -> BaseSeen {
     let repository = reference.repository();
-    let digest = image.digests.iter().find(|d| d.repository() == repository).and_then(|d| d.digest());
+    let known = || image.digests.iter().find(|d| d.repository() == repository)?.digest();
+    let digest = reference.digest().or_else(known);
     BaseSeen {
         given: reference.clone(),
         digest: digest.map(str::to_owned),
@@ -127,12 +136,9 @@ async fn elsewhere(reference: &Reference, place: &Place, engine: &dyn Engine) ->
         ])
     };
     match engine.resolve(reference).await {
-        Ok(Some(digest)) => Ok(BaseSeen {
-            given: reference.repository().with_digest(&digest),
-            digest: Some(digest),
-            id: None,
-            size: None,
-        }),
+        Ok(Some(digest)) => {
+            Ok(BaseSeen { given: reference.pinned(&digest), digest: Some(digest), id: None, size: None })
+        }
         Ok(None) => {
             Err(problem(format!("the image {reference} is neither on the engine nor in its registry")))
         }

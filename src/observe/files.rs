@@ -31,7 +31,7 @@ struct Read {
 /// Folder and ignore rules: images that agree in both share a context.
 type Key = (PathBuf, String);
 
-/// Each distinct context with what lies in it.
+/// Each distinct context with what it holds.
 type Contexts = HashMap<Key, (Arc<Context>, Tree)>;
 
 /// Reads the files of every image of the graph that has a Dockerfile.
@@ -58,7 +58,13 @@ pub(super) fn read(
         }
     };
     // Two plan variants of one image have the same mistakes.
-    problems.dedup();
+    let mut told: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !told.contains(&problem) {
+            told.push(problem);
+        }
+    }
+    let problems = told;
     if !problems.is_empty() {
         return Err(problems);
     }

@@ -5,6 +5,8 @@
 
 mod bases;
 mod files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -12,8 +12,11 @@ mod show;
 pub use decide::{Question, plan};
 pub use questions::{Selection, questions};
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use crate::labels;
 use crate::names::{ImageId, NodeName};
 use crate::recipe::{Changed, Recipe};
 use crate::reference::{Reference, Repository};
@@ -94,6 +97,11 @@ impl Planned {
             Action::Keep(_) => None,
             Action::Build(reasons) => Some(reasons),
         }
+    }
+
+    /// Whether an image with these labels is of this very recipe.
+    pub fn is_recipe_of(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.get(labels::RECIPE.name).is_some_and(|recipe| *recipe == self.recipe.digest().to_string())
     }
 
     /// Where its tags stand.

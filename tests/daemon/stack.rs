@@ -222,15 +222,16 @@ fn make_base() {
     }
     std::fs::write(at("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
     std::fs::write(at("etc/group"), "root:x:0:\n").unwrap();
-    let tar = Command::new("tar")
+    let mut tar = Command::new("tar")
         .args(["-C", root.path().to_str().unwrap(), "--owner=0", "--group=0", "-cf", "-", "."])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let import = Command::new("docker")
         .args(["import", "--change", "ENV PATH=/bin", "--change", "CMD [\"sh\"]", "-", BASE])
-        .stdin(tar.stdout.unwrap())
+        .stdin(tar.stdout.take().unwrap())
         .output()
         .unwrap();
     assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    assert!(tar.wait().unwrap().success());
 }

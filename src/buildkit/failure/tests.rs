@@ -115,3 +115,12 @@ fn a_step_is_located_also_under_its_name_without_cache() {
     assert_eq!(located(&source, &crate::llb::digest(b"sha256:a-ignorecache")), Some((7, 7)));
     assert_eq!(located(&source, "sha256:b"), None);
 }
+
+#[test]
+fn an_unknown_certificate_in_a_steps_output_names_the_ca_bundle() {
+    let line = |text: &str| vec![text.to_owned()];
+    let help =
+        output_help(&line("SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')"));
+    assert!(help.unwrap().contains("--ca-bundle FILE"));
+    assert_eq!(output_help(&line("ERROR: No matching distribution found for six==0")), None);
+}

@@ -3,8 +3,10 @@
 //! For tests of everything that stands on an engine, and for dry runs. It
 //! keeps images, tags, labels and containers, and it reads the steps of a
 //! build instead of running them: `exit 3` fails with code 3, `sleep 2` takes
-//! two seconds of tokio's clock, `echo x` writes `x`; every other command and
-//! every copy succeeds. It keeps no layer cache and reads no context, so the
+//! two seconds of tokio's clock, `echo x` writes `x`, `fail-resolving 2` fails
+//! the image's first two solves as a network does that comes back, and a step
+//! that begins with `trap` does not stop when it is told to; every other
+//! command and every copy succeeds. It keeps no layer cache and reads no context, so the
 //! id of an image says what was asked for, not what the files hold.
 
 mod dockerfile;
@@ -151,13 +153,15 @@ impl FakeEngine {
         Ok(state)
     }
 
-    fn enter(&self, node: &NodeName) -> Result<Running<'_>, Error> {
+    /// Counts a solve in; gives how many of this image there were with it.
+    fn enter(&self, node: &NodeName) -> Result<(Running<'_>, usize), Error> {
         let mut state = self.reached()?;
         state.solves.push(node.clone());
+        let attempt = state.solves.iter().filter(|name| *name == node).count();
         state.running += 1;
         state.most_running = state.most_running.max(state.running);
         drop(state);
-        Ok(Running(self))
+        Ok((Running(self), attempt))
     }
 }
 
@@ -195,11 +199,11 @@ impl Engine for FakeEngine {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<ImageId, SolveError> {
-        let _running = self.enter(&solve.node)?;
+        let (_running, attempt) = self.enter(&solve.node)?;
         // Solves that begin together are seen together.
         tokio::task::yield_now().await;
         let work = solve::read(solve, &self.reached()?.store)?;
-        solve::run(&work.steps, solve, events, cancel).await?;
+        solve::run(&work.steps, solve, attempt, events, cancel).await?;
         Ok(self.reached()?.store.add(work.image, None))
     }
 

@@ -106,10 +106,12 @@ fn change(image: &mut Stored, config: &ConfigChange) {
     image.workdir = config.workdir.clone().unwrap_or_else(|| image.workdir.clone());
 }
 
-/// Acts the steps out, one after another.
+/// Acts the steps out, one after another. `attempt` counts the solves of this
+/// image from 1.
 pub async fn run(
     steps: &[Step],
     solve: &Solve,
+    attempt: usize,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<(), SolveError> {
@@ -129,8 +131,8 @@ pub async fn run(
         };
         let code = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(SolveError::Cancelled),
-            code = shell(&step.script, &mut output, write) => code,
+            () = cancel.cancelled(), if !is_deaf(&step.script) => return Err(SolveError::Cancelled),
+            code = shell(&step.script, attempt, &mut output, write) => code,
         };
         if code != 0 {
             let message = format!("step failed with exit code {code}");
@@ -149,8 +151,13 @@ pub async fn run(
     if cancel.is_cancelled() { Err(SolveError::Cancelled) } else { Ok(()) }
 }
 
+/// Whether a step goes on when it is told to stop, as a shell does after `trap`.
+fn is_deaf(script: &str) -> bool {
+    script.trim_start().starts_with("trap ")
+}
+
 /// Interprets commands up to the first that fails; gives the exit code.
-async fn shell(script: &str, output: &mut Vec<String>, write: impl Fn(&str)) -> i32 {
+async fn shell(script: &str, attempt: usize, output: &mut Vec<String>, write: impl Fn(&str)) -> i32 {
     for command in script.split("&&").flat_map(|part| part.split(';')) {
         let command = command.trim();
         let (program, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
@@ -164,6 +171,12 @@ async fn shell(script: &str, output: &mut Vec<String>, write: impl Fn(&str)) -> 
             "echo" => {
                 write(rest);
                 output.push(rest.to_owned());
+            }
+            "fail-resolving" if rest.trim().parse().is_ok_and(|times| attempt <= times) => {
+                let line = "Temporary failure in name resolution";
+                write(line);
+                output.push(line.to_owned());
+                return 1;
             }
             _ => {}
         }

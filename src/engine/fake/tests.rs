@@ -212,6 +212,32 @@ async fn cancelling_stops_a_step_and_leaves_no_image() {
     assert_eq!(engine.images().await.unwrap().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_step_with_a_trap_goes_on_when_it_is_told_to_stop() {
+    let engine = with_base();
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let (send, _receive) = unbounded_channel();
+    let began = Instant::now();
+    let request = dockerfile("a", "FROM base:1\nRUN trap '' TERM; sleep 60\n");
+    assert_eq!(engine.solve(&request, &send, &cancel).await, Err(SolveError::Cancelled));
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test]
+async fn a_network_that_comes_back_fails_the_first_solves_of_each_image() {
+    let engine = with_base();
+    let (a, b) = (
+        dockerfile("a", "FROM base:1\nRUN fail-resolving 2\n"),
+        dockerfile("b", "FROM base:1\nRUN fail-resolving 1\n"),
+    );
+    let failed = failure(solve(&engine, &a).await.0);
+    assert_eq!(failed.output, ["Temporary failure in name resolution"]);
+    failure(solve(&engine, &b).await.0);
+    failure(solve(&engine, &a).await.0);
+    assert!(solve(&engine, &a).await.0.is_ok() && solve(&engine, &b).await.0.is_ok());
+}
+
 #[tokio::test]
 async fn an_engine_that_is_gone_fails_every_call() {
     let engine = FakeEngine::unreachable();

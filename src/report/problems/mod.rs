@@ -23,7 +23,11 @@ use crate::problem::{Place, Problem};
 /// Columns where nothing says how wide the output is.
 const WIDTH: usize = 100;
 
-/// All problems, each with its excerpt; and, of several, how many they are.
+/// Problems drawn with their excerpts. Drawing one reads its whole file, and
+/// nobody mends more than this before looking again.
+const DRAWN: usize = 100;
+
+/// The first problems, each with its excerpt; and, of several, how many there are.
 pub fn render(problems: &[Problem], look: &Look) -> String {
     let characters = if look.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
     let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
@@ -31,7 +35,8 @@ pub fn render(problems: &[Problem], look: &Look) -> String {
         .with_links(false)
         .with_width(look.width.unwrap_or(WIDTH));
     let mut out = String::new();
-    for problem in in_order(problems) {
+    let ordered = in_order(problems);
+    for problem in ordered.iter().take(DRAWN) {
         let drawn = Drawn::new(problem);
         let mut text = String::new();
         if handler.render_report(&mut text, &drawn).is_err() {
@@ -41,6 +46,9 @@ pub fn render(problems: &[Problem], look: &Look) -> String {
         let lines = text.trim_matches('\n').lines().map(str::trim_end);
         lines.for_each(|line| out.extend([line, "\n"]));
         out.push('\n');
+    }
+    if problems.len() > DRAWN {
+        out.push_str(&format!("and {} more; --json lists them all\n", problems.len() - DRAWN));
     }
     if problems.len() > 1 { out + &counted(problems) + "\n" } else { out.trim_end().to_owned() + "\n" }
 }

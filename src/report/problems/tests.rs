@@ -108,3 +108,11 @@ fn the_last_line_counts() {
     assert_eq!(counted(&[at("a")]), "1 problem in 1 file");
     assert_eq!(counted(&several()), "4 problems in 2 files");
 }
+
+#[test]
+fn of_very_many_problems_the_first_are_drawn_and_the_rest_counted() {
+    let problems: Vec<_> = (0..250).map(|at| Problem::new(format!("problem {at}"))).collect();
+    let text = render(&problems, &Look::default());
+    assert!(text.contains("problem 99\n") && !text.contains("problem 100\n"), "{text}");
+    assert!(text.ends_with("and 150 more; --json lists them all\n250 problems\n"), "{text}");
+}

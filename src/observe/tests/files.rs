@@ -1,0 +1,123 @@
+//! Which edits of which files build what.
+
+use super::*;
+
+/// top → {left → leaf, right}.
+const TREE: &str = "  top: {base: slim}
+  left: {depend_on: top}
+  right: {depend_on: top}
+  leaf: {depend_on: left}
+";
+
+#[tokio::test]
+async fn what_was_built_is_up_to_date() {
+    let stack = Stack::new(TREE);
+    assert_eq!(stack.to_build().await, ["top", "left", "right", "leaf"]);
+    stack.build().await;
+    assert!(stack.make().await.plan.is_noop());
+}
+
+#[tokio::test]
+async fn a_file_that_no_instruction_reads_builds_nothing() {
+    let stack = Stack::new(TREE);
+    stack.build().await;
+    stack.write("images/top/README.md", "# new");
+    stack.write("images/top/test/test_it.py", "assert True");
+    stack.write("images/notes.txt", "beside the images");
+    stack.append("spec.yml", "# a comment\n");
+    assert!(stack.to_build().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_changed_file_builds_its_image_and_what_stands_on_it() {
+    let stack = Stack::new(TREE);
+    stack.build().await;
+    for (name, built) in [
+        ("leaf", &["leaf"][..]),
+        ("right", &["right"]),
+        ("left", &["left", "leaf"]),
+        ("top", &["top", "left", "right", "leaf"]),
+    ] {
+        let path = format!("images/{name}/data");
+        let old = std::fs::read_to_string(stack.dir.path().join(&path)).unwrap();
+        stack.write(&path, "changed");
+        assert_eq!(stack.to_build().await, built, "{name}");
+        stack.write(&path, &old);
+        assert!(stack.to_build().await.is_empty(), "{name} is as before, whatever its time says");
+    }
+}
+
+#[tokio::test]
+async fn the_reason_names_the_ingredient_that_changed() {
+    let stack = Stack::new(TREE);
+    stack.build().await;
+    stack.write("images/left/data", "changed");
+    let plan = stack.make().await.plan.to_string();
+    assert!(plan.lines().nth(1).unwrap().starts_with("build  left   context changed: "), "{plan}");
+    assert!(plan.contains("build  leaf   left is rebuilt"), "{plan}");
+}
+
+#[tokio::test]
+async fn an_arg_counts_only_where_a_dockerfile_declares_it() {
+    let stack = Stack::new(TREE);
+    stack.image("left", &format!("{DOCKERFILE}ARG COLOUR\n"));
+    stack.build().await;
+    let spec = std::fs::read_to_string(stack.dir.path().join("spec.yml")).unwrap();
+    let with = |name: &str| {
+        spec.replace(&format!("{name}: {{"), &format!("{name}: {{build_args: {{COLOUR: red}}, "))
+    };
+    stack.write("spec.yml", &with("right"));
+    assert!(stack.to_build().await.is_empty());
+    stack.write("spec.yml", &with("left"));
+    assert_eq!(stack.to_build().await, ["left", "leaf"]);
+}
+
+#[tokio::test]
+async fn images_with_one_context_share_it() {
+    let stack = Stack::new("");
+    stack.write("images/one.Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY shared/a /a\n");
+    stack.write("images/two.Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY shared/b /b\n");
+    stack.write("images/shared/a", "a");
+    stack.write("images/shared/b", "b");
+    stack.append(
+        "spec.yml",
+        "  one: {base: slim, dockerfile: images/one.Dockerfile, context: images}
+  two: {base: slim, dockerfile: images/two.Dockerfile, context: images}
+",
+    );
+    stack.build().await;
+    let made = stack.make().await;
+    let contexts: Vec<_> = made.seen.dockerfiles.values().map(|seen| &seen.context).collect();
+    assert!(Arc::ptr_eq(contexts[0], contexts[1]), "it is read and sent once");
+    stack.write("images/shared/b", "changed");
+    assert_eq!(stack.to_build().await, ["two"], "but each counts what it can read");
+}
+
+#[tokio::test]
+async fn all_mistakes_of_all_files_are_told_at_once_and_each_once() {
+    let stack = Stack::new(
+        "  child: {depend_on: top}
+  top: {base: slim}
+plans:
+  py312: {tag_prefix: \"2026.4-py312\"}
+",
+    );
+    stack.image("top", "ARG BASE_IMAGE\nFROM busybox\n");
+    stack.image("child", "FROM alpine\n");
+    let problems = stack.problems().await;
+    assert_eq!(problems.lines().count(), 2, "{problems}");
+    assert!(problems.contains("images/child/Dockerfile:1 the Dockerfile builds on `alpine:latest`"));
+    assert!(problems.contains("images/top/Dockerfile:2 the Dockerfile builds on `busybox:latest`"));
+}
+
+#[tokio::test]
+async fn a_from_that_differs_from_the_spec_is_told_at_its_line() {
+    let stack = Stack::new(TREE);
+    stack.image("left", "# left\nFROM debian:12\nCOPY data /\n");
+    let problems = stack.problems().await;
+    assert!(
+        problems.starts_with("images/left/Dockerfile:2 the Dockerfile builds on `debian:12`"),
+        "{problems}"
+    );
+    assert!(problems.contains("`top`"));
+}
