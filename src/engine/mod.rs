@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod docker;
+#[cfg(test)]
 pub mod fake;
 
 use std::collections::BTreeMap;
