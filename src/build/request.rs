@@ -28,6 +28,13 @@ pub struct Surroundings {
     pub no_cache: bool,
 }
 
+impl Surroundings {
+    /// Whether a secret of this id will be there.
+    pub fn has_secret(&self, id: &str) -> bool {
+        self.secrets.contains_key(id) || (id == CA && self.settings.ca_bundle.is_some())
+    }
+}
+
 /// All that solves are made from.
 pub struct Requests<'a> {
     pub spec: &'a Spec,

@@ -23,6 +23,7 @@ use crate::observe::Seen;
 use crate::problem::Problem;
 use crate::report::{self, log};
 use crate::spec::Spec;
+use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
@@ -39,6 +40,7 @@ pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble>
     }
     if made.plan.builds().next().is_some() {
         room(&made.seen)?;
+        secrets_given(&spec, &graph, &made, &around)?;
     }
     let run = prepare(settings, args, &spec, &graph, made, &around, &engine)?;
     carry_out(settings, run, selected.branchless, &signals.building()).await
@@ -62,6 +64,20 @@ fn surroundings(settings: &Settings, args: &BuildArgs, spec: &Spec) -> Result<Su
     }
     let proxy = settings.proxy.clone();
     Ok(Surroundings { settings: of_spec, secrets, proxy, no_cache: args.no_cache })
+}
+
+/// A step without its secret would fail, or worse, go on without it.
+fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings) -> Result<(), Trouble> {
+    let mut problems = Vec::new();
+    for position in made.plan.builds() {
+        let Subject::Image(image) = Subject::of(spec, graph, made.nodes[position]) else { continue };
+        for id in image.secrets.iter().filter(|id| !around.has_secret(id)) {
+            let problem =
+                Problem::new(format!("`{}` needs the secret `{id}`, which was not given", image.name));
+            problems.push(problem.at(&image.place).help(format!("say --secret {id}=FILE")));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Trouble::Problems(problems)) }
 }
 
 /// Refuses to begin where the largest base would not even fit.

@@ -177,7 +177,7 @@ pub struct Image {
     pub integration_tests: bool,
     pub prune: bool,
     pub prepull: bool,
-    /// `secrets: [id]` that RUN steps may mount.
+    /// `secrets: [id]` without which it is not built.
     pub secrets: BTreeSet<String>,
 }
 

@@ -104,3 +104,22 @@ fn a_name_nobody_knows_lists_near_ones() {
     says(&stack, &["build", "onne"], 2, &["onne", "one"]);
     says(&stack, &["deploy", "onne"], 2, &["onne"]);
 }
+
+#[test]
+fn a_secret_that_an_image_needs_and_nobody_gave_is_named() {
+    let stack = Stack::new();
+    stack.spec("one:\n  base: busybox\n  secrets: [token]");
+    let step = "RUN --mount=type=secret,id=token test \"$(cat /run/secrets/token)\" = open";
+    stack.write("images/one/Dockerfile", format!("ARG BASE_IMAGE\nFROM $BASE_IMAGE\n{step}\n"));
+    says(&stack, &["build"], 2, &["spec.yml:", "`one` needs the secret `token`", "--secret token=FILE"]);
+    stack.write("token", "open");
+    stack.run(&["build", "--secret", "token=token"]).expect(0);
+}
+
+#[test]
+fn a_base_that_is_nowhere_is_exit_3_at_its_line() {
+    let stack = Stack::new();
+    stack.spec("one:\n  base: busybox").write("images/one/Dockerfile", DOCKERFILE);
+    let other = "busybox=127.0.0.1:9/nobody/nothing:1";
+    says(&stack, &["build", "--base", other], 3, &["spec.yml:", "127.0.0.1:9/nobody/nothing:1", "--base"]);
+}
