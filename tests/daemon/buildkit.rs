@@ -284,7 +284,7 @@ async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
 
     let without = failure(run(&builder, &solve).await.0);
     assert!(without.message.contains("ca"), "{without:?}");
-    assert!(without.help.unwrap().contains("secrets:"));
+    assert!(without.help.unwrap().contains("--secret ID=FILE"));
 
     solve.secrets = [("ca".to_owned(), secret.path().to_owned())].into();
     let (result, events) = run(&builder, &solve).await;
