@@ -4,7 +4,10 @@
 mod bad_input;
 mod build;
 mod buildkit;
+mod certificates;
 mod engine;
 mod images;
 mod no_buildkit;
+mod relay;
 mod stack;
+mod transport;
