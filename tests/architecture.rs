@@ -74,9 +74,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("prost_types", &["buildkit"]),
     ("tonic", &["buildkit"]),
     ("tower", &["buildkit"]),
-    ("hyper", &["buildkit"]),
-    ("rustls", &["buildkit"]),
-    ("tokio_rustls", &["buildkit"]),
+    ("hyper", &["buildkit", "engine/stream"]),
+    ("rustls", &["engine/stream"]),
+    ("tokio_rustls", &["engine/stream"]),
     // `--progress` is a choice of `report`, so it is spelled there once.
     ("clap", &["cli", "main.rs", "report/look.rs"]),
     ("clap_complete", &["cli"]),

@@ -5,14 +5,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 /// The name that Docker's tools keep Docker Hub's credentials under.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -109,7 +111,7 @@ fn read(path: &Path) -> Result<Config, CredentialsError> {
     let wrong = |cause| CredentialsError::Config { path: path.to_owned(), cause };
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Config::default()),
         Err(e) => Err(wrong(e.to_string())),
     }
 }
@@ -146,34 +148,49 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Login>, CredentialsError>
         host: host_of(key).to_owned(),
         cause,
     };
-    let run = async {
-        let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(key.as_bytes()).await?;
-        }
-        child.wait_with_output().await
-    };
-    let output = tokio::time::timeout(PATIENCE, run)
+    let program = format!("docker-credential-{helper}");
+    let mut command = Command::new(&program);
+    command.arg("get");
+    let output = tokio::time::timeout(PATIENCE, run(command, key))
         .await
         .map_err(|_| failed("it does not answer".into()))?
-        .map_err(|e| failed(e.to_string()))?;
+        .map_err(|e| match e.kind() {
+            ErrorKind::NotFound => failed(format!("there is no {program} on PATH")),
+            _ => failed(e.to_string()),
+        })?;
+    understood(&output).map_err(failed)
+}
+
+async fn run(mut command: Command, input: &str) -> std::io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(input.as_bytes()).await {
+            // It knows without reading; what it says counts.
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+    }
+    child.wait_with_output().await
+}
+
+/// What a helper said. The cause of an error holds nothing of it.
+fn understood(output: &Output) -> Result<Option<Login>, String> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout);
         // The sentence that all helpers share.
         return if text.contains("credentials not found") {
             Ok(None)
         } else {
-            Err(failed(output.status.to_string()))
+            Err(output.status.to_string())
         };
     }
     let helped: Helped =
-        serde_json::from_slice(&output.stdout).map_err(|_| failed("its answer is not JSON".into()))?;
+        serde_json::from_slice(&output.stdout).map_err(|_| "its answer is not JSON".to_owned())?;
     Ok(Some(match helped.username.as_str() {
         "<token>" => Login::IdentityToken(helped.secret),
         _ => Login::Password { username: helped.username, password: helped.secret },
@@ -219,8 +236,39 @@ mod tests {
         std::fs::write(dir.path().join("config.json"), config).unwrap();
         let credentials = Credentials::new(Some(dir.path().to_owned()));
         let error = credentials.of("reg.local").await.unwrap_err().to_string();
-        assert!(error.contains("no-such-helper"), "{error}");
+        assert!(error.contains("docker-credential-no-such-helper on PATH"), "{error}");
         assert_eq!(credentials.of("other.local").await.unwrap(), None);
+    }
+
+    /// What a helper is taken to say that prints `stdout` and ends with `code`.
+    fn said(stdout: &str, code: i32) -> Result<Option<Login>, String> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = std::process::ExitStatus::from_raw(code << 8);
+        understood(&Output { status, stdout: stdout.into(), stderr: Vec::new() })
+    }
+
+    #[test]
+    fn a_helper_gives_a_password_or_a_token_or_knows_none() {
+        let answer = r#"{"ServerURL":"reg.local","Username":"ada","Secret":"pw"}"#;
+        assert_eq!(said(answer, 0), Ok(password("ada", "pw")));
+        let token = r#"{"ServerURL":"reg.local","Username":"<token>","Secret":"t"}"#;
+        assert_eq!(said(token, 0), Ok(Some(Login::IdentityToken("t".into()))));
+        assert_eq!(said("credentials not found in native keychain\n", 1), Ok(None));
+    }
+
+    #[test]
+    fn what_a_broken_helper_prints_is_not_repeated() {
+        let locked = said("hunter2", 1).unwrap_err();
+        assert!(locked.contains("exit status: 1") && !locked.contains("hunter2"), "{locked}");
+        let half = said(r#"{"Secret":"hunter2""#, 0).unwrap_err();
+        assert!(half.contains("not JSON") && !half.contains("hunter2"), "{half}");
+    }
+
+    #[tokio::test]
+    async fn a_helper_need_not_read_what_it_is_asked() {
+        // More than a pipe holds, so that the write meets its end.
+        let output = run(Command::new("true"), &"x".repeat(1 << 20)).await.unwrap();
+        assert!(output.status.success());
     }
 
     #[tokio::test]

@@ -130,6 +130,10 @@ impl Builder {
             tokio::select! {
                 made = &mut made => break made,
                 () = &mut following, if !followed => followed = true,
+                () = live.session.lost() => {
+                    let lost = self.broken(&format!("build {}", solve.node), &"its session ended");
+                    break Err(make::Stop::Known(lost.into()));
+                }
             }
         };
         if !followed {

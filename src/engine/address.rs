@@ -20,7 +20,8 @@ pub enum Address {
     Unix(PathBuf),
     /// Unencrypted.
     Tcp { host: String, port: u16 },
-    /// With client certificates: `ca.pem`, `cert.pem` and `key.pem` of a folder.
+    /// Encrypted. Of a folder, `ca.pem` says who is trusted; `cert.pem` and
+    /// `key.pem` are shown, where they are.
     Tls { host: String, port: u16, cert_dir: PathBuf },
 }
 
@@ -31,8 +32,8 @@ impl Address {
     }
 
     /// Reads `unix://`, `tcp://`, `http://` and `https://` addresses, or a
-    /// path. With `cert_path` (`DOCKER_CERT_PATH`, when `DOCKER_TLS_VERIFY` is
-    /// set) TCP is TLS.
+    /// path. With `cert_path` (what `DOCKER_CERT_PATH` and `DOCKER_TLS_VERIFY`
+    /// come to, or a context's own) `tcp://` is TLS; `http://` never is.
     ///
     /// # Errors
     /// [`Error::Address`] with what to write instead.
@@ -77,9 +78,14 @@ impl Address {
             cause: format!("{cause}; `docker context ls` shows what there is"),
         };
         let meta = read::<Meta>(&meta)?.ok_or_else(|| missing("there is no such context"))?;
-        let host = meta.endpoints.docker.map(|d| d.host).ok_or_else(|| missing("it names no engine"))?;
+        let engine = meta.endpoints.docker.ok_or_else(|| missing("it names no engine"))?;
         let certs = config_dir.join("contexts/tls").join(&folder).join("docker");
-        Self::parse(&host, certs.is_dir().then_some(certs.as_path())).map(Some)
+        let certs = certs.is_dir().then_some(certs.as_path());
+        let address = Self::parse(&engine.host, certs)?;
+        if engine.skip_tls_verify && matches!(address, Self::Tcp { .. }) {
+            return Err(missing("it would trust any server (SkipTLSVerify); give it the engine's `ca`"));
+        }
+        Ok(Some(address))
     }
 
     /// True for a socket of this machine.
@@ -159,6 +165,9 @@ struct Endpoints {
 struct Endpoint {
     #[serde(rename = "Host")]
     host: String,
+    /// Written by Docker's tools for TLS that trusts whoever answers.
+    #[serde(rename = "SkipTLSVerify", default)]
+    skip_tls_verify: bool,
 }
 
 /// `None` if there is no such file.
@@ -246,6 +255,11 @@ mod tests {
         let tcp = Address::Tcp { host: "gpu1".into(), port: 2376 };
         assert_eq!(Address::of_context(dir.path(), None), Ok(Some(tcp)));
         assert_eq!(Address::of_context(dir.path(), Some("default")), Ok(None));
+
+        let blind = text.replace("tcp://gpu1:2376\"", "tcp://gpu1:2376\",\"SkipTLSVerify\":true");
+        std::fs::write(meta.join("meta.json"), &blind).unwrap();
+        let refused = Address::of_context(dir.path(), None).unwrap_err();
+        assert!(matches!(refused, Error::Address { cause, .. } if cause.contains("SkipTLSVerify")));
 
         let certs = dir.path().join("contexts/tls").join(&folder).join("docker");
         std::fs::create_dir_all(&certs).unwrap();

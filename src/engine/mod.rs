@@ -7,6 +7,7 @@ pub mod address;
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
+pub mod stream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -168,6 +169,9 @@ pub enum Error {
     /// The address cannot be one.
     #[error("`{address}` is not an engine address")]
     Address { address: String, cause: String },
+    /// The sides do not trust each other, or a file for that is missing.
+    #[error("no trusted connection to the engine at {address}")]
+    Certificates { address: String, cause: String },
     /// It answers, but cannot build with BuildKit.
     #[error("the engine at {address} has no BuildKit")]
     NoBuildKit { address: String, cause: String },
@@ -189,6 +193,7 @@ impl Error {
             Self::Address { cause, .. } => {
                 format!("{cause}. Write unix:///var/run/docker.sock or tcp://host:2376")
             }
+            Self::Certificates { cause, .. } => cause.clone(),
             Self::NoBuildKit { cause, .. } => {
                 format!("{cause}. Docker Engine 18.09 or newer, or buildkitd, is needed")
             }

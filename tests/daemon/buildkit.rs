@@ -389,8 +389,8 @@ async fn an_address_without_an_engine_is_said_to_be_one() {
     assert!(matches!(&error, Error::NoBuildKit { cause, .. } if cause.contains("404")), "{error:?}");
 }
 
-/// A registry with one image, `x:1`, for whoever gives the right password.
-async fn registry() -> u16 {
+/// A registry with one image, `x:1`, for whoever gives the right password: `ada`, `pa:ss`.
+pub async fn registry() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

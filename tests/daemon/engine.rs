@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::images::docker;
 use ds01_build::buildkit::{Builder, Options};
 use ds01_build::deploy;
 use ds01_build::engine::address::Address;
@@ -106,10 +107,10 @@ fn quietly(command: &mut Command) {
     assert!(status.success() || std::thread::panicking(), "{command:?}");
 }
 
-async fn inspect(id: &str) -> bollard::models::ContainerInspectResponse {
-    let client = bollard::Docker::connect_with_unix(SOCKET, 20, bollard::API_DEFAULT_VERSION).unwrap();
-    let client = client.negotiate_version().await.unwrap();
-    client.inspect_container(id, None).await.unwrap()
+/// As the engine shows it, through Docker's own client.
+fn inspect(id: &str) -> bollard::models::ContainerInspectResponse {
+    let shown = docker(&["container", "inspect", "--format", "{{json .}}", id]);
+    serde_json::from_str(&shown).expect("the engine's own words")
 }
 
 async fn state(bench: &Bench, id: &str) -> Option<String> {
@@ -169,7 +170,7 @@ async fn every_limit_is_set_at_creation() {
     let bench = Bench::new("limits").await;
     let request = bench.request("c");
     let id = bench.engine.create(&request).await.unwrap();
-    let made = inspect(&id).await;
+    let made = inspect(&id);
     let host = made.host_config.unwrap();
     assert_eq!(host.nano_cpus, Some(500_000_000));
     assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));

@@ -4,9 +4,12 @@
 mod bad_input;
 mod build;
 mod buildkit;
+mod certificates;
 mod containers;
 mod engine;
 mod images;
 mod no_buildkit;
 mod packages;
+mod relay;
 mod stack;
+mod transport;

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
@@ -36,6 +37,9 @@ const METHODS: [&str; 4] = [
     "/moby.filesync.v1.Auth/Credentials",
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
 ];
+
+/// How long calls get to say themselves what a lost session means for them.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// What can be asked for, filled as solves come along.
 #[derive(Debug)]
@@ -118,5 +122,12 @@ impl Session {
     /// Whether the engine is still there to ask.
     pub(super) fn is_open(&self) -> bool {
         !self.over.is_cancelled()
+    }
+
+    /// Waits until the engine has hung up, and a little longer: calls that
+    /// failed with the same connection know better why.
+    pub(super) async fn lost(&self) {
+        self.over.cancelled().await;
+        tokio::time::sleep(LAST_CALLS).await;
     }
 }

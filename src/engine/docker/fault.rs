@@ -3,6 +3,7 @@
 use bollard::errors::Error as Theirs;
 
 use crate::engine::Error;
+use crate::engine::stream::chain;
 
 /// Turns errors of one engine's client into ours.
 pub struct Fault {
@@ -16,18 +17,10 @@ impl Fault {
     }
 
     /// While connecting: whatever is not an engine's answer means that there
-    /// is none, except for certificates, which are the caller's.
-    pub fn connecting(&self, error: Theirs) -> Error {
-        let (address, cause) = (self.address.clone(), chain(&error));
-        match error {
-            Theirs::CertPathError { path } => {
-                Error::Address { address, cause: format!("cannot read {}", path.display()) }
-            }
-            Theirs::CertParseError { .. }
-            | Theirs::CertMultipleKeys { .. }
-            | Theirs::InvalidURIError { .. } => Error::Address { address, cause },
-            _ => Error::Unreachable { address, cause },
-        }
+    /// is none.
+    pub fn connecting(&self, error: &Theirs) -> Error {
+        ours(error)
+            .unwrap_or_else(|| Error::Unreachable { address: self.address.clone(), cause: chain(error) })
     }
 
     /// While asking the engine to do `action`: `list images`.
@@ -36,13 +29,23 @@ impl Fault {
         match error {
             Theirs::DockerResponseServerError { message, .. }
             | Theirs::DockerStreamError { error: message } => Error::Refused { action, message },
-            Theirs::SocketNotFoundError(_) => self.connecting(error),
-            Theirs::HyperLegacyError { ref err } if err.is_connect() => self.connecting(error),
             Theirs::RequestTimeoutError => {
                 Error::Broken { action, cause: format!("no answer within {} s", super::PATIENCE) }
             }
-            other => Error::Broken { action, cause: chain(&other) },
+            other => ours(&other).unwrap_or_else(|| Error::Broken { action, cause: chain(&other) }),
         }
+    }
+}
+
+/// An error of ours on its way through bollard.
+pub fn carried(error: Error) -> Theirs {
+    Theirs::IOError { err: std::io::Error::other(error) }
+}
+
+fn ours(error: &Theirs) -> Option<Error> {
+    match error {
+        Theirs::IOError { err } => err.get_ref()?.downcast_ref().cloned(),
+        _ => None,
     }
 }
 
@@ -53,20 +56,6 @@ pub fn is_not_found(error: &Theirs) -> bool {
         Theirs::DockerResponseServerError { message, .. } => message.contains("invalid reference format"),
         _ => false,
     }
-}
-
-/// The error and its causes; a cause that its effect already tells is left out.
-fn chain(error: &Theirs) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -85,9 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_went_away_is_unreachable() {
+    fn what_the_stream_says_comes_through_bollard() {
         let fault = Fault::new("unix:///x.sock".into());
-        let error = fault.calling("list images", Theirs::SocketNotFoundError("/x.sock".into()));
-        assert!(matches!(error, Error::Unreachable { address, .. } if address == "unix:///x.sock"));
+        let error = Error::Unreachable { address: "unix:///x.sock".into(), cause: "gone".into() };
+        assert_eq!(fault.calling("list images", carried(error.clone())), error);
+        assert_eq!(fault.connecting(&carried(error.clone())), error);
     }
 }

@@ -7,8 +7,6 @@ mod fault;
 mod read;
 mod send;
 
-use std::path::PathBuf;
-
 use async_trait::async_trait;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
@@ -18,7 +16,7 @@ use bollard::query_parameters::{
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
-use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError};
+use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, stream};
 use crate::buildkit::Builder;
 use crate::event::Events;
 use crate::names::ImageId;
@@ -43,44 +41,26 @@ impl Docker {
     /// for the same address.
     ///
     /// # Errors
-    /// Nobody answers there, the certificates cannot be read, or the answer is
-    /// not an engine's.
+    /// Nobody answers there in time, the certificates are wrong, or the answer
+    /// is not an engine's.
     pub async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
-        let fault = Fault::new(name(address));
-        let client = client(address).map_err(|e| fault.connecting(e))?;
-        let client = client.negotiate_version().await.map_err(|e| fault.connecting(e))?;
-        Ok(Self { client, builder, fault, local: matches!(address, Address::Unix(_)) })
+        let fault = Fault::new(address.to_string());
+        let client = client(address).map_err(|e| fault.connecting(&e))?;
+        let negotiated = async { client.negotiate_version().await.map_err(|e| fault.connecting(&e)) };
+        let client = stream::in_time(address, negotiated).await?;
+        Ok(Self { client, builder, fault, local: address.is_local() })
     }
 }
 
+/// bollard on streams of ours; it knows neither addresses nor certificates.
 fn client(address: &Address) -> Result<bollard::Docker, bollard::errors::Error> {
+    let address = address.clone();
+    let transport = move |request: bollard::BollardRequest| {
+        let address = address.clone();
+        async move { stream::request(&address, request).await.map_err(fault::carried) }
+    };
     let version = bollard::API_DEFAULT_VERSION;
-    match address {
-        Address::Unix(path) => bollard::Docker::connect_with_unix(&path.to_string_lossy(), PATIENCE, version),
-        Address::Tcp { host, port } => {
-            bollard::Docker::connect_with_http(&authority(host, *port), PATIENCE, version)
-        }
-        Address::Tls { host, port, cert_dir } => {
-            let file = |name: &str| cert_dir.join(name);
-            let (key, cert, ca): (PathBuf, PathBuf, PathBuf) =
-                (file("key.pem"), file("cert.pem"), file("ca.pem"));
-            bollard::Docker::connect_with_ssl(&authority(host, *port), &key, &cert, &ca, PATIENCE, version)
-        }
-    }
-}
-
-/// The address as people write it.
-fn name(address: &Address) -> String {
-    match address {
-        Address::Unix(path) => format!("unix://{}", path.display()),
-        Address::Tcp { host, port } | Address::Tls { host, port, .. } => {
-            format!("tcp://{}", authority(host, *port))
-        }
-    }
-}
-
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    bollard::Docker::connect_with_custom_transport(transport, Some("http://engine"), PATIENCE, version)
 }
 
 #[async_trait]
@@ -183,6 +163,11 @@ mod tests {
     use super::*;
     use crate::buildkit::Options;
 
+    async fn connect(address: &Address) -> Option<Error> {
+        let builder = Builder::connect(address, Options::default()).unwrap();
+        Docker::connect(address, builder).await.err()
+    }
+
     #[tokio::test]
     async fn an_address_where_nobody_answers_is_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -192,33 +177,33 @@ mod tests {
         for address in
             [Address::Unix(folder.path().join("no.sock")), Address::Tcp { host: "127.0.0.1".into(), port }]
         {
-            match Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await {
-                Err(Error::Unreachable { address: shown, cause }) => {
-                    assert_eq!(shown, name(&address));
-                    assert!(!cause.is_empty());
-                }
-                Err(other) => panic!("{other:?}"),
-                Ok(_) => panic!("nobody was there"),
-            }
+            let error = connect(&address).await;
+            let Some(Error::Unreachable { address: shown, cause }) = &error else { panic!("{error:?}") };
+            assert_eq!(*shown, address.to_string());
+            assert!(!cause.is_empty());
         }
     }
 
-    #[tokio::test]
-    async fn missing_certificates_are_an_error_of_the_address() {
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_stays_silent_is_given_up_after_10_seconds() {
         let folder = tempfile::tempdir().unwrap();
-        let address =
-            Address::Tls { host: "127.0.0.1".into(), port: 1, cert_dir: folder.path().to_path_buf() };
-        let error =
-            Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.err();
+        let path = folder.path().join("silent.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = connect(&Address::Unix(path)).await;
         assert!(
-            matches!(&error, Some(Error::Address { cause, .. }) if cause.contains("ca.pem")),
+            matches!(&error, Some(Error::Unreachable { cause, .. }) if cause.contains("within 10 s")),
             "{error:?}"
         );
     }
 
-    #[test]
-    fn an_ipv6_host_is_bracketed() {
-        let address = Address::Tcp { host: "::1".into(), port: 2375 };
-        assert_eq!(name(&address), "tcp://[::1]:2375");
+    #[tokio::test]
+    async fn missing_certificates_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let cert_dir = folder.path().to_path_buf();
+        let error = connect(&Address::Tls { host: "127.0.0.1".into(), port: 1, cert_dir }).await;
+        assert!(
+            matches!(&error, Some(Error::Certificates { cause, .. }) if cause.contains("ca.pem")),
+            "{error:?}"
+        );
     }
 }
