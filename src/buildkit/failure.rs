@@ -57,7 +57,7 @@ const HELP: [(&str, &str); 4] = [
         "the engine's disk is full; remove images that nobody uses with `docker image rm`",
     ),
     ("failed to walk", "check that the context can be read"),
-    ("changed while it was being sent", "build again when nothing writes into the context"),
+    ("changed while it was ", "build again when nothing writes into the context"),
     ("secret", "give its file with `--secret ID=FILE`"),
 ];
 

@@ -137,7 +137,7 @@ pub struct Selection {
     /// Images, with what they stand on [default: all]
     #[arg(value_name = "IMAGE")]
     pub images: Vec<String>,
-    /// Build this image and what stands on it again; may be given several times
+    /// Build this image and what stands on it again, from the engine's cache where it can; may be given several times
     #[arg(long, value_name = "IMAGE")]
     pub force: Vec<String>,
     /// Build everything that is selected again

@@ -31,6 +31,8 @@ const MEMLOCK: &str = "memlock";
 /// Bytes; frameworks that recurse deeply need more than the usual 8 MiB.
 const STACK: i64 = 64 << 20;
 
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "fish", "ksh"];
+
 /// Longest host name the kernel takes.
 const HOSTNAME: usize = 63;
 
@@ -112,6 +114,7 @@ pub fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Re
         no_new_privileges: !order.account.sudo,
         tty: true,
         init: true,
+        stop_signal: stop_signal(order),
     })
 }
 
@@ -185,6 +188,14 @@ fn labels(order: &Order<'_>, now: Timestamp, slice: Option<String>) -> write::La
         inherited: order.image.labels.clone(),
     }
     .to_map()
+}
+
+/// A shell at a terminal ignores SIGTERM and would be waited for in vain; a
+/// hang-up ends it.
+fn stop_signal(order: &Order<'_>) -> Option<String> {
+    let program = order.image.command.first().unwrap_or(&order.account.shell);
+    let name = program.rsplit('/').next().unwrap_or(program);
+    SHELLS.contains(&name).then(|| "SIGHUP".to_owned())
 }
 
 /// The project as a host name: letters, digits and `-`.

@@ -150,6 +150,8 @@ pub struct CreateContainer {
     pub tty: bool,
     /// Run an init that reaps.
     pub init: bool,
+    /// What ends its program; `None`: what the image says, else SIGTERM.
+    pub stop_signal: Option<String>,
 }
 
 /// A host folder in a container.

@@ -66,6 +66,7 @@ impl Bench {
             no_new_privileges: true,
             tty: true,
             init: true,
+            stop_signal: None,
         }
     }
 }

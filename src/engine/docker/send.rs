@@ -28,6 +28,7 @@ pub fn body(request: &CreateContainer) -> ContainerCreateBody {
         labels: Some(request.labels.clone().into_iter().collect()),
         tty: Some(request.tty),
         open_stdin: Some(request.tty),
+        stop_signal: request.stop_signal.clone(),
         host_config: Some(host_config(request)),
         ..Default::default()
     }
