@@ -58,6 +58,12 @@ pub fn is_not_found(error: &Theirs) -> bool {
     }
 }
 
+/// Whether the engine failed by its own account (5xx): what was asked for may
+/// be right.
+pub fn is_of_the_engine(error: &Theirs) -> bool {
+    matches!(error, Theirs::DockerResponseServerError { status_code: 500.., .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

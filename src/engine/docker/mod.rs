@@ -7,6 +7,8 @@ mod fault;
 mod read;
 mod send;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
@@ -27,6 +29,10 @@ use fault::Fault;
 /// Seconds that one call may take. Removing a large image on a busy disk takes
 /// tens of seconds; no call here is a build or a transfer.
 const PATIENCE: u64 = 120;
+
+/// How often a failing list of images is asked for again.
+const LIST_AGAIN: u32 = 4;
+const LIST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A Docker engine.
 pub struct Docker {
@@ -74,7 +80,16 @@ impl Engine for Docker {
 
     async fn images(&self) -> Result<Vec<Image>, Error> {
         let options = ListImagesOptionsBuilder::new().all(false).digests(true).build();
-        let list = self.client.list_images(Some(options)).await;
+        let mut list = self.client.list_images(Some(options.clone())).await;
+        // With the containerd store, 26.1 fails the whole list for an image
+        // that somebody removes at that moment.
+        for _ in 0..LIST_AGAIN {
+            match &list {
+                Err(error) if fault::is_of_the_engine(error) => tokio::time::sleep(LIST_PAUSE).await,
+                _ => break,
+            }
+            list = self.client.list_images(Some(options.clone())).await;
+        }
         Ok(list.map_err(|e| self.fault.calling("list images", e))?.into_iter().map(read::image).collect())
     }
 
