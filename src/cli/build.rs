@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble>
     let selected = plan::select(&spec, &graph, &args.selection)?;
     let around = surroundings(settings, args, &spec)?;
     let engine = load::engine(settings).await?;
-    let made = plan::make(&spec, &graph, engine.as_ref(), &selected.selection).await?;
+    let made = plan::make(settings, &spec, &graph, engine.as_ref(), &selected.selection).await?;
     if args.dry_run {
         let mut output = settings.output();
         plan::show(&made.plan, selected.branchless.as_deref(), &mut output);

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::exit::Exit;
+use super::hashes::Hashes;
 use super::load::{self, Trouble};
 use super::settings::Settings;
 use crate::observe;
@@ -10,7 +11,9 @@ use crate::report::human;
 
 pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
-    observe::check_files(&spec, &graph).map_err(Trouble::Problems)?;
+    let hashes = Hashes::open(settings);
+    observe::check_files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;
+    hashes.save(settings);
     let counts = json!({
         "problems": [],
         "images": spec.images.len(),

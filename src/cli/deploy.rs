@@ -29,7 +29,7 @@ pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble
     };
     allowed(settings, &project.account)?;
     let engine = load::engine(settings).await?;
-    let (image, newer) = image(&spec, &graph, node, project, engine.as_ref()).await?;
+    let (image, newer) = image(settings, &spec, &graph, node, project, engine.as_ref()).await?;
     let workspace = workspace(settings, args, project)?;
     let request = request(&spec, project, &image, &workspace, engine.as_ref()).await?;
     if args.dry_run {
@@ -63,6 +63,7 @@ fn allowed(settings: &Settings, account: &Account) -> Result<(), Trouble> {
 
 /// The project's finished image; and its name, if the spec has moved on.
 async fn image(
+    settings: &Settings,
     spec: &Spec,
     graph: &Graph,
     node: NodeId,
@@ -79,7 +80,7 @@ async fn image(
     let needed = graph.ancestors(&[node]);
     selection.nodes.retain(|n| *n == node || needed.contains(n));
     // A base that cannot be asked must not keep anyone from their container.
-    let behind = match plan::make(spec, graph, engine, &selection).await {
+    let behind = match plan::make(settings, spec, graph, engine, &selection).await {
         Ok(made) => made
             .plan
             .images

@@ -39,7 +39,7 @@ pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble>
 async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashMap<NodeId, String>, Trouble> {
     let engine = load::engine(settings).await?;
     let Made { plan, seen, nodes } =
-        plan::make(spec, graph, engine.as_ref(), &plan::everything(graph)).await?;
+        plan::make(settings, spec, graph, engine.as_ref(), &plan::everything(graph)).await?;
     let mut states: HashMap<_, _> = nodes
         .into_iter()
         .zip(&plan.images)

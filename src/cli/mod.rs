@@ -10,6 +10,7 @@ mod containers;
 mod deploy;
 pub mod exit;
 mod graph;
+mod hashes;
 mod home;
 mod load;
 mod plan;

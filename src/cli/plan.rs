@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::args::{self, PlanArgs};
 use super::branch;
 use super::exit::Exit;
+use super::hashes::Hashes;
 use super::load::{self, Trouble};
 use super::settings::Settings;
 use crate::engine::Engine;
@@ -19,7 +20,7 @@ pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, Trouble> 
     let (spec, graph) = load::spec(settings)?;
     let selected = select(&spec, &graph, &args.selection)?;
     let engine = load::engine(settings).await?;
-    let made = make(&spec, &graph, engine.as_ref(), &selected.selection).await?;
+    let made = make(settings, &spec, &graph, engine.as_ref(), &selected.selection).await?;
     let mut output = settings.output();
     show(&made.plan, selected.branchless.as_deref(), &mut output);
     output.finish()?;
@@ -63,12 +64,15 @@ pub struct Made {
 /// # Errors
 /// Files, bases or the engine.
 pub async fn make(
+    settings: &Settings,
     spec: &Spec,
     graph: &Graph,
     engine: &dyn Engine,
     selection: &Selection,
 ) -> Result<Made, Trouble> {
-    let seen = observe::observe(spec, graph, &selection.nodes, engine).await?;
+    let hashes = Hashes::open(settings);
+    let seen = observe::observe(spec, graph, &selection.nodes, engine, &hashes.cache).await?;
+    hashes.save(settings);
     let questions = plan::questions(spec, graph, &seen, selection).map_err(Trouble::Usage)?;
     let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
     Ok(Made { plan: plan::plan(questions, &seen.store), seen, nodes })

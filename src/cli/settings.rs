@@ -30,6 +30,8 @@ pub struct Settings {
     pub docker_config: PathBuf,
     /// Logs are written below it.
     pub state_dir: PathBuf,
+    /// What can be made again lies below it.
+    pub cache_dir: PathBuf,
     /// Locks that all users of this machine share.
     pub lock_dir: PathBuf,
     /// The caller's user id.
@@ -66,6 +68,9 @@ impl Settings {
             docker_config: var("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from),
             state_dir: var("XDG_STATE_HOME")
                 .map_or_else(|| home.join(".local/state"), PathBuf::from)
+                .join("ds01-build"),
+            cache_dir: var("XDG_CACHE_HOME")
+                .map_or_else(|| home.join(".cache"), PathBuf::from)
                 .join("ds01-build"),
             lock_dir: var("DS01_LOCK_DIR")
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),

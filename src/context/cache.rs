@@ -43,14 +43,20 @@ impl HashCache {
         Self { known: known.collect(), used: Mutex::default() }
     }
 
+    /// Whether anything was hashed that was not known.
+    pub fn has_news(&self) -> bool {
+        self.used().iter().any(|(path, seen)| self.known.get(path) != Some(seen))
+    }
+
     /// Writes the cache file, whole or not at all.
     ///
-    /// `now_ns`: nanoseconds since 1970. Files that changed within the last
-    /// two seconds are left out.
+    /// `begun_ns`: when hashing began, in nanoseconds since 1970. Files that
+    /// had changed within two seconds before are left out: they may have
+    /// changed once more, after they were hashed, without a new stamp.
     ///
     /// # Errors
     /// The file cannot be written. The next run is slower, that is all.
-    pub fn save(&self, path: &Path, now_ns: i64) -> io::Result<()> {
+    pub fn save(&self, path: &Path, begun_ns: i64) -> io::Result<()> {
         let used = self.used();
         let old = self.known.iter().filter(|(path, _)| !used.contains_key(*path));
         let room = MOST.saturating_sub(used.len());
@@ -59,7 +65,7 @@ impl HashCache {
         writeln!(file, "{HEAD}")?;
         for (path, (stamp, digest)) in used.iter().chain(old.take(room)) {
             let Some(text) = path.to_str() else { continue };
-            if stamp.ctime_ns > now_ns.saturating_sub(SETTLED_NS) {
+            if stamp.ctime_ns > begun_ns.saturating_sub(SETTLED_NS) {
                 continue;
             }
             let row: Row = (

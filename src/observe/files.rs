@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DockerfileSeen;
-use crate::context::{self, Context, Tree};
+use crate::context::{self, Context, HashCache, Tree};
 use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, Facts, ImageUse, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::ignore::Ignore;
@@ -39,6 +39,7 @@ pub(super) fn read(
     spec: &Spec,
     graph: &Graph,
     platform: &str,
+    hashes: &HashCache,
 ) -> Result<HashMap<NodeId, DockerfileSeen>, Vec<Problem>> {
     let built = repositories(graph);
     let mut problems = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn read(
             Err(found) => problems.extend(found),
         }
     }
-    let contexts = match contexts(&spec.root, &reads) {
+    let contexts = match contexts(&spec.root, &reads, hashes) {
         Ok(contexts) => contexts,
         Err(found) => {
             problems.extend(found);
@@ -159,7 +160,7 @@ fn key(read: &Read) -> Key {
 /// Each distinct context, read once, with all that any image can read of it.
 /// The union is over the whole spec, not over one run: the engine keeps the
 /// last copy and would drop what one run happens not to need.
-fn contexts(root: &Path, reads: &[(NodeId, Read)]) -> Result<Contexts, Vec<Problem>> {
+fn contexts(root: &Path, reads: &[(NodeId, Read)], hashes: &HashCache) -> Result<Contexts, Vec<Problem>> {
     let mut groups: BTreeMap<Key, (&Read, BTreeSet<String>)> = BTreeMap::new();
     for (_, read) in reads {
         let group = groups.entry(key(read)).or_insert_with(|| (read, BTreeSet::new()));
@@ -170,7 +171,7 @@ fn contexts(root: &Path, reads: &[(NodeId, Read)]) -> Result<Contexts, Vec<Probl
     for (key, (read, readable)) in groups {
         let read_context = || -> Result<_, context::Error> {
             let context = Context::new(&read.spec.context, read.ignore.clone(), readable)?;
-            let tree = context::scan(&context)?;
+            let tree = context::scan_with(&context, hashes)?;
             Ok((Arc::new(context), tree))
         };
         match read_context() {

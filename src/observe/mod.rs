@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::context::HashCache;
 pub use bases::{BaseSeen, Bases};
 
 use crate::context::Context;
@@ -83,8 +84,8 @@ impl From<engine::Error> for Error {
 ///
 /// # Errors
 /// All that is wrong with them.
-pub fn check_files(spec: &Spec, graph: &Graph) -> Result<(), Vec<Problem>> {
-    files::read(spec, graph, ANY_PLATFORM).map(drop)
+pub fn check_files(spec: &Spec, graph: &Graph, hashes: &HashCache) -> Result<(), Vec<Problem>> {
+    files::read(spec, graph, ANY_PLATFORM, hashes).map(drop)
 }
 
 /// Looks at the files of all images, and on the engine for all of `wanted`
@@ -97,10 +98,11 @@ pub async fn observe(
     graph: &Graph,
     wanted: &[NodeId],
     engine: &dyn Engine,
+    hashes: &HashCache,
 ) -> Result<Seen, Error> {
     let (facts, store) = tokio::join!(engine.facts(), engine.images());
     let (facts, store) = (facts?, store?);
-    let dockerfiles = files::read(spec, graph, &facts.platform).map_err(Error::Problems)?;
+    let dockerfiles = files::read(spec, graph, &facts.platform, hashes).map_err(Error::Problems)?;
     let bases = bases::look(spec, graph, wanted, &dockerfiles, &store, engine).await?;
     Ok(Seen { engine: facts, store, bases, dockerfiles })
 }

@@ -44,6 +44,32 @@ fn only_what_changed_and_what_stands_on_it_is_built() {
 }
 
 #[test]
+fn file_hashes_are_kept_and_a_lost_or_broken_cache_changes_nothing() {
+    let stack = chain();
+    // Old enough for its time stamp to tell of the next change.
+    let past = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for name in ["top", "middle", "leaf"] {
+        let file =
+            std::fs::File::options().append(true).open(stack.root().join(format!("images/{name}/file")));
+        file.unwrap().set_modified(past).unwrap();
+    }
+    // The status change of setting the time is what counts, so it has to age.
+    std::thread::sleep(Duration::from_millis(2100));
+    let plan = || stack.run(&["plan", "--json"]).expect(0).out();
+    let first = plan();
+    let cache = stack.root().join(".cache/ds01-build/file-hashes");
+    let kept = std::fs::read_to_string(&cache).unwrap();
+    assert!(kept.contains("images/leaf/file"), "{kept}");
+    assert_eq!(plan(), first);
+    std::fs::write(&cache, "rubbish").unwrap();
+    assert_eq!(plan(), first);
+    std::fs::remove_file(&cache).unwrap();
+    assert_eq!(plan(), first);
+    stack.write("images/leaf/file", "other");
+    assert_ne!(plan(), first);
+}
+
+#[test]
 fn a_finished_image_has_its_content_tag_its_branch_tag_and_its_labels() {
     let stack = chain();
     stack.build(&[]).expect(0);

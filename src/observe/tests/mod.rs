@@ -17,6 +17,7 @@ use super::*;
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, Options, Run};
+use crate::context::HashCache;
 use crate::engine::fake::FakeEngine;
 use crate::plan::{self, Plan, Selection};
 use crate::solve::{Solve, Start};
@@ -98,7 +99,8 @@ impl Stack {
         let (spec, graph) = self.read();
         let branch = branch.map(str::to_owned);
         let selection = Selection { nodes: graph.order().to_vec(), branch, ..Selection::default() };
-        let seen = observe(&spec, &graph, &selection.nodes, self.engine.as_ref()).await?;
+        let seen =
+            observe(&spec, &graph, &selection.nodes, self.engine.as_ref(), &HashCache::default()).await?;
         let questions = plan::questions(&spec, &graph, &seen, &selection);
         let questions = questions.map_err(|problem| Error::Problems(vec![problem]))?;
         let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
