@@ -35,7 +35,7 @@ impl Refusal {
                 format!("write a number above zero, or `{limit}: null` for none")
             }
             Self::NameTaken { name, state } if is_stopped(state) => {
-                format!("start it with `container start {name}`, or remove it with `container retire {name}`")
+                format!("start it with `docker start {name}`, or remove it with `container retire {name}`")
             }
             Self::NameTaken { name, .. } => format!("use it, or remove it with `container retire {name}`"),
             Self::TooMany { names, .. } => {

@@ -174,7 +174,7 @@ fn a_name_that_is_taken_says_what_to_do() {
     case.containers = vec![container(name, "exited", &[])];
     let refusal = case.request().unwrap_err();
     assert_eq!(refusal.to_string(), format!("container `{name}` already exists and is stopped"));
-    assert!(refusal.help().contains(&format!("container start {name}")));
+    assert!(refusal.help().contains(&format!("docker start {name}")));
     case.containers = vec![container(name, "running", &[])];
     let refusal = case.request().unwrap_err();
     assert!(refusal.to_string().ends_with("is running") && !refusal.help().contains("start"));

@@ -66,11 +66,6 @@ impl Ingredient {
             Self::Secrets => "secrets",
         }
     }
-
-    /// The ingredient of that name.
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|i| i.name() == name)
-    }
 }
 
 impl std::fmt::Display for Ingredient {
