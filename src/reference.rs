@@ -2,7 +2,9 @@
 //!
 //! Parsing is oci-spec's. This module adds the short form people write
 //! (`debian:12`, not `docker.io/library/debian:12`), which is also how the
-//! engine lists its tags.
+//! engine lists its tags, and a way past the library for plain references.
+
+mod plain;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +13,13 @@ const HUB: &str = "docker.io";
 
 /// A repository without tag or digest, in the short form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Repository(String);
+pub struct Repository {
+    /// The short form.
+    short: String,
+    /// The registry, Docker Hub included, and the path there.
+    registry: String,
+    path: String,
+}
 
 impl Repository {
     /// Parses `host:port/name`; a tag or digest is refused.
@@ -22,9 +30,9 @@ impl Repository {
         let reference = Reference::parse(text)?;
         let repository = reference.repository();
         let plain = [
-            repository.0.clone(),
-            format!("{HUB}/{}", repository.0),
-            format!("{HUB}/library/{}", repository.0),
+            repository.short.clone(),
+            format!("{HUB}/{}", repository.short),
+            format!("{HUB}/library/{}", repository.short),
         ];
         if plain.iter().any(|p| p == text) {
             Ok(repository)
@@ -35,23 +43,33 @@ impl Repository {
 
     /// The short form.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.short
     }
 
-    /// This repository with a tag. The tag must be of the tag grammar.
+    /// The registry it names, `host[:port]`. `None`: it names none, as
+    /// `debian` or `ds01/vision`, which an engine has or asks Docker Hub for.
+    pub fn host(&self) -> Option<&str> {
+        let (first, _) = self.short.split_once('/')?;
+        (first == "localhost" || first.contains(['.', ':'])).then_some(first)
+    }
+
+    /// This repository with a tag, which must be of the tag grammar. Not parsed
+    /// again: a plan makes thousands of them.
     pub fn with_tag(&self, tag: &str) -> Reference {
-        Reference::parse(&format!("{}:{tag}", self.0)).expect("a checked repository and tag")
+        let (registry, path) = (self.registry.clone(), self.path.clone());
+        Reference(oci_spec::distribution::Reference::with_tag(registry, path, tag.to_owned()))
     }
 
     /// This repository with a digest, `sha256:<64 hex>`.
     pub fn with_digest(&self, digest: &str) -> Reference {
-        Reference::parse(&format!("{}@{digest}", self.0)).expect("a checked repository and digest")
+        let (registry, path) = (self.registry.clone(), self.path.clone());
+        Reference(oci_spec::distribution::Reference::with_digest(registry, path, digest.to_owned()))
     }
 }
 
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.short)
     }
 }
 
@@ -65,17 +83,36 @@ impl Reference {
     /// # Errors
     /// Says which part of the grammar is broken.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(plain) = plain::parse(text) {
+            return Ok(Self(plain));
+        }
         oci_spec::distribution::Reference::from_str(text).map(Self).map_err(|e| e.to_string())
     }
 
     /// Without tag and digest.
     pub fn repository(&self) -> Repository {
+        let (registry, path) = (self.0.registry().to_owned(), self.0.repository().to_owned());
+        Repository { short: self.short(), registry, path }
+    }
+
+    /// The repository's short form.
+    fn short(&self) -> String {
         let (host, path) = (self.0.registry(), self.0.repository());
-        Repository(match (host, path.strip_prefix("library/")) {
+        match (host, path.strip_prefix("library/")) {
             (HUB, Some(short)) if !short.contains('/') => short.to_owned(),
             (HUB, _) => path.to_owned(),
             _ => format!("{host}/{path}"),
-        })
+        }
+    }
+
+    /// The registry that has it, `host[:port]`; `docker.io` if it names none.
+    pub fn registry(&self) -> &str {
+        self.0.registry()
+    }
+
+    /// Its repository's name within the registry: `library/debian`.
+    pub fn path(&self) -> &str {
+        self.0.repository()
     }
 
     /// The tag, if there is one.
@@ -103,7 +140,7 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.repository().0;
+        let mut text = self.short();
         if let Some(tag) = self.tag() {
             text = format!("{text}:{tag}");
         }
@@ -149,6 +186,33 @@ mod tests {
         assert_eq!(pinned.pinned(&two).to_string(), format!("reg.local:5000/x:v1@{two}"));
         let bare = Reference::parse(&format!("debian@{one}")).unwrap();
         assert_eq!(bare.pinned(&two).canonical(), format!("docker.io/library/debian@{two}"));
+    }
+
+    #[test]
+    fn a_registry_is_named_by_a_first_part_with_a_dot_or_a_port() {
+        let host = |text: &str| Repository::parse(text).unwrap().host().map(str::to_owned);
+        assert_eq!(host("reg.local/x").as_deref(), Some("reg.local"));
+        assert_eq!(host("gpu1:5000/x/y").as_deref(), Some("gpu1:5000"));
+        assert_eq!(host("localhost/x").as_deref(), Some("localhost"));
+        for local in ["debian", "ds01/vision", "ds01-1722830498/thesis", "docker.io/library/debian"] {
+            assert_eq!(host(local), None, "{local}");
+        }
+        assert_eq!(Reference::parse("debian:12").unwrap().registry(), "docker.io");
+        assert_eq!(Reference::parse("debian:12").unwrap().path(), "library/debian");
+    }
+
+    #[test]
+    fn a_repository_with_a_tag_or_digest_is_what_its_text_says() {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        for text in ["debian", "ds01/vision", "aimehub/x", "reg.local:5000/x/y", "localhost/x"] {
+            let repository = Repository::parse(text).unwrap();
+            assert_eq!(repository.with_tag("v1"), Reference::parse(&format!("{text}:v1")).unwrap());
+            assert_eq!(
+                repository.with_digest(&digest),
+                Reference::parse(&format!("{text}@{digest}")).unwrap()
+            );
+            assert_eq!(repository.with_tag("v1").repository(), repository);
+        }
     }
 
     #[test]
