@@ -1,0 +1,286 @@
+//! Registry credentials, from Docker's `config.json` and the helpers it names.
+//!
+//! Read anew each time, so that a `docker login` during a run is seen. Nothing
+//! secret goes into an error, a log or an argument.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// The name that Docker's tools keep Docker Hub's credentials under.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+const HUB_HOSTS: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "auth.docker.io"];
+/// A helper that waits for a person would hold up the build for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to log in to a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    Password {
+        username: String,
+        password: String,
+    },
+    /// An OAuth refresh token.
+    IdentityToken(String),
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password { username, .. } => write!(f, "Password({username}, …)"),
+            Self::IdentityToken(_) => write!(f, "IdentityToken(…)"),
+        }
+    }
+}
+
+/// Credentials that could not be read. They may still not be needed.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    #[error("cannot read {}: {cause}", path.display())]
+    Config { path: PathBuf, cause: String },
+    #[error("credential helper `{helper}` failed for {host}: {cause}")]
+    Helper { helper: String, host: String, cause: String },
+}
+
+/// Where credentials are looked up: a folder with Docker's `config.json`.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    folder: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    auths: HashMap<String, Auth>,
+    #[serde(rename = "credHelpers")]
+    helpers: HashMap<String, String>,
+    #[serde(rename = "credsStore")]
+    store: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Auth {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Helped {
+    username: String,
+    secret: String,
+}
+
+impl Credentials {
+    /// Those of a folder; without one there are none.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// Those for a registry's host, e.g. `reg.local:5000` or `docker.io`.
+    ///
+    /// # Errors
+    /// When the configuration or a helper is broken; a missing file is not.
+    pub async fn of(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let config = read(&folder.join("config.json"))?;
+        let key = if HUB_HOSTS.contains(&host) { HUB_KEY } else { host };
+        let helper = find(&config.helpers, key).or(Some(&config.store)).filter(|h| !h.is_empty());
+        if let Some(helper) = helper
+            && let Some(login) = ask(helper, key).await?
+        {
+            return Ok(Some(login));
+        }
+        Ok(find(&config.auths, key).and_then(login))
+    }
+}
+
+fn read(path: &Path) -> Result<Config, CredentialsError> {
+    let wrong = |cause| CredentialsError::Config { path: path.to_owned(), cause };
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Config::default()),
+        Err(e) => Err(wrong(e.to_string())),
+    }
+}
+
+/// Keys are hosts, but older tools wrote whole URLs.
+fn find<'a, T>(map: &'a HashMap<String, T>, key: &str) -> Option<&'a T> {
+    map.get(key).or_else(|| map.iter().find(|(k, _)| host_of(k) == host_of(key)).map(|(_, v)| v))
+}
+
+fn host_of(key: &str) -> &str {
+    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+fn login(auth: &Auth) -> Option<Login> {
+    if !auth.identitytoken.is_empty() {
+        return Some(Login::IdentityToken(auth.identitytoken.clone()));
+    }
+    let pair = |username: &str, password: &str| Login::Password {
+        username: username.to_owned(),
+        password: password.trim_end_matches('\0').to_owned(),
+    };
+    if auth.auth.is_empty() {
+        return (!auth.username.is_empty()).then(|| pair(&auth.username, &auth.password));
+    }
+    let text = String::from_utf8(BASE64_STANDARD.decode(&auth.auth).ok()?).ok()?;
+    text.split_once(':').map(|(username, password)| pair(username, password))
+}
+
+/// Runs `docker-credential-<name> get`; `None`: it knows no such host.
+async fn ask(helper: &str, key: &str) -> Result<Option<Login>, CredentialsError> {
+    let failed = |cause: String| CredentialsError::Helper {
+        helper: helper.to_owned(),
+        host: host_of(key).to_owned(),
+        cause,
+    };
+    let program = format!("docker-credential-{helper}");
+    let mut command = Command::new(&program);
+    command.arg("get");
+    let output = tokio::time::timeout(PATIENCE, run(command, key))
+        .await
+        .map_err(|_| failed("it does not answer".into()))?
+        .map_err(|e| match e.kind() {
+            ErrorKind::NotFound => failed(format!("there is no {program} on PATH")),
+            _ => failed(e.to_string()),
+        })?;
+    understood(&output).map_err(failed)
+}
+
+async fn run(mut command: Command, input: &str) -> std::io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(input.as_bytes()).await {
+            // It knows without reading; what it says counts.
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+    }
+    child.wait_with_output().await
+}
+
+/// What a helper said. The cause of an error holds nothing of it.
+fn understood(output: &Output) -> Result<Option<Login>, String> {
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stdout);
+        // The sentence that all helpers share.
+        return if text.contains("credentials not found") {
+            Ok(None)
+        } else {
+            Err(output.status.to_string())
+        };
+    }
+    let helped: Helped =
+        serde_json::from_slice(&output.stdout).map_err(|_| "its answer is not JSON".to_owned())?;
+    Ok(Some(match helped.username.as_str() {
+        "<token>" => Login::IdentityToken(helped.secret),
+        _ => Login::Password { username: helped.username, password: helped.secret },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn of(config: &str, host: &str) -> Option<Login> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        Credentials::new(Some(dir.path().to_owned())).of(host).await.unwrap()
+    }
+
+    fn password(username: &str, password: &str) -> Option<Login> {
+        Some(Login::Password { username: username.into(), password: password.into() })
+    }
+
+    #[tokio::test]
+    async fn a_password_is_found_by_host_also_under_an_old_url() {
+        let config = r#"{"auths": {"reg.local:5000": {"auth": "YWRhOnBhOnNz"},
+            "https://old.local/v1/": {"auth": "Ym9iOnB3"}, "empty.local": {}}}"#;
+        assert_eq!(of(config, "reg.local:5000").await, password("ada", "pa:ss"));
+        assert_eq!(of(config, "old.local").await, password("bob", "pw"));
+        assert_eq!(of(config, "empty.local").await, None);
+        assert_eq!(of(config, "other.local").await, None);
+    }
+
+    #[tokio::test]
+    async fn docker_hub_is_kept_under_its_own_key() {
+        let config = r#"{"auths": {"https://index.docker.io/v1/": {"identitytoken": "t"}}}"#;
+        let token = Some(Login::IdentityToken("t".into()));
+        assert_eq!(of(config, "registry-1.docker.io").await, token);
+        assert_eq!(of(config, "docker.io").await, token);
+    }
+
+    #[tokio::test]
+    async fn a_missing_helper_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = r#"{"credHelpers": {"reg.local": "no-such-helper"}}"#;
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        let credentials = Credentials::new(Some(dir.path().to_owned()));
+        let error = credentials.of("reg.local").await.unwrap_err().to_string();
+        assert!(error.contains("docker-credential-no-such-helper on PATH"), "{error}");
+        assert_eq!(credentials.of("other.local").await.unwrap(), None);
+    }
+
+    /// What a helper is taken to say that prints `stdout` and ends with `code`.
+    fn said(stdout: &str, code: i32) -> Result<Option<Login>, String> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = std::process::ExitStatus::from_raw(code << 8);
+        understood(&Output { status, stdout: stdout.into(), stderr: Vec::new() })
+    }
+
+    #[test]
+    fn a_helper_gives_a_password_or_a_token_or_knows_none() {
+        let answer = r#"{"ServerURL":"reg.local","Username":"ada","Secret":"pw"}"#;
+        assert_eq!(said(answer, 0), Ok(password("ada", "pw")));
+        let token = r#"{"ServerURL":"reg.local","Username":"<token>","Secret":"t"}"#;
+        assert_eq!(said(token, 0), Ok(Some(Login::IdentityToken("t".into()))));
+        assert_eq!(said("credentials not found in native keychain\n", 1), Ok(None));
+    }
+
+    #[test]
+    fn what_a_broken_helper_prints_is_not_repeated() {
+        let locked = said("hunter2", 1).unwrap_err();
+        assert!(locked.contains("exit status: 1") && !locked.contains("hunter2"), "{locked}");
+        let half = said(r#"{"Secret":"hunter2""#, 0).unwrap_err();
+        assert!(half.contains("not JSON") && !half.contains("hunter2"), "{half}");
+    }
+
+    #[tokio::test]
+    async fn a_helper_need_not_read_what_it_is_asked() {
+        // More than a pipe holds, so that the write meets its end.
+        let output = run(Command::new("true"), &"x".repeat(1 << 20)).await.unwrap();
+        assert!(output.status.success());
+    }
+
+    #[tokio::test]
+    async fn without_a_configuration_there_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Credentials::new(Some(dir.path().to_owned())).of("x").await.unwrap(), None);
+        assert_eq!(Credentials::new(None).of("x").await.unwrap(), None);
+    }
+
+    #[test]
+    fn a_login_is_never_printed() {
+        let login = Login::Password { username: "ada".into(), password: "hunter2".into() };
+        assert!(!format!("{login:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,371 @@
+//! Logging in to one registry: what it asks for, and tokens that are kept.
+//!
+//! A token is fetched for many repositories at once where many are about to
+//! be asked for; a server that grants less than that is asked for one alone.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::wire::{Answer, Fault, Method, Url, Wire};
+use crate::credentials::{Credentials, Login};
+
+/// Scopes of one token. Each adds about 60 bytes to an address and 100 to a
+/// token, and servers take headers of 8 KiB.
+const MOST_SCOPES: usize = 50;
+/// For a token that does not say how long it holds.
+const HOLDS: u64 = 60;
+/// A token is not used in its last seconds: it may end on the way.
+const MARGIN: u64 = 5;
+const CLIENT: &str = "ds01-build";
+
+pub struct Auth {
+    host: String,
+    credentials: Credentials,
+    state: Mutex<State>,
+    /// Held while a token is fetched, so that the others wait for that one.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    challenge: Option<Challenge>,
+    /// For Basic.
+    password: Option<HeaderValue>,
+    tokens: HashMap<String, Token>,
+    /// Scopes that will be asked for.
+    needed: BTreeSet<String>,
+    /// For the error, should it come to that.
+    login: LoginState,
+}
+
+#[derive(Clone, Default)]
+enum LoginState {
+    #[default]
+    None,
+    Used,
+    Broken(String),
+}
+
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    until: Instant,
+}
+
+/// What a registry wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// What goes with a request.
+pub enum Offer {
+    Nothing,
+    Password(HeaderValue),
+    /// Kept, or for many repositories at once.
+    Token(HeaderValue),
+    /// Just fetched for this one alone: there is no better.
+    OwnToken(HeaderValue),
+}
+
+impl Offer {
+    pub fn header(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Nothing => None,
+            Self::Password(header) | Self::Token(header) | Self::OwnToken(header) => Some(header.clone()),
+        }
+    }
+}
+
+impl Auth {
+    pub fn new(host: &str, credentials: Credentials) -> Self {
+        Self {
+            host: host.to_owned(),
+            credentials,
+            state: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// This will be asked for soon.
+    pub fn will_need(&self, scope: &str) {
+        self.state().needed.insert(scope.to_owned());
+    }
+
+    /// What to send without being told: what worked before.
+    pub async fn offer(&self, wire: &Wire, scope: &str) -> Result<Offer, Fault> {
+        let (challenge, password) = {
+            let state = self.state();
+            (state.challenge.clone(), state.password.clone())
+        };
+        match (challenge, password) {
+            (None, _) | (Some(Challenge::Basic), None) => Ok(Offer::Nothing),
+            (Some(Challenge::Basic), Some(password)) => Ok(Offer::Password(password)),
+            (Some(Challenge::Bearer { realm, service }), _) => {
+                self.token(wire, scope, &realm, service.as_deref()).await.map(Offer::Token)
+            }
+        }
+    }
+
+    /// What to send after a 401 to `refused`.
+    pub async fn better(
+        &self,
+        wire: &Wire,
+        scope: &str,
+        answer: &Answer,
+        refused: Offer,
+    ) -> Result<Offer, Fault> {
+        match refused {
+            Offer::Nothing => {
+                let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
+                let challenge =
+                    challenge(headers.filter_map(|value| value.to_str().ok())).ok_or_else(|| {
+                        Fault::Denied("it asks for a login of a kind that is not known here".into())
+                    })?;
+                if challenge == Challenge::Basic {
+                    let password = self.password().await?;
+                    self.state().password = Some(password);
+                }
+                self.state().challenge = Some(challenge);
+                self.offer(wire, scope).await
+            }
+            Offer::Token(_) => {
+                let Some(Challenge::Bearer { realm, service }) = self.state().challenge.clone() else {
+                    return Err(self.denied(answer));
+                };
+                let token = self.fetch(wire, &[scope.to_owned()], &realm, service.as_deref()).await?;
+                self.state().tokens.insert(scope.to_owned(), token.clone());
+                Ok(Offer::OwnToken(token.header))
+            }
+            Offer::Password(_) | Offer::OwnToken(_) => Err(self.denied(answer)),
+        }
+    }
+
+    async fn login(&self) -> Option<Login> {
+        let (state, login) = match self.credentials.of(&self.host).await {
+            Ok(Some(login)) => (LoginState::Used, Some(login)),
+            Ok(None) => (LoginState::None, None),
+            // Not needed for what everybody may read.
+            Err(error) => (LoginState::Broken(error.to_string()), None),
+        };
+        self.state().login = state;
+        login
+    }
+
+    /// For Basic, which has no place for a token.
+    async fn password(&self) -> Result<HeaderValue, Fault> {
+        match self.login().await {
+            Some(Login::Password { username, password }) => basic(&username, &password),
+            Some(Login::IdentityToken(_)) => {
+                Err(Fault::Denied("it wants a password, and Docker's config.json has a token".into()))
+            }
+            None => Err(self.refused(|| "it wants a login, and there is none".into())),
+        }
+    }
+
+    fn denied(&self, answer: &Answer) -> Fault {
+        self.refused(|| answer.said())
+    }
+
+    /// A refusal; what the registry says is told only to those who logged in.
+    fn refused(&self, said: impl FnOnce() -> String) -> Fault {
+        match self.state().login.clone() {
+            LoginState::Broken(cause) => Fault::Credentials(cause),
+            LoginState::Used => {
+                Fault::Denied(format!("the login in Docker's config.json is not enough: {}", said()))
+            }
+            LoginState::None => {
+                Fault::Denied("it is not there, or it needs a login and there is none".into())
+            }
+        }
+    }
+
+    /// A kept token, or a new one for this scope and others that are needed.
+    async fn token(
+        &self,
+        wire: &Wire,
+        scope: &str,
+        realm: &Url,
+        service: Option<&str>,
+    ) -> Result<HeaderValue, Fault> {
+        let _turn = self.fetching.lock().await;
+        let scopes = {
+            let state = self.state();
+            let kept = |scope: &str| state.tokens.get(scope).filter(|token| token.until > Instant::now());
+            if let Some(token) = kept(scope) {
+                return Ok(token.header.clone());
+            }
+            let missing = state.needed.iter().filter(|other| *other != scope && kept(other).is_none());
+            std::iter::once(scope.to_owned()).chain(missing.cloned()).take(MOST_SCOPES).collect::<Vec<_>>()
+        };
+        let (token, scopes) = match self.fetch(wire, &scopes, realm, service).await {
+            Err(Fault::Denied(_) | Fault::Failed(_)) if scopes.len() > 1 => {
+                (self.fetch(wire, &scopes[..1], realm, service).await?, &scopes[..1])
+            }
+            fetched => (fetched?, &scopes[..]),
+        };
+        let mut state = self.state();
+        for scope in scopes {
+            state.tokens.insert(scope.clone(), token.clone());
+        }
+        Ok(token.header)
+    }
+
+    async fn fetch(
+        &self,
+        wire: &Wire,
+        scopes: &[String],
+        realm: &Url,
+        service: Option<&str>,
+    ) -> Result<Token, Fault> {
+        let login = self.login().await;
+        if login.is_some() && wire.secure && realm.scheme() != "https" {
+            let server = realm.host_str().unwrap_or_default();
+            let cause = format!("its token server {server} is without TLS, so no credentials are sent there");
+            return Err(Fault::Denied(cause));
+        }
+        let answer =
+            wire.send(ask(wire, scopes, realm, service, login.as_ref())?).await.map_err(|fault| {
+                let server = realm.host_str().unwrap_or_default();
+                match fault {
+                    Fault::Lost(cause) => Fault::Lost(format!("its token server {server}: {cause}")),
+                    other => other,
+                }
+            })?;
+        match answer.status.as_u16() {
+            200 => token(&answer),
+            400 | 401 | 403 => Err(self.denied(&answer)),
+            _ => Err(Fault::Failed(format!("its token server says {}", answer.said()))),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The question for a token: with a refresh token a form, otherwise a query.
+fn ask(
+    wire: &Wire,
+    scopes: &[String],
+    realm: &Url,
+    service: Option<&str>,
+    login: Option<&Login>,
+) -> Result<RequestBuilder, Fault> {
+    if let Some(Login::IdentityToken(refresh)) = login {
+        let scope = scopes.join(" ");
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("service", service.unwrap_or_default()),
+            ("client_id", CLIENT),
+            ("scope", &scope),
+            ("refresh_token", refresh),
+        ];
+        return Ok(wire.request(Method::POST, realm.clone()).form(&form));
+    }
+    let mut url = realm.clone();
+    let service = service.map(|service| ("service", service));
+    let scopes = scopes.iter().map(|scope| ("scope", scope.as_str()));
+    url.query_pairs_mut().extend_pairs(service.into_iter().chain(scopes));
+    let request = wire.request(Method::GET, url);
+    Ok(match login {
+        Some(Login::Password { username, password }) => {
+            request.header(AUTHORIZATION, basic(username, password)?)
+        }
+        _ => request,
+    })
+}
+
+fn basic(username: &str, password: &str) -> Result<HeaderValue, Fault> {
+    secret(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))))
+}
+
+fn secret(text: String) -> Result<HeaderValue, Fault> {
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| Fault::Failed("its token has characters that no header can have".into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+fn token(answer: &Answer) -> Result<Token, Fault> {
+    // The error of the parser would show what was sent.
+    let unreadable = || Fault::Failed("its token server's answer has no token".into());
+    let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+    let text = [granted.token, granted.access_token].into_iter().find(|text| !text.is_empty());
+    let holds = granted.expires_in.unwrap_or(HOLDS).min(24 * 60 * 60).saturating_sub(MARGIN);
+    let header = secret(format!("Bearer {}", text.ok_or_else(unreadable)?))?;
+    Ok(Token { header, until: Instant::now() + Duration::from_secs(holds) })
+}
+
+/// The best of what is asked for: tokens before passwords.
+fn challenge<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
+    let mut found = None;
+    for header in headers {
+        let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            let mut parameters = parameters(rest);
+            let realm = parameters.remove("realm").and_then(|realm| Url::parse(&realm).ok());
+            if let Some(realm) = realm {
+                return Some(Challenge::Bearer { realm, service: parameters.remove("service") });
+            }
+        } else if scheme.eq_ignore_ascii_case("basic") {
+            found = Some(Challenge::Basic);
+        }
+    }
+    found
+}
+
+/// `name="value", name=value`, where a quoted value may hold commas.
+fn parameters(text: &str) -> HashMap<String, String> {
+    let (mut found, mut rest) = (HashMap::new(), text);
+    while let Some((name, after)) = rest.split_once('=') {
+        let name = name.trim_matches([' ', ',']).to_ascii_lowercase();
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => after.split_once(',').unwrap_or((after, "")),
+        };
+        found.insert(name, value.trim().to_owned());
+        rest = after;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_read_with_commas_in_quotes_and_in_any_order() {
+        let header = r#"Bearer realm="https://auth.local/token",service="reg, the first",scope="repository:x:pull,push""#;
+        let Some(Challenge::Bearer { realm, service }) = challenge([header].into_iter()) else {
+            panic!("a bearer challenge")
+        };
+        assert_eq!(
+            (realm.as_str(), service.as_deref()),
+            ("https://auth.local/token", Some("reg, the first"))
+        );
+        let both = ["Basic realm=x", "bearer service=s, realm=https://a/t"];
+        assert!(matches!(challenge(both.into_iter()), Some(Challenge::Bearer { .. })));
+        assert_eq!(challenge(["Basic realm=\"x\""].into_iter()), Some(Challenge::Basic));
+        assert_eq!(challenge(["Negotiate"].into_iter()), None);
+        assert_eq!(challenge(["Bearer realm=\"no address\""].into_iter()), None);
+    }
+}

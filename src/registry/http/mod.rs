@@ -1,0 +1,213 @@
+//! Registries as they are: over HTTP, with Docker's credentials.
+//!
+//! What is asked and what an answer means stands here. How it is asked for is
+//! below: `host` has patience and order, `auth` logs in, `wire` sends.
+
+mod auth;
+mod host;
+mod manifest;
+mod patience;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use self::host::{Ask, Host};
+use self::manifest::{Config, Manifest};
+pub use self::patience::Patience;
+use self::wire::{Answer, Method};
+use super::{Error, Registry, RemoteImage};
+use crate::reference::{Reference, Repository};
+
+/// What is to be known before the first question.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Folder of Docker's `config.json` and `certs.d`; `None`: no credentials.
+    pub docker_config: Option<PathBuf>,
+    /// Hosts that are asked over plain HTTP, as loopback always is.
+    pub insecure: BTreeSet<String>,
+    pub patience: Patience,
+}
+
+/// Every registry that references name.
+pub struct Registries {
+    options: Options,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+impl Registries {
+    /// Nothing is read and nobody is asked before the first question.
+    pub fn new(options: Options) -> Self {
+        Self { options, hosts: Mutex::default() }
+    }
+
+    fn host(&self, name: &str) -> Result<Arc<Host>, Error> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(name) {
+            return Ok(host.clone());
+        }
+        let host = Arc::new(Host::new(name, &self.options)?);
+        hosts.insert(name.to_owned(), host.clone());
+        Ok(host)
+    }
+
+    /// The manifest's bytes, as they are.
+    async fn manifest(&self, about: &About<'_>, reference: &Reference) -> Result<Option<Answer>, Error> {
+        let Some(answer) = found(about.host.send(&about.get_manifest(reference)).await?, about)? else {
+            return Ok(None);
+        };
+        match reference.digest() {
+            Some(wanted) if digest_of(&answer.body) != wanted => Err(about.not(wanted)),
+            _ => Ok(Some(answer)),
+        }
+    }
+
+    async fn config(&self, about: &About<'_>, reference: &Reference, digest: &str) -> Result<Config, Error> {
+        let answer = about.host.send(&about.get_blob(reference, digest)).await?;
+        let Some(answer) = found(answer, about)? else {
+            return Err(about.failed(format!("its config {digest} is not there")));
+        };
+        if digest_of(&answer.body) != digest {
+            return Err(about.not(digest));
+        }
+        Config::parse(&answer.body).map_err(|cause| about.failed(cause))
+    }
+}
+
+#[async_trait]
+impl Registry for Registries {
+    async fn digest(&self, reference: &Reference) -> Result<Option<String>, Error> {
+        let host = self.host(reference.registry())?;
+        let about = About { host: &host, action: "show", what: reference.to_string(), push: false };
+        let head = Ask { method: Method::HEAD, ..about.get_manifest(reference) };
+        let Some(answer) = found(host.send(&head).await?, &about)? else { return Ok(None) };
+        let digest = match answer.digest() {
+            Some(digest) => digest,
+            // The header may be left out; then only the content tells.
+            None => match self.manifest(&about, reference).await? {
+                Some(answer) => digest_of(&answer.body),
+                None => return Ok(None),
+            },
+        };
+        match reference.digest() {
+            Some(wanted) if wanted != digest => Err(about.not(wanted)),
+            _ => Ok(Some(digest)),
+        }
+    }
+
+    async fn image(&self, reference: &Reference, platform: &str) -> Result<Option<RemoteImage>, Error> {
+        let host = self.host(reference.registry())?;
+        let about = About { host: &host, action: "show", what: reference.to_string(), push: false };
+        let Some(answer) = self.manifest(&about, reference).await? else { return Ok(None) };
+        let digest = digest_of(&answer.body);
+        let (mut own, mut manifest) = (digest.clone(), about.parsed(&answer)?);
+        if let Some(entry) = manifest.of_platform(platform).map_err(|cause| about.failed(cause))? {
+            own = entry;
+            let of_platform = reference.repository().with_digest(&own);
+            let Some(answer) = self.manifest(&about, &of_platform).await? else {
+                return Err(about.failed(format!("its manifest {own} is not there")));
+            };
+            manifest = about.parsed(&answer)?;
+        }
+        let (config, size) = manifest.image().map_err(|cause| about.failed(cause))?;
+        let config = self.config(&about, reference, &config).await?;
+        let (labels, diff_ids) = (config.labels(), config.rootfs.diff_ids);
+        Ok(Some(RemoteImage { digest, manifest: own, labels, diff_ids, size }))
+    }
+
+    async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error> {
+        let (named, tagged) = (repository.with_digest(digest), repository.with_tag(tag));
+        let host = self.host(named.registry())?;
+        let about = About { host: &host, action: "tag", what: tagged.to_string(), push: true };
+        let _turn = host.write(named.path()).await;
+        let Some(manifest) = self.manifest(&about, &named).await? else {
+            return Err(about.failed(format!("there is no {named}")));
+        };
+        let kind = manifest.media_type().unwrap_or_else(|| about.own_type(&manifest));
+        let put = Ask {
+            method: Method::PUT,
+            body: Some((kind, manifest.body.clone())),
+            ..about.get_manifest(&tagged)
+        };
+        let answer = host.send(&put).await?;
+        if !answer.status.is_success() {
+            return Err(about.failed(answer.said()));
+        }
+        let now = match answer.digest() {
+            Some(digest) => Some(digest),
+            None => self.digest(&tagged).await?,
+        };
+        if now.as_deref() == Some(digest) { Ok(()) } else { Err(about.not(digest)) }
+    }
+}
+
+/// One question: of whom, what for, as it is told when it fails.
+struct About<'a> {
+    host: &'a Host,
+    action: &'static str,
+    what: String,
+    /// Something will be written.
+    push: bool,
+}
+
+impl About<'_> {
+    fn get_manifest(&self, reference: &Reference) -> Ask {
+        let which = reference.digest().or(reference.tag()).unwrap_or("latest");
+        self.get(reference, format!("manifests/{which}"), manifest::ACCEPT)
+    }
+
+    fn get_blob(&self, reference: &Reference, digest: &str) -> Ask {
+        self.get(reference, format!("blobs/{digest}"), "*/*")
+    }
+
+    fn get(&self, reference: &Reference, below: String, accept: &'static str) -> Ask {
+        let (name, rights) = (reference.path(), if self.push { "pull,push" } else { "pull" });
+        Ask {
+            method: Method::GET,
+            path: format!("/v2/{name}/{below}"),
+            accept,
+            body: None,
+            scope: format!("repository:{name}:{rights}"),
+            action: self.action,
+            what: self.what.clone(),
+        }
+    }
+
+    fn parsed(&self, answer: &Answer) -> Result<Manifest, Error> {
+        Manifest::parse(&answer.body).map_err(|cause| self.failed(cause))
+    }
+
+    /// For an answer that does not say of what kind the manifest is.
+    fn own_type(&self, answer: &Answer) -> String {
+        self.parsed(answer).ok().and_then(|m| m.media_type).unwrap_or_else(|| manifest::OCI.to_owned())
+    }
+
+    fn failed(&self, cause: String) -> Error {
+        self.host.failed(self.action, &self.what, cause)
+    }
+
+    fn not(&self, wanted: &str) -> Error {
+        self.failed(format!("what it has is not {wanted}"))
+    }
+}
+
+/// `None`: there is no such thing, or no such repository.
+fn found(answer: Answer, about: &About) -> Result<Option<Answer>, Error> {
+    match answer.status.as_u16() {
+        200 => Ok(Some(answer)),
+        404 => Ok(None),
+        _ => Err(about.failed(answer.said())),
+    }
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
