@@ -31,6 +31,12 @@ pub struct Solve {
     pub proxy: BTreeMap<String, String>,
     /// Solve every step anew.
     pub no_cache: bool,
+    /// Images in registries whose cache may save steps, best first. One that
+    /// is not there is passed over.
+    pub cache_from: Vec<Reference>,
+    /// Write into the image which steps made it, so that others can import it.
+    /// That holds times: such an image has another ID each day.
+    pub inline_cache: bool,
 }
 
 /// What an image is made from.
@@ -45,7 +51,8 @@ pub enum Start {
 /// A Dockerfile build.
 #[derive(Clone, Debug)]
 pub struct DockerfileBuild {
-    /// The Dockerfile's bytes, as hashed for the recipe.
+    /// The Dockerfile's text, with digests behind the images that it names;
+    /// the recipe counts what is on disk.
     pub dockerfile: Arc<str>,
     /// Its path as people know it, for messages.
     pub path: PathBuf,

@@ -20,7 +20,7 @@ use rustix::fs::{Mode, OFlags};
 
 pub use cache::HashCache;
 pub use error::Error;
-pub use tree::{Node, Tree, TreeEntry, digest_of, scan, scan_with};
+pub use tree::{Node, Tree, TreeEntry, digest_of, listing, scan, scan_with};
 
 use crate::ignore::Ignore;
 use crate::problem::SourceFile;
@@ -110,6 +110,29 @@ impl Context {
         let file = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         rustix::fs::openat(&at, name, file, Mode::empty()).map(File::from).map_err(wrap)
     }
+
+    /// Whether instructions that read `readable` get one of these entries of
+    /// it that is `path` or lies below; the empty path is the folder itself.
+    pub fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
+        let readable = readable::Readable::new(readable, &walk::Disk(&self.root));
+        let within = |entry: &Entry| {
+            let rest = entry.path.strip_prefix(path);
+            path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        entries.iter().any(|entry| within(entry) && readable.cover(&entry.path) == readable::Cover::Yes)
+    }
+}
+
+/// The file with the ignore rules of a build, if there is one.
+pub fn ignore_file(root: &Path, dockerfile: &Path) -> Option<PathBuf> {
+    ignore_files(root, dockerfile).into_iter().find(|path| path.is_file())
+}
+
+/// Where ignore rules may lie; the first that is there counts.
+fn ignore_files(root: &Path, dockerfile: &Path) -> [PathBuf; 2] {
+    let mut beside: OsString = dockerfile.as_os_str().to_owned();
+    beside.push(".dockerignore");
+    [PathBuf::from(beside), root.join(".dockerignore")]
 }
 
 /// Reads the ignore rules of a build: `<Dockerfile>.dockerignore` beside the
@@ -118,9 +141,7 @@ impl Context {
 /// # Errors
 /// The file cannot be read, or a line of it is no pattern.
 pub fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
-    let mut beside: OsString = dockerfile.as_os_str().to_owned();
-    beside.push(".dockerignore");
-    for path in [PathBuf::from(beside), root.join(".dockerignore")] {
+    for path in ignore_files(root, dockerfile) {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,

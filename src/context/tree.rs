@@ -11,11 +11,13 @@ use super::cache::HashCache;
 use super::readable::{Cover, Look, Readable, Seen};
 use super::walk::{Found, Stamp, walk};
 use super::{Context, EntryKind, Error};
-use crate::recipe::{self, Digest};
+use crate::recipe::{self, Digest, Files};
 
 /// Hashing is bound by the processor; more threads would take it from builds.
 const THREADS: usize = 2;
 const BLOCK: usize = 128 * 1024;
+/// Digits of a file's digest in a listing.
+const SHORT: usize = 12;
 
 /// A context as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +98,17 @@ pub fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Error> {
 
 /// The digests in the order of the files; of several errors the first file's.
 fn hash_all(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Vec<Digest>, Error> {
+    let known: Vec<_> =
+        files.iter().map(|file| cache.get(&context.root.join(&file.entry.path), &file.stamp)).collect();
+    let unknown: Vec<&Found> =
+        files.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(file, _)| *file).collect();
+    let mut hashed = hash_unknown(context, &unknown, cache)?.into_iter();
+    let each = known.into_iter().map(|known| known.unwrap_or_else(|| hashed.next().expect("one for each")));
+    Ok(each.collect())
+}
+
+/// Reads files, several at a time where there are several.
+fn hash_unknown(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Vec<Digest>, Error> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None::<(usize, Error)>);
     let work = || {
@@ -103,7 +116,7 @@ fn hash_all(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Ve
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(index) else { return done };
-            match hash_cached(context, file, cache) {
+            match hash_kept(context, file, cache) {
                 Ok(digest) => done.push((index, digest)),
                 Err(error) => {
                     let mut failed = failed.lock().expect("no thread panics while it holds the lock");
@@ -131,13 +144,9 @@ fn hash_all(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Ve
     Ok(done.into_iter().map(|(_, digest)| digest).collect())
 }
 
-fn hash_cached(context: &Context, file: &Found, cache: &HashCache) -> Result<Digest, Error> {
-    let path = context.root.join(&file.entry.path);
-    if let Some(digest) = cache.get(&path, &file.stamp) {
-        return Ok(digest);
-    }
+fn hash_kept(context: &Context, file: &Found, cache: &HashCache) -> Result<Digest, Error> {
     let digest = hash(context, &file.entry.path, &file.stamp)?;
-    cache.put(&path, &file.stamp, &digest);
+    cache.put(&context.root.join(&file.entry.path), &file.stamp, &digest);
     Ok(digest)
 }
 
@@ -188,6 +197,35 @@ pub fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
         };
     }
     hasher.finish()
+}
+
+/// What one image's instructions can read, thing by thing; it is the same for
+/// equal [`digest_of`]. `None`: paths and digests together have more than
+/// `most` bytes.
+pub fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> Option<Files> {
+    let readable = Readable::new(readable, tree);
+    let (mut files, mut size) = (Files::new(), 0);
+    for (at, entry) in tree.entries.iter().enumerate() {
+        if readable.cover(&entry.path) != Cover::Yes {
+            continue;
+        }
+        let next = tree.entries.get(at + 1).and_then(|next| next.path.strip_prefix(&entry.path));
+        let told = match &entry.node {
+            // What lies in it tells of it.
+            Node::Dir if next.is_some_and(|rest| rest.starts_with('/')) => continue,
+            Node::Dir => "dir".to_owned(),
+            Node::Link { target } => format!("link:{target}"),
+            Node::File { executable, digest, .. } => {
+                format!("{}{}", digest.first(SHORT), if *executable { "+x" } else { "" })
+            }
+        };
+        size += entry.path.len() + told.len();
+        if size > most {
+            return None;
+        }
+        files.insert(entry.path.clone(), told);
+    }
+    Some(files)
 }
 
 impl Look for Tree {

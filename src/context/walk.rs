@@ -189,7 +189,7 @@ fn without_empty_ways(found: Vec<Found>) -> Vec<Found> {
 }
 
 /// The folder itself. What cannot be seen is left to the walk to report.
-struct Disk<'a>(&'a Path);
+pub(super) struct Disk<'a>(pub &'a Path);
 
 impl Look for Disk<'_> {
     fn seen(&self, path: &str) -> Option<Seen> {

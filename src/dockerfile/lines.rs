@@ -11,12 +11,61 @@ use std::ops::Range;
 pub(super) struct Line {
     /// Upper case: `COPY`.
     pub keyword: String,
-    /// `--from=x`, quotes removed.
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
     /// What follows the flags.
     pub args: String,
     /// Bytes of the text, without here-documents.
     pub span: Range<usize>,
+    /// Where `args` stands in the text.
+    origin: Origin,
+}
+
+/// A word at the head that begins with `--`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flag {
+    /// `--from=x`, quotes removed.
+    pub word: String,
+    /// Bytes of the text that write it, line ends within it included.
+    pub span: Range<usize>,
+}
+
+impl Line {
+    /// Bytes of the text that write a part of `args`.
+    pub(super) fn span_of(&self, part: &str) -> Range<usize> {
+        self.origin.span(part, &self.args)
+    }
+}
+
+/// Where the bytes of joined lines stand in the text: from which byte on, and
+/// where that one stands; one pair for each physical line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Origin(Vec<(usize, usize)>);
+
+impl Origin {
+    fn at(&self, joined: usize) -> usize {
+        let (from, stands) = self.0.iter().rfind(|(from, _)| *from <= joined).copied().unwrap_or_default();
+        stands + (joined - from)
+    }
+
+    /// Of a part, itself a slice of the whole that this is the origin of.
+    fn span(&self, part: &str, whole: &str) -> Range<usize> {
+        let start = offset(part, whole);
+        // The end is that of the last byte: behind it another line may begin.
+        let end = if part.is_empty() { self.at(start) } else { self.at(start + part.len() - 1) + 1 };
+        self.at(start)..end
+    }
+
+    /// Of what is left when so many bytes at the head go.
+    fn behind(&self, bytes: usize) -> Self {
+        let later = self.0.iter().filter(|(from, _)| *from > bytes);
+        let later = later.map(|(from, stands)| (from - bytes, *stands));
+        Self([(0, self.at(bytes))].into_iter().chain(later).collect())
+    }
+}
+
+/// Bytes before a part of a whole.
+fn offset(part: &str, whole: &str) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
 }
 
 /// A Dockerfile cut into instructions.
@@ -50,8 +99,8 @@ pub(super) fn read(text: &str) -> Result<Lines, Broken> {
 }
 
 /// Cuts one instruction out of an instruction: what follows ONBUILD.
-pub(super) fn nested(args: &str, escape: char, span: &Range<usize>) -> Line {
-    split(args, escape, span.clone())
+pub(super) fn nested(line: &Line, escape: char) -> Line {
+    split(&line.args, escape, &line.origin, line.span.clone())
 }
 
 struct Reader<'a> {
@@ -125,21 +174,23 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let begin = start + (raw.len() - first.len());
-            let (joined, end) = self.joined(first, begin);
+            let (joined, origin, end) = self.joined(first, begin);
             if joined.trim().is_empty() {
                 continue;
             }
-            let line = split(&joined, self.escape, begin..end);
+            let line = split(&joined, self.escape, &origin, begin..end);
             self.heredocs(&line, &joined)?;
             return Ok(Some(line));
         }
         Ok(None)
     }
 
-    /// The line with those that continue it, and the byte where it ends.
-    fn joined(&mut self, first: &str, begin: usize) -> (String, usize) {
+    /// The line with those that continue it, where they stand, and the byte
+    /// where it ends.
+    fn joined(&mut self, first: &str, begin: usize) -> (String, Origin, usize) {
         let (text, mut more) = self.continued(first);
         let mut joined = text.to_owned();
+        let mut origin = Origin(vec![(0, begin)]);
         let mut end = begin + first.trim_end().len();
         while more {
             let Some((raw, start)) = self.physical() else { break };
@@ -149,11 +200,12 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let (text, again) = self.continued(raw);
+            origin.0.push((joined.len(), start));
             joined.push_str(text);
             more = again;
             end = start + raw.trim_end().len();
         }
-        (joined, end)
+        (joined, origin, end)
     }
 
     /// A single escape character at the end continues the line; two do not.
@@ -166,7 +218,7 @@ impl<'a> Reader<'a> {
 
     /// Skips the here-documents an instruction announces.
     fn heredocs(&mut self, line: &Line, joined: &str) -> Result<(), Broken> {
-        let inner = (line.keyword == "ONBUILD").then(|| nested(&line.args, self.escape, &line.span));
+        let inner = (line.keyword == "ONBUILD").then(|| nested(line, self.escape));
         let line = inner.as_ref().unwrap_or(line);
         if !matches!(line.keyword.as_str(), "RUN" | "COPY" | "ADD") || json(&line.args).is_some() {
             return Ok(());
@@ -196,15 +248,19 @@ fn directive(line: &str) -> Option<(String, &str)> {
     (matches!(key.as_str(), "syntax" | "escape" | "check") && !value.is_empty()).then_some((key, value))
 }
 
-fn split(joined: &str, escape: char, span: Range<usize>) -> Line {
-    let joined = joined.trim();
-    let (keyword, rest) = joined.split_once(char::is_whitespace).unwrap_or((joined, ""));
+fn split(joined: &str, escape: char, origin: &Origin, span: Range<usize>) -> Line {
+    let text = joined.trim();
+    let (keyword, rest) = text.split_once(char::is_whitespace).unwrap_or((text, &text[text.len()..]));
     let (flags, args) = flags(rest, escape);
-    Line { keyword: keyword.to_uppercase(), flags, args: args.trim().to_owned(), span }
+    let flags = flags.into_iter().map(|(word, raw)| Flag { word, span: origin.span(raw, joined) }).collect();
+    let args = args.trim();
+    let origin = origin.behind(offset(args, joined));
+    Line { keyword: keyword.to_uppercase(), flags, args: args.to_owned(), span, origin }
 }
 
-/// The words at the head that begin with `--`, quotes and escapes removed.
-fn flags(text: &str, escape: char) -> (Vec<String>, &str) {
+/// The words at the head that begin with `--`, each without its quotes and
+/// escapes and as it is written.
+fn flags(text: &str, escape: char) -> (Vec<(String, &str)>, &str) {
     let mut flags = Vec::new();
     let mut rest = text.trim_start();
     while rest.starts_with("--") {
@@ -224,11 +280,12 @@ fn flags(text: &str, escape: char) -> (Vec<String>, &str) {
                 _ => word.push(c),
             }
         }
-        rest = &rest[end..];
+        let (raw, behind) = rest.split_at(end);
+        rest = behind;
         if word == "--" {
             break;
         }
-        flags.push(word);
+        flags.push((word, raw));
         rest = rest.trim_start();
     }
     (flags, rest)
@@ -368,7 +425,8 @@ mod tests {
     #[test]
     fn flags_are_split_off_with_their_quotes_removed() {
         let lines = read("FROM a\nRUN --mount=type=bind,\"source=a b\" --network=none echo --x").unwrap();
-        assert_eq!(lines.lines[1].flags, ["--mount=type=bind,source=a b", "--network=none"]);
+        let flags: Vec<_> = lines.lines[1].flags.iter().map(|flag| flag.word.as_str()).collect();
+        assert_eq!(flags, ["--mount=type=bind,source=a b", "--network=none"]);
         assert_eq!(lines.lines[1].args, "echo --x");
     }
 

@@ -9,6 +9,7 @@ mod check;
 mod evaluate;
 mod expand;
 mod lines;
+mod pinned;
 mod steps;
 mod variables;
 
@@ -20,6 +21,7 @@ pub use evaluate::{Evaluated, Foundation, ImageUse, Inputs};
 
 use crate::problem::{Place, Problem, SourceFile};
 use crate::reference::Reference;
+use pinned::Token;
 use steps::{Kind, Step};
 
 /// A Dockerfile, read.
@@ -37,6 +39,8 @@ pub struct Facts {
 pub struct Stage {
     name: Option<String>,
     image: String,
+    /// Where `image` is written.
+    token: Token,
     place: Place,
     steps: Vec<Step>,
 }
@@ -89,10 +93,11 @@ impl Facts {
 
     fn add(&mut self, line: &lines::Line, foreign: bool, place: &Place) -> Result<(), Problem> {
         if line.keyword == "FROM" {
-            let from = steps::from(line, place)?;
+            let (from, name) = steps::from(line, place)?;
             self.stages.push(Stage {
-                name: from.name,
-                image: from.image,
+                name,
+                image: from.name,
+                token: from.token,
                 place: place.clone(),
                 steps: Vec::new(),
             });

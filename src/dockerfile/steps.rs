@@ -2,7 +2,8 @@
 //!
 //! Everything else (CMD, LABEL, WORKDIR, …) is the build's business.
 
-use super::lines::{self, Heredoc, Line};
+use super::lines::{self, Flag, Heredoc, Line};
+use super::pinned::Token;
 use crate::problem::{Place, Problem};
 
 /// An instruction of a stage.
@@ -21,8 +22,8 @@ pub(super) enum Kind {
     Env(Vec<(String, String)>),
     /// `COPY` and `ADD`.
     Copy(Copy),
-    /// `RUN`, with each `--mount` as fields `key=value`.
-    Run { mounts: Vec<Vec<(String, String)>> },
+    /// `RUN`, with each `--mount`.
+    Run { mounts: Vec<Mount> },
     /// Runs first in a stage that is built FROM this one.
     Onbuild(Box<Kind>),
     /// Nothing to us.
@@ -37,19 +38,27 @@ pub(super) struct Copy {
     /// `ADD`: sources may be URLs.
     pub add: bool,
     /// `--from=`, not expanded: BuildKit does not expand it either.
-    pub from: Option<String>,
+    pub from: Option<From>,
     /// `--parents`: `**` in a source matches any depth.
     pub parents: bool,
     /// Without here-documents.
     pub sources: Vec<String>,
 }
 
-/// An image named by FROM, with the stage's name.
+/// A stage or an image, named as where files come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct From {
-    pub image: String,
-    /// Lower case.
-    pub name: Option<String>,
+    pub name: String,
+    pub token: Token,
+}
+
+/// A `--mount` of a RUN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// `key=value`, keys in lower case.
+    pub fields: Vec<(String, String)>,
+    /// `from=`, if it names something.
+    pub from: Option<From>,
 }
 
 const OTHERS: [&str; 12] = [
@@ -84,9 +93,9 @@ fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind,
             let message = format!("{} needs a source and a destination", line.keyword);
             problem(&message, "write the sources first and the destination last")
         }),
-        "RUN" => Ok(Kind::Run { mounts: flag(line, "mount").map(fields).collect() }),
+        "RUN" => Ok(Kind::Run { mounts: flag(line, "mount").map(mount).collect() }),
         "ONBUILD" => {
-            let inner = lines::nested(&line.args, escape, &place.span);
+            let inner = lines::nested(line, escape);
             Ok(Kind::Onbuild(Box::new(match inner.keyword.as_str() {
                 "ONBUILD" | "FROM" | "MAINTAINER" => {
                     let message = format!("{} cannot stand behind ONBUILD", inner.keyword);
@@ -107,8 +116,8 @@ fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind,
     }
 }
 
-/// Reads a FROM.
-pub(super) fn from(line: &Line, place: &Place) -> Result<From, Problem> {
+/// Reads a FROM: the image, and the stage's name in lower case.
+pub(super) fn from(line: &Line, place: &Place) -> Result<(From, Option<String>), Problem> {
     let words: Vec<&str> = line.args.split_whitespace().collect();
     let (image, name) = match words[..] {
         [image] => (image, None),
@@ -119,7 +128,8 @@ pub(super) fn from(line: &Line, place: &Place) -> Result<From, Problem> {
                 .help("write `FROM image` or `FROM image AS name`"));
         }
     };
-    Ok(From { image: image.to_owned(), name })
+    let token = Token::word(line.span_of(image));
+    Ok((From { name: image.to_owned(), token }, name))
 }
 
 fn argument(word: &str) -> (String, Option<String>) {
@@ -151,18 +161,33 @@ fn copy(line: &Line) -> Option<Copy> {
     words.retain(|w| !(plain && Heredoc::parse(w).is_some()));
     Some(Copy {
         add: line.keyword == "ADD",
-        from: flag(line, "from").next().map(str::to_owned).filter(|from| !from.is_empty()),
-        parents: flag(line, "parents").next().is_some_and(|v| v.is_empty() || v == "true"),
+        from: flag(line, "from")
+            .next()
+            .filter(|(from, _)| !from.is_empty())
+            .map(|(from, flag)| From { name: from.to_owned(), token: Token::of(flag, from) }),
+        parents: flag(line, "parents").next().is_some_and(|(v, _)| v.is_empty() || v == "true"),
         sources: words,
     })
 }
 
 /// The values of a flag, in order; `--name` alone has the value "".
-fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = &'l str> {
+fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = (&'l str, &'l Flag)> {
     line.flags.iter().filter_map(move |flag| {
-        let (own, value) = flag.split_once('=').unwrap_or((flag, ""));
-        (own.strip_prefix("--") == Some(name)).then_some(value)
+        let word = flag.word.strip_prefix("--")?;
+        let (own, value) = word.split_once('=').unwrap_or((word, &word[word.len()..]));
+        (own == name).then_some((value, flag))
     })
+}
+
+/// The last `from=` wins, as with every key.
+fn mount((value, flag): (&str, &Flag)) -> Mount {
+    let fields = fields(value);
+    let from = fields.iter().rev().find(|(key, _)| key == "from").map(|(_, name)| name.clone());
+    let from = from.filter(|name| !name.is_empty()).map(|name| {
+        let token = Token::of(flag, &name);
+        From { name, token }
+    });
+    Mount { fields, from }
 }
 
 /// The fields of a `--mount`: comma-separated, in quotes where one holds a
@@ -249,7 +274,7 @@ mod tests {
             Kind::Copy(copy) => copy,
             other => panic!("{other:?}"),
         };
-        assert_eq!(copy("COPY --from=b --chown=1:1 x y /z").from.as_deref(), Some("b"));
+        assert_eq!(copy("COPY --from=b --chown=1:1 x y /z").from.unwrap().name, "b");
         assert_eq!(copy("COPY [\"a b\", \"c\", \"/z\"]").sources, ["a b", "c"]);
         assert_eq!(copy("COPY [a b] /z").sources, ["[a", "b]"]);
         assert_eq!(copy("COPY a <<EOF /z\nEOF").sources, ["a"]);
@@ -259,14 +284,14 @@ mod tests {
 
     #[test]
     fn mounts_are_read_field_by_field() {
+        let text = "RUN --mount=type=secret,id=a --mount=source=x,\\\"target=/a,b\\\",ro true";
+        let Kind::Run { mounts } = kind_of(text).unwrap() else { panic!("a RUN") };
         assert_eq!(
-            kind_of("RUN --mount=type=secret,id=a --mount=source=x,\\\"target=/a,b\\\",ro true").unwrap(),
-            Kind::Run {
-                mounts: vec![
-                    pairs(&[("type", "secret"), ("id", "a")]),
-                    pairs(&[("source", "x"), ("target", "/a,b"), ("ro", "")])
-                ]
-            }
+            mounts.into_iter().map(|mount| mount.fields).collect::<Vec<_>>(),
+            [
+                pairs(&[("type", "secret"), ("id", "a")]),
+                pairs(&[("source", "x"), ("target", "/a,b"), ("ro", "")])
+            ]
         );
     }
 

@@ -277,6 +277,10 @@ mod laws {
                 let inputs = Inputs { target: Some(&target), args: &map(&[]), platform: "linux/amd64" };
                 let _ = facts.evaluate(&inputs);
                 let _ = facts.evaluate(&Inputs { target: None, ..inputs });
+                let digest = format!("sha256:{}", "a".repeat(64));
+                let pinned = facts.pinned(&Inputs { target: None, ..inputs }, &|i| Some(i.pinned(&digest)));
+                let lines = |text: &str| text.matches('\n').count();
+                prop_assert!(pinned.is_err() || lines(&pinned.unwrap()) == lines(&text));
             }
         }
 
@@ -291,4 +295,74 @@ mod laws {
             prop_assert_eq!(found.secrets, before.secrets);
         }
     }
+}
+
+/// The text with every image at one digest, `DIGEST` for short.
+fn pinned(text: &str, args: &[(&str, &str)]) -> String {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let facts = parse(text).unwrap();
+    let args = map(args);
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    let new =
+        facts.pinned(&inputs, &|image| image.digest().is_none().then(|| image.pinned(&digest))).unwrap();
+    // What is sent says the same of the same lines.
+    assert_eq!(new.matches('\n').count(), text.matches('\n').count(), "{new}");
+    let again = parse(&new).unwrap().evaluate(&inputs).unwrap();
+    let before = facts.evaluate(&inputs).unwrap();
+    let lines = |e: &Evaluated| e.images.iter().map(|i| i.place.line_column().0).collect::<Vec<_>>();
+    assert_eq!(lines(&again), lines(&before));
+    assert!(again.images.iter().all(|image| image.reference.digest().is_some()), "{new}");
+    assert_eq!((again.readable, again.secrets), (before.readable, before.secrets));
+    new.replace(&digest, "DIGEST")
+}
+
+#[test]
+fn every_way_to_name_an_image_gets_its_digest() {
+    for (text, expected) in [
+        ("FROM debian:12\n", "FROM debian:12@DIGEST\n"),
+        ("from  debian  As x\nFROM x\n", "from  debian:latest@DIGEST  As x\nFROM x\n"),
+        (
+            "FROM --platform=linux/amd64 reg:5/x/y:1 AS b",
+            "FROM --platform=linux/amd64 reg:5/x/y:1@DIGEST AS b",
+        ),
+        ("ARG I=debian\nARG T=12\nFROM ${I}:$T\n", "ARG I=debian\nARG T=12\nFROM debian:12@DIGEST\n"),
+        (
+            "FROM a:1\nCOPY --chown=1:1 --from=b:2 /x /y\n",
+            "FROM a:1@DIGEST\nCOPY --chown=1:1 --from=b:2@DIGEST /x /y\n",
+        ),
+        (
+            "FROM a:1\nRUN --mount=type=bind,from=b:2,source=/x,target=/y true\n",
+            "FROM a:1@DIGEST\nRUN --mount=type=bind,from=b:2@DIGEST,source=/x,target=/y true\n",
+        ),
+        (
+            "FROM a:1\nRUN --mount=from=b:2,target=/b --mount=From=c:3,target=/c true\n",
+            "FROM a:1@DIGEST\nRUN --mount=from=b:2@DIGEST,target=/b --mount=From=c:3@DIGEST,target=/c true\n",
+        ),
+        (
+            "FROM a:1\nRUN --mount=\"target=/b c\",from=b:2 true\n",
+            "FROM a:1@DIGEST\nRUN --mount=target=/b\\ c,from=b:2@DIGEST true\n",
+        ),
+        (
+            "FROM a:1 AS one\nONBUILD COPY --from=b:2 /x /y\nFROM one\n",
+            "FROM a:1@DIGEST AS one\nONBUILD COPY --from=b:2@DIGEST /x /y\nFROM one\n",
+        ),
+        ("FROM debian\\\n:12 AS x\nRUN true\n", "FROM \\\ndebian:12@DIGEST AS x\nRUN true\n"),
+        ("FROM \\\n # why\n\n  debian:12\nRUN true\n", "FROM \\\n # why\n\n  debian:12@DIGEST\nRUN true\n"),
+        ("# escape=`\nFROM deb`\nian:12\n", "# escape=`\nFROM `\ndebian:12@DIGEST\n"),
+        ("\u{feff}# größe\r\nFROM a:1\r\nRUN true\r\n", "\u{feff}# größe\r\nFROM a:1@DIGEST\r\nRUN true\r\n"),
+        ("FROM scratch\nCOPY --from=b:2 /x /\n", "FROM scratch\nCOPY --from=b:2@DIGEST /x /\n"),
+    ] {
+        assert_eq!(pinned(text, &[]), expected);
+    }
+}
+
+#[test]
+fn what_args_say_with_a_digest_is_sent_as_it_is_written() {
+    let given = format!("debian:12@sha256:{}", "b".repeat(64));
+    let text = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY x /\n";
+    assert_eq!(pinned(text, &[("BASE_IMAGE", &given)]), text);
+    let unused = "FROM a:1 AS one\nFROM b:2\n";
+    let args = map(&[]);
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    assert_eq!(parse(unused).unwrap().pinned(&inputs, &|_| None).unwrap(), unused);
 }

@@ -52,6 +52,8 @@ pub enum Kind {
     Path,
     /// RFC 3339, in UTC.
     Time,
+    /// One line of it.
+    Json,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -84,7 +86,7 @@ macro_rules! schema {
     };
 }
 
-use Kind::{Bool, Choice, Decimal, Integer, List, Path, Sha256, Text, Time};
+use Kind::{Bool, Choice, Decimal, Integer, Json, List, Path, Sha256, Text, Time};
 use Required::{No, When, Yes};
 
 schema! {
@@ -98,6 +100,8 @@ schema! {
         "version of the rule that the recipe digest was made by";
     INGREDIENTS = "ds01.build.ingredients", Image, List, Yes,
         "`name=<12 hex>` for each ingredient, so that a changed one can be named";
+    RECORD = "ds01.build.record", Image, Json, When("our images"),
+        "what the recipe was made of, and the context's files where they fit, so that a change can be shown";
     FRAMEWORK = "ds01.framework", Both, Text, When("from a catalogue base"),
         "framework with its version, `Pytorch-2.8.0-aime`";
     ARCH = "ds01.arch", Both, Text, When("from a catalogue base"),

@@ -9,7 +9,7 @@ use super::legacy::LEGACY;
 use super::{
     ARCH, BASE_DIGEST, BASE_NAME, CREATED_AT, FRAMEWORK, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, GPUS, GROUP,
     GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, MANAGED, NAME, PROJECT, PROTECTED, RECIPE,
-    SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT, WORKSPACE_FOLDER,
+    RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT, WORKSPACE_FOLDER,
 };
 use crate::account::Account;
 use crate::names::{Login, NodeName, ProjectName};
@@ -32,6 +32,8 @@ pub struct ImageLabels {
     pub scheme: u32,
     /// Name and digest (at least 12 hex digits) of each ingredient, in order.
     pub ingredients: Vec<(String, String)>,
+    /// What the recipe was made of, as JSON.
+    pub record: String,
     /// Framework with version, and architecture class, from a catalogue base.
     pub catalogue: Option<Catalogue>,
     /// Of user images.
@@ -72,6 +74,7 @@ impl ImageLabels {
             .with(&RECIPE, &self.recipe)
             .with(&SCHEME, self.scheme)
             .with(&INGREDIENTS, ingredients.join(","))
+            .with(&RECORD, &self.record)
             .with(&BASE_NAME, &self.base_name)
             .with(&BASE_DIGEST, &self.base_digest)
             .with(&TITLE, &self.title);
@@ -219,6 +222,7 @@ mod tests {
             recipe: "ab".repeat(32),
             scheme: 1,
             ingredients: vec![("base".into(), "0123456789abcdef".into()), ("user".into(), "f".repeat(64))],
+            record: r#"{"recipe":{"fields":{"platform":{"platform":"linux/amd64"}}}}"#.into(),
             catalogue: Some(Catalogue { framework: "Pytorch-2.8.0-aime".into(), arch: "CUDA_ADA".into() }),
             user: Some(UserImage { project: ProjectName::new("thesis"), account: account() }),
             base_name: "reg.local:5000/ds01/vision:r-0123456789abcdef".into(),

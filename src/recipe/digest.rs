@@ -25,7 +25,9 @@ impl Digest {
 
     /// Of a finished hash.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let both = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self(both.map(|half| char::from(DIGITS[usize::from(half)])).collect())
     }
 
     /// Reads 64 lower-case hex digits; `None`: it is something else.

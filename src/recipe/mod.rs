@@ -6,12 +6,17 @@
 
 mod change;
 mod digest;
+mod lines;
+mod mask;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use change::{Changed, Recorded, compare, explain};
+pub use change::{Before, Changed, Detail, Now, Recorded, compare};
 pub use digest::Digest;
 pub(crate) use digest::Framed;
+pub use mask::{looks_secret, masked, masked_text};
+pub use written::{Files, Written};
 
 use crate::account::Account;
 use crate::names::ImageId;
@@ -21,7 +26,7 @@ use crate::packages::Packages;
 pub const SCHEME: u32 = 1;
 
 /// Digits of an ingredient's digest in the label.
-const SHORT: usize = 12;
+pub(crate) const SHORT: usize = 12;
 
 /// A named part of a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -153,11 +158,13 @@ pub type Fields = BTreeMap<String, String>;
 
 static NO_FIELDS: Fields = Fields::new();
 
-/// A whole recipe. Kept in records of builds, to show later what changed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A whole recipe. It holds values of secrets, so it cannot be written
+/// anywhere: [`Written`] can.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     ingredients: BTreeMap<Ingredient, Fields>,
+    /// Made once: a plan asks for it many times.
+    digest: Digest,
 }
 
 impl Recipe {
@@ -174,17 +181,13 @@ impl Recipe {
             Ingredient::Platform => field("platform", parts.platform),
             Ingredient::Secrets => parts.secrets.iter().map(|id| (id.clone(), String::new())).collect(),
         };
-        Self { ingredients: Ingredient::ALL.into_iter().map(|i| (i, fields(i))).collect() }
+        let ingredients = Ingredient::ALL.into_iter().map(|i| (i, fields(i))).collect();
+        Self { digest: whole(&ingredients), ingredients }
     }
 
     /// The recipe digest: the value of `ds01.build.recipe`.
-    pub fn digest(&self) -> Digest {
-        let mut hash = Framed::new("recipe");
-        hash.text(&SCHEME.to_string());
-        for (ingredient, fields) in &self.ingredients {
-            hash.text(ingredient.name()).text(digest(*ingredient, fields).as_str());
-        }
-        hash.finish()
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// The first 16 digits of the digest, for the content tag `r-<short>`.
@@ -192,9 +195,19 @@ impl Recipe {
         self.digest().first(16).to_owned()
     }
 
-    /// The fields of one ingredient; none where a record lacks it.
+    /// The fields of one ingredient, as they are hashed.
     pub fn fields(&self, ingredient: Ingredient) -> &Fields {
         self.ingredients.get(&ingredient).unwrap_or(&NO_FIELDS)
+    }
+
+    /// A text without the values of args that look secret, and of secrets
+    /// that are set in it.
+    pub fn scrubbed(&self, text: &str) -> String {
+        let args = self.fields(Ingredient::Args).iter();
+        let secret = args.filter(|(name, value)| looks_secret(name) && !value.is_empty());
+        let known = secret
+            .fold(text.to_owned(), |text, (name, value)| text.replace(value, &mask::masked(name, value)));
+        masked_text(&known)
     }
 
     /// Each ingredient's short digest, as recorded on the image.
@@ -210,6 +223,15 @@ impl Recipe {
         let pairs = Ingredient::ALL.iter().filter_map(|i| Some(format!("{i}={}", recorded.get(i.name())?)));
         pairs.collect::<Vec<_>>().join(",")
     }
+}
+
+fn whole(ingredients: &BTreeMap<Ingredient, Fields>) -> Digest {
+    let mut hash = Framed::new("recipe");
+    hash.text(&SCHEME.to_string());
+    for (ingredient, fields) in ingredients {
+        hash.text(ingredient.name()).text(digest(*ingredient, fields).as_str());
+    }
+    hash.finish()
 }
 
 fn digest(ingredient: Ingredient, fields: &Fields) -> Digest {
@@ -263,9 +285,13 @@ fn user(part: UserPart<'_>) -> Fields {
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> Fields {
+    labels.iter().filter(|(k, _)| counts(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// Whether a label is an ingredient, and does not only repeat another.
+pub fn counts(label: &str) -> bool {
     let repeats = ["ds01.build.", "org.opencontainers.image.base."];
-    let own = |key: &str| !repeats.iter().any(|prefix| key.starts_with(prefix));
-    labels.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    !repeats.iter().any(|prefix| label.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod reads;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::expand;
+use super::pinned::Token;
 use super::steps::{Kind, Step};
 use super::variables::{Variables, platform_args};
 use super::{Facts, Stage};
@@ -32,6 +33,8 @@ pub struct ImageUse {
     pub reference: Reference,
     /// The instruction.
     pub place: Place,
+    /// Where it is named there.
+    pub(super) token: Token,
 }
 
 /// What the target stands on, through the stages it is built FROM.
@@ -233,7 +236,7 @@ impl<'a> Work<'a> {
     }
 
     fn stage(&mut self, index: usize) {
-        let place = &self.facts.stages[index].place;
+        let Stage { place, token, .. } = &self.facts.stages[index];
         let mut variables = match self.bases[index].clone() {
             Base::Stage(base) => {
                 let mut inherited = self.after.get(&base).cloned().unwrap_or_default();
@@ -241,7 +244,7 @@ impl<'a> Work<'a> {
                 inherited
             }
             Base::Image(reference) => {
-                self.images.push(ImageUse { reference, place: place.clone() });
+                self.images.push(ImageUse { reference, place: place.clone(), token: token.clone() });
                 Variables::default()
             }
             Base::Scratch => Variables::default(),
@@ -283,9 +286,11 @@ impl<'a> Work<'a> {
         while let Base::Stage(base) = self.bases[bottom] {
             bottom = base;
         }
-        let place = self.facts.stages[bottom].place.clone();
+        let Stage { place, token, .. } = self.facts.stages[bottom].clone();
         let foundation = match &self.bases[bottom] {
-            Base::Image(reference) => Foundation::Image(ImageUse { reference: reference.clone(), place }),
+            Base::Image(reference) => {
+                Foundation::Image(ImageUse { reference: reference.clone(), place, token })
+            }
             _ => Foundation::Scratch(place),
         };
         let readable = if self.readable.contains(".") { [".".into()].into() } else { self.readable };
@@ -302,12 +307,11 @@ impl<'a> Work<'a> {
 /// The `from`s of a step.
 fn sources(kind: &Kind) -> impl Iterator<Item = &str> {
     let (copy, mounts) = match kind {
-        Kind::Copy(copy) => (copy.from.as_deref(), &[][..]),
+        Kind::Copy(copy) => (copy.from.as_ref(), &[][..]),
         Kind::Run { mounts } => (None, mounts.as_slice()),
         _ => (None, &[][..]),
     };
-    let from = |(key, value): &'_ (String, String)| key == "from" && !value.is_empty();
-    copy.into_iter().chain(mounts.iter().flatten().filter(move |f| from(f)).map(|(_, value)| value.as_str()))
+    copy.into_iter().chain(mounts.iter().filter_map(|m| m.from.as_ref())).map(|from| from.name.as_str())
 }
 
 fn broken_word(cause: &str, place: &Place) -> Problem {

@@ -1,6 +1,6 @@
 //! What one instruction sets and reads.
 
-use super::super::steps::Copy;
+use super::super::steps::{Copy, From, Mount};
 use super::{ImageUse, Variables, Work};
 use crate::ignore::glob;
 use crate::problem::Place;
@@ -62,21 +62,22 @@ impl Work<'_> {
 
     pub(super) fn mount(
         &mut self,
-        fields: &[(String, String)],
+        mount: &Mount,
         index: usize,
         place: &Place,
         variables: &Variables,
     ) -> Result<(), String> {
+        if let Some(from) = &mount.from {
+            return self.source(from, index, place);
+        }
         let field = |names: &[&str]| {
-            fields
+            mount
+                .fields
                 .iter()
                 .rev()
                 .find(|(key, _)| names.contains(&key.as_str()))
                 .map(|(_, value)| value.as_str())
         };
-        if let Some(from) = field(&["from"]).filter(|from| !from.is_empty()) {
-            return self.source(from, index, place);
-        }
         let known = |names: &[&str]| self.expand(field(names).unwrap_or_default(), variables);
         let kind = known(&["type"])?.map(|kind| kind.to_lowercase());
         let source = known(&["source", "src"])?;
@@ -98,16 +99,17 @@ impl Work<'_> {
     }
 
     /// A `from`: a stage, which `reach` has seen, or an image.
-    fn source(&mut self, from: &str, index: usize, place: &Place) -> Result<(), String> {
-        if from.contains('$') {
+    fn source(&mut self, from: &From, index: usize, place: &Place) -> Result<(), String> {
+        let name = from.name.as_str();
+        if name.contains('$') {
             return Err(format!(
-                "`{from}`: variables do not work here; name a stage that is built `FROM {from}`"
+                "`{name}`: variables do not work here; name a stage that is built `FROM {name}`"
             ));
         }
-        if self.earlier(from, index)?.is_none() && from != "scratch" {
-            let reference = Reference::parse(from)
-                .map_err(|e| format!("`{from}` is neither a stage nor an image: {e}"))?;
-            self.images.push(ImageUse { reference, place: place.clone() });
+        if self.earlier(name, index)?.is_none() && name != "scratch" {
+            let reference = Reference::parse(name)
+                .map_err(|e| format!("`{name}` is neither a stage nor an image: {e}"))?;
+            self.images.push(ImageUse { reference, place: place.clone(), token: from.token.clone() });
         }
         Ok(())
     }
