@@ -14,10 +14,14 @@ use crate::names::{ImageId, NodeName};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The run begins: what will be built and what is kept as it is.
+    /// The run begins: what will be done and what is kept as it is.
     RunStarted {
         /// To be built, in the order of the graph.
         build: Vec<NodeName>,
+        /// To be pulled from a registry.
+        fetch: Vec<NodeName>,
+        /// Up to date, and to be sent to a registry.
+        push: Vec<NodeName>,
         /// Up to date.
         keep: Vec<NodeName>,
         /// At most this many at once.
@@ -57,22 +61,37 @@ pub enum Event {
     Log { image: NodeName, step: String, text: String },
     /// Something a person should know that is not an error.
     Warning { image: Option<NodeName>, text: String },
+    /// The image's registry now has it under its content tag.
+    Pushed {
+        image: NodeName,
+        reference: String,
+        /// The manifest's, as the registry tells it.
+        digest: String,
+        #[serde(serialize_with = "seconds")]
+        took: Duration,
+    },
     /// The image is done, one way or another.
     ImageFinished {
         image: NodeName,
         outcome: Outcome,
+        /// Without the push of what was built.
         #[serde(serialize_with = "seconds")]
         took: Duration,
     },
-    /// A tag now names this image.
+    /// A tag on the engine now names this image.
     TagMoved { image: NodeName, tag: String },
+    /// A tag in a registry now names this image.
+    RegistryTagMoved { image: NodeName, tag: String, digest: String },
     /// The run is over.
     RunFinished {
         built: usize,
+        fetched: usize,
         kept: usize,
         failed: usize,
         blocked: usize,
         cancelled: usize,
+        /// Sent to a registry; each is counted above, too.
+        pushed: usize,
         #[serde(serialize_with = "seconds")]
         took: Duration,
     },
@@ -87,8 +106,10 @@ impl Event {
             | Self::Step { image, .. }
             | Self::Transfer { image, .. }
             | Self::Log { image, .. }
+            | Self::Pushed { image, .. }
             | Self::ImageFinished { image, .. }
-            | Self::TagMoved { image, .. } => Some(image),
+            | Self::TagMoved { image, .. }
+            | Self::RegistryTagMoved { image, .. } => Some(image),
             Self::Warning { image, .. } => image.as_ref(),
             Self::RunStarted { .. } | Self::RunFinished { .. } => None,
         }
@@ -118,7 +139,11 @@ pub enum Outcome {
     Built { id: ImageId },
     /// Another run built the same recipe while we waited.
     BuiltElsewhere { id: ImageId },
-    /// A step or check failed.
+    /// Pulled from its registry by this run.
+    Fetched { id: ImageId },
+    /// It was up to date; this run sent it to its registry.
+    Pushed { id: ImageId },
+    /// A step, a check or a push failed.
     Failed {
         failure: Failure,
         #[serde(serialize_with = "lossy_option")]
@@ -128,6 +153,18 @@ pub enum Outcome {
     Blocked { by: NodeName },
     /// Stopped by Ctrl-C or `--fail-fast`.
     Cancelled,
+}
+
+impl Outcome {
+    /// The image, if it is there.
+    pub fn id(&self) -> Option<&ImageId> {
+        match self {
+            Self::Built { id } | Self::BuiltElsewhere { id } | Self::Fetched { id } | Self::Pushed { id } => {
+                Some(id)
+            }
+            Self::Failed { .. } | Self::Blocked { .. } | Self::Cancelled => None,
+        }
+    }
 }
 
 /// Why an image was not built, with what a person needs to mend it.
@@ -146,6 +183,8 @@ pub struct Failure {
     pub help: Option<String>,
     /// True when the engine, network or registry failed rather than the image.
     pub engine: bool,
+    /// True when the image was built, and a check of it failed.
+    pub check: bool,
 }
 
 /// Lines of a file around the one that failed.

@@ -95,6 +95,13 @@ impl ImageConfig {
         }
     }
 
+    /// How many layers the history tells of.
+    pub(super) fn told_layers(&self) -> usize {
+        let history = self.0.get("history").and_then(Value::as_array);
+        let is_layer = |entry: &&Value| entry.get("empty_layer") != Some(&Value::Bool(true));
+        history.into_iter().flatten().filter(is_layer).count()
+    }
+
     /// Gives a time to everything that would get the present.
     pub(super) fn fix_times(&mut self, created: &str) {
         for entry in array(&mut self.0, "history") {

@@ -107,6 +107,7 @@ fn failure(solve: &Solve, status: &Status, seen: &Seen) -> Failure {
         excerpt: excerpt(solve, status, seen),
         output,
         engine,
+        check: false,
     }
 }
 

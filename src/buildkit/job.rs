@@ -13,7 +13,9 @@ use bollard_buildkit_proto::moby::buildkit::v1::apicaps::ApiCap;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::{self, result};
-use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, StatusRequest, StatusResponse};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    CacheOptions, CacheOptionsEntry, SolveRequest, StatusRequest, StatusResponse,
+};
 use bollard_buildkit_proto::pb;
 use prost::Message;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -22,6 +24,7 @@ use tonic::{Code, Request, Status, Streaming};
 
 use super::random;
 use crate::llb::Definition;
+use crate::reference::Reference;
 
 const BUILD_ID: &str = "buildkit-controlapi-buildid";
 /// Where the image config travels among a result's metadata.
@@ -47,8 +50,11 @@ const NEEDED: [&str; 9] = [
 /// What a job gives in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Export {
-    /// An image in the engine's store.
-    Image,
+    /// An image in the engine's store. `cache`: its config also tells which
+    /// steps made it.
+    Image {
+        cache: bool,
+    },
     Nothing,
 }
 
@@ -80,6 +86,8 @@ pub(super) struct Job {
     header: MetadataValue<Ascii>,
     control: ControlClient<Channel>,
     bridge: LlbBridgeClient<Channel>,
+    /// Images whose steps may save ours.
+    imports: Vec<String>,
 }
 
 impl Job {
@@ -88,9 +96,15 @@ impl Job {
         Self {
             header: MetadataValue::try_from(&id).expect("hex digits are a header value"),
             id,
+            imports: Vec::new(),
             control: ControlClient::new(channel.clone()).max_decoding_message_size(LARGEST_MESSAGE),
             bridge: LlbBridgeClient::new(channel.clone()).max_decoding_message_size(LARGEST_MESSAGE),
         }
+    }
+
+    /// The same, importing the steps that these images tell of.
+    pub(super) fn importing(self, images: &[Reference]) -> Self {
+        Self { imports: images.iter().map(Reference::canonical).collect(), ..self }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -103,15 +117,17 @@ impl Job {
     /// the future cancels every step.
     pub(super) async fn run(&self, session: &str, export: Export) -> Result<HashMap<String, String>, Status> {
         let exporter = match export {
-            Export::Image => "moby",
+            Export::Image { .. } => "moby",
             Export::Nothing => "",
         };
+        let inline = CacheOptionsEntry { r#type: "inline".to_owned(), attrs: HashMap::new() };
+        let exports = if export == (Export::Image { cache: true }) { vec![inline] } else { Vec::new() };
         let request = SolveRequest {
             r#ref: self.id.clone(),
             session: session.to_owned(),
             exporter_deprecated: exporter.to_owned(),
             // 20.10 dereferences it without looking.
-            cache: Some(Default::default()),
+            cache: Some(CacheOptions { exports, ..Default::default() }),
             ..Default::default()
         };
         let response = self.control.clone().solve(request).await?;
@@ -161,16 +177,31 @@ impl Job {
 
     /// Makes a definition known. It runs when its files are read or it is returned.
     pub(super) async fn solve(&self, definition: Definition) -> Result<Ref, Status> {
-        let request = frontend::SolveRequest { definition: Some(definition.into_pb()), ..Default::default() };
+        let entry = |image: &String| frontend::CacheOptionsEntry {
+            r#type: "registry".to_owned(),
+            attrs: HashMap::from([("ref".to_owned(), image.clone())]),
+        };
+        let request = frontend::SolveRequest {
+            definition: Some(definition.into_pb()),
+            cache_imports: self.imports.iter().map(entry).collect(),
+            ..Default::default()
+        };
         Ok(self.solve_any(request).await?.result)
     }
 
     /// Has the engine's Dockerfile front end make a definition.
     pub(super) async fn dockerfile(
         &self,
-        options: HashMap<String, String>,
+        mut options: HashMap<String, String>,
         inputs: impl IntoIterator<Item = (&'static str, Definition)>,
     ) -> Result<Produced, Status> {
+        if !self.imports.is_empty() {
+            // The front end asks for its steps itself, so it is told of these
+            // in its own way.
+            let entry = |image| serde_json::json!({ "Type": "registry", "Attrs": { "ref": image } });
+            let entries: serde_json::Value = self.imports.iter().map(entry).collect();
+            options.insert("cache-imports".to_owned(), entries.to_string());
+        }
         let request = frontend::SolveRequest {
             frontend: "dockerfile.v0".to_owned(),
             frontend_opt: options,

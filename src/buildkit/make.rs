@@ -16,7 +16,7 @@ use super::job::{Export, Job, Ref};
 use super::session::Offer;
 use super::watch::{Seen, Watch};
 use crate::engine::address::Address;
-use crate::engine::{Error, SolveError};
+use crate::engine::{Error, SolveError, Solved};
 use crate::event::{Events, Failure};
 use crate::llb::{State, Step};
 use crate::names::ImageId;
@@ -58,15 +58,14 @@ impl Stop {
     }
 
     fn refused(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
-        Self::Known(SolveError::Failed(Box::new(Failure {
-            message: message.into(),
-            step: None,
-            exit_code: None,
-            output: Vec::new(),
-            excerpt: None,
-            help: help.into(),
-            engine: false,
-        })))
+        let failure = Failure { message: message.into(), help: help.into(), ..Failure::default() };
+        Self::Known(SolveError::Failed(Box::new(failure)))
+    }
+
+    /// What was built is not what was asked for.
+    fn unsound(message: String) -> Self {
+        let failure = Failure { message, check: true, ..Failure::default() };
+        Self::Known(SolveError::Failed(Box::new(failure)))
     }
 }
 
@@ -83,14 +82,18 @@ struct Draft {
 
 impl Make<'_> {
     /// Runs the job from its opening to its end.
-    pub(super) async fn run(&self) -> Result<ImageId, Stop> {
-        let mut running = std::pin::pin!(self.job.run(self.session, Export::Image));
+    pub(super) async fn run(&self) -> Result<Solved, Stop> {
+        let export = Export::Image { cache: self.solve.inline_cache };
+        let mut running = std::pin::pin!(self.job.run(self.session, export));
         let steered = tokio::select! {
             steered = self.steer() => steered,
             // Well ended: it was told its result, and we were not told so yet.
-            ended = &mut running => return image_id(&ended?),
+            ended = &mut running => return Ok(Solved { id: image_id(&ended?)?, layers: None }),
         };
-        let Err(stop) = steered else { return image_id(&running.await?) };
+        let stop = match steered {
+            Ok(layers) => return Ok(Solved { id: image_id(&running.await?)?, layers: Some(layers) }),
+            Err(stop) => stop,
+        };
         // The job ends in order, so that its last output is heard.
         let status = match &stop {
             Stop::Said(status) => status.clone(),
@@ -100,7 +103,8 @@ impl Make<'_> {
         Err(stop)
     }
 
-    async fn steer(&self) -> Result<(), Stop> {
+    /// Gives how many layers the image should have.
+    async fn steer(&self) -> Result<usize, Stop> {
         let lacks = self.job.opened().await?;
         if !lacks.is_empty() {
             let cause = format!("its BuildKit lacks {}", lacks.join(", "));
@@ -129,7 +133,7 @@ impl Make<'_> {
         }
     }
 
-    async fn finish(&self, mut draft: Draft) -> Result<(), Stop> {
+    async fn finish(&self, mut draft: Draft) -> Result<usize, Stop> {
         let result = match draft.known.take() {
             Some(known) => known,
             None => self.evaluate(&draft).await?,
@@ -141,7 +145,8 @@ impl Make<'_> {
         if from_image && self.solve.user.is_some() && self.solve.steps.is_empty() {
             draft.config.fix_times(&user::fixed_time());
         }
-        Ok(self.job.succeed(&result.id, Some(draft.config.to_bytes())).await?)
+        self.job.succeed(&result.id, Some(draft.config.to_bytes())).await?;
+        Ok(draft.config.told_layers())
     }
 
     fn step(&self, title: &str) -> Step {

@@ -6,7 +6,6 @@
 //! Decides nothing about what is built, and moves no tag.
 
 mod config;
-pub mod credentials;
 mod dial;
 mod facts;
 mod failure;
@@ -26,15 +25,14 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use self::credentials::Credentials;
 use self::job::{Export, Job};
 use self::make::Make;
 use self::session::{Offer, Session};
 use self::watch::Watch;
+use crate::credentials::Credentials;
 use crate::engine::address::Address;
-use crate::engine::{Error, SolveError};
+use crate::engine::{Error, SolveError, Solved};
 use crate::event::Events;
-use crate::names::ImageId;
 use crate::reference::Reference;
 use crate::solve::Solve;
 use crate::userlayer::BaseFacts;
@@ -99,7 +97,7 @@ impl Builder {
         solve: &Solve,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<ImageId, SolveError> {
+    ) -> Result<Solved, SolveError> {
         tokio::select! {
             biased;
             // Dropping the calls is how BuildKit is told to stop.
@@ -108,10 +106,10 @@ impl Builder {
         }
     }
 
-    async fn run(&self, solve: &Solve, events: &Events) -> Result<ImageId, SolveError> {
+    async fn run(&self, solve: &Solve, events: &Events) -> Result<Solved, SolveError> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
         let live = self.live().await?;
-        let job = Job::new(&live.channel);
+        let job = Job::new(&live.channel).importing(&solve.cache_from);
         let watch = Watch::new(&solve.node, events);
         let make = Make {
             solve,

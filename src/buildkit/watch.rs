@@ -15,6 +15,10 @@ use crate::names::NodeName;
 /// Lines of a step's output that are kept.
 const TAIL: usize = 20;
 
+/// How BuildKit calls the step that asks for another image's cache. Without
+/// it the build goes on.
+const IMPORT: &str = "importing cache manifest from ";
+
 /// What was seen of a job so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -122,9 +126,14 @@ impl<'a> Watch<'a> {
         }
         let Some(completed) = vertex.completed else { return };
         step.running = false;
-        if vertex.error.is_empty() {
+        let import = vertex.name.strip_prefix(IMPORT).filter(|_| !vertex.error.is_empty());
+        if vertex.error.is_empty() || import.is_some() {
             let millis = millis(&started, &completed);
             self.step(step, StepState::Done { cached: vertex.cached, millis });
+            if let Some(image) = import {
+                let text = format!("the cache of {image} is not used: {}", vertex.error);
+                self.send(Event::Warning { image: Some(self.node.clone()), text });
+            }
             return;
         }
         step.error.clone_from(&vertex.error);
@@ -215,6 +224,15 @@ mod tests {
             vertex("c", at(1), at(2), "exit code: 2"),
         ];
         assert_eq!(states(updates).1.as_deref(), Some("RUN b"));
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_imported_is_no_failure_of_a_step() {
+        let name = format!("{IMPORT}reg.local/x:stable");
+        let import = Vertex { name, ..vertex("a", at(1), at(2), "not found") };
+        let (told, failed) = states(vec![import]);
+        let done = StepState::Done { cached: false, millis: 1000 };
+        assert_eq!((told, failed), (vec![StepState::Started, done], None));
     }
 
     #[test]

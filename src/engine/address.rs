@@ -62,7 +62,8 @@ impl Address {
     /// is the local socket.
     ///
     /// # Errors
-    /// [`Error::Address`] if the configuration or the context cannot be read.
+    /// [`Error::Config`] if the configuration or the context cannot be read,
+    /// [`Error::Address`] if it names no engine.
     pub fn of_context(config_dir: &Path, name: Option<&str>) -> Result<Option<Self>, Error> {
         let name = match name {
             Some(name) => name.to_owned(),
@@ -172,7 +173,7 @@ struct Endpoint {
 
 /// `None` if there is no such file.
 fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
-    let wrong = |cause: String| Error::Address { address: path.display().to_string(), cause };
+    let wrong = |cause: String| Error::Config { path: path.display().to_string(), cause };
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| wrong(e.to_string())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -237,6 +238,15 @@ mod tests {
         for text in ["unix:///run/x.sock", "tcp://gpu1:1234", "tcp://[::1]:2375"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_broken_config_is_not_called_an_address() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), "not json").unwrap();
+        let broken = Address::of_context(dir.path(), None).unwrap_err();
+        assert!(broken.to_string().contains("config.json") && !broken.to_string().contains("address"));
+        assert!(broken.help().unwrap().contains("Correct the file"), "{:?}", broken.help());
     }
 
     #[test]

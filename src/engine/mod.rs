@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Events, Failure};
-use crate::names::ImageId;
+use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
 
@@ -40,7 +40,12 @@ pub trait Engine: Send + Sync {
         solve: &Solve,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<ImageId, SolveError>;
+    ) -> Result<Solved, SolveError>;
+    /// Pulls from a registry by digest, under no tag. Sends `Step` and
+    /// `Transfer` events about `node`. Dropping the future stops it.
+    async fn pull(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<ImageId, Error>;
+    /// Sends what a tag names to the tag's registry; events as for a pull.
+    async fn push(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<(), Error>;
     /// Adds or moves a tag.
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error>;
     /// Removes a tag, or by id an image without tags.
@@ -56,7 +61,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// What an engine is and has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     pub version: String,
     /// Names this engine among others; keys of locks are made from it.
@@ -171,6 +176,9 @@ pub enum Error {
     /// The address cannot be one.
     #[error("`{address}` is not an engine address")]
     Address { address: String, cause: String },
+    /// A file of Docker's that says where the engine is.
+    #[error("Docker's `{path}`, which may say where the engine is, cannot be read")]
+    Config { path: String, cause: String },
     /// The sides do not trust each other, or a file for that is missing.
     #[error("no trusted connection to the engine at {address}")]
     Certificates { address: String, cause: String },
@@ -195,6 +203,9 @@ impl Error {
             Self::Address { cause, .. } => {
                 format!("{cause}. Write unix:///var/run/docker.sock or tcp://host:2376")
             }
+            Self::Config { cause, .. } => {
+                format!("{cause}. Correct the file, or say where the engine is with --engine or DOCKER_HOST")
+            }
             Self::Certificates { cause, .. } => cause.clone(),
             Self::NoBuildKit { cause, .. } => {
                 format!("{cause}. Docker Engine 18.09 or newer, or buildkitd, is needed")
@@ -203,6 +214,15 @@ impl Error {
         };
         Some(text)
     }
+}
+
+/// What a solve made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solved {
+    pub id: ImageId,
+    /// How many layers the image should have by what was asked for; an engine
+    /// that has fewer lost some. `None`: that is not known.
+    pub layers: Option<usize>,
 }
 
 /// A solve that gave no image.

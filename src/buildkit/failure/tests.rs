@@ -31,6 +31,8 @@ fn solve() -> Solve {
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),
         no_cache: false,
+        cache_from: Vec::new(),
+        inline_cache: false,
     }
 }
 

@@ -31,7 +31,7 @@ impl Make<'_> {
         let read = facts::read_back(self.job, &result.id, &userlayer::verify_wants(account)).await?;
         draft.known = Some(result);
         userlayer::verify(&read, account)
-            .map_err(|e| Stop::refused(format!("the account is not in the image: {e}"), None))
+            .map_err(|e| Stop::unsound(format!("the account is not in the image: {e}")))
     }
 
     /// Asks the base until the user layer's rules know enough.

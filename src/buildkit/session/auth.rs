@@ -9,7 +9,7 @@ use bollard_buildkit_proto::moby::filesync::v1::{
 use tonic::{Request, Response, Status};
 
 use super::Offer;
-use crate::buildkit::credentials::Login;
+use crate::credentials::Login;
 
 pub(super) struct Auth(pub(super) Arc<Offer>);
 

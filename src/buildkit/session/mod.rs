@@ -24,9 +24,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 
-use super::credentials::Credentials;
 use super::dial;
 use crate::context::Context;
+use crate::credentials::Credentials;
 use crate::engine::Error;
 use crate::engine::address::Address;
 

@@ -173,12 +173,13 @@ fn packet(kind: PacketType) -> Packet {
     Packet { r#type: kind.into(), ..Default::default() }
 }
 
-/// Owner is always root, so that the same files are the same for everybody.
+/// Owner is always root, and of the mode only that counts which the recipe
+/// counts: the same files make the same image under any umask.
 fn stat(entry: &Entry) -> Stat {
     let size = if entry.kind == EntryKind::File { entry.size } else { 0 };
     Stat {
         path: entry.path.clone(),
-        mode: super::super::mode::to_go(entry.kind, entry.mode),
+        mode: super::super::mode::to_go(entry.kind, settled(entry)),
         size: i64::try_from(size).unwrap_or(i64::MAX),
         mod_time: entry.mtime_ns,
         linkname: entry.link_target.clone().unwrap_or_default(),
@@ -186,10 +187,18 @@ fn stat(entry: &Entry) -> Stat {
     }
 }
 
+fn settled(entry: &Entry) -> u32 {
+    match entry.kind {
+        EntryKind::File if entry.mode & 0o100 == 0 => 0o644,
+        EntryKind::File | EntryKind::Dir => 0o755,
+        EntryKind::Link => 0o777,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buildkit::credentials::Credentials;
+    use crate::credentials::Credentials;
     use crate::ignore::Ignore;
 
     fn sender(root: &std::path::Path) -> (Sender, mpsc::Receiver<Result<Packet, Status>>) {
@@ -223,6 +232,28 @@ mod tests {
             std::iter::from_fn(|| packets.try_recv().ok()).map(|p| p.unwrap().data.len()).collect();
         assert_eq!(sizes, [CHUNK, 5, 0]);
         assert_eq!(sender.offer.bytes_sent(), CHUNK as u64 + 5);
+    }
+
+    #[test]
+    fn of_a_mode_only_the_executable_bit_is_sent() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let modes = |file: u32, program: u32, folder: u32| {
+            for (name, mode) in [("file", file), ("program", program)] {
+                let path = dir.path().join(name);
+                std::fs::write(&path, "").unwrap();
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let path = dir.path().join("folder");
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(folder)).unwrap();
+            let (sender, _packets) = sender(dir.path());
+            let entries = sender.context.entries().unwrap();
+            entries.iter().map(|entry| stat(entry).mode & 0o7777).collect::<Vec<_>>()
+        };
+        assert_eq!(modes(0o644, 0o755, 0o755), [0o644, 0o755, 0o755]);
+        assert_eq!(modes(0o600, 0o700, 0o700), [0o644, 0o755, 0o755], "umask 077");
+        assert_eq!(modes(0o666, 0o777, 0o2777), [0o644, 0o755, 0o755], "umask 000");
     }
 
     #[test]

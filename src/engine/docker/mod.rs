@@ -6,25 +6,30 @@
 mod fault;
 mod read;
 mod send;
+mod transfer;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, StopContainerOptionsBuilder,
-    TagImageOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
+    ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, StopContainerOptionsBuilder, TagImageOptionsBuilder,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
-use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, stream};
+use super::{
+    Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, Solved, stream,
+};
 use crate::buildkit::Builder;
+use crate::credentials::Credentials;
 use crate::event::Events;
-use crate::names::ImageId;
+use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
 use fault::Fault;
+use transfer::Transfer;
 
 /// Seconds that one call may take. Removing a large image on a busy disk takes
 /// tens of seconds; no call here is a build or a transfer.
@@ -39,6 +44,7 @@ pub struct Docker {
     client: bollard::Docker,
     builder: Builder,
     fault: Fault,
+    credentials: Credentials,
     local: bool,
 }
 
@@ -54,14 +60,32 @@ impl Docker {
         let client = client(address).map_err(|e| fault.connecting(&e))?;
         let negotiated = async { client.negotiate_version().await.map_err(|e| fault.connecting(&e)) };
         let client = stream::in_time(address, negotiated).await?;
-        Ok(Self { client, builder, fault, local: address.is_local() })
+        Ok(Self { client, builder, fault, credentials: Credentials::default(), local: address.is_local() })
+    }
+
+    /// The same, logging in to registries with these for pushes and pulls.
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// How to log in where a reference lives.
+    async fn login(
+        &self,
+        action: &str,
+        reference: &Reference,
+    ) -> Result<Option<bollard::auth::DockerCredentials>, Error> {
+        let login = self.credentials.of(reference.registry()).await;
+        let login = login
+            .map_err(|error| Error::Refused { action: action.to_owned(), message: error.to_string() })?;
+        Ok(transfer::credentials(login, reference.registry()))
     }
 }
 
 /// bollard on streams of ours; it knows neither addresses nor certificates.
 fn client(address: &Address) -> Result<bollard::Docker, bollard::errors::Error> {
     let address = address.clone();
-    let transport = move |request: bollard::BollardRequest| {
+    let transport = move |mut request: bollard::BollardRequest| {
+        transfer::mend_credentials(&mut request);
         let address = address.clone();
         async move { stream::request(&address, request).await.map_err(fault::carried) }
     };
@@ -111,8 +135,35 @@ impl Engine for Docker {
         solve: &Solve,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<ImageId, SolveError> {
+    ) -> Result<Solved, SolveError> {
         self.builder.solve(solve, events, cancel).await
+    }
+
+    async fn pull(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<ImageId, Error> {
+        let name = format!("pull {reference}");
+        let login = self.login(&name, reference).await?;
+        let repository = reference.repository();
+        // A digest is given as the engine's own client does: in place of a tag.
+        let options = CreateImageOptionsBuilder::new()
+            .from_image(repository.as_str())
+            .tag(reference.digest().or(reference.tag()).unwrap_or("latest"))
+            .build();
+        let stream = self.client.create_image(Some(options), None, login);
+        let transfer = Transfer { node, events, name: name.clone() };
+        transfer.follow(stream).await.map_err(|e| self.fault.calling(&name, e))?;
+        let named = reference.digest().map_or(reference.clone(), |digest| repository.with_digest(digest));
+        let found = self.image(&named.to_string()).await?;
+        let message = "it does not have the image after the pull".to_owned();
+        found.map(|image| image.id).ok_or(Error::Refused { action: name, message })
+    }
+
+    async fn push(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<(), Error> {
+        let name = format!("push {reference}");
+        let login = self.login(&name, reference).await?;
+        let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
+        let stream = self.client.push_image(reference.repository().as_str(), Some(options), login);
+        let transfer = Transfer { node, events, name: name.clone() };
+        transfer.follow(stream).await.map_err(|e| self.fault.calling(&name, e))
     }
 
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {

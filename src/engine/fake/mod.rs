@@ -6,25 +6,29 @@
 //! two seconds of tokio's clock, `echo x` writes `x`, `fail-resolving 2` fails
 //! the image's first two solves as a network does that comes back, and a step
 //! that begins with `trap` does not stop when it is told to; every other
-//! command and every copy succeeds. It keeps no layer cache and reads no context, so the
+//! command and every copy succeeds. Pushes and pulls go to a hub that several
+//! engines may share. A cache that is imported under a tag that ends in `torn`
+//! loses the image's last layer. It keeps no layer cache and reads no context, so the
 //! id of an image says what was asked for, not what the files hold.
 
 mod dockerfile;
+mod hub;
 mod solve;
 mod store;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError};
+use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, Solved};
 use crate::account::Account;
 use crate::event::Events;
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
+pub use hub::FakeHub;
 use store::{Store, Stored};
 
 const ADDRESS: &str = "fake://memory";
@@ -34,6 +38,7 @@ const ADDRESS: &str = "fake://memory";
 pub struct FakeEngine {
     facts: Facts,
     state: Mutex<State>,
+    hub: Arc<FakeHub>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +49,11 @@ struct State {
     solves: Vec<NodeName>,
     running: usize,
     most_running: usize,
+    /// References, in order, also of transfers that failed.
+    pushes: Vec<String>,
+    pulls: Vec<String>,
+    /// So many transfers fail, with these words.
+    failing: (usize, String),
 }
 
 impl Default for FakeEngine {
@@ -70,7 +80,43 @@ impl FakeEngine {
 
     /// An empty engine that says this of itself.
     pub fn with_facts(facts: Facts) -> Self {
-        Self { facts, state: Mutex::default() }
+        Self { facts, state: Mutex::default(), hub: Arc::default() }
+    }
+
+    /// An empty engine beside others at these registries.
+    pub fn at(hub: Arc<FakeHub>) -> Self {
+        Self { hub, ..Self::new() }
+    }
+
+    /// The registries that it pushes to and pulls from.
+    pub fn hub(&self) -> &Arc<FakeHub> {
+        &self.hub
+    }
+
+    /// The next pushes and pulls fail with these words.
+    pub fn fail_transfers(&self, times: usize, words: &str) {
+        self.state().failing = (times, words.to_owned());
+    }
+
+    /// Everything that was pushed or was to be, in order.
+    pub fn pushes(&self) -> Vec<String> {
+        self.state().pushes.clone()
+    }
+
+    /// Everything that was pulled or was to be, in order.
+    pub fn pulls(&self) -> Vec<String> {
+        self.state().pulls.clone()
+    }
+
+    /// Counts a transfer in, unless it is one that fails.
+    fn transfer(&self, action: &str, note: impl FnOnce(&mut State)) -> Result<(), Error> {
+        let mut state = self.reached()?;
+        note(&mut state);
+        if state.failing.0 == 0 {
+            return Ok(());
+        }
+        state.failing.0 -= 1;
+        Err(Error::Refused { action: action.to_owned(), message: state.failing.1.clone() })
     }
 
     /// An engine that nobody answers for.
@@ -198,13 +244,40 @@ impl Engine for FakeEngine {
         solve: &Solve,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<ImageId, SolveError> {
+    ) -> Result<Solved, SolveError> {
         let (_running, attempt) = self.enter(&solve.node)?;
         // Solves that begin together are seen together.
         tokio::task::yield_now().await;
-        let work = solve::read(solve, &self.reached()?.store)?;
+        let mut work = solve::read(solve, &self.reached()?.store)?;
         solve::run(&work.steps, solve, attempt, events, cancel).await?;
-        Ok(self.reached()?.store.add(work.image, None))
+        let layers = Some(work.image.layers.len());
+        if solve.cache_from.iter().any(|image| image.tag().is_some_and(|tag| tag.ends_with("torn"))) {
+            work.image.layers.pop();
+        }
+        Ok(Solved { id: self.reached()?.store.add(work.image, None), layers })
+    }
+
+    async fn pull(&self, reference: &Reference, _: &NodeName, _: &Events) -> Result<ImageId, Error> {
+        let action = format!("pull {reference}");
+        self.transfer(&action, |state| state.pulls.push(reference.to_string()))?;
+        let refused = |message: String| Error::Refused { action: action.clone(), message };
+        let given = self.hub.give(reference).await.map_err(|error| refused(error.to_string()))?;
+        let (digest, image) = given.ok_or_else(|| refused("manifest unknown".into()))?;
+        Ok(self.reached()?.store.add_from(image, reference.repository().with_digest(&digest)))
+    }
+
+    async fn push(&self, reference: &Reference, _: &NodeName, _: &Events) -> Result<(), Error> {
+        let action = format!("push {reference}");
+        self.transfer(&action, |state| state.pushes.push(reference.to_string()))?;
+        let refused = |message: String| Error::Refused { action: action.clone(), message };
+        let missing = || refused(format!("An image does not exist locally with the tag: {reference}"));
+        let (image, diff_ids) = {
+            let state = self.reached()?;
+            let id = state.store.find(&reference.to_string()).ok_or_else(missing)?;
+            let detail = state.store.detail(&id).ok_or_else(missing)?;
+            (state.store.images[&id].clone(), detail.diff_ids)
+        };
+        self.hub.take(reference, &image, &diff_ids).await.map(drop).map_err(|e| refused(e.to_string()))
     }
 
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {

@@ -61,9 +61,11 @@ fn from_dockerfile(build: &DockerfileBuild, store: &Store) -> Result<(Stored, Ve
         find(name)?;
     }
     let mut image = script.base.as_ref().map_or_else(|| Ok(Stored::default()), find)?;
+    let below = image.layers.len();
     image.layers.extend(script.layers);
-    // Args and files decide what a layer holds, so they decide the id.
-    if let Some(top) = image.layers.last_mut() {
+    // Args and files decide what a layer holds, so they decide the id. Those
+    // of the base are as they were.
+    if let Some(top) = image.layers[below..].last_mut() {
         *top = format!("{top} with {:?} of {}", build.args, build.context.id);
     }
     let count = script.steps.len() + 1;
@@ -197,5 +199,6 @@ fn failure(message: String) -> Failure {
         excerpt: None,
         help: None,
         engine: false,
+        check: false,
     }
 }

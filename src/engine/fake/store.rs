@@ -74,6 +74,17 @@ impl Store {
         id
     }
 
+    /// One that came from a registry under this digest.
+    pub fn add_from(&mut self, image: Stored, digest: Reference) -> ImageId {
+        let id = self.add(image, None);
+        let digests = self.images.get_mut(&id).map(|image| &mut image.digests);
+        digests
+            .filter(|known| !known.contains(&digest))
+            .into_iter()
+            .for_each(|known| known.push(digest.clone()));
+        id
+    }
+
     /// By id, by tag, or by the manifest digest it was pulled with.
     pub fn find(&self, name: &str) -> Option<ImageId> {
         if let Some(id) = self.images.keys().find(|id| id.as_str() == name) {

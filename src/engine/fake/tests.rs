@@ -27,6 +27,8 @@ fn on(node: &str, start: Start) -> Solve {
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),
         no_cache: false,
+        cache_from: Vec::new(),
+        inline_cache: false,
     }
 }
 
@@ -68,6 +70,7 @@ fn exec(words: &[&str]) -> ExecStep {
 async fn solve(engine: &FakeEngine, solve: &Solve) -> (Result<ImageId, SolveError>, Vec<Event>) {
     let (send, mut receive) = unbounded_channel();
     let result = engine.solve(solve, &send, &CancellationToken::new()).await;
+    let result = result.map(|solved| solved.id);
     drop(send);
     let mut events = Vec::new();
     while let Some(event) = receive.recv().await {
