@@ -21,12 +21,12 @@ mod parents;
 mod paths;
 mod projects;
 mod read;
-mod reader;
+pub(crate) mod reader;
 mod sections;
 #[cfg(test)]
 mod tests;
 mod users;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -52,6 +52,8 @@ pub struct Spec {
     pub images_dir: PathBuf,
     /// `registry:` — where shared images' repositories lie; `None`: local.
     pub registry: Option<Registry>,
+    /// `insecure_registries:` — hosts that are asked over plain HTTP.
+    pub insecure_registries: BTreeSet<String>,
     /// `tag:`.
     pub tag: TagRule,
     /// `bases:` in the order of the file.

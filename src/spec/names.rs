@@ -5,6 +5,7 @@
 
 use super::reader::{Broken, short};
 use crate::problem::Place;
+use crate::reference::Repository;
 
 /// Longest name of an image, base, plan or project.
 const MAX_NAME: usize = 63;
@@ -131,6 +132,18 @@ pub fn shell(text: &str) -> Check {
     Err(Broken::new(
         format!("`{}` cannot be a shell", short(text)),
         "write an absolute path, such as /bin/bash",
+    ))
+}
+
+/// The host of a registry, with or without a port.
+pub fn registry_host(text: &str) -> Check {
+    let repository = Repository::parse(&format!("{text}/name"));
+    if repository.is_ok_and(|repository| repository.host() == Some(text)) {
+        return Ok(());
+    }
+    Err(Broken::new(
+        format!("`{}` is no host of a registry", short(text)),
+        "write host:port, or a host with a dot, without http:// and path",
     ))
 }
 

@@ -23,6 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const KEYS: &[&str] = &[
     "version",
     "registry",
+    "insecure_registries",
     "tag",
     "include",
     "bases",
@@ -234,6 +235,7 @@ fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Read
     let problems = &mut rd.problems;
     sections::version(top.get("version"), problems);
     let registry = sections::registry(top.get("registry"), problems);
+    let insecure_registries = sections::insecure_registries(top.get("insecure_registries"), problems);
     let tag = sections::tag(top, &start, problems);
     let bases = sections::bases(top.get("bases"), problems);
     let plans = sections::plans(top.get("plans"), tag.as_ref(), problems);
@@ -249,6 +251,7 @@ fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Read
         root: rd.root.clone(),
         images_dir: rd.images_dir.clone(),
         registry,
+        insecure_registries,
         tag: tag?,
         bases,
         images: drafts.into_iter().map(|draft| draft.image).collect::<Option<_>>()?,

@@ -1,7 +1,7 @@
-//! The small sections: `version`, `registry`, `tag`, `bases`, `plans`,
+//! The small sections: `version`, `registry`, `insecure_registries`, `tag`, `bases`, `plans`,
 //! `all_info_cmds`, `build`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::args::build_args;
@@ -32,6 +32,13 @@ pub fn registry(item: Option<Item>, problems: &mut Problems) -> Option<Registry>
             problems.push(problem.at(&item.place()).help("write host:port/path, without https:// and tag"));
         })
         .ok()
+}
+
+/// `insecure_registries: [host:port]`.
+pub fn insecure_registries(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
+    let hosts = item.map(|item| item.one_or_more(problems)).unwrap_or_default();
+    let right = |(host, item): &(&str, Item)| passes(names::registry_host(host), &item.place(), problems);
+    hosts.into_iter().filter(right).map(|(host, _)| host.to_owned()).collect()
 }
 
 /// `tag: {prefix, stable}`; `start` is where a missing one is reported.

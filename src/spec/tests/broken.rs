@@ -42,6 +42,7 @@ limits:
   default_group: studnt
   groups: {student: {memory: 32, cpus: many}}
 build: {pip_index: "https://me:secret@pypi.example.org/simple"}
+insecure_registries: ["http://gpu1:5000", gpu1, "gpu2:5000"]
 extra: 1
 "#;
 

@@ -15,6 +15,7 @@ use crate::names::{BaseName, ImageName, Login};
 const DESIGN: &str = r#"
 version: 1
 registry: registry.example.org:5000/ds01
+insecure_registries: ["gpu1:5000", registry.example.org]
 tag: {prefix: "2026.4", stable: stable}
 include: [projects/*.yml]
 bases:
@@ -55,6 +56,7 @@ fn the_spec_of_the_design_is_read() {
             .file("/r/images/rstudio/Dockerfile", "")
             .file("/r/projects/thesis.yml", THESIS),
     );
+    assert!(spec.insecure_registries.iter().eq(["gpu1:5000", "registry.example.org"]));
     let vision = &spec.images[1];
     assert_eq!(vision.repository.as_str(), "registry.example.org:5000/ds01/vision");
     assert_eq!(vision.parents[0].0, Parent::Image(ImageName::new("datascience")));
