@@ -4,6 +4,7 @@
 //! [`crate::labels::read`]); what may be done with it is decided here, before
 //! anything is done. Never touches volumes or images.
 
+mod lookup;
 mod retire;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::engine::Container;
 use crate::labels::read::{self, Owner, Users};
 use crate::labels::{GPUS, IMAGE, PROTECTED};
 use crate::names::Login;
+pub use lookup::look_up;
 pub use retire::{Asked, Refusal, Retirement, decide, resolve, retire};
 
 /// Hex digits of an id that are shown.

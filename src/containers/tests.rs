@@ -162,3 +162,22 @@ async fn a_retired_container_is_stopped_and_gone() {
     assert_eq!(left.len(), server().len() - 1);
     assert!(left.iter().all(|c| c.name != "thesis._.1001"));
 }
+
+#[test]
+fn an_id_of_six_digits_means_anybody_s_container_to_look_at_and_names_come_first() {
+    let mut all = server();
+    for (at, container) in all.iter_mut().enumerate() {
+        container.id = format!("abcdef{at}000000");
+    }
+    all.push(container("abcdef1", "running", &[]));
+    let found = |name: &str| look_up(name, &all, &ann(), &users).map(|c| c.name.clone());
+    assert_eq!(found("thesis").unwrap(), "thesis._.1001", "one's own by its short name");
+    assert_eq!(found("thesis._.1002").unwrap(), "thesis._.1002", "as `list --all` shows it");
+    assert_eq!(found("abcdef4").unwrap(), "thesis._.1002");
+    assert_eq!(found("ABCDEF6").unwrap(), "registry");
+    assert_eq!(found("abcdef1").unwrap(), "abcdef1");
+    assert!(matches!(found("abcdef"), Err(Refusal::Ambiguous { .. })));
+    assert!(matches!(found("abcde"), Err(Refusal::NotFound { .. })), "five digits mean nothing");
+    let unknown = found("thesis._.1003").unwrap_err();
+    assert_eq!(unknown.near(&all), Some("thesis._.1001"));
+}

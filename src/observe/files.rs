@@ -23,6 +23,7 @@ struct Read {
     source: Arc<SourceFile>,
     spec: spec::Dockerfile,
     syntax: Option<String>,
+    facts: Facts,
     evaluated: Evaluated,
     external: Vec<ImageUse>,
     ignore: Ignore,
@@ -32,7 +33,7 @@ struct Read {
 type Key = (PathBuf, String);
 
 /// Each distinct context with what it holds.
-type Contexts = HashMap<Key, (Arc<Context>, Tree)>;
+type Contexts = HashMap<Key, (Arc<Context>, Arc<Tree>)>;
 
 /// Reads the files of every image of the graph that has a Dockerfile.
 pub(super) fn read(
@@ -79,10 +80,12 @@ fn seen(read: Read, contexts: &Contexts) -> DockerfileSeen {
         path: read.source.path.clone(),
         target: read.spec.target,
         syntax: read.syntax,
+        facts: read.facts,
         context_digest: context::digest_of(tree, &read.evaluated.readable),
         evaluated: read.evaluated,
         external: read.external,
         context: Arc::clone(context),
+        tree: Arc::clone(tree),
     }
 }
 
@@ -116,7 +119,7 @@ fn understand(
         .map_err(|error| vec![located(error, &dockerfile.place)])?;
     let syntax = facts.syntax().map(str::to_owned);
     let external = evaluated.external_images(&expectation).into_iter().cloned().collect();
-    Ok(Read { source, spec: dockerfile.clone(), syntax, evaluated, external, ignore })
+    Ok(Read { source, spec: dockerfile.clone(), syntax, facts, evaluated, external, ignore })
 }
 
 fn load(root: &Path, dockerfile: &spec::Dockerfile) -> Result<Arc<SourceFile>, Vec<Problem>> {
@@ -172,7 +175,7 @@ fn contexts(root: &Path, reads: &[(NodeId, Read)], hashes: &HashCache) -> Result
         let read_context = || -> Result<_, context::Error> {
             let context = Context::new(&read.spec.context, read.ignore.clone(), readable)?;
             let tree = context::scan_with(&context, hashes)?;
-            Ok((Arc::new(context), tree))
+            Ok((Arc::new(context), Arc::new(tree)))
         };
         match read_context() {
             Ok(context) => {

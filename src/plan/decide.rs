@@ -1,12 +1,13 @@
-//! Keeps or builds: the decision for each image, parents first.
+//! Keeps, fetches or builds: the decision for each image, parents first.
 
-use std::collections::HashMap;
-
-use super::{Action, Plan, Planned, Reason, TagMove};
+use super::memory::{Memory, Recall};
+use super::reasons::reasons;
+use super::remote::{self, Remote};
+use super::shelf::Shelf;
+use super::{Action, Plan, Planned, Reason, TagMove, Where};
 use crate::engine::Image;
-use crate::labels;
-use crate::names::NodeName;
-use crate::recipe::{self, Ingredient, Recipe, Recorded};
+use crate::names::{ImageId, NodeName};
+use crate::recipe::Recipe;
 use crate::reference::{Reference, Repository};
 use crate::tags;
 
@@ -22,118 +23,134 @@ pub struct Question {
     pub forced: bool,
     /// The branch tag or `latest`, to be put on it when all is done.
     pub moving: Option<Reference>,
+    /// Tags in its registry that may hold steps of it, best first.
+    pub caches: Vec<Reference>,
 }
 
-/// Decides for every image. `store` is the engine's list of images; causes
-/// propagate to children, since parents come first.
-pub fn plan(questions: Vec<Question>, store: &[Image]) -> Plan {
-    let shelf = Shelf::new(store);
-    let mut images: Vec<Planned> = Vec::with_capacity(questions.len());
-    let mut tags = Vec::new();
-    for question in questions {
-        let content = question.repository.with_tag(&tags::content_tag(question.recipe.digest().as_str()));
-        let present = shelf.usable(&content, &question.recipe);
-        let reasons = reasons(&question, present, &images, &shelf);
-        let action = match present {
-            Some(image) if reasons.is_empty() => Action::Keep(image.id.clone()),
-            _ => Action::Build(reasons),
-        };
-        let standing = question.moving.as_ref().and_then(|tag| shelf.by_tag(tag));
-        let stands = match (&action, standing) {
-            (Action::Keep(id), Some(image)) => *id == image.id,
-            _ => false,
-        };
-        if let Some(tag) = question.moving.filter(|_| !stands) {
-            tags.push(TagMove { image: images.len(), tag });
-        }
-        images.push(Planned {
-            name: question.name,
-            recipe: question.recipe,
-            content,
-            present: present.map(|i| i.id.clone()),
-            parents: question.parents,
-            action,
-        });
+impl Question {
+    /// Its content tag.
+    pub fn content(&self) -> Reference {
+        self.repository.with_tag(&tags::content_tag(self.recipe.digest().as_str()))
     }
-    Plan { images, tags }
 }
 
-fn reasons(
+/// Decides for every image. `store` is the engine's list of images, `remote`
+/// what registries have; causes propagate to children, since parents come
+/// first. `memory` only explains.
+pub fn plan(questions: Vec<Question>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
+    let (shelf, nothing) = (Shelf::new(store), Recall::default());
+    let mut images: Vec<Planned> = Vec::with_capacity(questions.len());
+    let mut moving = Vec::with_capacity(questions.len());
+    for (position, question) in questions.into_iter().enumerate() {
+        moving.push(question.moving.clone());
+        let recall = memory.get(&position).unwrap_or(&nothing);
+        let decided = decided(&question, &images, &shelf, remote, recall);
+        images.push(planned(question, decided, &shelf, remote, recall));
+    }
+    fetch_what_builds_stand_on(&mut images, remote);
+    let mut plan = Plan { images, tags: Vec::new(), registry_tags: Vec::new() };
+    for (image, tag) in moving.into_iter().enumerate() {
+        let Some(tag) = tag else { continue };
+        if moves_here(&plan.images[image], &tag, &shelf) {
+            plan.tags.push(TagMove { image, tag: tag.clone() });
+        }
+        if moves_there(&plan.images[image], &tag, remote) {
+            plan.registry_tags.push(TagMove { image, tag });
+        }
+    }
+    plan
+}
+
+/// What is done with one image, and where it is now.
+struct Decided {
+    content: Reference,
+    action: Action,
+    present: Option<ImageId>,
+}
+
+fn decided(
     question: &Question,
-    present: Option<&Image>,
     above: &[Planned],
     shelf: &Shelf<'_>,
-) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    if question.forced {
-        reasons.push(Reason::Forced);
-    }
-    let rebuilt: Vec<_> = question.parents.iter().filter(|&&p| above[p].reasons().is_some()).collect();
-    if present.is_none() {
-        reasons.extend(missing(question, !rebuilt.is_empty(), shelf));
-    }
-    if reasons.contains(&Reason::NeverBuilt) {
-        return reasons;
-    }
-    reasons.extend(rebuilt.into_iter().map(|&p| Reason::ParentRebuilt { parent: above[p].name.clone() }));
-    reasons
-}
-
-/// Why there is no image of this recipe: what differs from the last one.
-fn missing(question: &Question, parent_rebuilt: bool, shelf: &Shelf<'_>) -> Vec<Reason> {
-    let Some(last) = shelf.last_of(&question.repository, question.moving.as_ref()) else {
-        return vec![Reason::NeverBuilt];
+    remote: &Remote,
+    recall: &Recall,
+) -> Decided {
+    let content = question.content();
+    let present = shelf.usable(&content, &question.recipe);
+    let there = remote.digest(&content);
+    let reasons = match (present, there) {
+        (None, Some(_)) => causes(question, above),
+        _ => reasons(question, present, above, shelf, recall),
     };
-    let label = last.labels.get(labels::INGREDIENTS.name);
-    let recorded = label.and_then(|text| Recorded::parse(text)).unwrap_or_default();
-    let changed: Vec<_> = recipe::compare(&recorded, &question.recipe)
-        .into_iter()
-        // The parent's own reasons tell more than its new digest does.
-        .filter(|change| !(parent_rebuilt && change.ingredient == Ingredient::Base))
-        .map(Reason::Changed)
-        .collect();
-    if changed.is_empty() && !parent_rebuilt { vec![Reason::Evicted] } else { changed }
+    let action = match (present, there) {
+        (Some(image), _) if reasons.is_empty() => Action::Keep(Where::Engine(image.id.clone())),
+        (None, Some(digest)) if reasons.is_empty() => Action::Keep(Where::Registry(digest.to_owned())),
+        _ => Action::Build(reasons),
+    };
+    Decided { present: present.map(|image| image.id.clone()), content, action }
 }
 
-/// The engine's images, by what is asked of them.
-struct Shelf<'a> {
-    by_tag: HashMap<String, &'a Image>,
-    by_repository: HashMap<String, Vec<&'a Image>>,
+fn planned(
+    question: Question,
+    decided: Decided,
+    shelf: &Shelf<'_>,
+    remote: &Remote,
+    recall: &Recall,
+) -> Planned {
+    let Decided { content, action, present } = decided;
+    let builds = matches!(action, Action::Build(_));
+    let there = remote.digest(&content);
+    Planned {
+        push: remote.push && question.repository.host().is_some() && (builds || there.is_none()),
+        cache_from: if builds { remote::caches(&question, shelf, remote) } else { Vec::new() },
+        last_failure: recall.last_failure(&question.recipe),
+        remote: there.map(str::to_owned),
+        name: question.name,
+        recipe: question.recipe,
+        parents: question.parents,
+        present,
+        content,
+        action,
+    }
 }
 
-impl<'a> Shelf<'a> {
-    fn new(store: &'a [Image]) -> Self {
-        let mut shelf = Self { by_tag: HashMap::new(), by_repository: HashMap::new() };
-        for image in store {
-            for tag in &image.tags {
-                shelf.by_tag.insert(tag.to_string(), image);
-                let repository = tag.repository().as_str().to_owned();
-                let shelved = shelf.by_repository.entry(repository).or_default();
-                if !shelved.iter().any(|known| known.id == image.id) {
-                    shelved.push(image);
-                }
-            }
+/// Why an image is built that its registry has: nothing about itself.
+fn causes(question: &Question, above: &[Planned]) -> Vec<Reason> {
+    let rebuilt = question.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some());
+    let rebuilt = rebuilt.map(|parent| Reason::ParentRebuilt { parent: parent.name.clone() });
+    question.forced.then_some(Reason::Forced).into_iter().chain(rebuilt).collect()
+}
+
+/// What only a registry has is pulled where something built here stands on
+/// it, and else left there.
+fn fetch_what_builds_stand_on(images: &mut [Planned], remote: &Remote) {
+    let mut needed: Vec<Vec<NodeName>> = vec![Vec::new(); images.len()];
+    for image in images.iter().filter(|image| image.reasons().is_some()) {
+        for &parent in &image.parents {
+            needed[parent].push(image.name.clone());
         }
-        shelf
     }
+    for (image, by) in images.iter_mut().zip(needed) {
+        if let (Action::Keep(Where::Registry(digest)), false) = (&image.action, by.is_empty()) {
+            image.action = Action::Fetch { digest: digest.clone(), needed_by: by };
+            // What cannot be used and is built instead takes its place there.
+            image.push = remote.push;
+        }
+    }
+}
 
-    fn by_tag(&self, tag: &Reference) -> Option<&'a Image> {
-        self.by_tag.get(&tag.to_string()).copied()
+/// Whether a tag on the engine is to be put on the image: not on one that the
+/// engine has not, and not where it stands already.
+fn moves_here(image: &Planned, tag: &Reference, shelf: &Shelf<'_>) -> bool {
+    match &image.action {
+        Action::Keep(Where::Engine(id)) => shelf.by_tag(tag).is_none_or(|standing| standing.id != *id),
+        Action::Keep(Where::Registry(_)) => false,
+        Action::Fetch { .. } | Action::Build(_) => true,
     }
+}
 
-    /// A content tag counts only on an image that says it is of this recipe.
-    fn usable(&self, content: &Reference, recipe: &Recipe) -> Option<&'a Image> {
-        let digest = recipe.digest().to_string();
-        self.by_tag(content).filter(|i| i.labels.get(labels::RECIPE.name) == Some(&digest))
-    }
-
-    /// What was last built under this name: the image with the moving tag,
-    /// else the newest of ours in the repository.
-    fn last_of(&self, repository: &Repository, moving: Option<&Reference>) -> Option<&'a Image> {
-        let ours = |image: &&Image| image.labels.contains_key(labels::RECIPE.name);
-        moving.and_then(|tag| self.by_tag(tag)).filter(ours).or_else(|| {
-            let all = self.by_repository.get(repository.as_str())?;
-            all.iter().copied().filter(ours).max_by_key(|image| (image.created, &image.id))
-        })
-    }
+/// Whether a tag in the image's registry is to be put on it.
+fn moves_there(image: &Planned, tag: &Reference, remote: &Remote) -> bool {
+    let stands = image.remote.is_some() && remote.digest(tag) == image.remote.as_deref();
+    remote.push && image.repository().host().is_some() && (image.is_sent() || !stands)
 }

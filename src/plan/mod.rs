@@ -1,16 +1,23 @@
 //! What will be done, and why, as data.
 //!
-//! A pure function of the graph, each image's recipe and what the engine has.
+//! A pure function of the graph, each image's recipe, what the engine has and
+//! what registries have.
 //! Printing a plan is its `Display`; carrying it out is `build`'s business,
 //! which decides nothing again.
 
 mod decide;
+mod memory;
 mod questions;
+mod reasons;
 pub mod recipes;
+pub mod remote;
+mod shelf;
 mod show;
 
 pub use decide::{Question, plan};
+pub use memory::{Absent, Built, Memory, Recall, absent};
 pub use questions::{Selection, questions};
+pub use remote::Remote;
 
 use std::collections::BTreeMap;
 
@@ -22,13 +29,15 @@ use crate::recipe::{Changed, Recipe};
 use crate::reference::{Reference, Repository};
 
 /// Everything a run will do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The selected images, parents before children.
     pub images: Vec<Planned>,
     /// Tags that move when every selected image is done: those that do not
     /// stand where they should yet.
     pub tags: Vec<TagMove>,
+    /// Tags in registries that move then, too.
+    pub registry_tags: Vec<TagMove>,
 }
 
 /// One image of a plan.
@@ -43,15 +52,36 @@ pub struct Planned {
     /// Positions in the plan of the images it stands on or copies from.
     pub parents: Vec<usize>,
     pub action: Action,
+    /// The digest of its content tag in its registry, if that was asked for
+    /// and is there.
+    pub remote: Option<String>,
+    /// Its content tag is sent to its registry: once it is built, or as it is
+    /// on the engine. Never what was pulled.
+    pub push: bool,
+    /// Images in its registry that may save steps of its build, best first.
+    pub cache_from: Vec<Reference>,
+    /// How the last try of this very recipe failed at a step.
+    pub last_failure: Option<String>,
 }
 
 /// What is done with an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Up to date.
-    Keep(ImageId),
+    Keep(Where),
+    /// Up to date in its registry, and pulled, since these are built on it.
+    Fetch { digest: String, needed_by: Vec<NodeName> },
     /// Built, for these reasons; there is at least one.
     Build(Vec<Reason>),
+}
+
+/// Where an image that is up to date was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// On the engine; a registry may have it, too.
+    Engine(ImageId),
+    /// In its registry alone, by this digest. It stays there.
+    Registry(String),
 }
 
 /// Why an image is built. Short digests are 12 hex digits.
@@ -60,12 +90,17 @@ pub enum Action {
 pub enum Reason {
     /// An ingredient of the recipe is not what the last build had.
     Changed(Changed),
+    /// The last build counted by other rules, so that ingredients cannot be
+    /// compared.
+    RulesChanged { old: u32, new: u32 },
     /// What it stands on is built in this run.
     ParentRebuilt { parent: NodeName },
-    /// The engine has no image of this name.
+    /// Nothing is known of an image of this name.
     NeverBuilt,
     /// It was built from this very recipe, and its content tag is gone.
     Evicted,
+    /// It was built from this very recipe, and a check of the image failed.
+    TestsFailed { test: String },
     /// Asked for.
     Forced,
 }
@@ -84,19 +119,42 @@ impl Plan {
         self.images.iter().enumerate().filter(|(_, i)| i.reasons().is_some()).map(|(at, _)| at)
     }
 
+    /// Positions of all images that a run does something about before tags
+    /// move: builds, fetches and pushes.
+    pub fn work(&self) -> impl Iterator<Item = usize> {
+        let at_rest = |i: &Planned| matches!(i.action, Action::Keep(_)) && !i.push;
+        self.images.iter().enumerate().filter(move |(_, i)| !at_rest(i)).map(|(at, _)| at)
+    }
+
+    /// Positions of the images that are pulled.
+    pub fn fetches(&self) -> impl Iterator<Item = usize> {
+        let fetched = |i: &Planned| matches!(i.action, Action::Fetch { .. });
+        self.images.iter().enumerate().filter(move |(_, i)| fetched(i)).map(|(at, _)| at)
+    }
+
+    /// Positions of the images whose content tag is sent to a registry.
+    pub fn pushes(&self) -> impl Iterator<Item = usize> {
+        self.images.iter().enumerate().filter(|(_, i)| i.is_sent()).map(|(at, _)| at)
+    }
+
     /// True when a run would change nothing.
     pub fn is_noop(&self) -> bool {
-        self.builds().next().is_none() && self.tags.is_empty()
+        self.work().next().is_none() && self.tags.is_empty() && self.registry_tags.is_empty()
     }
 }
 
 impl Planned {
-    /// Why it is built; `None`: it is kept.
+    /// Why it is built; `None`: it is kept or fetched.
     pub fn reasons(&self) -> Option<&[Reason]> {
         match &self.action {
-            Action::Keep(_) => None,
+            Action::Keep(_) | Action::Fetch { .. } => None,
             Action::Build(reasons) => Some(reasons),
         }
+    }
+
+    /// Whether the plan means to send it to its registry.
+    pub fn is_sent(&self) -> bool {
+        self.push && !matches!(self.action, Action::Fetch { .. })
     }
 
     /// Whether an image with these labels is of this very recipe.

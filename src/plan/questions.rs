@@ -20,6 +20,8 @@ pub struct Selection {
     pub forced: HashSet<NodeId>,
     /// Names the branch tags; `None`: no branch tag moves.
     pub branch: Option<String>,
+    /// Registries are to have what is done.
+    pub push: bool,
 }
 
 /// One question for each image to be built here, parents first, with the node
@@ -39,17 +41,29 @@ pub fn questions(
     for &node in &selection.nodes {
         let Some(recipe) = recipes.remove(&node) else { continue };
         position.insert(node, questions.len());
+        let moving = moving_tag(spec, graph, node, selection.branch.as_deref())?;
         let question = Question {
             name: graph.node(node).name.clone(),
             repository: graph.node(node).repository.clone().expect("what is built here has a repository"),
             recipe,
             parents: graph.parents(node).iter().filter_map(|p| position.get(p).copied()).collect(),
             forced: selection.forced.contains(&node),
-            moving: moving_tag(spec, graph, node, selection.branch.as_deref())?,
+            caches: caches(spec, graph, node, moving.as_ref()),
+            moving,
         };
         questions.push((node, question));
     }
     Ok(questions)
+}
+
+/// Tags in an image's registry that may hold steps of it: the branch's own,
+/// then the stable ones.
+fn caches(spec: &Spec, graph: &Graph, node: NodeId, moving: Option<&Reference>) -> Vec<Reference> {
+    let node = graph.node(node);
+    let Some(repository) = node.repository.as_ref().filter(|r| r.host().is_some()) else { return Vec::new() };
+    let stable = &spec.tag.stable;
+    let prefixed = node.tag_prefix.iter().map(|prefix| repository.with_tag(&format!("{prefix}-{stable}")));
+    moving.cloned().into_iter().chain(prefixed).chain([repository.with_tag(stable)]).collect()
 }
 
 /// The tag that people use: `latest` for a project's image, the branch tag

@@ -68,7 +68,7 @@ fn bases(
         let way = if at == 0 { "BASE_IMAGE".to_owned() } else { parent_arg(subject.key()) };
         let identity = match subject.external() {
             Some(external) => seen.base(external).identity(),
-            None => BaseIdentity::ParentRecipe(known[&parent].digest()),
+            None => BaseIdentity::ParentRecipe(known[&parent].digest().clone()),
         };
         (way, identity)
     });
@@ -90,6 +90,7 @@ pub fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
         recipe: String::new(),
         scheme: recipe::SCHEME,
         ingredients: Vec::new(),
+        record: String::new(),
         catalogue: catalogue(spec, graph, node),
         user: match subject {
             Subject::Project(p) => Some(UserImage { project: p.name.clone(), account: p.account.clone() }),

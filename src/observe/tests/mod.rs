@@ -1,10 +1,18 @@
 //! From files in a folder to a plan and its solves, with the engine in memory.
 
 mod bases;
+mod cases;
 mod datahub;
+mod dockerfiles;
 mod files;
+mod impact;
+mod laws;
+mod pins;
+mod reasons;
 mod solves;
 mod tags;
+mod went_wrong;
+mod why;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +24,14 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
-use crate::build::{self, Options, Run};
+use crate::build::{self, Options, Outcomes, Run};
 use crate::context::HashCache;
 use crate::engine::fake::FakeEngine;
-use crate::plan::{self, Plan, Selection};
+use crate::history::{self, Ledger};
+use crate::pins::Pins;
+use crate::plan::{self, Plan, Remote, Selection};
+use crate::records::Records;
+use crate::registry::fake::FakeRegistry;
 use crate::solve::{Solve, Start};
 use crate::spec::files::Disk;
 
@@ -31,6 +43,8 @@ struct Stack {
     dir: tempfile::TempDir,
     spec: &'static str,
     engine: Arc<FakeEngine>,
+    registry: FakeRegistry,
+    pins: Pins,
 }
 
 /// A plan with all it was made from.
@@ -69,7 +83,8 @@ impl Stack {
     fn empty(spec: &'static str) -> Self {
         let engine = Arc::new(FakeEngine::new());
         engine.add_image(&reference("debian:12"), &BTreeMap::new());
-        Self { dir: tempfile::tempdir().unwrap(), spec, engine }
+        let (registry, pins) = (FakeRegistry::new(), Pins::default());
+        Self { dir: tempfile::tempdir().unwrap(), spec, engine, registry, pins }
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -99,13 +114,18 @@ impl Stack {
         let (spec, graph) = self.read();
         let branch = branch.map(str::to_owned);
         let selection = Selection { nodes: graph.order().to_vec(), branch, ..Selection::default() };
-        let seen =
-            observe(&spec, &graph, &selection.nodes, self.engine.as_ref(), &HashCache::default()).await?;
+        let hashes = HashCache::default();
+        let seen = observe(&spec, &graph, &selection.nodes, &self.world(&hashes)).await?;
         let questions = plan::questions(&spec, &graph, &seen, &selection);
         let questions = questions.map_err(|problem| Error::Problems(vec![problem]))?;
         let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
-        let plan = plan::plan(questions, &seen.store);
+        let memory = history::recall(&self.records(), &seen, &nodes, &questions);
+        let plan = plan::plan(questions, &seen.store, &Remote::default(), &memory);
         Ok(Made { spec, graph, seen, plan, nodes })
+    }
+
+    fn world<'a>(&'a self, hashes: &'a HashCache) -> World<'a> {
+        World { engine: self.engine.as_ref(), registry: &self.registry, pins: &self.pins, hashes }
     }
 
     async fn make(&self) -> Made {
@@ -126,23 +146,47 @@ impl Stack {
         plan.builds().map(|at| plan.images[at].name.to_string()).collect()
     }
 
+    fn records(&self) -> Records {
+        Records::new(&self.dir.path().join(".records"), "fake")
+    }
+
     /// Plans, builds and tags everything.
     async fn build(&self) {
+        let (plan, outcomes) = self.try_build().await;
+        let complete = outcomes.complete(&plan).unwrap_or_else(|name| panic!("{name}: {outcomes:?}"));
+        let (events, _reports) = unbounded_channel();
+        let registry = &*self.engine.hub().registry;
+        build::move_tags(&plan, &complete, self.engine.as_ref(), registry, &events).await.unwrap();
+    }
+
+    /// Plans and builds everything, and keeps how it ended.
+    async fn try_build(&self) -> (Arc<Plan>, Outcomes) {
+        self.try_build_with(|_, _| {}).await
+    }
+
+    /// As `try_build`, with solves that are tampered with.
+    async fn try_build_with(&self, tamper: impl Fn(&str, &mut Solve)) -> (Arc<Plan>, Outcomes) {
         let made = self.make().await;
-        let solves = made.solves();
+        let mut solves = made.solves();
+        for solve in solves.iter_mut().flatten() {
+            let name = solve.node.to_string();
+            tamper(&name, solve);
+        }
+        let ledger = Ledger::new(self.records(), &made.plan, &made.nodes, made.seen);
         let plan = Arc::new(made.plan);
         let run = Run {
             plan: plan.clone(),
             logs: vec![None; solves.len()],
             solves,
             engine: self.engine.clone(),
+            registry: self.engine.hub().registry.clone(),
             locks: Locks::open(&self.dir.path().join(".locks"), "fake").unwrap(),
             options: Options { jobs: 4, fail_fast: false },
         };
         let (events, _reports) = unbounded_channel();
         let outcomes = build::run(run, &events, &CancellationToken::new()).await;
-        let complete = outcomes.complete(&plan).unwrap_or_else(|name| panic!("{name}: {outcomes:?}"));
-        build::move_tags(&plan, &complete, self.engine.as_ref(), &events).await.unwrap();
+        ledger.keep(&plan, &outcomes, 1_760_000_000).unwrap();
+        (plan, outcomes)
     }
 }
 

@@ -1,0 +1,167 @@
+//! What is known of earlier builds: from the labels of the last image, and
+//! from records that the edge read. Plain data.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::decide::Question;
+use super::shelf::Shelf;
+use crate::engine::Image;
+use crate::labels::{self, On};
+use crate::recipe::{Before, Digest, Files, Ingredient, Now, Recipe, Recorded, Written};
+use crate::records::{Ended, Record};
+
+/// By position of the question. Missing: nothing but the engine's images is
+/// known.
+pub type Memory = HashMap<usize, Recall>;
+
+/// What the edge knows of one image.
+#[derive(Clone, Debug, Default)]
+pub struct Recall {
+    /// Tries, oldest first.
+    pub tries: Vec<Record>,
+    /// The last build, with all that is known of it.
+    pub last: Option<Built>,
+    /// What its context holds now, if that changed.
+    pub files: Option<Files>,
+    /// The Dockerfile's text now, masked, if that changed.
+    pub dockerfile: Option<String>,
+}
+
+/// An earlier build of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    /// Recipe digest.
+    pub recipe: String,
+    /// Version of the rules; `None`: it is not said.
+    pub scheme: Option<u32>,
+    pub digests: Recorded,
+    pub fields: Option<Written>,
+    pub files: Option<Arc<Files>>,
+    /// The Dockerfile's text, masked.
+    pub dockerfile: Option<String>,
+}
+
+impl Built {
+    /// What the labels of an image of ours say; `None`: it is none.
+    pub fn of_image(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let mut built = Self::of_container(labels)?;
+        if let Some(fields) = &mut built.fields {
+            fields.supply(Ingredient::Labels, own_labels(labels));
+        }
+        Some(built)
+    }
+
+    /// What the labels say that a container has from its image. Some of the
+    /// image's are overridden there, so the labels themselves are not known.
+    pub fn of_container(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
+        let record = label(&labels::RECORD).and_then(Written::from_label);
+        let (fields, files) = record.map_or((None, None), |(written, files)| (Some(written), files));
+        Some(Self {
+            recipe: label(&labels::RECIPE)?.to_owned(),
+            scheme: label(&labels::SCHEME).and_then(|scheme| scheme.parse().ok()),
+            digests: label(&labels::INGREDIENTS).and_then(Recorded::parse).unwrap_or_default(),
+            fields,
+            files: files.map(Arc::new),
+            dockerfile: None,
+        })
+    }
+
+    /// What a record says.
+    pub fn of_record(record: &Record) -> Self {
+        Self {
+            recipe: record.recipe.clone(),
+            scheme: Some(record.scheme),
+            digests: Recorded::parse(&record.ingredients).unwrap_or_default(),
+            fields: Some(record.written.clone()),
+            files: None,
+            dockerfile: record.dockerfile.clone(),
+        }
+    }
+
+    /// As the side before of a comparison.
+    pub fn before(&self) -> Before<'_> {
+        Before {
+            digests: Some(&self.digests),
+            fields: self.fields.as_ref(),
+            files: self.files.as_deref(),
+            dockerfile: self.dockerfile.as_deref(),
+        }
+    }
+
+    /// Whether an ingredient is as it was.
+    pub fn has_same(&self, ingredient: Ingredient, recorded: &Recorded) -> bool {
+        self.digests.get(ingredient.name()) == recorded.get(ingredient.name())
+    }
+}
+
+impl Recall {
+    /// As the side after of a comparison.
+    pub fn now<'a>(&'a self, recipe: &'a Recipe) -> Now<'a> {
+        Now { recipe, files: self.files.as_ref(), dockerfile: self.dockerfile.as_deref() }
+    }
+
+    /// The last try of this very recipe.
+    pub fn last_try(&self, recipe: &str) -> Option<&Record> {
+        self.tries.iter().rev().find(|record| record.recipe == recipe)
+    }
+
+    /// How the last try of this very recipe failed at a step.
+    pub fn last_failure(&self, recipe: &Recipe) -> Option<String> {
+        if self.tries.is_empty() {
+            return None;
+        }
+        match &self.last_try(recipe.digest().as_str())?.ended {
+            Ended::Failed { message } => Some(message.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether this very recipe was built once.
+    pub fn was_built(&self, recipe: &str) -> bool {
+        self.tries.iter().any(|record| record.recipe == recipe && matches!(record.ended, Ended::Built { .. }))
+    }
+}
+
+/// A question whose answer needs more than the engine's images.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    /// Of the question.
+    pub position: usize,
+    /// What the last image says of its build.
+    pub last: Option<Built>,
+}
+
+/// The questions whose image is not there, in order.
+pub fn absent(questions: &[Question], store: &[Image]) -> Vec<Absent> {
+    let content = |(at, question): (usize, &Question)| {
+        (question.content().to_string(), (at, question.recipe.digest().clone()))
+    };
+    let contents: HashMap<String, (usize, Digest)> = questions.iter().enumerate().map(content).collect();
+    let mut there = vec![false; questions.len()];
+    for image in store {
+        for tag in &image.tags {
+            if let Some((at, recipe)) = contents.get(&tag.to_string()) {
+                there[*at] |= image.labels.get(labels::RECIPE.name).is_some_and(|r| r == recipe.as_str());
+            }
+        }
+    }
+    if there.iter().all(|there| *there) {
+        return Vec::new();
+    }
+    let shelf = Shelf::new(store);
+    let missing = there.iter().enumerate().filter(|(_, there)| !**there);
+    let absent = |(position, _): (usize, &bool)| {
+        let last = shelf.last_of(&questions[position]).and_then(|image| Built::of_image(&image.labels));
+        Absent { position, last }
+    };
+    missing.map(absent).collect()
+}
+
+/// The labels of an image that its recipe counts.
+fn own_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let written = |name: &str| labels::key(name).is_some_and(|key| key.on != On::Container);
+    let own = labels.iter().filter(|(name, _)| written(name) && crate::recipe::counts(name));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -1,0 +1,179 @@
+//! Images that live in a registry: on the engine, there alone, or nowhere.
+
+use super::*;
+use crate::plan::remote::{candidates, contents};
+
+/// top → leaf in a registry, and a person's image on the leaf, which is not.
+const NAMES: [&str; 3] = ["top", "leaf", "thesis"];
+
+struct World {
+    recipes: Vec<Recipe>,
+    questions: Vec<Question>,
+    store: Vec<Image>,
+    remote: Remote,
+}
+
+fn repository_of(name: &str) -> Repository {
+    match name {
+        "thesis" => Repository::parse("ds01-1001/thesis").unwrap(),
+        name => Repository::parse(&format!("reg.local/ds01/{name}")).unwrap(),
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let mut recipes: Vec<Recipe> = Vec::new();
+        let mut questions = Vec::new();
+        for (at, name) in NAMES.iter().enumerate() {
+            let recipe = recipe("1", recipes.last());
+            let repository = repository_of(name);
+            let shared = repository.host().is_some();
+            questions.push(Question {
+                name: NodeName::new(*name),
+                recipe: recipe.clone(),
+                parents: at.checked_sub(1).into_iter().collect(),
+                forced: false,
+                moving: Some(repository.with_tag(if shared { "t-main" } else { "latest" })),
+                caches: if shared {
+                    ["t-main", "t-stable", "stable"].map(|tag| repository.with_tag(tag)).to_vec()
+                } else {
+                    Vec::new()
+                },
+                repository,
+            });
+            recipes.push(recipe);
+        }
+        Self { recipes, questions, store: Vec::new(), remote: Remote::default() }
+    }
+
+    /// On the engine, with its moving tag.
+    fn here(mut self, name: &str) -> Self {
+        let at = NAMES.iter().position(|n| *n == name).unwrap();
+        let question = &self.questions[at];
+        let mut image = image(name, &self.recipes[at]);
+        image.tags = vec![question.content(), question.moving.clone().unwrap()];
+        self.store.push(image);
+        self
+    }
+
+    /// In the registry, with its branch tag.
+    fn there(mut self, name: &str) -> Self {
+        let at = NAMES.iter().position(|n| *n == name).unwrap();
+        for reference in [self.questions[at].content(), repository_of(name).with_tag("t-main")] {
+            self.remote.found.insert(reference.to_string(), format!("sha256:{name}"));
+        }
+        self
+    }
+
+    fn tagged(mut self, reference: &str, digest: &str) -> Self {
+        self.remote.found.insert(reference.to_owned(), digest.to_owned());
+        self
+    }
+
+    fn forced(mut self, name: &str) -> Self {
+        self.questions[NAMES.iter().position(|n| *n == name).unwrap()].forced = true;
+        self
+    }
+
+    fn push(mut self) -> Self {
+        self.remote.push = true;
+        self
+    }
+
+    fn plan(&self) -> Plan {
+        plan(self.questions.clone(), &self.store, &self.remote, &Memory::new())
+    }
+}
+
+/// Every place of the shared images, with the person's image here and not.
+#[test]
+fn what_is_done_follows_from_where_images_are_and_who_needs_them() {
+    let place = |world: World, name: &str, place: &str| match place {
+        "here" => world.here(name),
+        "there" => world.there(name),
+        _ => world,
+    };
+    let mut table = String::new();
+    for push in [false, true] {
+        for thesis in ["here", "nowhere"] {
+            for top in ["here", "there", "nowhere"] {
+                for leaf in ["here", "there", "nowhere"] {
+                    let mut world = World::new();
+                    for (name, at) in [("top", top), ("leaf", leaf), ("thesis", thesis)] {
+                        world = place(world, name, at);
+                    }
+                    world.remote.push = push;
+                    let plan = world.plan();
+                    let words = plan.to_string();
+                    let lines: Vec<_> = words.lines().collect();
+                    let push = if push { ", push" } else { "" };
+                    table += &format!("top {top}, leaf {leaf}, thesis {thesis}{push}\n");
+                    table += &lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn with_everything_in_the_registry_nothing_is_done_and_no_tag_moves() {
+    let mut world = World::new().there("top").there("leaf").push();
+    world.questions.pop();
+    let plan = world.plan();
+    assert!(plan.is_noop(), "{plan}");
+}
+
+#[test]
+fn with_everything_here_nobody_is_asked_unless_it_is_to_be_sent() {
+    let world = World::new().here("top").here("leaf").here("thesis");
+    assert_eq!(contents(&world.questions, &world.store, false), []);
+    let asked = contents(&world.questions, &world.store, true);
+    let repositories: Vec<_> = asked.iter().map(|r| r.repository().to_string()).collect();
+    let (top, leaf) = ("reg.local/ds01/top", "reg.local/ds01/leaf");
+    assert_eq!(repositories, [top, top, leaf, leaf], "content and branch tags, and no person's image");
+    assert_eq!(candidates(&world.questions, &world.store, &world.remote), []);
+}
+
+#[test]
+fn a_cache_is_looked_for_only_where_this_engine_has_never_seen_the_image() {
+    let world = World::new().there("top");
+    let asked = candidates(&world.questions, &world.store, &world.remote);
+    let leaf = repository_of("leaf");
+    assert_eq!(asked, ["t-main", "t-stable", "stable"].map(|tag| leaf.with_tag(tag)));
+
+    // An older build of the leaf is here: its steps are in the engine's cache.
+    let mut world = World::new().there("top").here("leaf");
+    world.questions[1].recipe = recipe("2", Some(&world.recipes[0]));
+    assert_eq!(candidates(&world.questions, &world.store, &world.remote), []);
+    assert_eq!(world.plan().images[1].cache_from, []);
+}
+
+#[test]
+fn the_same_cache_under_two_tags_is_imported_once() {
+    let leaf = "reg.local/ds01/leaf";
+    let world = World::new()
+        .there("top")
+        .tagged(&format!("{leaf}:t-main"), "sha256:1")
+        .tagged(&format!("{leaf}:t-stable"), "sha256:1")
+        .tagged(&format!("{leaf}:stable"), "sha256:2");
+    let caches = &world.plan().images[1].cache_from;
+    assert_eq!(caches, &["t-main", "stable"].map(|tag| repository_of("leaf").with_tag(tag)));
+}
+
+#[test]
+fn a_forced_image_is_built_and_sent_though_the_registry_has_it() {
+    let world = World::new().there("top").there("leaf").forced("leaf").push();
+    insta::assert_snapshot!(world.plan());
+}
+
+#[test]
+fn a_branch_tag_on_another_image_moves_without_a_push() {
+    let world = World::new().there("top").there("leaf").here("thesis").push();
+    let world = world.tagged("reg.local/ds01/leaf:t-main", "sha256:old");
+    let plan = world.plan();
+    assert_eq!(plan.work().count(), 0);
+    let moved: Vec<_> = plan.registry_tags.iter().map(|step| step.tag.to_string()).collect();
+    assert_eq!(moved, ["reg.local/ds01/leaf:t-main"]);
+    assert!(plan.tags.is_empty(), "nothing of it is here");
+}
