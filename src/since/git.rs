@@ -1,0 +1,213 @@
+//! The files of a revision, from the user's own git, in a folder that
+//! vanishes with its value.
+//!
+//! An edge. Writes nothing into the repository: the index is one of our own,
+//! and hooks do not run.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+/// A git that runs us from a hook must not choose what we read.
+const NOT_OURS: [&str; 5] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"];
+
+/// Settings that would run a program, or write beside the index.
+const QUIET: [&str; 3] = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
+
+/// A file whose entry in the index is a commit: a submodule.
+const SUBMODULE: &[u8] = b"160000";
+
+/// The files of a revision. They are removed when it is dropped.
+#[derive(Debug)]
+pub struct Checkout {
+    _folder: TempDir,
+    /// The folder that was asked for, as it was.
+    pub root: PathBuf,
+    /// Submodules of then, relative to `root`.
+    pub submodules: Vec<PathBuf>,
+}
+
+/// Why the files of a revision cannot be had, as a fragment for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    pub why: String,
+    pub help: Option<String>,
+}
+
+/// Why there is no checkout.
+#[derive(Debug)]
+pub enum Failed {
+    Unknown(Unknown),
+    /// We were told to stop.
+    Stopped,
+}
+
+impl From<Unknown> for Failed {
+    fn from(unknown: Unknown) -> Self {
+        Self::Unknown(unknown)
+    }
+}
+
+/// A repository, seen from a folder in it.
+struct Repository {
+    git_dir: OsString,
+    /// Its history is cut.
+    shallow: bool,
+    /// The folder within it, ending in `/`; empty for the top.
+    prefix: Vec<u8>,
+}
+
+/// Writes the files that `root` and what is below it had at `revision` into a
+/// temporary folder. `revision` must not begin with `-`.
+///
+/// # Errors
+/// There is no git, no repository, no such revision; or `stop` was cancelled.
+pub async fn checkout(root: &Path, revision: &str, stop: &CancellationToken) -> Result<Checkout, Failed> {
+    let repository = repository(root, stop).await?;
+    let commit = commit(root, revision, repository.shallow, stop).await?;
+    let made = || {
+        let folder = tempfile::Builder::new().prefix("ds01-build-since-").tempdir()?;
+        std::fs::create_dir(folder.path().join("files"))?;
+        Ok(folder)
+    };
+    let folder =
+        made().map_err(|error: io::Error| unknown(format!("a temporary folder cannot be made: {error}")))?;
+    let files = folder.path().join("files");
+    let git = |args: &[&str]| {
+        let mut command = command(&files);
+        command.env("GIT_INDEX_FILE", folder.path().join("index"));
+        command.arg("--git-dir").arg(&repository.git_dir).arg("--work-tree").arg(&files).args(args);
+        command
+    };
+    run(git(&["read-tree", &commit]), &[], stop).await?;
+    let listed = run(git(&["ls-files", "--stage", "-z"]), &[], stop).await?;
+    let (paths, submodules) = below(&listed, &repository.prefix);
+    run(git(&["checkout-index", "--stdin", "-z"]), &paths, stop).await?;
+    let root = files.join(OsStr::from_bytes(&repository.prefix));
+    Ok(Checkout { _folder: folder, root, submodules })
+}
+
+async fn repository(root: &Path, stop: &CancellationToken) -> Result<Repository, Failed> {
+    let mut ask = command(root);
+    ask.args(["rev-parse", "--is-shallow-repository", "--absolute-git-dir", "--show-prefix"]);
+    let said = run(ask, &[], stop).await?;
+    let mut lines = said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+    let mut next = || lines.next().unwrap_or_default();
+    Ok(Repository { shallow: next() == b"true", git_dir: OsString::from_vec(next()), prefix: next() })
+}
+
+/// The commit that a revision names.
+async fn commit(
+    root: &Path,
+    revision: &str,
+    shallow: bool,
+    stop: &CancellationToken,
+) -> Result<String, Failed> {
+    let mut ask = command(root);
+    ask.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{revision}^{{commit}}"));
+    match run(ask, &[], stop).await {
+        Ok(said) => Ok(String::from_utf8_lossy(&said).trim().to_owned()),
+        Err(Failed::Stopped) => Err(Failed::Stopped),
+        Err(Failed::Unknown(_)) if shallow => Err(Failed::Unknown(Unknown {
+            why: format!("`{revision}` names no commit here, and the history of this clone is cut"),
+            help: Some(
+                "get the rest with `git fetch --unshallow`, or more with `git fetch --depth N`".into(),
+            ),
+        })),
+        Err(Failed::Unknown(_)) => Err(Failed::Unknown(Unknown {
+            why: format!("`{revision}` names no commit here"),
+            help: Some("`git log` shows those there are; a branch of elsewhere is `origin/NAME`".into()),
+        })),
+    }
+}
+
+/// Of an index, as `ls-files --stage -z` lists it, what lies below a prefix:
+/// the paths of files as `checkout-index -z` reads them, and the submodules.
+fn below(listed: &[u8], prefix: &[u8]) -> (Vec<u8>, Vec<PathBuf>) {
+    let (mut paths, mut submodules) = (Vec::new(), Vec::new());
+    for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        let tab = entry.iter().position(|byte| *byte == b'\t').unwrap_or(0);
+        let path = &entry[tab + 1..];
+        if !entry.starts_with(SUBMODULE) {
+            if path.starts_with(prefix) {
+                paths.extend_from_slice(path);
+                paths.push(0);
+            }
+        } else if let Some(inside) = path.strip_prefix(prefix) {
+            submodules.push(PathBuf::from(OsStr::from_bytes(inside)));
+        }
+    }
+    (paths, submodules)
+}
+
+/// A git that asks nobody anything.
+fn command(at: &Path) -> Command {
+    let mut command = Command::new("git");
+    for name in NOT_OURS {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+    command.arg("-C").arg(at);
+    for setting in QUIET {
+        command.arg("-c").arg(setting);
+    }
+    command
+}
+
+/// Runs git to its end and gives what it wrote. Stopped, it is gone before
+/// this returns, so that nothing writes into a folder that is removed.
+async fn run(mut command: Command, input: &[u8], stop: &CancellationToken) -> Result<Vec<u8>, Failed> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unknown("git is not installed"),
+        _ => unknown(format!("git cannot be run: {error}")),
+    })?;
+    let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());
+    let ((mut stdin, mut stdout), mut stderr) = pipes.expect("all three were asked for");
+    let (mut written, mut said) = (Vec::new(), Vec::new());
+    let talk = async {
+        let (fed, _, _) = tokio::join!(
+            // Moved in, so that git sees the end of it.
+            async move { stdin.write_all(input).await },
+            stdout.read_to_end(&mut written),
+            stderr.read_to_end(&mut said),
+        );
+        // A git that ended early says why by itself.
+        drop(fed);
+    };
+    tokio::select! {
+        () = stop.cancelled() => {
+            let _ = child.kill().await;
+            return Err(Failed::Stopped);
+        }
+        () = talk => {}
+    }
+    match child.wait().await {
+        Ok(status) if status.success() => Ok(written),
+        Ok(_) => Err(Failed::Unknown(complaint(&said))),
+        Err(error) => Err(unknown(format!("git cannot be run: {error}")).into()),
+    }
+}
+
+fn complaint(said: &[u8]) -> Unknown {
+    let said = String::from_utf8_lossy(said);
+    let line = said.lines().find(|line| line.starts_with("fatal: ")).or_else(|| said.lines().next());
+    match line.map(|line| line.trim_start_matches("fatal: ")) {
+        None => unknown("git failed without a word"),
+        Some(line) if line.starts_with("not a git repository") => {
+            unknown("the spec lies in no git repository")
+        }
+        Some(line) => unknown(format!("git says: {line}")),
+    }
+}
+
+fn unknown(why: impl Into<String>) -> Unknown {
+    Unknown { why: why.into(), help: None }
+}
