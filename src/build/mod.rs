@@ -1,10 +1,13 @@
-//! Carries a plan out: schedules, solves, checks, tags. Decides nothing new.
+//! Carries a plan out: schedules, solves, fetches, checks, tags, sends.
+//! Decides nothing new.
 //!
-//! One task owns the schedule; workers build one image each and only send
+//! One task owns the schedule; workers make one image each and only send
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
+mod board;
 pub mod lock;
+mod moves;
 mod outcome;
 pub mod request;
 mod retry;
@@ -12,6 +15,7 @@ pub mod schedule;
 pub mod space;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod worker;
 
 use std::path::PathBuf;
@@ -22,21 +26,26 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use moves::{MoveError, move_tags};
 pub use outcome::{Complete, Outcomes};
 
-use crate::engine::{self, Engine};
+use crate::engine::{Engine, SolveError};
 use crate::event::{Event, Events, Outcome};
-use crate::plan::Plan;
+use crate::names::NodeName;
+use crate::plan::{Action, Plan};
+use crate::registry::Registry;
 use crate::solve::Solve;
+use board::Board;
 use lock::Locks;
-use schedule::{Schedule, State};
 
 /// A run: the plan and all that is needed to carry it out.
 pub struct Run {
     pub plan: Arc<Plan>,
-    /// What to solve, by position in the plan; `None` for kept images.
+    /// What to solve, by position in the plan; `None` for kept images. What is
+    /// fetched has one, too: it may have to be built after all.
     pub solves: Vec<Option<Solve>>,
     pub engine: Arc<dyn Engine>,
+    pub registry: Arc<dyn Registry>,
     pub locks: Locks,
     /// Where each image's output is written, by position.
     pub logs: Vec<Option<PathBuf>>,
@@ -46,7 +55,7 @@ pub struct Run {
 /// How a run behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// At most this many images at once.
+    /// At most this many images at once. Pushes go on beside them.
     pub jobs: usize,
     /// Stop everything at the first failure.
     pub fail_fast: bool,
@@ -55,14 +64,20 @@ pub struct Options {
 /// After Ctrl-C, workers get this long to stop their steps by themselves.
 pub const STOP_GRACE: Duration = Duration::from_millis(1500);
 
-/// Builds what the plan says. Stopped through `cancel`, it keeps what has
+/// What a task of a run ends with.
+enum Ended {
+    Made(usize, Outcome, Duration),
+    Sent(usize, Result<String, SolveError>, Duration),
+}
+
+/// Does what the plan says. Stopped through `cancel`, it keeps what has
 /// finished. Moves no tag but content tags.
 pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outcomes {
     let run = Arc::new(run);
     let started = Instant::now();
     announce(&run, events);
     let mut board = Board::new(&run, events, cancel);
-    let mut workers = JoinSet::new();
+    let mut tasks = JoinSet::new();
     loop {
         // Before anything more is taken: an image's end may be seen before the
         // stop that it caused, or that came with it.
@@ -70,31 +85,43 @@ pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outco
             board.close();
         }
         while let Some(position) = board.take() {
-            let (run, events, cancel) = (run.clone(), events.clone(), board.stop.clone());
-            workers.spawn(async move {
-                let began = Instant::now();
-                let outcome = worker::build(&run, position, &events, &cancel).await;
-                (position, outcome, began.elapsed())
-            });
+            tasks.spawn(make(run.clone(), position, events.clone(), board.stop.clone()));
         }
-        if board.schedule.is_over() {
+        if board.is_over() {
             break;
         }
         tokio::select! {
             biased;
-            Some(ended) = workers.join_next() => match ended {
-                Ok((position, outcome, took)) => board.end(position, outcome, took),
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(Ended::Made(position, outcome, took)) => {
+                    if board.made(position, outcome, took) {
+                        tasks.spawn(send(run.clone(), position, events.clone(), board.stop.clone()));
+                    }
+                }
+                Ok(Ended::Sent(position, sent, took)) => board.sent(position, sent, took),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_aborted) => {}
             },
             () = board.stop.cancelled(), if board.closed.is_none() => {}
             () = until(board.closed.map(|at| at + STOP_GRACE)) => {
-                workers.abort_all();
+                tasks.abort_all();
                 board.abandon();
             }
         }
     }
     board.outcomes(started.elapsed())
+}
+
+async fn make(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> Ended {
+    let began = Instant::now();
+    let outcome = worker::work(&run, position, &events, &stop).await;
+    Ended::Made(position, outcome, began.elapsed())
+}
+
+async fn send(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> Ended {
+    let began = Instant::now();
+    let sent = transfer::push(&run, &run.plan.images[position], &events, &stop).await;
+    Ended::Sent(position, sent, began.elapsed())
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -105,122 +132,15 @@ async fn until(deadline: Option<Instant>) {
 }
 
 fn announce(run: &Run, events: &Events) {
-    let (mut build, mut keep) = (Vec::new(), Vec::new());
+    let (mut build, mut fetch, mut push, mut keep) = (vec![], vec![], vec![], vec![]);
     for image in &run.plan.images {
-        if image.reasons().is_some() { &mut build } else { &mut keep }.push(image.name.clone());
+        let list: &mut Vec<NodeName> = match &image.action {
+            Action::Build(_) => &mut build,
+            Action::Fetch { .. } => &mut fetch,
+            Action::Keep(_) if image.push => &mut push,
+            Action::Keep(_) => &mut keep,
+        };
+        list.push(image.name.clone());
     }
-    let _ = events.send(Event::RunStarted { build, keep, jobs: run.options.jobs });
-}
-
-/// Puts the plan's tags on its images. Needs the proof that all are there.
-///
-/// # Errors
-/// The engine refused; tags moved before stay, and a second run finishes.
-pub async fn move_tags(
-    plan: &Plan,
-    complete: &Complete,
-    engine: &dyn Engine,
-    events: &Events,
-) -> Result<(), engine::Error> {
-    for step in &plan.tags {
-        engine.tag(&complete.ids[step.image], &step.tag).await?;
-        let image = plan.images[step.image].name.clone();
-        let _ = events.send(Event::TagMoved { image, tag: step.tag.to_string() });
-    }
-    Ok(())
-}
-
-/// The state of a run and the only sender of how images end.
-struct Board<'a> {
-    run: &'a Run,
-    events: &'a Events,
-    /// Cancelled by the caller or by `fail_fast`.
-    stop: CancellationToken,
-    caller: &'a CancellationToken,
-    schedule: Schedule,
-    /// Plan position of each position in the schedule, and back.
-    builds: Vec<usize>,
-    outcomes: Vec<Option<Outcome>>,
-    /// Since when nothing more is started.
-    closed: Option<Instant>,
-}
-
-impl<'a> Board<'a> {
-    fn new(run: &'a Run, events: &'a Events, caller: &'a CancellationToken) -> Self {
-        let plan = &run.plan;
-        let builds: Vec<_> = plan.builds().collect();
-        let slot: std::collections::HashMap<_, _> = builds.iter().enumerate().map(|(s, &p)| (p, s)).collect();
-        let parents = builds
-            .iter()
-            .map(|&p| plan.images[p].parents.iter().filter_map(|parent| slot.get(parent).copied()).collect())
-            .collect();
-        let cost = vec![1; builds.len()];
-        Self {
-            schedule: Schedule::new(parents, &cost, run.options.jobs),
-            outcomes: vec![None; plan.images.len()],
-            stop: caller.child_token(),
-            closed: None,
-            builds,
-            run,
-            events,
-            caller,
-        }
-    }
-
-    fn take(&mut self) -> Option<usize> {
-        self.schedule.take().map(|slot| self.builds[slot])
-    }
-
-    fn end(&mut self, position: usize, outcome: Outcome, took: Duration) {
-        let slot = self.builds.binary_search(&position).expect("only builds run");
-        match &outcome {
-            Outcome::Built { .. } | Outcome::BuiltElsewhere { .. } => self.schedule.done(slot),
-            Outcome::Cancelled => self.schedule.cancelled(slot),
-            Outcome::Failed { .. } | Outcome::Blocked { .. } => return self.fail(slot, outcome, took),
-        }
-        self.record(slot, outcome, took);
-    }
-
-    /// The failure is told first, then what it blocks.
-    fn fail(&mut self, slot: usize, outcome: Outcome, took: Duration) {
-        self.record(slot, outcome, took);
-        let by = self.name(slot);
-        for blocked in self.schedule.failed(slot) {
-            self.record(blocked, Outcome::Blocked { by: by.clone() }, Duration::ZERO);
-        }
-        if self.run.options.fail_fast {
-            self.stop.cancel();
-        }
-    }
-
-    fn close(&mut self) {
-        self.closed = Some(Instant::now());
-        for slot in self.schedule.close() {
-            self.record(slot, Outcome::Cancelled, Duration::ZERO);
-        }
-    }
-
-    /// Gives up on workers that did not stop in time.
-    fn abandon(&mut self) {
-        for slot in 0..self.builds.len() {
-            if self.schedule.states()[slot] == State::Running {
-                self.schedule.cancelled(slot);
-                self.record(slot, Outcome::Cancelled, Duration::ZERO);
-            }
-        }
-    }
-
-    fn record(&mut self, slot: usize, outcome: Outcome, took: Duration) {
-        let image = self.name(slot);
-        let _ = self.events.send(Event::ImageFinished { image, outcome: outcome.clone(), took });
-        self.outcomes[self.builds[slot]] = Some(outcome);
-    }
-
-    fn name(&self, slot: usize) -> crate::names::NodeName {
-        self.run.plan.images[self.builds[slot]].name.clone()
-    }
-
-    fn outcomes(self, took: Duration) -> Outcomes {
-        Outcomes { by_image: self.outcomes, interrupted: self.caller.is_cancelled(), took }
-    }
+    let _ = events.send(Event::RunStarted { build, fetch, push, keep, jobs: run.options.jobs });
 }

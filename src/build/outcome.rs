@@ -4,30 +4,49 @@ use serde_json::{Value, json};
 
 use crate::event::{Event, Outcome};
 use crate::names::{ImageId, NodeName};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Planned, Where};
 
 /// How each image to build ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcomes {
     pub(super) by_image: Vec<Option<Outcome>>,
+    /// What was built, whatever became of its push.
+    pub(super) built: Vec<Option<ImageId>>,
+    /// Digests of what was sent to a registry.
+    pub(super) pushed: Vec<Option<String>>,
+    /// How long each image took, its waiting included.
+    pub(super) took_by_image: Vec<std::time::Duration>,
     /// Wall time of the run.
     pub took: std::time::Duration,
     /// True when the run was stopped by a signal.
     pub interrupted: bool,
 }
 
-/// Every selected image is there: only [`Outcomes::complete`] makes one, and
+/// Every selected image is there, and sent where it was to be: only [`Outcomes::complete`] makes one, and
 /// only it moves branch tags and `latest`.
 #[derive(Debug)]
 pub struct Complete {
-    /// By position in the plan.
-    pub(super) ids: Vec<ImageId>,
+    /// By position in the plan; `None` for what is in a registry alone.
+    pub(super) ids: Vec<Option<ImageId>>,
+    /// What registries have under the content tags, as far as that is known.
+    pub(super) digests: Vec<Option<String>>,
 }
 
 impl Outcomes {
     /// How the image at a plan position ended; `None`: it was kept.
     pub fn of(&self, position: usize) -> Option<&Outcome> {
         self.by_image[position].as_ref()
+    }
+
+    /// The image at a plan position if it was built, though its push may have
+    /// failed or been stopped.
+    pub fn built(&self, position: usize) -> Option<&ImageId> {
+        self.built.get(position)?.as_ref()
+    }
+
+    /// How long the image at a plan position took.
+    pub fn took(&self, position: usize) -> std::time::Duration {
+        self.took_by_image[position]
     }
 
     /// True if some image failed by itself.
@@ -50,24 +69,29 @@ impl Outcomes {
             |wanted: fn(&Outcome) -> bool| self.by_image.iter().flatten().filter(|o| wanted(o)).count();
         Event::RunFinished {
             built: count(|o| matches!(o, Outcome::Built { .. } | Outcome::BuiltElsewhere { .. })),
-            kept: plan.images.len() - plan.builds().count(),
+            fetched: count(|o| matches!(o, Outcome::Fetched { .. })),
+            kept: plan.images.len() - plan.work().count() + count(|o| matches!(o, Outcome::Pushed { .. })),
             failed: count(|o| matches!(o, Outcome::Failed { .. })),
             blocked: count(|o| matches!(o, Outcome::Blocked { .. })),
             cancelled: count(|o| matches!(o, Outcome::Cancelled)),
+            pushed: self.pushed.iter().flatten().count(),
             took: self.took,
         }
     }
 
     /// What became of each image, as data: `{images: [{name, outcome, …}], …}`.
     pub fn to_json(&self, plan: &Plan) -> Value {
-        let images = plan.images.iter().zip(&self.by_image).map(|(image, outcome)| {
-            let mut value = match (outcome, &image.action) {
+        let images = plan.images.iter().enumerate().map(|(at, image)| {
+            let mut value = match (&self.by_image[at], &image.action) {
                 (Some(outcome), _) => json!(outcome),
-                (None, Action::Keep(id)) => json!({ "outcome": "kept", "id": id }),
-                (None, Action::Build(_)) => json!({ "outcome": "cancelled" }),
+                (None, Action::Keep(Where::Engine(id))) => json!({ "outcome": "kept", "id": id }),
+                (None, Action::Keep(Where::Registry(_))) => json!({ "outcome": "kept", "id": null }),
+                (None, _) => json!({ "outcome": "cancelled" }),
             };
             value["name"] = json!(image.name);
             value["content_tag"] = json!(image.content);
+            value["registry_digest"] = json!(self.digest(at, image));
+            value["pushed"] = json!(self.pushed[at].is_some());
             value
         });
         json!({ "images": images.collect::<Vec<_>>(), "summary": self.summary(plan) })
@@ -78,12 +102,19 @@ impl Outcomes {
     /// # Errors
     /// Names an image that was not built.
     pub fn complete(&self, plan: &Plan) -> Result<Complete, NodeName> {
-        let ids =
-            plan.images.iter().zip(&self.by_image).map(|(image, outcome)| match (&image.action, outcome) {
-                (Action::Keep(id), _) => Ok(id.clone()),
-                (_, Some(Outcome::Built { id } | Outcome::BuiltElsewhere { id })) => Ok(id.clone()),
-                _ => Err(image.name.clone()),
-            });
-        Ok(Complete { ids: ids.collect::<Result<_, _>>()? })
+        let id = |(image, outcome): (&Planned, &Option<Outcome>)| match (outcome, &image.action) {
+            (Some(outcome), _) => outcome.id().map(|id| Some(id.clone())).ok_or_else(|| image.name.clone()),
+            (None, Action::Keep(Where::Engine(id))) if !image.push => Ok(Some(id.clone())),
+            (None, Action::Keep(Where::Registry(_))) => Ok(None),
+            (None, _) => Err(image.name.clone()),
+        };
+        let ids = plan.images.iter().zip(&self.by_image).map(id).collect::<Result<_, _>>()?;
+        let digests = plan.images.iter().enumerate().map(|(at, image)| self.digest(at, image));
+        Ok(Complete { ids, digests: digests.collect() })
+    }
+
+    /// What its registry has under its content tag, as far as that is known.
+    fn digest(&self, position: usize, image: &Planned) -> Option<String> {
+        self.pushed[position].clone().or_else(|| image.remote.clone())
     }
 }

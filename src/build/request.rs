@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::dockerfile::{self, Foundation};
+use crate::dockerfile::{self, Foundation, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
 use crate::packages::{self, StepSettings};
-use crate::plan::{Plan, recipes};
-use crate::recipe::Ingredient;
+use crate::plan::{Action, Plan, recipes};
+use crate::recipe::{Ingredient, Written};
 use crate::reference::Reference;
 use crate::solve::{ConfigChange, DockerfileBuild, Solve, Start};
 use crate::spec::{BuildSettings, Spec};
@@ -47,27 +48,29 @@ pub struct Requests<'a> {
 }
 
 impl Requests<'_> {
-    /// The solves of all images to build, by position in the plan.
+    /// The solves of all images that are built or may have to be, by position
+    /// in the plan.
     pub fn solves(&self) -> Vec<Option<Solve>> {
         let positions: HashMap<_, _> = self.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect();
-        let solve = |at: usize| self.plan.images[at].reasons().map(|_| self.solve(at, &positions));
+        let kept = |at: usize| matches!(self.plan.images[at].action, Action::Keep(_));
+        let solve = |at: usize| (!kept(at)).then(|| self.solve(at, &positions));
         (0..self.nodes.len()).map(solve).collect()
     }
 
     fn solve(&self, position: usize, positions: &HashMap<NodeId, usize>) -> Solve {
         let node = self.nodes[position];
-        let subject = Subject::of(self.spec, self.graph, node);
+        let (subject, planned) = (Subject::of(self.spec, self.graph, node), &self.plan.images[position]);
         let parents = self.parents(node, positions);
         let base = parents.first().map(|(_, given)| given);
         let start = match (self.seen.dockerfiles.get(&node), base) {
-            (Some(seen), _) => Start::Dockerfile(dockerfile_build(self.graph, node, seen, &parents)),
+            (Some(seen), _) => Start::Dockerfile(self.dockerfile_build(node, seen, &parents)),
             (None, Some(base)) => Start::Image(base.clone()),
             (None, None) => unreachable!("without a Dockerfile there is a parent"),
         };
         let mut secrets = self.around.secrets.clone();
         secrets.extend(self.around.settings.ca_bundle.iter().map(|file| (CA.to_owned(), file.clone())));
         Solve {
-            node: self.plan.images[position].name.clone(),
+            node: planned.name.clone(),
             start,
             steps: packages::steps(&subject.packages(), &step_settings(&self.around.settings)),
             user: subject.account().cloned(),
@@ -75,6 +78,9 @@ impl Requests<'_> {
             secrets,
             proxy: self.around.proxy.clone(),
             no_cache: self.around.no_cache,
+            cache_from: if self.around.no_cache { Vec::new() } else { planned.cache_from.clone() },
+            // A person's image keeps its ID from day to day.
+            inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }
     }
 
@@ -98,6 +104,8 @@ impl Requests<'_> {
         let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
         labels.recipe = recipe.digest().to_string();
         labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
+        let files = self.seen.dockerfiles.get(&node).and_then(|seen| seen.files(Written::MOST));
+        labels.record = Written::of(recipe).to_label(files.as_ref());
         if let Some(base) = base.or_else(|| self.foundation(node)) {
             labels.base_name = base.to_string();
             // A parent that is built here has an ID only once it is there.
@@ -114,30 +122,39 @@ impl Requests<'_> {
     /// What a Dockerfile builds FROM where the spec leaves that to it.
     fn foundation(&self, node: NodeId) -> Option<&Reference> {
         match &self.seen.dockerfiles.get(&node)?.evaluated.foundation {
-            Foundation::Image(image) => Some(&image.reference),
+            Foundation::Image(image) => {
+                let known = self.seen.bases.get(&image.reference.canonical());
+                Some(known.map_or(&image.reference, |base| &base.given))
+            }
             Foundation::Scratch(_) => None,
         }
     }
-}
 
-fn dockerfile_build(
-    graph: &Graph,
-    node: NodeId,
-    seen: &DockerfileSeen,
-    parents: &[(String, Reference)],
-) -> DockerfileBuild {
-    let declared = |(name, _): &(&String, &String)| seen.evaluated.declared_args.contains(*name);
-    let mut args: BTreeMap<_, _> =
-        graph.node(node).build_args.iter().filter(declared).map(|(k, v)| (k.clone(), v.clone())).collect();
-    let further = parents.get(1..).unwrap_or_default();
-    let base = dockerfile::base_args(parents.first().map(|(_, given)| given), further);
-    args.extend(base.into_iter().filter(|(name, _)| seen.evaluated.declared_args.contains(name)));
-    DockerfileBuild {
-        dockerfile: seen.text.clone(),
-        path: seen.path.clone(),
-        context: seen.context.clone(),
-        target: seen.target.clone(),
-        args,
+    fn dockerfile_build(
+        &self,
+        node: NodeId,
+        seen: &DockerfileSeen,
+        parents: &[(String, Reference)],
+    ) -> DockerfileBuild {
+        let declared = |name: &String| seen.evaluated.declared_args.contains(name);
+        let own = self.graph.node(node).build_args.iter().map(|(k, v)| (k.clone(), v.clone()));
+        let further = parents.get(1..).unwrap_or_default();
+        let base = dockerfile::base_args(parents.first().map(|(_, given)| given), further);
+        let args = own.chain(base).filter(|(name, _)| declared(name)).collect();
+        let target = seen.target.as_deref();
+        let inputs = Inputs { target, args: &args, platform: &self.seen.engine.platform };
+        let pin = |image: &Reference| {
+            let given = &self.seen.bases.get(&image.canonical())?.given;
+            (given != image).then(|| given.clone())
+        };
+        DockerfileBuild {
+            // A text that these args break is refused by the front end.
+            dockerfile: seen.facts.pinned(&inputs, &pin).map_or_else(|_| seen.text.clone(), Arc::from),
+            path: seen.path.clone(),
+            context: seen.context.clone(),
+            target: seen.target.clone(),
+            args,
+        }
     }
 }
 

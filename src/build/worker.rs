@@ -1,36 +1,53 @@
-//! Builds one image: waits for its lock, solves, checks the result, puts the
-//! content tag on it. Knows nothing of the rest of the graph.
+//! Gets one image onto the engine: waits for its lock, then solves or pulls,
+//! checks the result, puts the content tag on it. Knows nothing of the rest of
+//! the graph but what the image stands on.
+
+use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Run, retry};
+use super::retry::{self, OF_STEPS};
+use super::{Run, transfer};
 use crate::engine::{self, ImageDetail, SolveError};
 use crate::event::{Event, Events, Failure, Outcome};
 use crate::labels;
 use crate::names::ImageId;
-use crate::plan::{Planned, Reason};
+use crate::plan::{Action, Planned, Reason, Where};
 use crate::solve::Solve;
 
-/// Builds the image at a position of the plan.
-pub(super) async fn build(
-    run: &Run,
-    position: usize,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Outcome {
+/// Does what the plan says of the image at a position, but for its push.
+pub(super) async fn work(run: &Run, position: usize, events: &Events, cancel: &CancellationToken) -> Outcome {
     let image = &run.plan.images[position];
     let log = run.logs[position].clone();
-    let reasons = image.reasons().unwrap_or_default().iter().map(Reason::to_string).collect();
-    let _ = events.send(Event::ImageStarted { image: image.name.clone(), reasons, log: log.clone() });
-    match build_locked(run, position, events, cancel).await {
-        Ok(outcome) => outcome,
-        Err(SolveError::Cancelled) => Outcome::Cancelled,
-        Err(SolveError::Failed(failure)) => Outcome::Failed { failure: *failure, log },
-        Err(SolveError::Engine(error)) => Outcome::Failed { failure: engine_failure(&error), log },
+    let reasons = reasons(image);
+    let _ = events.send(Event::ImageStarted { image: image.name.clone(), reasons, log });
+    if let Action::Keep(Where::Engine(id)) = &image.action {
+        return Outcome::Pushed { id: id.clone() };
+    }
+    made(run, position, events, cancel).await.unwrap_or_else(|error| ended(run, position, error))
+}
+
+/// How an image ends that was not made, or not sent.
+pub(super) fn ended(run: &Run, position: usize, error: SolveError) -> Outcome {
+    let log = run.logs[position].clone();
+    match error {
+        SolveError::Cancelled => Outcome::Cancelled,
+        SolveError::Failed(failure) => Outcome::Failed { failure: *failure, log },
+        SolveError::Engine(error) => Outcome::Failed { failure: engine_failure(&error), log },
     }
 }
 
-async fn build_locked(
+fn reasons(image: &Planned) -> Vec<String> {
+    match &image.action {
+        Action::Build(reasons) => reasons.iter().map(Reason::to_string).collect(),
+        Action::Fetch { needed_by, .. } => {
+            needed_by.iter().map(|child| format!("in the registry, and needed by {child}")).collect()
+        }
+        Action::Keep(_) => vec!["not in its registry yet".to_owned()],
+    }
+}
+
+async fn made(
     run: &Run,
     position: usize,
     events: &Events,
@@ -46,16 +63,70 @@ async fn build_locked(
     if let Some(id) = built_meanwhile(run, image).await? {
         return Ok(Outcome::BuiltElsewhere { id });
     }
-    let mut solve = run.solves[position].clone().expect("a plan's build has a solve");
-    let base = base(run, &mut solve).await?;
-    let id = retry::solve(run.engine.as_ref(), &solve, events, cancel).await?;
-    let detail = run.engine.image(id.as_str()).await?;
-    check(image, detail.as_ref(), base.as_ref()).map_err(failed)?;
+    if let Action::Fetch { digest, .. } = &image.action {
+        match transfer::pull(run, image, digest, events, cancel).await {
+            Err(SolveError::Failed(failure)) => {
+                let text = format!("{}; it is built instead", failure.message);
+                warn(image, text, events);
+                fetch_parents(run, image, events, cancel).await?;
+            }
+            fetched => return fetched.map(|id| Outcome::Fetched { id }),
+        }
+    }
+    let id = build(run, position, events, cancel).await?;
     if cancel.is_cancelled() {
         return Err(SolveError::Cancelled);
     }
     run.engine.tag(&id, &image.content).await?;
     Ok(Outcome::Built { id })
+}
+
+/// Solves and checks; gives an image that may be tagged.
+async fn build(
+    run: &Run,
+    position: usize,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<ImageId, SolveError> {
+    let image = &run.plan.images[position];
+    let mut solve = run.solves[position].clone().expect("what may be built has a solve");
+    let base = base(run, image, &mut solve).await?;
+    let imports = !solve.cache_from.is_empty();
+    let why = match solved(run, image, &solve, base.as_ref(), events, cancel).await {
+        Ok(Ok(id)) => return Ok(id),
+        Ok(Err(why)) if imports => why,
+        Ok(Err(why)) => return Err(unsound(why)),
+        Err(SolveError::Failed(failure)) if imports && is_about_registry(image, &failure) => failure.message,
+        Err(error) => return Err(error),
+    };
+    warn(image, format!("with steps imported from a registry, {why}; built again without"), events);
+    // What was imported is in the engine's own cache by now, so that goes too.
+    solve.cache_from.clear();
+    solve.no_cache = true;
+    solved(run, image, &solve, base.as_ref(), events, cancel).await?.map_err(unsound)
+}
+
+/// Whether a failure is not that of a step, but may be of what it was to be
+/// imported from.
+fn is_about_registry(image: &Planned, failure: &Failure) -> bool {
+    failure.exit_code.is_none() && (failure.engine || failure.message.contains(image.content.registry()))
+}
+
+/// An image that was made, or what is wrong with it.
+async fn solved(
+    run: &Run,
+    image: &Planned,
+    solve: &Solve,
+    base: Option<&ImageDetail>,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Result<ImageId, String>, SolveError> {
+    let attempt = || run.engine.solve(solve, events, cancel);
+    let solved = retry::patiently(&image.name, OF_STEPS, events, cancel, attempt).await?;
+    let detail = run.engine.image(solved.id.as_str()).await?;
+    // Engines may leave out layers on purpose; only imports are known to lose some.
+    let layers = solved.layers.filter(|_| !solve.cache_from.is_empty());
+    Ok(check(image, detail.as_ref(), base, layers).map(|()| solved.id))
 }
 
 /// The image, if another run has built this recipe since the plan was made.
@@ -67,11 +138,38 @@ async fn built_meanwhile(run: &Run, image: &Planned) -> Result<Option<ImageId>, 
         .filter(|id| image.present.as_ref() != Some(id)))
 }
 
+/// For an image that was to be fetched and is built instead: what it stands
+/// on may be in the registry alone.
+async fn fetch_parents(
+    run: &Run,
+    image: &Planned,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), SolveError> {
+    for &parent in &image.parents {
+        let parent = &run.plan.images[parent];
+        let (Action::Keep(Where::Registry(digest)) | Action::Fetch { digest, .. }) = &parent.action else {
+            continue;
+        };
+        let lock = run.locks.take(&parent.recipe.digest().to_string(), cancel, || {}).await;
+        let lock = lock.map_err(|e| failed(format!("cannot lock {}: {e}", parent.name)))?;
+        let Some(_lock) = lock else { return Err(SolveError::Cancelled) };
+        if built_meanwhile(run, parent).await?.is_none() {
+            transfer::pull(run, parent, digest, events, cancel).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The image it stands on, if the engine has it. A parent of this run has an
 /// ID only now, so the label that tells it is written here.
-async fn base(run: &Run, solve: &mut Solve) -> Result<Option<ImageDetail>, engine::Error> {
+async fn base(run: &Run, image: &Planned, solve: &mut Solve) -> Result<Option<ImageDetail>, SolveError> {
+    let mut parents = parents(run, image).await?;
     let Some(name) = solve.config.labels.get(labels::BASE_NAME.name).cloned() else { return Ok(None) };
-    let base = run.engine.image(&name).await?;
+    let base = match parents.remove(&name) {
+        Some(parent) => Some(parent),
+        None => run.engine.image(&name).await?,
+    };
     if let Some(base) = &base {
         let digest = solve.config.labels.entry(labels::BASE_DIGEST.name.to_owned());
         digest.or_insert_with(|| base.id.to_string());
@@ -79,25 +177,63 @@ async fn base(run: &Run, solve: &mut Solve) -> Result<Option<ImageDetail>, engin
     Ok(base)
 }
 
+/// What the image stands on and copies from, by content tag. All of it must be
+/// there: BuildKit would look for it on Docker Hub.
+async fn parents(run: &Run, image: &Planned) -> Result<BTreeMap<String, ImageDetail>, SolveError> {
+    let mut found = BTreeMap::new();
+    for &parent in &image.parents {
+        let parent = &run.plan.images[parent];
+        let name = parent.content.to_string();
+        let Some(detail) = run.engine.image(&name).await? else {
+            let message = format!(
+                "{} was on the engine as {name} and is gone: something removed it during the run",
+                parent.name
+            );
+            let help = Some("run it again: what is missing is then built".to_owned());
+            return Err(SolveError::Failed(Box::new(Failure { message, help, ..Failure::default() })));
+        };
+        found.insert(name, detail);
+    }
+    Ok(found)
+}
+
 /// What must hold of an image before anything names it. Engines of the 20.10
 /// age could lose layers or the config (design: BuildKit). They also mend a
-/// history that disagrees with the layers, so the layers themselves are
-/// compared with the base's.
-fn check(image: &Planned, detail: Option<&ImageDetail>, base: Option<&ImageDetail>) -> Result<(), String> {
-    let detail = detail.ok_or("the engine lost the image right after building it")?;
+/// history that disagrees, so the layers themselves are compared: with the
+/// base's, and in number with `layers`, as many as were asked for.
+pub(super) fn check(
+    image: &Planned,
+    detail: Option<&ImageDetail>,
+    base: Option<&ImageDetail>,
+    layers: Option<usize>,
+) -> Result<(), String> {
+    let detail = detail.ok_or("the engine lost the image right after it was there")?;
     if !image.is_recipe_of(&detail.labels) {
-        return Err("the engine dropped the image's labels".into());
+        return Err("the image does not have the labels of this recipe".into());
     }
-    match base {
-        Some(base) if !detail.diff_ids.starts_with(&base.diff_ids) => {
-            Err("the image does not have all layers of the image it stands on: layers were lost".into())
-        }
+    if base.is_some_and(|base| !detail.diff_ids.starts_with(&base.diff_ids)) {
+        return Err("the image does not have all layers of the image it stands on: layers were lost".into());
+    }
+    match layers {
+        Some(wanted) if wanted != detail.diff_ids.len() => Err(format!(
+            "the image has {} layers instead of {wanted}: layers were lost",
+            detail.diff_ids.len()
+        )),
         _ => Ok(()),
     }
 }
 
-fn failed(message: String) -> SolveError {
+fn warn(image: &Planned, text: String, events: &Events) {
+    let _ = events.send(Event::Warning { image: Some(image.name.clone()), text });
+}
+
+pub(super) fn failed(message: String) -> SolveError {
     SolveError::Failed(Box::new(Failure { message, ..Failure::default() }))
+}
+
+/// It was built, but must not get a name.
+fn unsound(message: String) -> SolveError {
+    SolveError::Failed(Box::new(Failure { message, check: true, ..Failure::default() }))
 }
 
 fn engine_failure(error: &engine::Error) -> Failure {

@@ -21,7 +21,7 @@ pub async fn drive(
     log: Option<LogWriter>,
 ) -> RunState {
     let start = Instant::now();
-    let mut desk = Desk { run: RunState::default(), reporters, log };
+    let mut desk = Desk { run: RunState::default(), reporters, log, told: false };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -46,6 +46,8 @@ struct Desk {
     run: RunState,
     reporters: Vec<Box<dyn Reporter>>,
     log: Option<LogWriter>,
+    /// That logs cannot be written.
+    told: bool,
 }
 
 impl Desk {
@@ -56,11 +58,11 @@ impl Desk {
         for reporter in &mut self.reporters {
             reporter.event(&news);
         }
-        if let Err(error) = written {
-            // The build goes on without its log. The writer says this once for
-            // each image, so this does not call itself again.
-            let text = format!("the log cannot be written: {error}");
-            self.event(at, &Event::Warning { image: event.image().cloned(), text });
+        if let (Err(error), Some(log), false) = (written, &self.log, self.told) {
+            // The build goes on without its logs, and says so once.
+            self.told = true;
+            let text = format!("logs cannot be written below {}: {error}", log.directory().display());
+            self.event(at, &Event::Warning { image: None, text });
         }
     }
 
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_cannot_be_written_is_a_warning() {
+    async fn logs_that_cannot_be_written_are_one_warning_for_all_images() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a file");
         std::fs::write(&file, "").unwrap();
@@ -156,7 +158,7 @@ mod tests {
         let log = LogWriter::new(&file);
         drive(receive, vec![Box::new(witness.clone())], Some(log)).await;
         let said = witness.0.lock().unwrap();
-        let warnings = said.iter().filter(|text| text.starts_with("the log cannot be written: "));
-        assert_eq!(warnings.count(), 2);
+        let warnings = said.iter().filter(|text| text.starts_with("logs cannot be written below "));
+        assert_eq!(warnings.count(), 1);
     }
 }

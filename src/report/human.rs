@@ -68,11 +68,25 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// That so many images need nothing.
+pub fn up_to_date(images: usize) -> String {
+    match images {
+        1 => "the image is up to date".into(),
+        _ => format!("all {images} images are up to date"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_image_is_not_all_of_them() {
+        assert_eq!(up_to_date(1), "the image is up to date");
+        assert_eq!(up_to_date(6), "all 6 images are up to date");
+    }
 
     #[test]
     fn bytes_are_in_powers_of_ten() {

@@ -36,6 +36,11 @@ impl LogWriter {
         Self { directory: directory.into(), open: HashMap::new(), broken: HashSet::new() }
     }
 
+    /// Where the logs are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Writes what the event says about its image.
     ///
     /// # Errors
@@ -95,7 +100,11 @@ fn line_of(event: &Event, image: &ImageRun) -> Option<String> {
         }
         Event::Warning { text, .. } => format!("warning: {}", clean(text)),
         Event::ImageFinished { .. } => format!("{} {}", image.name, outcome(image)?),
+        Event::Pushed { reference, digest, took, .. } => {
+            format!("pushed in {}: {} {}", human::took(*took), clean(reference), clean(digest))
+        }
         Event::TagMoved { tag, .. } => format!("tagged {}", clean(tag)),
+        Event::RegistryTagMoved { tag, .. } => format!("tagged {} in the registry", clean(tag)),
         Event::Log { .. } | Event::Transfer { .. } => return None,
         Event::RunStarted { .. } | Event::RunFinished { .. } => return None,
     })
@@ -115,6 +124,8 @@ fn outcome(image: &ImageRun) -> Option<String> {
     Some(match &image.phase {
         Phase::Built { id } => format!("built: {id}"),
         Phase::BuiltElsewhere { id } => format!("built by another run: {id}"),
+        Phase::Fetched { id } => format!("pulled: {id}"),
+        Phase::Pushed { id } => format!("kept: {id}"),
         Phase::Failed { failure, .. } => format!("failed: {}", clean(&failure.message)),
         Phase::Cancelled => "cancelled".to_owned(),
         // Nothing was tried: a log would only say that there is nothing in it.
@@ -158,9 +169,10 @@ mod tests {
         let mut files: Vec<_> =
             fs::read_dir(&directory).unwrap().map(|file| file.unwrap().file_name()).collect();
         files.sort();
-        assert_eq!(files, ["vision.log", "web.log"]);
+        assert_eq!(files, ["minimal.log", "tools.log", "vision.log", "web.log"]);
         let read = |image| fs::read_to_string(path(&directory, &NodeName::new(image))).unwrap();
-        insta::assert_snapshot!(format!("{}--\n{}", read("web"), read("vision")));
+        let images = ["web", "vision", "tools", "minimal"];
+        insta::assert_snapshot!(images.map(read).join("--\n"));
     }
 
     #[test]
@@ -177,7 +189,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a file");
         fs::write(&file, "").unwrap();
-        assert_eq!(written(&file).len(), 2);
+        assert_eq!(written(&file).len(), 4);
     }
 
     #[test]

@@ -113,22 +113,30 @@ impl<W: Write> Plain<W> {
             Phase::BuiltElsewhere { id } => {
                 self.look.good(&format!("built by another run, waited {took}: {id}"))
             }
+            Phase::Fetched { id } => self.look.good(&format!("pulled in {took}: {id}")),
             Phase::Failed { failure, .. } => {
                 self.look.bad(&format!("failed after {took}: {}", clean(&failure.message)))
             }
             Phase::Blocked { by } => self.look.warn(&format!("blocked by {by}")),
             Phase::Cancelled => self.look.warn("cancelled"),
+            // That it was pushed is told already.
+            Phase::Pushed { .. } => return,
             Phase::Queued | Phase::Waits | Phase::Running | Phase::Kept => return,
         };
         self.say(&image.name, &text);
     }
 
-    fn started(&mut self, build: &[NodeName], keep: &[NodeName], jobs: usize) {
-        if build.is_empty() {
+    fn started(&mut self, build: usize, others: [(&str, usize); 2], keep: &[NodeName], jobs: usize) {
+        let images = |count: usize| human::count(count as u64, "image");
+        let others = others.into_iter().filter(|(_, count)| *count > 0);
+        let mut parts: Vec<_> = others.map(|(word, count)| format!("{word} {}", images(count))).collect();
+        if build > 0 {
+            parts.insert(0, format!("building {}", images(build)));
+        }
+        if parts.is_empty() {
             return;
         }
-        let images = human::count(build.len() as u64, "image");
-        self.put(&format!("building {images}, at most {jobs} at once"));
+        self.put(&format!("{}, at most {jobs} at once", parts.join(", ")));
         if !keep.is_empty() {
             let names: Vec<_> = keep.iter().map(NodeName::as_str).collect();
             self.put(&format!("up to date: {}", names.join(", ")));
@@ -145,7 +153,10 @@ impl<W: Write + Send> Reporter for Plain<W> {
             return;
         }
         match news.event {
-            Event::RunStarted { build, keep, jobs } => self.started(build, keep, *jobs),
+            Event::RunStarted { build, fetch, push, keep, jobs } => {
+                let others = [("pulling", fetch.len()), ("sending", push.len())];
+                self.started(build.len(), others, keep, *jobs);
+            }
             Event::ImageStarted { image, reasons, .. } => {
                 let reasons: Vec<_> = reasons.iter().map(|reason| clean(reason)).collect();
                 self.say(image, format!("started: {}", reasons.join("; ")).trim_end_matches(": "));
@@ -168,7 +179,14 @@ impl<W: Write + Send> Reporter for Plain<W> {
                     self.ended(image);
                 }
             }
+            Event::Pushed { image, reference, took, .. } => {
+                let text = format!("pushed {} in {}", clean(reference), human::took(*took));
+                self.say(image, &self.look.good(&text));
+            }
             Event::TagMoved { image, tag } => self.say(image, &format!("tagged {}", clean(tag))),
+            Event::RegistryTagMoved { image, tag, .. } => {
+                self.say(image, &format!("tagged {} in the registry", clean(tag)));
+            }
             Event::Log { .. } | Event::Transfer { .. } | Event::RunFinished { .. } => {}
         }
         let _ = self.out.flush();

@@ -8,27 +8,78 @@ use super::{News, Reporter};
 use crate::event::{Event, Excerpt, Failure, Outcome, StepState};
 use crate::names::{ImageId, NodeName};
 
-/// Events with their moments in milliseconds: one image kept, one built whose
+/// Events with their moments in milliseconds: one image kept, one pulled, one
+/// kept and pushed, one built whose
 /// output comes in pieces, one that fails at a line of its Dockerfile, and one
 /// that this blocks, directly and further down.
 pub fn events() -> Vec<(u64, Event)> {
     let mut events = vec![(0, started())];
     events.extend(web());
+    events.extend(registries());
     events.extend(vision());
     let blocked = |image: &str, by: &str| finished(image, Outcome::Blocked { by: NodeName::new(by) }, 0);
     events.push((3406, blocked("h-baker/thesis", "vision")));
     events.push((3406, blocked("h-baker/slides", "h-baker/thesis")));
     events.sort_by_key(|(at, _)| *at);
     let took = Duration::from_millis(3410);
-    events.push((3410, Event::RunFinished { built: 1, kept: 1, failed: 1, blocked: 2, cancelled: 0, took }));
+    events.push((
+        3410,
+        Event::RunFinished {
+            built: 1,
+            fetched: 1,
+            kept: 2,
+            failed: 1,
+            blocked: 2,
+            cancelled: 0,
+            pushed: 2,
+            took,
+        },
+    ));
     events
 }
 
 fn started() -> Event {
     Event::RunStarted {
         build: ["web", "vision", "h-baker/thesis", "h-baker/slides"].map(NodeName::new).to_vec(),
+        fetch: vec![NodeName::new("tools")],
+        push: vec![NodeName::new("minimal")],
         keep: vec![NodeName::new("datascience")],
         jobs: 2,
+    }
+}
+
+/// An image that is pulled, and one that is only pushed.
+fn registries() -> Vec<(u64, Event)> {
+    let id = |digits: &str| ImageId::new(format!("sha256:{}", digits.repeat(32)));
+    let moving = |image: &str, step: &str, current| Event::Transfer {
+        image: NodeName::new(image),
+        step: step.to_owned(),
+        what: "layer".to_owned(),
+        current,
+        total: 9_000_000,
+    };
+    let ended = |millis| StepState::Done { cached: false, millis };
+    let (pull, push) = ("pull reg.local/tools@sha256:77…", "push reg.local/minimal:r-1");
+    vec![
+        (10, taken_up("tools", &["in the registry, and needed by web"])),
+        (11, step("tools", pull, pull, StepState::Started)),
+        (50, moving("tools", pull, 9_000_000)),
+        (70, step("tools", pull, pull, ended(59))),
+        (71, finished("tools", Outcome::Fetched { id: id("77") }, 61)),
+        (12, taken_up("minimal", &["not in its registry yet"])),
+        (13, step("minimal", push, push, StepState::Started)),
+        (81, step("minimal", push, push, ended(68))),
+        (82, finished("minimal", Outcome::Pushed { id: id("88") }, 69)),
+        (83, pushed("minimal", 69)),
+    ]
+}
+
+fn pushed(image: &str, millis: u64) -> Event {
+    Event::Pushed {
+        image: NodeName::new(image),
+        reference: format!("reg.local/{image}:r-1"),
+        digest: format!("sha256:{}", "99".repeat(32)),
+        took: Duration::from_millis(millis),
     }
 }
 
@@ -49,7 +100,16 @@ fn web() -> Vec<(u64, Event)> {
         (1500, step("web", "c", "[3/3] RUN make", done(false, 1491))),
         (1600, warning("web", "the image has no HEALTHCHECK")),
         (1650, finished("web", Outcome::Built { id }, 1649)),
+        (1650, pushed("web", 120)),
         (1651, Event::TagMoved { image: NodeName::new("web"), tag: "2026.4-main".to_owned() }),
+        (
+            1652,
+            Event::RegistryTagMoved {
+                image: NodeName::new("web"),
+                tag: "reg.local/web:2026.4-main".to_owned(),
+                digest: format!("sha256:{}", "99".repeat(32)),
+            },
+        ),
     ]
 }
 
@@ -71,6 +131,7 @@ fn vision() -> Vec<(u64, Event)> {
         }),
         help: Some("look the name up at the package index".to_owned()),
         engine: false,
+        check: false,
     };
     let log_path = Some(PathBuf::from("logs/vision.log"));
     let transfer = |current| Event::Transfer {

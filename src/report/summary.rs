@@ -25,8 +25,7 @@ pub fn render(run: &RunState, look: &Look) -> String {
     }
     let counts = run.counts();
     if counts.wanted() == 0 && counts.kept > 0 {
-        let images = human::count(counts.kept as u64, "image");
-        out.push_str(&format!("nothing to build: all {images} are up to date\n"));
+        out.push_str(&format!("nothing to build: {}\n", human::up_to_date(counts.kept)));
     }
     out.push_str(&line(run, look));
     out.push('\n');
@@ -34,7 +33,8 @@ pub fn render(run: &RunState, look: &Look) -> String {
 }
 
 /// The line of numbers: `built 2, kept 1, failed 1, blocked 0 in 12.3s`.
-/// Always the same shape, so that scripts may look for it.
+/// These four are always there, so that scripts may look for them; what else
+/// happened follows.
 pub fn line(run: &RunState, look: &Look) -> String {
     let counts = run.counts();
     let part = |word: &str, count: usize, paint: fn(&Look, &str) -> String| {
@@ -50,5 +50,8 @@ pub fn line(run: &RunState, look: &Look) -> String {
     if counts.cancelled > 0 {
         parts.push(part("cancelled", counts.cancelled, Look::warn));
     }
+    let transfers = [("pulled", counts.fetched), ("pushed", counts.pushed)];
+    let some = transfers.into_iter().filter(|(_, count)| *count > 0);
+    parts.extend(some.map(|(word, count)| part(word, count, Look::good)));
     format!("{} in {}", parts.join(", "), human::took(run.took()))
 }

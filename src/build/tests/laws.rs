@@ -111,9 +111,9 @@ proptest! {
             let mut wanted: Vec<_> = ran.plan.builds().map(|at| ran.plan.images[at].name.as_str()).collect();
             wanted.sort_unstable();
             prop_assert_eq!(finished, wanted);
-            let Event::RunFinished { built, kept, failed, blocked, cancelled, .. } =
+            let Event::RunFinished { built, fetched, kept, failed, blocked, cancelled, .. } =
                 ran.outcomes.summary(&ran.plan) else { unreachable!() };
-            prop_assert_eq!(built + kept + failed + blocked + cancelled, images.len());
+            prop_assert_eq!(built + fetched + kept + failed + blocked + cancelled, images.len());
             prop_assert!(!fail_fast || failed <= jobs);
             Ok(())
         })?;

@@ -5,6 +5,7 @@ mod failing;
 mod laws;
 mod order;
 mod others;
+mod registries;
 mod stopping;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use crate::engine::fake::FakeEngine;
 use crate::ignore::Ignore;
 use crate::labels;
 use crate::names::{ImageId, NodeName};
-use crate::plan::{self, Question};
+use crate::plan::{self, Question, Remote};
 use crate::recipe::{BaseIdentity, DockerfilePart, Parts, Recipe};
 use crate::reference::{Reference, Repository};
 use crate::solve::{ConfigChange, DockerfileBuild, Start};
@@ -36,6 +37,10 @@ struct Stack {
     images: Vec<Image>,
     engine: Arc<FakeEngine>,
     forced: BTreeSet<usize>,
+    /// The registry that the images live in.
+    host: Option<&'static str>,
+    /// `--push`.
+    push: bool,
     options: Options,
     locks: tempfile::TempDir,
 }
@@ -69,6 +74,8 @@ impl Stack {
             images,
             engine,
             forced: BTreeSet::new(),
+            host: None,
+            push: false,
             options: Options { jobs: 8, fail_fast: false },
             locks: tempfile::tempdir().unwrap(),
         }
@@ -97,27 +104,43 @@ impl Stack {
         recipes
     }
 
-    async fn plan(&self) -> Plan {
+    fn repository(&self, name: &str) -> Repository {
+        let host = self.host.map(|host| format!("{host}/")).unwrap_or_default();
+        Repository::parse(&format!("{host}ds01/{name}")).unwrap()
+    }
+
+    fn questions(&self) -> Vec<Question> {
         let question = |(position, recipe): (usize, Recipe)| {
             let image = &self.images[position];
             Question {
                 name: NodeName::new(&image.name),
-                repository: repository(&image.name),
+                repository: self.repository(&image.name),
                 recipe,
                 parents: image.parents.clone(),
                 forced: self.forced.contains(&position),
-                moving: Some(repository(&image.name).with_tag("t-main")),
+                moving: Some(self.repository(&image.name).with_tag("t-main")),
+                caches: Vec::new(),
             }
         };
-        let questions = self.recipes().into_iter().enumerate().map(question).collect();
-        plan::plan(questions, &self.engine.images().await.unwrap())
+        self.recipes().into_iter().enumerate().map(question).collect()
+    }
+
+    /// Looks at the engine and asks registries, as `build` does.
+    async fn plan(&self) -> Plan {
+        let (questions, store) = (self.questions(), self.engine.images().await.unwrap());
+        let contents = plan::remote::contents(&questions, &store, self.push);
+        let answers = crate::observe::remote::ask(&*self.engine.hub().registry, &contents).await;
+        let remote = Remote { found: answers.found, push: self.push };
+        plan::plan(questions, &store, &remote, &plan::Memory::new())
     }
 
     fn prepare(&self, plan: Plan) -> Run {
-        let solve = |at: usize| plan.images[at].reasons().map(|_| self.solve(&plan, at));
+        let kept = |at: usize| matches!(plan.images[at].action, crate::plan::Action::Keep(_));
+        let solve = |at: usize| (!kept(at)).then(|| self.solve(&plan, at));
         Run {
             solves: (0..plan.images.len()).map(solve).collect(),
             engine: self.engine.clone(),
+            registry: self.engine.hub().registry.clone(),
             locks: self.locks(),
             logs: vec![None; plan.images.len()],
             options: self.options,
@@ -161,6 +184,8 @@ impl Stack {
             secrets: BTreeMap::new(),
             proxy: BTreeMap::new(),
             no_cache: false,
+            cache_from: Vec::new(),
+            inline_cache: false,
         }
     }
 
@@ -176,10 +201,10 @@ impl Stack {
 
     async fn carry_out(&self, run: Run, cancel: &CancellationToken) -> Ran {
         let (send, mut receive) = unbounded_channel();
-        let plan = run.plan.clone();
+        let (plan, registry) = (run.plan.clone(), run.registry.clone());
         let outcomes = super::run(run, &send, cancel).await;
         if let Ok(complete) = outcomes.complete(&plan) {
-            move_tags(&plan, &complete, self.engine.as_ref(), &send).await.unwrap();
+            move_tags(&plan, &complete, self.engine.as_ref(), registry.as_ref(), &send).await.unwrap();
         }
         drop(send);
         let mut events = Vec::new();
@@ -199,7 +224,7 @@ impl Stack {
     async fn moved_ids(&self) -> Vec<(String, ImageId)> {
         let mut moved = Vec::new();
         for image in &self.images {
-            let tag = repository(&image.name).with_tag("t-main").to_string();
+            let tag = self.repository(&image.name).with_tag("t-main").to_string();
             let found = self.engine.image(&tag).await.unwrap();
             moved.extend(found.map(|detail| (image.name.clone(), detail.id)));
         }
@@ -220,6 +245,12 @@ impl Ran {
     /// `name: outcome` of each image that was to be built.
     fn ends(&self) -> Vec<String> {
         let images = self.plan.builds().map(|at| &self.plan.images[at].name);
+        images.map(|name| format!("{name}: {}", word(self.of(name.as_str())))).collect()
+    }
+
+    /// The same of each image that something was to be done about.
+    fn all_ends(&self) -> Vec<String> {
+        let images = self.plan.work().map(|at| &self.plan.images[at].name);
         images.map(|name| format!("{name}: {}", word(self.of(name.as_str())))).collect()
     }
 
@@ -253,6 +284,8 @@ fn word(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Built { .. } => "built".into(),
         Outcome::BuiltElsewhere { .. } => "built elsewhere".into(),
+        Outcome::Fetched { .. } => "fetched".into(),
+        Outcome::Pushed { .. } => "pushed".into(),
         Outcome::Failed { .. } => "failed".into(),
         Outcome::Blocked { by } => format!("blocked by {by}"),
         Outcome::Cancelled => "cancelled".into(),
@@ -261,10 +294,6 @@ fn word(outcome: &Outcome) -> String {
 
 fn base() -> Reference {
     Reference::parse("base:1").unwrap()
-}
-
-fn repository(name: &str) -> Repository {
-    Repository::parse(&format!("ds01/{name}")).unwrap()
 }
 
 /// Stands on its first parent and copies from the others.
@@ -277,8 +306,9 @@ fn dockerfile(image: &Image) -> String {
 }
 
 fn recipe(image: &Image, above: &[Recipe]) -> Recipe {
-    let parent =
-        |(n, &p): (usize, &usize)| (format!("PARENT{n}"), BaseIdentity::ParentRecipe(above[p].digest()));
+    let parent = |(n, &p): (usize, &usize)| {
+        (format!("PARENT{n}"), BaseIdentity::ParentRecipe(above[p].digest().clone()))
+    };
     let own = BTreeMap::from([("ds01.image".to_owned(), image.name.clone())]);
     Recipe::new(&Parts {
         dockerfile: Some(DockerfilePart { bytes: dockerfile(image).as_bytes(), target: None, syntax: None }),

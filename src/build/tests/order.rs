@@ -77,10 +77,12 @@ async fn every_image_ends_once_and_the_summary_adds_up() {
         ran.outcomes.summary(&ran.plan),
         Event::RunFinished {
             built: 1,
+            fetched: 0,
             kept: 1,
             failed: 1,
             blocked: 2,
             cancelled: 0,
+            pushed: 0,
             took: Duration::from_secs(2)
         }
     );

@@ -103,6 +103,8 @@ pub fn ended(image: &ImageRun, look: &Look) -> String {
     let (mark, rest) = match &image.phase {
         Phase::Built { .. } => (look.good(look.either("✓", "+")), image.reasons.join("; ")),
         Phase::BuiltElsewhere { .. } => (look.good(look.either("✓", "+")), "built by another run".to_owned()),
+        Phase::Fetched { .. } => (look.good(look.either("✓", "+")), "pulled".to_owned()),
+        Phase::Pushed { .. } => (look.good(look.either("✓", "+")), "pushed".to_owned()),
         Phase::Failed { failure, .. } => {
             let message = failure.message.lines().next().unwrap_or_default();
             (look.bad(look.either("✗", "x")), clean(message))
@@ -126,7 +128,10 @@ mod tests {
         let name = |n: usize| NodeName::new(format!("h-baker/project-{n}"));
         let mut run = RunState::default();
         let build = (0..images + 2).map(name).collect();
-        run.fold(Duration::ZERO, &Event::RunStarted { build, keep: vec![], jobs: images });
+        run.fold(
+            Duration::ZERO,
+            &Event::RunStarted { build, fetch: vec![], push: vec![], keep: vec![], jobs: images },
+        );
         for n in 0..images {
             let started = Event::ImageStarted { image: name(n), reasons: vec![], log: None };
             run.fold(Duration::from_secs(n as u64), &started);

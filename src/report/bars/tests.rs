@@ -65,8 +65,8 @@ fn a_narrow_terminal_shows_the_beginning_of_each_line() {
 
 #[test]
 fn a_terminal_without_rows_shows_the_numbers() {
-    let text = screen(2, 80, 140, false);
-    assert_eq!(text, "........................ 0/4 done, 0.1s, 2 to come");
+    let text = screen(2, 80, 9, false);
+    assert_eq!(text, "........................ 0/6 done, 0.0s, 4 to come");
 }
 
 #[test]

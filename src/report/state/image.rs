@@ -29,6 +29,8 @@ pub struct ImageRun {
     pub steps: Vec<StepRun>,
     /// Its last lines of output.
     pub tail: VecDeque<String>,
+    /// Whether its registry got it.
+    pub sent: bool,
 }
 
 /// Where an image is. The first four lead to one of the others.
@@ -45,6 +47,14 @@ pub enum Phase {
         id: ImageId,
     },
     BuiltElsewhere {
+        id: ImageId,
+    },
+    /// Pulled from its registry.
+    Fetched {
+        id: ImageId,
+    },
+    /// Up to date before the run, and sent to its registry.
+    Pushed {
         id: ImageId,
     },
     Failed {
@@ -100,6 +110,7 @@ impl ImageRun {
             took: None,
             steps: Vec::new(),
             tail: VecDeque::new(),
+            sent: false,
         }
     }
 

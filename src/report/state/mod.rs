@@ -38,10 +38,15 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub built: usize,
+    pub fetched: usize,
+    /// Up to date, those included that were only sent to a registry.
     pub kept: usize,
+    pub only_sent: usize,
     pub failed: usize,
     pub blocked: usize,
     pub cancelled: usize,
+    /// Sent to a registry; each is counted elsewhere, too.
+    pub pushed: usize,
     /// Running, or waiting for another run of the program.
     pub running: usize,
     /// Not yet taken up.
@@ -49,12 +54,12 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Images to be built that are done, one way or another.
+    /// Images to be built, pulled or sent that are done, one way or another.
     pub fn ended(&self) -> usize {
-        self.built + self.failed + self.blocked + self.cancelled
+        self.built + self.fetched + self.only_sent + self.failed + self.blocked + self.cancelled
     }
 
-    /// Images to be built.
+    /// Images to be built, pulled or sent.
     pub fn wanted(&self) -> usize {
         self.ended() + self.running + self.queued
     }
@@ -65,8 +70,12 @@ impl RunState {
     pub fn fold(&mut self, at: Duration, event: &Event) -> Change {
         self.last = self.last.max(at);
         match event {
-            Event::RunStarted { build, keep, .. } => {
-                build.iter().for_each(|image| self.image_mut(image).phase = Phase::Queued);
+            Event::RunStarted { build, fetch, push, keep, .. } => {
+                build
+                    .iter()
+                    .chain(fetch)
+                    .chain(push)
+                    .for_each(|image| self.image_mut(image).phase = Phase::Queued);
                 keep.iter().for_each(|image| self.image_mut(image).phase = Phase::Kept);
                 Change::default()
             }
@@ -91,7 +100,13 @@ impl RunState {
                 self.took = Some(*took);
                 Change::default()
             }
-            Event::Warning { .. } | Event::TagMoved { .. } => Change::default(),
+            Event::Pushed { image, .. } => {
+                self.image_mut(image).sent = true;
+                Change::default()
+            }
+            Event::Warning { .. } | Event::TagMoved { .. } | Event::RegistryTagMoved { .. } => {
+                Change::default()
+            }
         }
     }
 
@@ -124,9 +139,12 @@ impl RunState {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for image in &self.images {
+            counts.pushed += usize::from(image.sent);
+            counts.only_sent += usize::from(matches!(image.phase, Phase::Pushed { .. }));
             *match image.phase {
                 Phase::Built { .. } | Phase::BuiltElsewhere { .. } => &mut counts.built,
-                Phase::Kept => &mut counts.kept,
+                Phase::Fetched { .. } => &mut counts.fetched,
+                Phase::Kept | Phase::Pushed { .. } => &mut counts.kept,
                 Phase::Failed { .. } => &mut counts.failed,
                 Phase::Blocked { .. } => &mut counts.blocked,
                 Phase::Cancelled => &mut counts.cancelled,
@@ -180,6 +198,8 @@ fn phase_of(outcome: &Outcome) -> Phase {
     match outcome {
         Outcome::Built { id } => Phase::Built { id: id.clone() },
         Outcome::BuiltElsewhere { id } => Phase::BuiltElsewhere { id: id.clone() },
+        Outcome::Fetched { id } => Phase::Fetched { id: id.clone() },
+        Outcome::Pushed { id } => Phase::Pushed { id: id.clone() },
         Outcome::Failed { failure, log } => {
             Phase::Failed { failure: Box::new(failure.clone()), log: log.clone() }
         }

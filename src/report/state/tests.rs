@@ -16,7 +16,7 @@ fn run(events: impl IntoIterator<Item = Event>) -> RunState {
 
 fn started(build: &[&str], keep: &[&str]) -> Event {
     let names = |texts: &[&str]| texts.iter().map(|text| name(text)).collect();
-    Event::RunStarted { build: names(build), keep: names(keep), jobs: 2 }
+    Event::RunStarted { build: names(build), fetch: vec![], push: vec![], keep: names(keep), jobs: 2 }
 }
 
 fn finished(image: &str, outcome: Outcome) -> Event {
@@ -25,7 +25,7 @@ fn finished(image: &str, outcome: Outcome) -> Event {
 
 fn over() -> Event {
     let took = Duration::from_secs(9);
-    Event::RunFinished { built: 0, kept: 0, failed: 0, blocked: 0, cancelled: 0, took }
+    Event::RunFinished { built: 0, fetched: 0, kept: 0, failed: 0, blocked: 0, cancelled: 0, pushed: 0, took }
 }
 
 fn failed() -> Outcome {
@@ -37,6 +37,7 @@ fn failed() -> Outcome {
         excerpt: None,
         help: None,
         engine: false,
+        check: false,
     };
     Outcome::Failed { failure, log: None }
 }
@@ -62,7 +63,16 @@ fn every_image_is_counted_once() {
         Event::ImageStarted { image: name("f"), reasons: vec![], log: None },
     ];
     let counts = run(events.clone()).counts();
-    let expected = Counts { built: 2, kept: 1, failed: 1, blocked: 1, cancelled: 1, running: 1, queued: 1 };
+    let expected = Counts {
+        built: 2,
+        kept: 1,
+        failed: 1,
+        blocked: 1,
+        cancelled: 1,
+        running: 1,
+        queued: 1,
+        ..Counts::default()
+    };
     assert_eq!(counts, expected);
     assert_eq!((counts.ended(), counts.wanted()), (5, 7));
     // Ctrl-C: what never ended was cancelled.
