@@ -1,6 +1,6 @@
 //! `build`: plans, then carries the plan out and reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,17 +10,23 @@ use tokio_util::sync::CancellationToken;
 use super::args::BuildArgs;
 use super::exit::Exit;
 use super::load::{self, Trouble};
-use super::plan::{self, Made};
+use super::pins;
+use super::plan::{self, Made, World};
+use super::remote;
 use super::settings::Settings;
 use super::signals;
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
-use crate::build::{self, Options, Outcomes, Run, space};
-use crate::engine::{self, Engine};
+use crate::build::{self, MoveError, Options, Outcomes, Run, space};
+use crate::engine::Engine;
 use crate::event::{Event, Events};
 use crate::graph::Graph;
+use crate::history::Ledger;
 use crate::observe::Seen;
+use crate::pins::Pins;
+use crate::plan::Plan;
 use crate::problem::Problem;
+use crate::registry::Registry;
 use crate::report::{self, log};
 use crate::spec::Spec;
 use crate::subject::Subject;
@@ -28,22 +34,63 @@ use crate::subject::Subject;
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
-    let selected = plan::select(&spec, &graph, &args.selection)?;
+    let mut selected = plan::select(settings, &signals, &spec, &graph, &args.selection).await?;
+    if let Some(unchanged) = &selected.unchanged {
+        return nothing(settings, args, unchanged).await;
+    }
+    selected.selection.push = args.push;
+    if args.push {
+        remote::may_send(settings, &graph, &selected.selection)?;
+    }
     let around = surroundings(settings, args, &spec)?;
     let engine = load::engine(settings).await?;
-    let made = plan::make(settings, &spec, &graph, engine.as_ref(), &selected.selection).await?;
+    let registry = load::registry(settings, &spec);
+    let mut pins = pins::load(settings)?;
+    pins.locked = args.locked;
+    let make = async |pins: &Pins| {
+        let world = World { engine: engine.as_ref(), registry: registry.as_ref(), pins };
+        plan::make_with(settings, &spec, &graph, &world, &selected.selection).await
+    };
+    let mut made = make(&pins).await?;
     if args.dry_run {
         let mut output = settings.output();
-        plan::show(&made.plan, selected.branchless.as_deref(), &mut output);
+        plan::show(&made, None, selected.branchless.as_deref(), &mut output);
+        pins::note_unpinned(&made.seen, &mut output);
         output.finish()?;
         return Ok(Exit::Done);
     }
+    // What was learnt holds from here on, also where a tag moves meanwhile;
+    // and spec.lock itself may be part of a context.
+    if pins::learn(settings, &made.seen, registry.as_ref(), &mut pins).await? {
+        made = make(&pins).await?;
+    }
+    pins::remark(&made.seen, settings);
     if made.plan.builds().next().is_some() {
         room(&made.seen)?;
         secrets_given(&spec, &graph, &made, &around)?;
     }
-    let run = prepare(settings, args, &spec, &graph, made, &around, &engine)?;
-    carry_out(settings, run, selected.branchless, &signals.building()).await
+    let warnings = made.warnings.clone();
+    let (run, ledger) = prepare(settings, args, &spec, &graph, made, &around, (engine, registry))?;
+    carry_out(settings, run, &ledger, (warnings, selected.branchless), &signals.building()).await
+}
+
+/// A run that selects nothing still ends as runs end, for those who read its data.
+async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exit, Trouble> {
+    let (plan, outcomes) = (Plan::default(), Outcomes::default());
+    if args.dry_run {
+        return plan::nothing(settings, why, &plan.to_json());
+    }
+    let progress = settings.progress.settle(&settings.screen);
+    if progress == report::Progress::Json {
+        let (events, received) = mpsc::unbounded_channel();
+        let _ = events.send(outcomes.summary(&plan));
+        drop(events);
+        let reporter = report::reporter(progress, settings.screen.stderr_look());
+        report::drive(received, vec![reporter], None).await;
+        settings.output().note(why);
+        return Ok(Exit::Done);
+    }
+    plan::nothing(settings, why, &outcomes.to_json(&plan))
 }
 
 /// The CA bundle and secrets, each a file that can be read now.
@@ -101,9 +148,9 @@ fn prepare(
     graph: &Graph,
     made: Made,
     around: &Surroundings,
-    engine: &Arc<dyn Engine>,
-) -> Result<Run, Trouble> {
-    let Made { plan, seen, nodes } = made;
+    (engine, registry): (Arc<dyn Engine>, Arc<dyn Registry>),
+) -> Result<(Run, Ledger), Trouble> {
+    let Made { plan, seen, nodes, .. } = made;
     let solves = Requests { spec, graph, seen: &seen, plan: &plan, nodes: &nodes, around }.solves();
     let locks = Locks::open(&settings.lock_dir, &seen.engine.id).map_err(|error| {
         let problem =
@@ -113,16 +160,25 @@ fn prepare(
         )
     })?;
     let folder = log_folder(settings);
-    let log = |image: &crate::plan::Planned| image.reasons().map(|_| log::path(&folder, &image.name));
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    Ok(Run {
-        logs: plan.images.iter().map(log).collect(),
+    let work: HashSet<_> = plan.work().collect();
+    let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));
+    let ledger = Ledger::new(settings.records(&seen.engine.id), &plan, &nodes, seen);
+    let jobs = args.jobs.map_or_else(default_jobs, usize::from);
+    let run = Run {
+        logs: (0..plan.images.len()).map(log).collect(),
         plan: Arc::new(plan),
         solves,
-        engine: engine.clone(),
+        engine,
+        registry,
         locks,
-        options: Options { jobs: args.jobs.map_or(cores, usize::from), fail_fast: args.fail_fast },
-    })
+        options: Options { jobs, fail_fast: args.fail_fast },
+    };
+    Ok((run, ledger))
+}
+
+/// So many images are built at once where nobody says: one for each core.
+pub fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// One folder for each run, by time, so that old logs are easy to find.
@@ -136,26 +192,47 @@ fn log_folder(settings: &Settings) -> PathBuf {
 async fn carry_out(
     settings: &Settings,
     run: Run,
-    branchless: Option<String>,
+    ledger: &Ledger,
+    (first, last): (Vec<String>, Option<String>),
     stop: &CancellationToken,
 ) -> Result<Exit, Trouble> {
     let (events, received) = mpsc::unbounded_channel();
+    for text in first {
+        let _ = events.send(Event::Warning { image: None, text });
+    }
     let progress = settings.progress.settle(&settings.screen);
     let reporter = report::reporter(progress, settings.screen.stderr_look());
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
     let reports = tokio::spawn(report::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
-    let (outcomes, moved) = build_and_tag(run, branchless, &events, stop).await;
+    let (outcomes, moved) = build_and_tag(run, last, &events, stop).await;
+    keep(settings, ledger, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
     reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
     if settings.json && progress != report::Progress::Json {
         let mut output = settings.output();
         output.value(&outcomes.to_json(&plan));
+        // Data is one document, whatever went wrong after it was made.
+        let trouble = moved.err().map(Trouble::from);
+        trouble.iter().for_each(|trouble| output.note(&trouble.sentence()));
         output.finish()?;
+        return Ok(trouble.map_or_else(|| exit(&outcomes, stop), |trouble| trouble.exit()));
     }
     moved?;
     Ok(exit(&outcomes, stop))
+}
+
+/// Keeps how each image ended, for the reasons of later runs.
+fn keep(settings: &Settings, ledger: &Ledger, plan: &Plan, outcomes: &Outcomes) {
+    #[expect(clippy::disallowed_methods, reason = "a record says when it was written")]
+    let now = jiff::Timestamp::now().as_second();
+    if let Err(error) = ledger.keep(plan, outcomes, now) {
+        settings.remark(&format!(
+            "how this run ended is not kept below {}: {error}",
+            settings.cache_dir.display()
+        ));
+    }
 }
 
 /// Builds; and if all of the plan is there, puts its tags.
@@ -164,8 +241,8 @@ async fn build_and_tag(
     branchless: Option<String>,
     events: &Events,
     stop: &CancellationToken,
-) -> (Outcomes, Result<(), engine::Error>) {
-    let (plan, engine) = (run.plan.clone(), run.engine.clone());
+) -> (Outcomes, Result<(), MoveError>) {
+    let (plan, engine, registry) = (run.plan.clone(), run.engine.clone(), run.registry.clone());
     let outcomes = build::run(run, events, stop).await;
     let warn = |text: String| {
         let _ = events.send(Event::Warning { image: None, text });
@@ -173,13 +250,13 @@ async fn build_and_tag(
     let complete = match outcomes.complete(&plan) {
         Ok(complete) if !stop.is_cancelled() => complete,
         _ => {
-            if !plan.tags.is_empty() {
+            if !plan.tags.is_empty() || !plan.registry_tags.is_empty() {
                 warn("no branch tag and no `latest` moved, since not every selected image is done".into());
             }
             return (outcomes, Ok(()));
         }
     };
-    let moved = build::move_tags(&plan, &complete, engine.as_ref(), events).await;
+    let moved = build::move_tags(&plan, &complete, engine.as_ref(), registry.as_ref(), events).await;
     branchless.into_iter().for_each(warn);
     (outcomes, moved)
 }

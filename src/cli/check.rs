@@ -11,6 +11,7 @@ use crate::report::human;
 
 pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
+    super::pins::load(settings)?;
     let hashes = Hashes::open(settings);
     observe::check_files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;
     hashes.save(settings);

@@ -41,7 +41,7 @@ pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble
 }
 
 /// The project of that name; of several people's, the caller's own.
-fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
+pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
     let own = |node: &&crate::graph::Node| match Subject::of(spec, graph, node.id) {
         Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
         _ => false,

@@ -8,7 +8,7 @@ use super::load::{self, Trouble};
 use super::plan::{self, Made};
 use super::settings::Settings;
 use crate::graph::{Graph, NodeId};
-use crate::plan::Reason;
+use crate::plan::{Action, Reason, Where};
 use crate::spec::Spec;
 use crate::subject::Subject;
 
@@ -28,6 +28,12 @@ pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble>
         GraphFormat::Mermaid => output.text(&graph.to_mermaid(&state)),
     }
     if let Some(trouble) = unknown {
+        // Data is one document: the graph.
+        if settings.json {
+            output.note(&format!("the states are unknown: {}", trouble.sentence()));
+            output.finish()?;
+            return Ok(trouble.exit());
+        }
         output.note("the states are unknown:");
         output.finish()?;
         return Ok(trouble.show(settings.output()));
@@ -38,13 +44,11 @@ pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble>
 
 async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashMap<NodeId, String>, Trouble> {
     let engine = load::engine(settings).await?;
-    let Made { plan, seen, nodes } =
+    let Made { plan, seen, nodes, warnings } =
         plan::make(settings, spec, graph, engine.as_ref(), &plan::everything(graph)).await?;
-    let mut states: HashMap<_, _> = nodes
-        .into_iter()
-        .zip(&plan.images)
-        .map(|(node, image)| (node, image.reasons().map_or_else(|| "up to date".to_owned(), first)))
-        .collect();
+    warnings.iter().for_each(|text| settings.output().note(&format!("warning: {text}")));
+    let mut states: HashMap<_, _> =
+        nodes.into_iter().zip(&plan.images).map(|(node, image)| (node, state(&image.action))).collect();
     for node in graph.nodes() {
         if let Some(external) = Subject::of(spec, graph, node.id).external() {
             let place = match seen.bases.get(&external.canonical()) {
@@ -57,6 +61,14 @@ async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashM
         }
     }
     Ok(states)
+}
+
+fn state(action: &Action) -> String {
+    match action {
+        Action::Keep(Where::Engine(_)) => "up to date".to_owned(),
+        Action::Keep(Where::Registry(_)) | Action::Fetch { .. } => "in the registry".to_owned(),
+        Action::Build(reasons) => first(reasons),
+    }
 }
 
 fn first(reasons: &[Reason]) -> String {

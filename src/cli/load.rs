@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::settings::Settings;
+use crate::build::MoveError;
 use crate::buildkit;
+use crate::credentials::Credentials;
 use crate::engine::{self, Engine};
 use crate::graph::Graph;
 use crate::observe;
 use crate::problem::Problem;
+use crate::registry::{self, Registry};
 use crate::report::Output;
 use crate::spec::files::Disk;
 use crate::spec::{self, BaseSource, Spec};
@@ -23,6 +26,8 @@ pub enum Trouble {
     Bases(Vec<Problem>),
     /// The engine, a registry or the network.
     Engine(engine::Error),
+    /// Registries that have to answer and do not.
+    Registries(Vec<registry::Error>),
     /// The engine's disk is full.
     Space(Problem),
     /// A rule says no.
@@ -33,6 +38,8 @@ pub enum Trouble {
     Bug(Problem),
     /// Standard output cannot be written.
     Output(std::io::Error),
+    /// Told to stop before it did anything.
+    Interrupted,
 }
 
 impl Trouble {
@@ -48,13 +55,32 @@ impl Trouble {
         )
     }
 
+    /// What is wrong, in one line.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Problems(problems) | Self::Bases(problems) => {
+                let more = problems.len().saturating_sub(1);
+                let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+                if more == 0 { first } else { format!("{first}, and {more} more problems") }
+            }
+            Self::Engine(error) => error.to_string(),
+            Self::Registries(errors) => errors.first().map(ToString::to_string).unwrap_or_default(),
+            Self::Space(problem) | Self::Refused(problem) | Self::Usage(problem) | Self::Bug(problem) => {
+                problem.message.clone()
+            }
+            Self::Output(error) => error.to_string(),
+            Self::Interrupted => "interrupted".into(),
+        }
+    }
+
     /// The code of the shell.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Problems(_) | Self::Usage(_) | Self::Output(_) => Exit::Usage,
-            Self::Engine(_) | Self::Space(_) | Self::Bases(_) => Exit::Engine,
+            Self::Engine(_) | Self::Registries(_) | Self::Space(_) | Self::Bases(_) => Exit::Engine,
             Self::Refused(_) => Exit::Refused,
             Self::Bug(_) => Exit::Bug,
+            Self::Interrupted => Exit::Interrupted,
         }
     }
 
@@ -68,12 +94,20 @@ impl Trouble {
                 problem.help = error.help();
                 output.problems(&[problem]);
             }
+            Self::Registries(errors) => {
+                let problem = |error: &registry::Error| Problem {
+                    help: error.help(),
+                    ..Problem::new(error.to_string())
+                };
+                output.problems(&errors.iter().map(problem).collect::<Vec<_>>());
+            }
             Self::Refused(problem) | Self::Usage(problem) | Self::Bug(problem) | Self::Space(problem) => {
                 output.problems(&[problem])
             }
             Self::Output(error) => {
                 output.problems(&[Problem::new(format!("the output cannot be written: {error}"))]);
             }
+            Self::Interrupted => {}
         }
         let _ = output.finish();
         exit
@@ -92,6 +126,15 @@ impl From<observe::Error> for Trouble {
             observe::Error::Problems(problems) => Self::Problems(problems),
             observe::Error::Bases(problems) => Self::Bases(problems),
             observe::Error::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+impl From<MoveError> for Trouble {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::Engine(error) => Self::Engine(error),
+            MoveError::Registry(error) => Self::Registries(vec![error]),
         }
     }
 }
@@ -115,6 +158,13 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
     let mut spec = spec::read(&settings.here, file, &Disk).map_err(Trouble::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
+    let rules = spec.images_dir.join("change_ignore.json");
+    if rules.is_file() {
+        let rules = settings.shown(&rules).display().to_string();
+        settings.remark(&format!(
+            "{rules} has no effect any more: an image is rebuilt when what its Dockerfile can read changes"
+        ));
+    }
     let graph = Graph::build(&spec);
     Ok((spec, graph))
 }
@@ -143,5 +193,16 @@ pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, Trouble> {
     settings.remark(&format!("engine: {address}"));
     let options = buildkit::Options { docker_config: Some(settings.docker_config.clone()) };
     let builder = buildkit::Builder::connect(&address, options)?;
-    Ok(Arc::new(engine::docker::Docker::connect(&address, builder).await?))
+    let credentials = Credentials::new(Some(settings.docker_config.clone()));
+    let engine = engine::docker::Docker::connect(&address, builder).await?;
+    Ok(Arc::new(engine.with_credentials(credentials)))
+}
+
+/// The registries that references name; none is asked yet.
+pub fn registry(settings: &Settings, spec: &Spec) -> Arc<dyn Registry> {
+    Arc::new(registry::http::Registries::new(registry::http::Options {
+        docker_config: Some(settings.docker_config.clone()),
+        insecure: spec.insecure_registries.clone(),
+        ..Default::default()
+    }))
 }

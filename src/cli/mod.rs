@@ -5,6 +5,7 @@ pub mod args;
 mod branch;
 mod build;
 mod check;
+mod commits;
 mod completions;
 mod containers;
 mod deploy;
@@ -12,10 +13,16 @@ pub mod exit;
 mod graph;
 mod hashes;
 mod home;
+mod impact;
 mod load;
+mod pins;
 mod plan;
+mod remote;
 mod settings;
 mod signals;
+mod since;
+mod update;
+mod why;
 
 use args::{Cli, Command, ContainerCommand};
 use exit::Exit;
@@ -60,7 +67,10 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Check => check::run(settings),
         Command::Graph(args) => graph::run(settings, &args).await,
         Command::Plan(args) => plan::run(settings, &args).await,
+        Command::Why(args) => why::run(settings, &args).await,
+        Command::Impact(args) => impact::run(settings, &args).await,
         Command::Build(args) => build::run(settings, &args).await,
+        Command::Update(args) => update::run(settings, &args).await,
         Command::Deploy(args) | Command::Container { command: ContainerCommand::Deploy(args) } => {
             deploy::run(settings, &args).await
         }

@@ -12,6 +12,7 @@ use crate::containers::Caller;
 use crate::engine;
 use crate::engine::address::Address;
 use crate::names::Login;
+use crate::records::Records;
 use crate::reference::Reference;
 use crate::report::{self, Mode, Output};
 
@@ -98,6 +99,11 @@ impl Settings {
         }
         let context = Address::of_context(&self.docker_config, var("DOCKER_CONTEXT").as_deref())?;
         Ok(context.unwrap_or_else(Address::local))
+    }
+
+    /// What earlier runs built.
+    pub fn records(&self, engine: &str) -> Records {
+        Records::new(&self.cache_dir.join("records"), engine)
     }
 
     /// Says what `-v` asks for.

@@ -1,6 +1,6 @@
-//! Ctrl-C: while images are built the first asks the run to stop and the
-//! second ends it at once. Before that nothing was started, so the first ends
-//! the program.
+//! Ctrl-C: while images are built, or something is at work that has to be
+//! cleaned up, the first asks it to stop and the second ends it at once.
+//! Otherwise nothing was started, so the first ends the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,29 @@ pub struct Signals {
     building: Arc<AtomicBool>,
 }
 
+/// Something that has to be cleaned up is at work until this is dropped: a
+/// signal cancels the token, and does not end the program.
+pub struct Working(Signals);
+
+impl Working {
+    pub fn token(&self) -> &CancellationToken {
+        &self.0.token
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.building.store(false, Ordering::SeqCst);
+    }
+}
+
 impl Signals {
+    /// Until the answer is dropped there is something to stop.
+    pub fn working(&self) -> Working {
+        self.building.store(true, Ordering::SeqCst);
+        Working(self.clone())
+    }
+
     /// From here on there is something to stop: the token that the first
     /// signal cancels.
     pub fn building(&self) -> CancellationToken {

@@ -1,6 +1,22 @@
 //! The command line as it is typed. What it means is `settings`' business.
 
+mod build;
+mod containers;
+mod impact;
+mod update;
+mod why;
+
 use std::path::PathBuf;
+
+pub use build::{BuildArgs, PlanArgs, Selection};
+use containers::DEPLOY_EXAMPLES;
+pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
+use impact::IMPACT_EXAMPLES;
+pub use impact::{ImpactArgs, Kind};
+use update::UPDATE_EXAMPLES;
+pub use update::UpdateArgs;
+use why::EXAMPLES as WHY_EXAMPLES;
+pub use why::WhyArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -62,14 +78,23 @@ pub enum Command {
     Graph(GraphArgs),
     /// Show what would be built, and why; build nothing
     #[command(
-        after_help = "Examples:\n  ds01-build plan\n  ds01-build plan vision            only vision and what it stands on\n  ds01-build plan --json | jq '.images[] | select(.action == \"build\")'"
+        after_help = "Examples:\n  ds01-build plan\n  ds01-build plan vision            only vision and what it stands on\n  ds01-build plan --since HEAD~1    only what the last commit changed\n  ds01-build plan --check-bases     are bases behind their tags?\n  ds01-build plan --json | jq '.images[] | select(.action == \"build\")'"
     )]
     Plan(PlanArgs),
+    /// Explain one image or container: what changed, from what to what
+    #[command(after_help = WHY_EXAMPLES)]
+    Why(WhyArgs),
+    /// Show what would be rebuilt if an image, base, file or build arg changed
+    #[command(after_help = IMPACT_EXAMPLES)]
+    Impact(ImpactArgs),
     /// Build what has changed, and nothing else
     #[command(
-        after_help = "Examples:\n  ds01-build build                  everything that is not up to date\n  ds01-build build thesis           one image and what it stands on\n  ds01-build build --force vision   vision and all that stands on it, again\n  ds01-build build --dry-run        the plan\n\nThe content tag r-<16 hex> is put on each image when it is done. Branch tags and `latest`\nmove only when every selected image is done."
+        after_help = "Examples:\n  ds01-build build                  everything that is not up to date\n  ds01-build build thesis           one image and what it stands on\n  ds01-build build --force vision   vision and all that stands on it, again\n  ds01-build build --push           and send it to the registry that the spec names\n  ds01-build build --locked         in CI: only on pinned bases\n  ds01-build build --dry-run        the plan\n  ds01-build build --since origin/main\n                                    only what differs from that branch\n\nThe content tag r-<16 hex> is put on each image when it is done. Branch tags and `latest`\nmove only when every selected image is done. What a registry has already is neither built nor\nsent; it is pulled if something that is built stands on it."
     )]
     Build(BuildArgs),
+    /// Move the pins of bases to what their tags stand for now
+    #[command(after_help = UPDATE_EXAMPLES)]
+    Update(UpdateArgs),
     /// Create and start a container from a project image (= container deploy)
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(DeployArgs),
@@ -91,25 +116,6 @@ pub enum Command {
     },
 }
 
-const DEPLOY_EXAMPLES: &str = "Examples:\n  ds01-build deploy thesis\n  ds01-build deploy thesis --workspace /data/thesis\n  ds01-build deploy h-baker/thesis           where two users have a `thesis`\n  ds01-build deploy thesis --dry-run --json  the exact request\n\nThe container has no GPU. Its limits are those of the owner's group (`limits:` in the spec).";
-
-#[derive(Debug, Subcommand)]
-pub enum ContainerCommand {
-    /// Create and start a container from a project image
-    #[command(after_help = DEPLOY_EXAMPLES)]
-    Deploy(DeployArgs),
-    /// List your containers
-    #[command(
-        after_help = "Examples:\n  ds01-build container list\n  ds01-build container list --all\n  ds01-build container list --json | jq -r '.[].name'"
-    )]
-    List(ListArgs),
-    /// Stop and remove a container; its image and workspace stay
-    #[command(
-        after_help = "Examples:\n  ds01-build container retire thesis\n  ds01-build container retire 'thesis._.1722830498'"
-    )]
-    Retire(RetireArgs),
-}
-
 #[derive(Debug, Args)]
 pub struct GraphArgs {
     /// What is printed: a tree for people, dot (Graphviz), mermaid (for Markdown pages) or json
@@ -129,84 +135,6 @@ pub enum GraphFormat {
     Mermaid,
     /// Nodes and edges
     Json,
-}
-
-/// What is selected, shared by `plan` and `build`.
-#[derive(Debug, Args)]
-pub struct Selection {
-    /// Images, with what they stand on [default: all]
-    #[arg(value_name = "IMAGE")]
-    pub images: Vec<String>,
-    /// Build this image and what stands on it again, from the engine's cache where it can; may be given several times
-    #[arg(long, value_name = "IMAGE")]
-    pub force: Vec<String>,
-    /// Build everything that is selected again
-    #[arg(long)]
-    pub force_all: bool,
-    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
-    #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
-    pub branch: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub selection: Selection,
-}
-
-#[derive(Debug, Args)]
-pub struct BuildArgs {
-    #[command(flatten)]
-    pub selection: Selection,
-    /// Build at most this many images at once [default: as many as there are cores]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
-    pub jobs: Option<u16>,
-    /// Stop everything at the first failure
-    #[arg(long)]
-    pub fail_fast: bool,
-    /// Show the plan and build nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Run every step of what is built anew, whatever the engine has cached
-    #[arg(long)]
-    pub no_cache: bool,
-    /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer
-    #[arg(long, value_name = "FILE")]
-    pub ca_bundle: Option<PathBuf>,
-    /// A secret that RUN steps may mount; may be given several times
-    #[arg(long = "secret", value_name = "ID=FILE", value_parser = key_value)]
-    pub secrets: Vec<(String, String)>,
-}
-
-#[derive(Debug, Args)]
-pub struct DeployArgs {
-    /// A project: `thesis`, or `h-baker/thesis` where two users have one
-    pub project: String,
-    /// Folder to mount at /workspace [default: workspace/PROJECT in the owner's home]
-    #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
-    /// Show the request and create nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// List everybody's containers
-    #[arg(long, short)]
-    pub all: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct RetireArgs {
-    /// A container: `thesis`, or its whole name `thesis._.1722830498`
-    pub container: String,
-    /// Remove it though it is protected (administrators)
-    #[arg(long)]
-    pub force: bool,
-    /// Show what would be removed and remove nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

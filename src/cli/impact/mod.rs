@@ -1,0 +1,104 @@
+//! `impact`: what would be rebuilt if something changed.
+
+mod show;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::args::{ImpactArgs, Kind};
+use super::build::default_jobs;
+use super::exit::Exit;
+use super::hashes::Hashes;
+use super::home;
+use super::load::{self, Trouble};
+use super::settings::Settings;
+use crate::graph::NodeId;
+use crate::impact::{self, Asked, Known, Listed, Read, Sort, Stack};
+use crate::observe;
+use crate::records::Record;
+
+pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, Trouble> {
+    let (spec, graph) = load::spec(settings)?;
+    let hashes = Hashes::open(settings);
+    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;
+    hashes.save(settings);
+    let stack = Stack { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
+    let path = settings.here.join(&args.name);
+    let file = path.symlink_metadata().is_ok().then_some(path.as_path());
+    let (asked, others) =
+        impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(Trouble::Usage)?;
+    let read = read(settings, &stack, &asked)?;
+    let mut reach = impact::reach(&stack, &asked, &read);
+    reach.notes.extend(impact::otherwise(&args.name, &others));
+    let nodes: Vec<NodeId> = reach.images.iter().map(|image| image.node).collect();
+    // Nobody is asked about nothing.
+    let asks = !nodes.is_empty();
+    let (listed, silent) = match if asks { list(settings).await.map(Some) } else { Ok(None) } {
+        Ok(listed) => (listed, None),
+        // The question is mostly about the spec.
+        Err(Trouble::Engine(error)) => (None, Some(error)),
+        Err(trouble) => return Err(trouble),
+    };
+    let (listed, records) = match listed {
+        Some((engine, listed)) => (Some(listed), records(settings, &engine, &stack, &nodes)),
+        None if !asks => (Some(Listed::default()), HashMap::new()),
+        None => (None, HashMap::new()),
+    };
+    let known =
+        Known { engine: listed.as_ref(), records: &records, jobs: default_jobs(), users: &home::login };
+    let impact = impact::impact(&stack, asked, reach, &known);
+    let mut output = settings.output();
+    if let Some(error) = silent {
+        output.note(&format!("sizes and containers are unknown: {error}"));
+        error.help().iter().for_each(|help| output.note(help));
+    }
+    output.data(&impact, show::show);
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+fn sort(kind: Kind) -> Sort {
+    match kind {
+        Kind::Image => Sort::Image,
+        Kind::Base => Sort::Base,
+        Kind::File => Sort::File,
+        Kind::Arg => Sort::Arg,
+    }
+}
+
+/// Who reads the file that is asked about, and what it declares.
+fn read(settings: &Settings, stack: &Stack<'_>, asked: &Asked) -> Result<Read, Trouble> {
+    let Asked::File { path } = asked else { return Ok(Read::default()) };
+    let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
+    let readers = readers.map_err(|problem| Trouble::Problems(vec![problem]))?;
+    let place = real(path);
+    let is_in = |file: &Path| real(&settings.here.join(file)).starts_with(&place);
+    let declares = impact::declared(stack.spec, stack.graph, &is_in);
+    let of_spec = !declares.is_empty() || settings.spec_file.as_deref().is_some_and(is_in);
+    Ok(Read { readers, declares: of_spec.then_some(declares) })
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// The engine's name among engines, its images and containers.
+async fn list(settings: &Settings) -> Result<(String, Listed), Trouble> {
+    let engine = load::engine(settings).await?;
+    let (facts, images, containers) = tokio::join!(engine.facts(), engine.images(), engine.containers());
+    Ok((facts?.id, Listed { images: images?, containers: containers? }))
+}
+
+fn records(
+    settings: &Settings,
+    engine: &str,
+    stack: &Stack<'_>,
+    nodes: &[NodeId],
+) -> HashMap<NodeId, Vec<Record>> {
+    let records = settings.records(engine);
+    let tries = |node: &NodeId| {
+        let image = stack.graph.node(*node);
+        Some((*node, records.of(image.repository.as_ref()?, &image.name)))
+    };
+    nodes.iter().filter_map(tries).collect()
+}

@@ -1,0 +1,137 @@
+//! Asks registries what a plan wants to know of them. Shared by all that plan.
+
+use std::collections::BTreeMap;
+
+use super::load::Trouble;
+use super::settings::Settings;
+use crate::engine::Image;
+use crate::graph::Graph;
+use crate::observe::remote::{self, Answers};
+use crate::plan::remote::{candidates, contents};
+use crate::plan::{Question, Remote, Selection};
+use crate::problem::Problem;
+use crate::reference::Reference;
+use crate::registry::{Error, Registry};
+
+/// What registries said, and what people should know of those that said
+/// nothing.
+///
+/// # Errors
+/// To send images, every registry must answer.
+pub async fn look(
+    registry: &dyn Registry,
+    questions: &[Question],
+    store: &[Image],
+    push: bool,
+) -> Result<(Remote, Vec<String>), Trouble> {
+    let mut remote = Remote { push, ..Remote::default() };
+    let mut unasked = BTreeMap::new();
+    take(&mut remote, &mut unasked, ask(registry, contents(questions, store, push)).await);
+    let mut wanted = candidates(questions, store, &remote);
+    wanted.retain(|reference| !unasked.contains_key(reference.registry()));
+    take(&mut remote, &mut unasked, ask(registry, wanted).await);
+    if push && !unasked.is_empty() {
+        return Err(Trouble::Registries(unasked.into_values().collect()));
+    }
+    Ok((remote, unasked.values().map(warning).collect()))
+}
+
+async fn ask(registry: &dyn Registry, mut references: Vec<Reference>) -> Answers {
+    references.dedup();
+    remote::ask(registry, &references).await
+}
+
+fn take(remote: &mut Remote, unasked: &mut BTreeMap<String, Error>, answers: Answers) {
+    remote.found.extend(answers.found);
+    unasked.extend(answers.unasked);
+}
+
+fn warning(error: &Error) -> String {
+    let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+    format!("{error}{help}; images that are not on the engine are built")
+}
+
+/// Whether there is anything to send, and others may have it.
+///
+/// # Errors
+/// No selected image lives in a registry; or `--base` stands another image
+/// in, on which nobody else's branch tag should come to stand.
+pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), Trouble> {
+    if let Some(name) = settings.bases.keys().next() {
+        let problem =
+            Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));
+        return Err(Trouble::Usage(
+            problem.help(
+                "leave --push out to build here; or change the base in the spec, and all have the same",
+            ),
+        ));
+    }
+    let lives = |repository: &crate::reference::Repository| repository.host().is_some();
+    if selection.nodes.iter().any(|&node| graph.node(node).repository.as_ref().is_some_and(lives)) {
+        return Ok(());
+    }
+    let problem = Problem::new("--push: no selected image lives in a registry");
+    Err(Trouble::Usage(problem.help(
+        "say `registry: reg.example.org/NAME` in the spec; a project's own image always stays on the engine",
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::fake::FakeRegistry;
+
+    fn question(host: &str) -> Question {
+        let recipe = crate::recipe::Recipe::new(&crate::recipe::Parts {
+            dockerfile: None,
+            context: None,
+            args: &BTreeMap::new(),
+            declared_args: &Default::default(),
+            bases: &BTreeMap::new(),
+            packages: None,
+            user: None,
+            labels: &BTreeMap::new(),
+            platform: "linux/amd64",
+            secrets: &Default::default(),
+        });
+        let repository = crate::reference::Repository::parse(&format!("{host}/x")).unwrap();
+        Question {
+            name: crate::names::NodeName::new(host),
+            caches: vec![repository.with_tag("stable")],
+            repository,
+            recipe,
+            parents: Vec::new(),
+            forced: false,
+            moving: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_gone_is_told_once_and_only_a_push_needs_it() {
+        let registry = FakeRegistry::new();
+        registry.lose("gone.local");
+        let questions = ["gone.local", "gone.local", "reg.local"].map(question);
+        let (remote, warnings) = look(&registry, &questions, &[], false).await.unwrap();
+        assert_eq!((remote.found.len(), warnings.len()), (0, 1), "{warnings:?}");
+        assert!(warnings[0].contains("gone.local") && warnings[0].ends_with("are built"));
+        assert_eq!(registry.heads(), 3, "a content tag each is 2, once for equal ones, and 1 cache");
+        let refused = look(&registry, &questions, &[], true).await;
+        assert!(matches!(refused, Err(Trouble::Registries(errors)) if errors.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_wants_a_login_says_how_to_log_in() {
+        let registry = FakeRegistry::new();
+        registry.deny("reg.local");
+        let (_, warnings) = look(&registry, &[question("reg.local")], &[], false).await.unwrap();
+        assert!(warnings[0].contains("`docker login reg.local`"), "{warnings:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_for_nothing() {
+        let registry = FakeRegistry::new();
+        let (remote, warnings) = look(&registry, &[], &[], true).await.unwrap();
+        assert!(remote.found.is_empty() && warnings.is_empty());
+        assert_eq!(registry.heads(), 0);
+    }
+}

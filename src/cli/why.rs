@@ -1,0 +1,172 @@
+//! `why`: the causes behind an image, or behind what a container runs.
+
+use super::args::{Selection, WhyArgs};
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::plan::{self, Made};
+use super::settings::Settings;
+use super::{commits, deploy, home};
+use crate::containers::{self, Refusal};
+use crate::engine::{Container, Engine};
+use crate::graph::{Graph, NodeId};
+use crate::problem::Problem;
+use crate::spec::Spec;
+use crate::subject::Subject;
+use crate::why::{self, Known, OfContainer, Standing};
+
+/// Files whose last commit is looked for.
+const MOST_COMMITS: usize = 5;
+
+pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Trouble> {
+    let stack = load::spec(settings);
+    let node = match &stack {
+        Ok((spec, graph)) if !args.container => Some(deploy::find(spec, graph, &args.name, settings.uid)),
+        _ => None,
+    };
+    match (stack, node) {
+        (Ok((spec, graph)), Some(Ok(node))) => image(settings, args, &spec, &graph, node).await,
+        (stack, node) => {
+            let engine = load::engine(settings).await?;
+            let all = engine.containers().await?;
+            let found = containers::look_up(&args.name, &all, &settings.caller(), &home::login);
+            match (found, node, stack) {
+                (Ok(container), _, stack) => {
+                    of_container(settings, args, stack, container, engine.as_ref()).await
+                }
+                (Err(refusal @ Refusal::NotFound { .. }), Some(Err(unknown)), _) => {
+                    Err(neither(unknown, &args.name, &refusal, &all))
+                }
+                // Without a readable spec it may have been an image's name.
+                (Err(Refusal::NotFound { .. }), None, Err(trouble)) if !args.container => Err(trouble),
+                (Err(refusal), ..) => Err(refused(&refusal, &all)),
+            }
+        }
+    }
+}
+
+/// No image and no container of that name.
+fn neither(unknown: Trouble, name: &str, refusal: &Refusal, all: &[Container]) -> Trouble {
+    let Trouble::Usage(mut problem) = unknown else { return unknown };
+    if problem.message.starts_with("no image") {
+        problem.message = format!("no image and no container `{}`", name.escape_debug());
+    }
+    if let Some(near) = refusal.near(all) {
+        problem.help = Some(format!("did you mean the container `{near}`?"));
+    }
+    Trouble::Usage(problem)
+}
+
+fn refused(refusal: &Refusal, all: &[Container]) -> Trouble {
+    let near = refusal.near(all).map(|near| format!("did you mean `{near}`?"));
+    Trouble::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
+}
+
+async fn image(
+    settings: &Settings,
+    args: &WhyArgs,
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+) -> Result<Exit, Trouble> {
+    let engine = load::engine(settings).await?;
+    let made = make(settings, args, spec, graph, node, engine.as_ref()).await?;
+    let known = known(spec, graph, &made);
+    let mut output = settings.output();
+    let verbose = settings.verbose > 0;
+    if let Some(external) = Subject::of(spec, graph, node).external() {
+        output.data(&known.base(node, external), |answer, _| answer.text());
+        output.finish()?;
+        return Ok(Exit::Done);
+    }
+    let position = position(&made, node);
+    let mut answer = known.image(position, since(settings, &made, position));
+    for file in answer.changed_files(MOST_COMMITS) {
+        let commit = commits::last(&spec.root, &file);
+        answer.commits.extend(commit.map(|commit| (file, commit)));
+    }
+    output.data(&answer, |answer, _| answer.text(verbose));
+    let namesake = engine.containers().await?;
+    if let Ok(container) = containers::look_up(&args.name, &namesake, &settings.caller(), &home::login) {
+        output.note(&format!("there is a container {} too; --container explains it", container.name));
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+async fn of_container(
+    settings: &Settings,
+    args: &WhyArgs,
+    stack: Result<(Spec, Graph), Trouble>,
+    container: &Container,
+    engine: &dyn Engine,
+) -> Result<Exit, Trouble> {
+    let mut answer = OfContainer::new(container, &engine.images().await?);
+    let (spec, graph) = match stack {
+        Ok(stack) => stack,
+        Err(trouble) => {
+            // Without a spec in sight there is nothing to compare with.
+            if settings.spec_file.is_some() {
+                answer.standing = Standing::Unknown { cause: trouble.sentence() };
+            }
+            return show(settings, &answer);
+        }
+    };
+    if let Some(node) = why::node_of(&spec, &graph, container) {
+        answer.declared_by(&spec, &graph, node);
+        // A base that cannot be asked must not keep the rest from being told.
+        answer.standing = match make(settings, args, &spec, &graph, node, engine).await {
+            Ok(made) => known(&spec, &graph, &made).standing(container, position(&made, node)),
+            Err(trouble) => Standing::Unknown { cause: trouble.sentence() },
+        };
+    }
+    show(settings, &answer)
+}
+
+fn show(settings: &Settings, answer: &OfContainer) -> Result<Exit, Trouble> {
+    let mut output = settings.output();
+    output.data(answer, |answer, _| answer.text(settings.verbose > 0));
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// The plan of one node and all that it stands on.
+async fn make(
+    settings: &Settings,
+    args: &WhyArgs,
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+    engine: &dyn Engine,
+) -> Result<Made, Trouble> {
+    // A base is only looked for where something stands on it.
+    let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
+    let named = std::iter::once(node).chain(children);
+    let selection = Selection {
+        images: named.map(|node| graph.node(node).name.to_string()).collect(),
+        force: Vec::new(),
+        force_all: false,
+        since: None,
+        branch: args.branch.clone(),
+    };
+    let selected = plan::select_of(spec, graph, &selection, None)?;
+    plan::make(settings, spec, graph, engine, &selected.selection).await
+}
+
+fn known<'a>(spec: &'a Spec, graph: &'a Graph, made: &'a Made) -> Known<'a> {
+    Known { spec, graph, seen: &made.seen, plan: &made.plan, nodes: &made.nodes }
+}
+
+fn position(made: &Made, node: NodeId) -> usize {
+    made.nodes.iter().position(|other| *other == node).expect("what was selected is planned")
+}
+
+/// When an image was built that is kept, by the records.
+fn since(settings: &Settings, made: &Made, position: usize) -> Option<i64> {
+    let image = &made.plan.images[position];
+    if image.reasons().is_some() {
+        return None;
+    }
+    let tries = settings.records(&made.seen.engine.id).of(&image.repository(), &image.name);
+    let digest = image.recipe.digest();
+    tries.iter().rev().find(|record| record.recipe == digest.as_str()).map(|record| record.at)
+}
