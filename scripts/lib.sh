@@ -202,6 +202,33 @@ ensure_base() {
   rm -f "$tar" "$log"
 }
 
+# A registry for the tests, which start it themselves: Debian's, unpacked below
+# .cache and not installed, since its package runs a service.
+ensure_registry() {
+  local folder=$PWD/.cache/docker-registry log
+  export DS01_TEST_REGISTRY=$folder/usr/bin/docker-registry
+  if [[ ! -x $DS01_TEST_REGISTRY ]]; then
+    command -v apt-get >/dev/null || fail 3 "docker-registry is missing" \
+      "this is not a Debian machine; set DS01_TEST_REGISTRY to the program \`registry\` of distribution 2.8"
+    log=$(mktemp)
+    cleanup_paths+=("$log")
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (unpack_registry "$folder") >"$log" 2>&1 </dev/null || {
+      tail -n 20 "$log" >&2
+      fail 3 "could not get docker-registry" "the end of what apt-get said stands above"
+    }
+  fi
+  note "registry: $DS01_TEST_REGISTRY"
+}
+
+unpack_registry() { # unpack_registry FOLDER
+  cd "$1" || return
+  apt-get -q download docker-registry || { as_root apt-get -q update && apt-get -q download docker-registry; } ||
+    return
+  dpkg-deb -x docker-registry_*.deb . && rm docker-registry_*.deb
+}
+
 # To be called from a script's EXIT trap.
 remove_temporary_files() {
   ((${#cleanup_paths[@]} == 0)) || rm -rf -- "${cleanup_paths[@]}"
