@@ -29,38 +29,55 @@ const MODULES: &[(&str, &str)] = &[
     ("dockerfile", "ignore problem reference"),
     ("recipe", "account names packages"),
     ("context", "ignore problem recipe"),
+    ("credentials", ""),
     ("solve", "account context names reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
     ("spec", "account names packages problem reference"),
     ("graph", "names problem reference spec"),
     ("subject", "account graph packages problem reference spec"),
+    // The edge: registries.
+    ("registry", "credentials reference"),
     // The edge: engines and BuildKit.
     ("engine", "event names reference solve"),
-    ("engine::fake", "account event labels names reference solve"),
+    ("engine::fake", "account event labels names reference registry solve"),
     ("llb", "reference userlayer"),
-    ("buildkit", "account context engine event llb names reference solve userlayer"),
-    ("engine::docker", "buildkit event names reference solve"),
+    ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
+    ("engine::docker", "buildkit credentials event names reference solve"),
+    // The edge: what earlier runs did.
+    ("records", "names recipe reference"),
     // What is done, in the order in which it is done.
-    ("observe", "context dockerfile engine graph ignore names problem recipe reference spec subject"),
+    ("pins", "problem reference spec"),
+    (
+        "observe",
+        "context dockerfile engine graph ignore names pins problem recipe reference registry spec subject",
+    ),
     (
         "plan",
-        "dockerfile engine graph labels names observe packages problem recipe reference spec \
-         subject tags userlayer",
+        "dockerfile engine graph labels names observe packages problem recipe records reference \
+         spec subject tags userlayer",
     ),
+    ("since", "graph names observe pins plan problem recipe reference spec"),
     (
         "build",
         "dockerfile engine event graph labels names observe packages packages::steps plan recipe \
-         reference solve spec subject userlayer",
+         reference registry solve spec subject userlayer",
     ),
-    ("containers", "engine labels names"),
+    ("history", "build event graph observe plan recipe records"),
+    ("containers", "engine labels names spec"),
+    ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
+    (
+        "impact",
+        "build dockerfile engine graph labels names observe problem recipe records reference spec \
+         subject tags",
+    ),
     ("report", "event names problem"),
     // What a person types.
     (
         "cli",
-        "account build buildkit containers deploy engine engine::docker event graph names observe \
-         plan problem reference report spec subject",
+        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
+         observe pins plan problem records reference registry report since spec subject why",
     ),
     ("main", "cli"),
 ];
@@ -75,7 +92,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tonic", &["buildkit"]),
     ("tower", &["buildkit"]),
     ("hyper", &["buildkit", "engine/stream"]),
-    ("rustls", &["engine/stream"]),
+    ("reqwest", &["registry/http"]),
+    ("rustls", &["engine/stream", "registry/http/tls.rs"]),
+    ("rustls_native_certs", &["registry/http/tls.rs"]),
     ("tokio_rustls", &["engine/stream"]),
     // `--progress` is a choice of `report`, so it is spelled there once.
     ("clap", &["cli", "main.rs", "report/look.rs"]),
@@ -83,9 +102,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("indicatif", &["report/bars"]),
     ("console", &["report"]),
     ("miette", &["report/problems"]),
+    ("tempfile", &["since"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
-    ("oci_spec", &["reference.rs"]),
+    ("oci_spec", &["reference.rs", "reference/plain.rs"]),
     ("parse_dockerfile", &["engine/fake"]),
 ];
 

@@ -37,6 +37,14 @@ fn an_engine_that_does_not_answer_is_exit_3() {
 }
 
 #[test]
+fn a_graph_without_states_is_still_one_document() {
+    let said = one().run(&["graph", "--json", "--engine", "unix:///nowhere.sock"]).expect(3);
+    let graph: serde_json::Value = serde_json::from_str(&said.out()).unwrap();
+    assert!(graph["nodes"].is_array(), "{graph}");
+    assert!(said.err().contains("the states are unknown: no engine answers"), "{}", said.err());
+}
+
+#[test]
 fn an_engine_without_buildkit_is_named_as_such() {
     let stack = one();
     let engine = NoBuildKit::start();

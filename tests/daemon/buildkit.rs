@@ -35,6 +35,8 @@ fn solve(start: Start) -> Solve {
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),
         no_cache: false,
+        cache_from: Vec::new(),
+        inline_cache: false,
     }
 }
 
@@ -53,7 +55,7 @@ async fn run(builder: &Builder, solve: &Solve) -> (Result<ImageId, SolveError>, 
     let (events, received) = unbounded_channel();
     let result = builder.solve(solve, &events, &CancellationToken::new()).await;
     drop(events);
-    (result, drain(received))
+    (result.map(|solved| solved.id), drain(received))
 }
 
 fn drain(mut received: UnboundedReceiver<Event>) -> Vec<Event> {
