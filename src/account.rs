@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::names::Login;
+use crate::names::{Login, ProjectName};
 
 /// What the user layer needs to know of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub struct Account {
     /// Absolute path; `/bin/bash` if the spec says nothing.
     pub shell: String,
     pub sudo: bool,
+    /// The project whose JupyterLab kernel and settings lie in the home.
+    pub jupyter: Option<ProjectName>,
 }
 
 /// Longest name that useradd and utmp take.

@@ -25,6 +25,7 @@ pub mod llb;
 pub mod names;
 pub mod observe;
 pub mod packages;
+pub mod people;
 pub mod pins;
 pub mod plan;
 pub mod problem;

@@ -24,6 +24,7 @@ const MODULES: &[(&str, &str)] = &[
     ("ignore", ""),
     ("event", "names"),
     ("account", "names"),
+    ("people", "names"),
     ("labels", "account names"),
     ("packages", ""),
     ("dockerfile", "ignore problem reference"),
@@ -33,7 +34,7 @@ const MODULES: &[(&str, &str)] = &[
     ("solve", "account context names reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
-    ("spec", "account names packages problem reference"),
+    ("spec", "account names packages people problem reference"),
     ("graph", "names problem reference spec"),
     ("subject", "account graph packages problem reference spec"),
     // The edge: registries.

@@ -4,15 +4,18 @@
 pub mod args;
 mod branch;
 mod build;
+mod catalog;
 mod check;
 mod commits;
 mod completions;
 mod containers;
 mod deploy;
+mod doctor;
 pub mod exit;
 mod graph;
 mod hashes;
 mod home;
+mod image;
 mod impact;
 mod load;
 mod pins;
@@ -71,6 +74,9 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Impact(args) => impact::run(settings, &args).await,
         Command::Build(args) => build::run(settings, &args).await,
         Command::Update(args) => update::run(settings, &args).await,
+        Command::Image { command } => image::run(settings, &command).await,
+        Command::Catalog { command } => catalog::run(settings, &command),
+        Command::Doctor(args) => doctor::run(settings, &args).await,
         Command::Deploy(args) | Command::Container { command: ContainerCommand::Deploy(args) } => {
             deploy::run(settings, &args).await
         }

@@ -101,7 +101,7 @@ fn read(
     let (before, after) = (names(&then), names(&now));
     then.retain(|name| after.contains(name));
     now.retain(|name| before.contains(name));
-    let mut spec = spec::read(root, file, &Disk)?;
+    let mut spec = spec::read(root, file, &spec::World::of(&Disk))?;
     for base in &mut spec.bases {
         if let Some(image) = bases.get(base.name.as_str()) {
             base.source = BaseSource::Image(image.clone());

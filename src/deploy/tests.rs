@@ -36,6 +36,7 @@ impl Case {
                 gid: 1_722_830_499,
                 shell: "/bin/bash".into(),
                 sudo: false,
+                jupyter: None,
             },
             group: "student".into(),
             limits: Limits {

@@ -20,7 +20,7 @@ fn spec(text: &str, project: &str) -> Spec {
     for name in ["a", "b", "c", "d"] {
         files = files.file(&format!("/r/images/{name}/Dockerfile"), "");
     }
-    read(Path::new("/r"), Path::new("spec.yml"), &files).unwrap()
+    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::World::of(&files)).unwrap()
 }
 
 /// a stands on slim; b and c on a; d on b, and copies from c; variants of a and b.

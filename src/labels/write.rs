@@ -213,6 +213,7 @@ mod tests {
             gid: 1_722_830_498,
             shell: "/bin/bash".into(),
             sudo: false,
+            jupyter: None,
         }
     }
 

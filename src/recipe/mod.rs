@@ -271,7 +271,7 @@ fn packages(part: PackagesPart<'_>) -> Fields {
 }
 
 fn user(part: UserPart<'_>) -> Fields {
-    let Account { login, name, uid, gid, shell, sudo } = part.account;
+    let Account { login, name, uid, gid, shell, sudo, jupyter } = part.account;
     let pairs = [
         ("login", login.to_string()),
         ("name", name.clone()),
@@ -281,7 +281,8 @@ fn user(part: UserPart<'_>) -> Fields {
         ("sudo", sudo.to_string()),
         ("rule", part.rule.to_string()),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let kernel = jupyter.iter().map(|project| ("jupyter", project.to_string()));
+    pairs.into_iter().chain(kernel).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> Fields {

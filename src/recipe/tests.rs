@@ -44,6 +44,7 @@ impl Owned {
                 gid: 1722830498,
                 shell: "/bin/bash".into(),
                 sudo: false,
+                jupyter: None,
             },
             user_rule: 1,
             labels: map(&[("ds01.image", "vision"), ("ds01.managed", "true")]),

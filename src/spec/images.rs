@@ -158,7 +158,7 @@ fn content(
         return dockerfile(fields, Some(&default), place, rd).map(Content::Dockerfile);
     };
     let declared = packages::packages(item, &mut rd.problems);
-    let there = fields.get("dockerfile").is_some() || rd.files.kind(&rd.root.join(&default)).is_some();
+    let there = fields.get("dockerfile").is_some() || rd.world.files.kind(&rd.root.join(&default)).is_some();
     no_dockerfile_keys(fields, there, name, &mut rd.problems);
     let packages = fields.key("packages").unwrap_or_else(|| item.place());
     if declared.apt.is_empty() && declared.pip.is_empty() && item.entries(&mut Problems::default()).is_empty()
@@ -213,7 +213,7 @@ pub fn dockerfile(
         Some(item) => {
             let text = item.string(&mut rd.problems);
             Some(text.and_then(|text| {
-                let found = find_context(&rd.root, text, rd.files);
+                let found = find_context(&rd.root, text, rd.world.files);
                 found.map_err(|broken| rd.problems.push(broken.at(&item.place()))).ok()
             }))
         }
@@ -223,7 +223,7 @@ pub fn dockerfile(
         Some(item) => (item.string(&mut rd.problems)?, item.place()),
         None => (default?, owner.clone()),
     };
-    let (below, file) = match paths::find(&rd.root, text, Kind::File, rd.files) {
+    let (below, file) = match paths::find(&rd.root, text, Kind::File, rd.world.files) {
         Ok(found) => found,
         Err(mut broken) => {
             if fields.get("dockerfile").is_none() {
@@ -237,7 +237,7 @@ pub fn dockerfile(
         Some(context) => context?,
         None => {
             let folder = rd.root.join(below.parent().unwrap_or(Path::new("")));
-            let real = paths::real_inside(&rd.root, &folder, rd.files);
+            let real = paths::real_inside(&rd.root, &folder, rd.world.files);
             real.map_err(|broken| rd.problems.push(broken.at(&place))).ok()?
         }
     };

@@ -11,6 +11,7 @@
 mod args;
 pub mod catalog;
 mod datahub;
+pub mod edit;
 pub mod files;
 mod images;
 mod include;
@@ -26,6 +27,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod users;
+mod world;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,7 @@ use std::path::PathBuf;
 
 pub use read::read;
 pub(crate) use reader::nearest;
+pub use world::World;
 
 use crate::account::Account;
 use crate::names::{BaseName, ImageName, Login, PlanName, ProjectName};

@@ -60,7 +60,7 @@ fn project(
     Some(Project {
         name: ProjectName::new(key.text),
         place,
-        account: account(user)?,
+        account: account(user, jupyter?.then(|| ProjectName::new(key.text)))?,
         group: user.group.clone(),
         parent,
         parent_plan,
@@ -95,7 +95,7 @@ fn user<'u>(fields: &Fields, users: &'u Users, place: &Place, problems: &mut Pro
     None
 }
 
-fn account(user: &User) -> Option<Account> {
+fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
     Some(Account {
         login: user.login.clone(),
         name: account_name(&user.login).ok()?,
@@ -103,6 +103,7 @@ fn account(user: &User) -> Option<Account> {
         gid: user.gid,
         shell: user.shell.clone().unwrap_or_else(|| DEFAULT_SHELL.into()),
         sudo: user.sudo,
+        jupyter,
     })
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::files::{Files, Unreadable};
 use super::reader::{Fields, Item, Problems, short};
+use super::world::World;
 use super::yaml::{self, Node};
 use super::{Parent, Spec, images, include, limits, parents, projects, sections, users};
 use crate::names::{BaseName, ImageName};
@@ -40,12 +41,13 @@ const KEYS: &[&str] = &[
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the files and of their lines.
-pub fn read(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<Spec, Vec<Problem>> {
+pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
+    let files = world.files;
     let (root, spec) = locate(cwd, spec_file, files).map_err(|problem| vec![problem])?;
     let mut rd = Reading {
         images_dir: root.join("images"),
         root,
-        files,
+        world,
         loaded: Vec::new(),
         problems: Problems::default(),
     };
@@ -67,7 +69,7 @@ pub struct Reading<'f> {
     /// Without symbolic links.
     pub root: PathBuf,
     pub images_dir: PathBuf,
-    pub files: &'f dyn Files,
+    pub world: &'f World<'f>,
     /// Every text that was read, in order, whether or not it is YAML.
     loaded: Vec<Arc<SourceFile>>,
     pub problems: Problems,
@@ -176,7 +178,7 @@ fn locate(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<(PathBuf, P
 
 /// Reads one file; `named` is the place that names it.
 fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Document> {
-    let bytes = match rd.files.read(path, MAX_FILE) {
+    let bytes = match rd.world.files.read(path, MAX_FILE) {
         Ok(bytes) => bytes,
         Err(why) => {
             let problem = unreadable(&shown, &why);
@@ -216,7 +218,7 @@ fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
     let mut seen = BTreeSet::new();
     let entries = top.get("include").filter(|item| !item.is_null());
     for (pattern, item) in entries.map(|item| item.one_or_more(&mut rd.problems)).unwrap_or_default() {
-        match include::expand(&rd.root, pattern, rd.files) {
+        match include::expand(&rd.root, pattern, rd.world.files) {
             Err(broken) => rd.problems.push(broken.at(&item.place())),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {

@@ -118,6 +118,7 @@ pub fn account(name: &str, uid: u32, gid: u32) -> Account {
         gid,
         shell: "/bin/bash".into(),
         sudo: false,
+        jupyter: None,
     }
 }
 

@@ -48,6 +48,7 @@ fn account(name: &str, uid: u32) -> Account {
         gid: uid,
         shell: "/bin/sh".into(),
         sudo: false,
+        jupyter: None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The command line as it is typed. What it means is `settings`' business.
 
 mod build;
+mod catalog;
 mod containers;
+mod doctor;
+mod image;
 mod impact;
 mod update;
 mod why;
@@ -9,8 +12,13 @@ mod why;
 use std::path::PathBuf;
 
 pub use build::{BuildArgs, PlanArgs, Selection};
+pub use catalog::CatalogCommand;
+use catalog::EXAMPLES as CATALOG_EXAMPLES;
 use containers::DEPLOY_EXAMPLES;
 pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
+pub use doctor::DoctorArgs;
+use doctor::EXAMPLES as DOCTOR_EXAMPLES;
+pub use image::{CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs};
 use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
 use update::UPDATE_EXAMPLES;
@@ -95,6 +103,21 @@ pub enum Command {
     /// Move the pins of bases to what their tags stand for now
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(UpdateArgs),
+    /// Create, update, list, show and retire images of your own
+    #[command(after_help = "Examples:\n  ds01-build image create thesis\n  ds01-build image list")]
+    Image {
+        #[command(subcommand)]
+        command: ImageCommand,
+    },
+    /// Framework images by name, version and architecture
+    #[command(after_help = CATALOG_EXAMPLES)]
+    Catalog {
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
+    /// Look for what is wrong with engine, registry, GPUs, accounts or images, and say what to do
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Create and start a container from a project image (= container deploy)
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(DeployArgs),

@@ -163,6 +163,7 @@ async fn the_account_is_kept_with_the_image() {
         gid: 1001,
         shell: "/bin/bash".into(),
         sudo: false,
+        jupyter: None,
     };
     let mut request = image("x", "base:1");
     request.user = Some(account.clone());

@@ -38,7 +38,8 @@ fn stack(spec: &str, images: &[&str]) -> Memory {
 }
 
 fn open(files: &Memory) -> Spec {
-    read(Path::new("/r"), Path::new("images/spec.yml"), files).unwrap_or_else(|p| panic!("{}", shown(&p)))
+    read(Path::new("/r"), Path::new("images/spec.yml"), &crate::spec::World::of(files))
+        .unwrap_or_else(|p| panic!("{}", shown(&p)))
 }
 
 fn notebooks() -> [&'static str; 3] {
@@ -62,7 +63,14 @@ fn a_stack_is_read_as_it_stands() {
 fn an_unknown_root_and_one_with_a_parent_are_refused() {
     let root = |name: &str| {
         let text = STACK.replace("root: datascience-notebook", &format!("root: {name}"));
-        shown(&read(Path::new("/r"), Path::new("images/spec.yml"), &stack(&text, &notebooks())).unwrap_err())
+        shown(
+            &read(
+                Path::new("/r"),
+                Path::new("images/spec.yml"),
+                &crate::spec::World::of(&stack(&text, &notebooks())),
+            )
+            .unwrap_err(),
+        )
     };
     assert!(root("datascience-notebok").contains("did you mean `datascience-notebook`?"));
     assert!(root("rstudio-notebook").contains("`rstudio-notebook` is the root, and yet has a parent"));

@@ -29,7 +29,7 @@ pub fn files(spec: &str) -> Memory {
 }
 
 pub fn open(files: &Memory) -> Result<Spec, Vec<Problem>> {
-    read(Path::new("/r"), Path::new("spec.yml"), files)
+    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::World::of(files))
 }
 
 /// `file:line:column message | help`, a line for each problem.

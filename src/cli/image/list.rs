@@ -1,0 +1,10 @@
+//! `image list`.
+
+use crate::cli::args::ImageListArgs;
+use crate::cli::exit::Exit;
+use crate::cli::load::Trouble;
+use crate::cli::settings::Settings;
+
+pub async fn run(_settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trouble> {
+    Err(Trouble::bug(format!("{args:?} cannot be run")))
+}
