@@ -8,6 +8,7 @@
 pub mod account;
 pub mod build;
 pub mod buildkit;
+pub mod catalog;
 pub mod cli;
 pub mod containers;
 pub mod context;

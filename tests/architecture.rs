@@ -34,7 +34,8 @@ const MODULES: &[(&str, &str)] = &[
     ("solve", "account context names reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
-    ("spec", "account names packages people problem reference"),
+    ("catalog", "problem reference"),
+    ("spec", "account catalog names packages people problem reference"),
     ("graph", "names problem reference spec"),
     ("subject", "account graph packages problem reference spec"),
     // The edge: registries.
@@ -77,7 +78,7 @@ const MODULES: &[(&str, &str)] = &[
     // What a person types.
     (
         "cli",
-        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
+        "account build buildkit catalog containers credentials deploy engine engine::docker event graph history impact names \
          observe pins plan problem records reference registry report since spec subject why",
     ),
     ("main", "cli"),

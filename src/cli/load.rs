@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::settings::Settings;
 use crate::build::MoveError;
 use crate::buildkit;
+use crate::catalog::Host;
 use crate::credentials::Credentials;
 use crate::engine::{self, Engine};
 use crate::graph::Graph;
@@ -155,9 +156,11 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
             .help("go to the folder of the stack, or say --spec FILE");
         return Err(Trouble::Usage(problem));
     };
-    let mut spec = spec::read(&settings.here, file, &spec::World::of(&Disk)).map_err(Trouble::Problems)?;
+    let world = spec::World { arch: &settings.host, ..spec::World::of(&Disk) };
+    let mut spec = spec::read(&settings.here, file, &world).map_err(Trouble::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
+    remark_catalogue(&spec, settings);
     let rules = spec.images_dir.join("change_ignore.json");
     if rules.is_file() {
         let rules = settings.shown(&rules).display().to_string();
@@ -167,6 +170,20 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
     }
     let graph = Graph::build(&spec);
     Ok((spec, graph))
+}
+
+/// Which rows of the catalogue are used: `latest` and a missing `arch` leave it open.
+fn remark_catalogue(spec: &Spec, settings: &Settings) {
+    let mut found = false;
+    for base in &spec.bases {
+        if let BaseSource::Catalog { framework, version, arch, image } = &base.source {
+            found = true;
+            settings.remark(&format!("base {}: {framework} {version} for {arch}, {image}", base.name));
+        }
+    }
+    if let (true, Host::Known { arch, told_by }) = (found, &settings.host) {
+        settings.remark(&format!("architecture of this machine: {arch} ({told_by})"));
+    }
 }
 
 /// Replaces bases by the images that `--base` names.

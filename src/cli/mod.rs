@@ -15,6 +15,7 @@ pub mod exit;
 mod graph;
 mod hashes;
 mod home;
+mod host;
 mod image;
 mod impact;
 mod load;

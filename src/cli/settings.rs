@@ -7,7 +7,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use super::args::Global;
-use super::home;
+use super::{home, host};
+use crate::catalog::Host;
 use crate::containers::Caller;
 use crate::engine;
 use crate::engine::address::Address;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub uid: u32,
     /// Proxy variables, to be passed to builds.
     pub proxy: BTreeMap<String, String>,
+    /// The architecture class of this machine, for bases that name none.
+    pub host: Host,
     /// What is known of where output goes.
     pub screen: report::Facts,
     pub progress: Mode,
@@ -77,6 +80,7 @@ impl Settings {
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
             uid: rustix::process::getuid().as_raw(),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
+            host: host::read(Path::new("/"), var("MLC_ARCH")),
             screen: screen(),
             progress: global.progress,
             json: global.json,

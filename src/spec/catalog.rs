@@ -1,139 +1,112 @@
-//! The AIME catalogue: framework, version and architecture to an image.
+//! `catalog: PATH`, and bases that a catalogue names.
 //!
-//! The rows known when this was written, newest first for each framework and
-//! architecture. They carry no digests; `spec.lock` pins what was built on.
+//! A named file stands in place of the program's own catalogue, whole: which
+//! image `latest` is must not depend on rows that nobody of the site wrote.
 
-/// One row.
-struct Row {
-    framework: &'static str,
-    version: &'static str,
-    /// CUDA driver classes or ROCm major versions.
-    archs: &'static [&'static str],
-    image: &'static str,
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::BaseSource;
+use super::files::{Files, Kind};
+use super::paths;
+use super::reader::{Broken, Item, Problems, short};
+use crate::catalog::{self, Catalog, Host};
+use crate::problem::{Place, Problem, SourceFile};
+
+/// What bases are looked up in.
+pub enum Source {
+    /// The one that the program carries.
+    Own,
+    File(Catalog),
+    /// What is wrong with the file was told; what bases ask of it is not.
+    Broken,
 }
 
-const fn row(
-    framework: &'static str,
-    version: &'static str,
-    archs: &'static [&'static str],
-    image: &'static str,
-) -> Row {
-    Row { framework, version, archs, image }
-}
-
-#[rustfmt::skip]
-const ROWS: &[Row] = &[
-    row("Pytorch", "2.9.1", &["CUDA_BLACKWELL"], "aimehub/pytorch-2.9.1-cuda12.8.1"),
-    row("Pytorch", "2.8.0-aime", &["CUDA_ADA"], "aimehub/pytorch-2.8.0-aime-cuda12.6.3"),
-    row("Pytorch", "2.7.1-aime", &["CUDA_AMPERE"], "aimehub/pytorch-2.7.1-aime-cuda11.8.0"),
-    row("Pytorch", "2.6.0", &["ROCM6"], "aimehub/pytorch-2.6.0-rocm6.2"),
-    row("Pytorch", "2.5.1", &["CUDA_ADA"], "aimehub/pytorch-2.5.1-aime-cuda12.1.1"),
-    row("Tensorflow", "2.16.1", &["CUDA_ADA"], "aimehub/tensorflow-2.16.1-cuda12.3"),
-    row("Tensorflow", "2.14.0", &["CUDA_AMPERE"], "aimehub/tensorflow-2.14.0-cuda11.8"),
-    row("Mxnet", "1.6.0", &["CUDA"], "aimehub/mxnet-1.6.0-cuda"),
-    row("ROCM", "5.4.2", &["ROCM5"], "rocm/dev-ubuntu-20.04:5.4.2-complete"),
-];
-
-/// A row that was found.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Found {
-    /// As the catalogue writes them.
-    pub framework: &'static str,
-    pub version: &'static str,
-    pub arch: &'static str,
-    /// A reference; without a tag it means `latest`.
-    pub image: &'static str,
-}
-
-/// Which part of a request the catalogue does not have, and what it has instead.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Miss {
-    Framework(Vec<&'static str>),
-    /// Architectures of the framework.
-    Arch(Vec<&'static str>),
-    /// Versions of the framework for the architecture, newest first.
-    Version(Vec<&'static str>),
-}
-
-/// Looks an image up. Frameworks and architectures match in any case;
-/// `latest` is the first row of the framework and architecture.
-///
-/// # Errors
-/// Says which part is unknown and which ones are known.
-pub fn lookup(framework: &str, version: &str, arch: &str) -> Result<Found, Miss> {
-    find(ROWS, framework, version, arch)
-}
-
-fn find(rows: &'static [Row], framework: &str, version: &str, arch: &str) -> Result<Found, Miss> {
-    let of_framework: Vec<&Row> =
-        rows.iter().filter(|row| row.framework.eq_ignore_ascii_case(framework)).collect();
-    if of_framework.is_empty() {
-        return Err(Miss::Framework(distinct(rows.iter().map(|row| row.framework))));
+/// Where the file lies. Unlike every other path it may be absolute and out of
+/// the root: catalogues are put on a machine by those who run it.
+pub fn path(item: Item, root: &Path, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
+    let text = item.string(problems)?;
+    if Path::new(text).is_absolute() && !text.chars().any(char::is_control) {
+        return Some(PathBuf::from(text));
     }
-    let of_arch: Vec<(&Row, &'static str)> =
-        of_framework.iter().filter_map(|row| Some((*row, row.arch(arch)?))).collect();
-    if of_arch.is_empty() {
-        return Err(Miss::Arch(distinct(of_framework.iter().flat_map(|row| row.archs.iter().copied()))));
+    let found = paths::find(root, text, Kind::File, files);
+    let absolute = |broken: Broken| {
+        let help = format!("{}; a file elsewhere is named by its absolute path", broken.help);
+        Broken { help, ..broken }.at(&item.place())
+    };
+    found.map(|(_, real)| real).map_err(|broken| problems.push(absolute(broken))).ok()
+}
+
+/// What the file says.
+pub fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> Source {
+    let reading = catalog::read(file);
+    if reading.errors.is_empty() {
+        return Source::File(reading.catalog);
     }
-    let mut fitting = of_arch.iter().filter(|(row, _)| version == "latest" || row.version == version);
-    match fitting.next() {
-        Some((row, arch)) => {
-            Ok(Found { framework: row.framework, version: row.version, arch, image: row.image })
+    problems.list.extend(reading.errors);
+    Source::Broken
+}
+
+/// `catalog: {framework, version, arch}` of a base.
+pub fn base(
+    item: Item,
+    base: &Place,
+    source: &Source,
+    host: &Host,
+    problems: &mut Problems,
+) -> Option<BaseSource> {
+    let fields = item.fields(&["framework", "version", "arch"], problems);
+    let mut text = |key: &str, example: &str| {
+        let item = fields.require(key, base, example, problems)?;
+        Some((item, item.string(problems)?))
+    };
+    let framework = text("framework", "framework: Pytorch");
+    let version = text("version", "version: latest");
+    let arch = match fields.get("arch") {
+        Some(item) => item.string(problems).map(|arch| (item, arch)),
+        None => by_host(item, host, problems),
+    };
+    let ((f_item, framework), (v_item, version), (a_item, arch)) = (framework?, version?, arch?);
+    let catalog = match source {
+        Source::Own => Catalog::own(),
+        Source::File(catalog) => catalog,
+        Source::Broken => return None,
+    };
+    let miss = match catalog.find(framework, version, arch) {
+        Ok(found) => {
+            return Some(BaseSource::Catalog {
+                framework: found.row.framework.clone(),
+                version: found.row.version.clone(),
+                arch: found.arch.to_owned(),
+                image: found.row.image.clone(),
+            });
         }
-        None => Err(Miss::Version(distinct(of_arch.iter().map(|(row, _)| row.version)))),
+        Err(miss) => miss,
+    };
+    let at = match miss {
+        catalog::Miss::Framework { .. } => f_item,
+        catalog::Miss::Arch { .. } => a_item,
+        catalog::Miss::Version { .. } => v_item,
+    };
+    let mut help = miss.help();
+    if let (Host::Known { told_by, .. }, None) = (host, fields.get("arch")) {
+        help = format!("{help}; {arch} is this machine's ({told_by}), `arch:` asks for another");
     }
+    let message = miss.message(catalog, &short(framework), &short(version), &short(arch));
+    problems.push(Problem::new(message).at(&at.place()).help(help));
+    None
 }
 
-impl Row {
-    fn arch(&self, arch: &str) -> Option<&'static str> {
-        self.archs.iter().copied().find(|known| known.eq_ignore_ascii_case(arch))
-    }
-}
-
-fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
+/// The architecture where the spec names none.
+fn by_host<'h>(item: Item<'h>, host: &'h Host, problems: &mut Problems) -> Option<(Item<'h>, &'h str)> {
+    match host {
+        Host::Known { arch, .. } => Some((item, arch)),
+        Host::Unknown(why) => {
+            let because = if why.is_empty() { String::new() } else { format!(": {why}") };
+            let problem = Problem::new(format!("nobody says which architecture this base is for{because}"));
+            let help = "write `arch: CUDA_ADA`, or set MLC_ARCH; `ds01-build catalog list --all` shows which there are";
+            problems.push(problem.at(&item.place()).help(help));
+            None
         }
-    }
-    seen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reference::Reference;
-
-    #[test]
-    fn every_row_is_a_reference() {
-        for row in ROWS {
-            assert!(Reference::parse(row.image).is_ok(), "{}", row.image);
-        }
-    }
-
-    #[test]
-    fn latest_is_the_first_row_of_the_architecture() {
-        let version = |framework, arch| lookup(framework, "latest", arch).unwrap().version;
-        assert_eq!(version("Pytorch", "CUDA_ADA"), "2.8.0-aime");
-        assert_eq!(version("pytorch", "cuda_ampere"), "2.7.1-aime");
-        assert_eq!(version("ROCM", "ROCM5"), "5.4.2");
-    }
-
-    #[test]
-    fn latest_also_looks_into_rows_with_several_architectures() {
-        const ROWS: &[Row] = &[row("F", "2", &["A", "B"], "x/two"), row("F", "1", &["B"], "x/one")];
-        assert_eq!(find(ROWS, "F", "latest", "B").unwrap().image, "x/two");
-        assert_eq!(find(ROWS, "F", "1", "B").unwrap().image, "x/one");
-    }
-
-    #[test]
-    fn a_miss_lists_what_there_is() {
-        assert_eq!(
-            lookup("Jax", "1", "CUDA"),
-            Err(Miss::Framework(vec!["Pytorch", "Tensorflow", "Mxnet", "ROCM"]))
-        );
-        assert_eq!(lookup("Tensorflow", "latest", "ROCM6"), Err(Miss::Arch(vec!["CUDA_ADA", "CUDA_AMPERE"])));
-        assert_eq!(lookup("Pytorch", "9.9", "CUDA_ADA"), Err(Miss::Version(vec!["2.8.0-aime", "2.5.1"])));
     }
 }

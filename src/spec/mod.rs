@@ -9,7 +9,7 @@
 //! shows in the whole is checked last (`parents`).
 
 mod args;
-pub mod catalog;
+mod catalog;
 mod datahub;
 pub mod edit;
 pub mod files;
@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-pub use read::read;
+pub use read::{catalog_file, read};
 pub(crate) use reader::nearest;
 pub use world::World;
 
@@ -135,10 +135,13 @@ pub struct Base {
 pub enum BaseSource {
     /// `image: REF`.
     Image(Reference),
-    /// `catalog: {framework, version, arch}`, looked up in the catalogue.
+    /// `catalog: {framework, version, arch}`, looked up in the catalogue; all
+    /// as the catalogue writes it.
     Catalog {
         framework: String,
+        /// The row's own, also where the spec says `latest`.
         version: String,
+        /// The spec's, else the machine's.
         arch: String,
         /// What the catalogue says it is.
         image: Reference,

@@ -11,7 +11,7 @@ use super::files::{Files, Unreadable};
 use super::reader::{Fields, Item, Problems, short};
 use super::world::World;
 use super::yaml::{self, Node};
-use super::{Parent, Spec, images, include, limits, parents, projects, sections, users};
+use super::{Parent, Spec, catalog, images, include, limits, parents, projects, sections, users};
 use crate::names::{BaseName, ImageName};
 use crate::problem::{Place, Problem, SourceFile};
 
@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "insecure_registries",
     "tag",
     "include",
+    "catalog",
     "bases",
     "images",
     "plans",
@@ -42,8 +43,49 @@ const KEYS: &[&str] = &[
 /// # Errors
 /// Everything that is wrong, in the order of the files and of their lines.
 pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
-    let files = world.files;
-    let (root, spec) = locate(cwd, spec_file, files).map_err(|problem| vec![problem])?;
+    let (mut rd, document) = begin(cwd, spec_file, world)?;
+    let shown = Shown::new(cwd, world.files);
+    let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
+    let catalog = match top.get("catalog") {
+        None => catalog::Source::Own,
+        Some(item) => match catalog_text(item, &shown, &mut rd) {
+            Some(file) => catalog::source(&file, &mut rd.problems),
+            None => catalog::Source::Broken,
+        },
+    };
+    let included = includes(&top, &shown, &mut rd);
+    let spec = whole(&document, &top, &catalog, &included, &mut rd);
+    match spec {
+        Some(spec) if rd.problems.list.is_empty() => Ok(spec),
+        _ => Err(sorted(rd.problems.list, &rd.loaded)),
+    }
+}
+
+/// The text of the catalogue that a spec names; `None`: it names none. Nothing
+/// else of the spec need be right.
+///
+/// # Errors
+/// The spec is no YAML, or the file cannot be read.
+pub fn catalog_file(
+    cwd: &Path,
+    spec_file: &Path,
+    world: &World,
+) -> Result<Option<Arc<SourceFile>>, Vec<Problem>> {
+    let (mut rd, document) = begin(cwd, spec_file, world)?;
+    // What is wrong elsewhere is told by whoever reads the whole.
+    let top = document.item().fields(KEYS, &mut Problems::default());
+    rd.problems = Problems::default();
+    let Some(item) = top.get("catalog") else { return Ok(None) };
+    catalog_text(item, &Shown::new(cwd, world.files), &mut rd).map(Some).ok_or(rd.problems.list)
+}
+
+/// Finds the spec and reads its own file.
+fn begin<'f>(
+    cwd: &Path,
+    spec_file: &Path,
+    world: &'f World<'f>,
+) -> Result<(Reading<'f>, Document), Vec<Problem>> {
+    let (root, spec) = locate(cwd, spec_file, world.files).map_err(|problem| vec![problem])?;
     let mut rd = Reading {
         images_dir: root.join("images"),
         root,
@@ -51,17 +93,15 @@ pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Pro
         loaded: Vec::new(),
         problems: Problems::default(),
     };
-    let shown = Shown { cwd: files.real(cwd).unwrap_or_else(|_| cwd.to_owned()) };
-    let Some(document) = load(&spec, spec_file.to_owned(), None, &mut rd) else {
-        return Err(rd.problems.list);
-    };
-    let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
-    let included = includes(&top, &shown, &mut rd);
-    let spec = whole(&document, &top, &included, &mut rd);
-    match spec {
-        Some(spec) if rd.problems.list.is_empty() => Ok(spec),
-        _ => Err(sorted(rd.problems.list, &rd.loaded)),
+    match load(&spec, spec_file.to_owned(), None, &mut rd) {
+        Some(document) => Ok((rd, document)),
+        None => Err(rd.problems.list),
     }
+}
+
+fn catalog_text(item: Item, shown: &Shown, rd: &mut Reading) -> Option<Arc<SourceFile>> {
+    let path = catalog::path(item, &rd.root, rd.world.files, &mut rd.problems)?;
+    text(&path, shown.path(&path), Some(&item.place()), rd)
 }
 
 /// What reading needs besides the text.
@@ -156,6 +196,10 @@ struct Shown {
 }
 
 impl Shown {
+    fn new(cwd: &Path, files: &dyn Files) -> Self {
+        Self { cwd: files.real(cwd).unwrap_or_else(|_| cwd.to_owned()) }
+    }
+
     fn path(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.cwd).unwrap_or(path).to_owned()
     }
@@ -176,8 +220,15 @@ fn locate(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<(PathBuf, P
     Ok((above.unwrap_or(&folder).to_owned(), folder.join(name)))
 }
 
-/// Reads one file; `named` is the place that names it.
+/// Reads one file of YAML; `named` is the place that names it.
 fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Document> {
+    let file = text(path, shown, named, rd)?;
+    let node = yaml::parse(&file, &mut rd.problems.list)?;
+    Some(Document { file, node })
+}
+
+/// Reads one file of text.
+fn text(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Arc<SourceFile>> {
     let bytes = match rd.world.files.read(path, MAX_FILE) {
         Ok(bytes) => bytes,
         Err(why) => {
@@ -195,8 +246,7 @@ fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) ->
         rd.problems.push(Problem::new("not UTF-8 text").at(&place).help("save the file as UTF-8"));
         return None;
     }
-    let node = yaml::parse(&file, &mut rd.problems.list)?;
-    Some(Document { file, node })
+    Some(file)
 }
 
 fn unreadable(path: &Path, why: &Unreadable) -> Problem {
@@ -231,7 +281,13 @@ fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
 }
 
 /// Every section, then what only shows in the whole.
-fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Reading) -> Option<Spec> {
+fn whole(
+    document: &Document,
+    top: &Fields,
+    catalog: &catalog::Source,
+    included: &[Document],
+    rd: &mut Reading,
+) -> Option<Spec> {
     let start = Place { file: document.file.clone(), span: 0..0 };
     let known = Known::new(top);
     let problems = &mut rd.problems;
@@ -239,7 +295,7 @@ fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Read
     let registry = sections::registry(top.get("registry"), problems);
     let insecure_registries = sections::insecure_registries(top.get("insecure_registries"), problems);
     let tag = sections::tag(top, &start, problems);
-    let bases = sections::bases(top.get("bases"), problems);
+    let bases = sections::bases(top.get("bases"), catalog, rd.world.arch, problems);
     let plans = sections::plans(top.get("plans"), tag.as_ref(), problems);
     let info_cmds = sections::info_cmds(top.get("all_info_cmds"), problems);
     let build = sections::build(top.get("build"), &rd.root, problems);

@@ -8,6 +8,7 @@ use super::args::build_args;
 use super::names::{self, passes};
 use super::reader::{Broken, Fields, Item, Problems, short};
 use super::{Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, TagRule, catalog, datahub};
+use crate::catalog::Host;
 use crate::names::{BaseName, PlanName};
 use crate::problem::{Place, Problem};
 use crate::reference::Reference;
@@ -60,7 +61,12 @@ fn checked(item: Item, grammar: fn(&str) -> Result<(), Broken>, problems: &mut P
     passes(grammar(text), &item.place(), problems).then(|| text.to_owned())
 }
 
-pub fn bases(item: Option<Item>, problems: &mut Problems) -> Vec<Base> {
+pub fn bases(
+    item: Option<Item>,
+    source: &catalog::Source,
+    host: &Host,
+    problems: &mut Problems,
+) -> Vec<Base> {
     let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
     let mut bases = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -69,7 +75,7 @@ pub fn bases(item: Option<Item>, problems: &mut Problems) -> Vec<Base> {
         let fields = value.fields(&["image", "catalog"], problems);
         let source = match (fields.get("image"), fields.get("catalog")) {
             (Some(image), None) => reference(image, problems).map(BaseSource::Image),
-            (None, Some(catalog)) => from_catalog(catalog, &place, problems),
+            (None, Some(entry)) => catalog::base(entry, &place, source, host, problems),
             _ => {
                 let problem =
                     Problem::new(format!("the base `{}` needs one source", short(key.text))).at(&place);
@@ -90,36 +96,6 @@ fn reference(item: Item, problems: &mut Problems) -> Option<Reference> {
             problems.push(problem.at(&item.place()).help("write host:port/name:tag or name@sha256:…"));
         })
         .ok()
-}
-
-fn from_catalog(item: Item, base: &Place, problems: &mut Problems) -> Option<BaseSource> {
-    let fields = item.fields(&["framework", "version", "arch"], problems);
-    let mut text = |key: &str, example: &str| {
-        let item = fields.require(key, base, example, problems)?;
-        Some((item, item.string(problems)?))
-    };
-    let framework = text("framework", "framework: Pytorch");
-    let version = text("version", "version: latest");
-    let arch = text("arch", "arch: CUDA_ADA");
-    let ((f_item, framework), (v_item, version), (a_item, arch)) = (framework?, version?, arch?);
-    let (item, what, known) = match catalog::lookup(framework, version, arch) {
-        Ok(found) => {
-            return Some(BaseSource::Catalog {
-                framework: found.framework.to_owned(),
-                version: version.to_owned(),
-                arch: found.arch.to_owned(),
-                image: Reference::parse(found.image).ok()?,
-            });
-        }
-        Err(catalog::Miss::Framework(known)) => (f_item, format!("framework `{}`", short(framework)), known),
-        Err(catalog::Miss::Arch(known)) => (a_item, format!("{framework} for `{}`", short(arch)), known),
-        Err(catalog::Miss::Version(known)) => {
-            (v_item, format!("{framework} `{}` for {arch}", short(version)), known)
-        }
-    };
-    let problem = Problem::new(format!("the catalogue has no {what}")).at(&item.place());
-    problems.push(problem.help(format!("it has: {}", known.join(", "))));
-    None
 }
 
 pub fn plans(item: Option<Item>, tag: Option<&TagRule>, problems: &mut Problems) -> Vec<PlanVariant> {

@@ -1,6 +1,8 @@
 //! What reading a spec may ask besides its own text.
 
 use super::files::Files;
+use crate::catalog::Host;
+use crate::catalog::host::NOWHERE;
 use crate::people::{Nobody, People};
 
 /// The surroundings of a spec.
@@ -8,14 +10,13 @@ pub struct World<'a> {
     pub files: &'a dyn Files,
     /// Asked for logins that `users:` does not have.
     pub people: &'a dyn People,
-    /// The catalogue's architecture class where a base names none: `MLC_ARCH`,
-    /// or what the host has. `None`: neither is known.
-    pub arch: Option<&'a str>,
+    /// The catalogue's architecture class where a base names none.
+    pub arch: &'a Host,
 }
 
 impl<'a> World<'a> {
     /// Files alone: nobody is known, and no architecture.
     pub fn of(files: &'a dyn Files) -> Self {
-        Self { files, people: &Nobody, arch: None }
+        Self { files, people: &Nobody, arch: &NOWHERE }
     }
 }

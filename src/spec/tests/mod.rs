@@ -1,6 +1,7 @@
 //! Whole specs, read from memory.
 
 mod broken;
+mod catalogue;
 mod datahub;
 mod rules;
 mod sound;

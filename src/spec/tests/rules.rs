@@ -191,22 +191,6 @@ fn a_base_has_one_source() {
     assert!(only(both).contains("needs one source"));
 }
 
-#[test]
-fn the_catalogue_says_what_it_has() {
-    let base = |entry: &str| format!("tag: {{prefix: a}}\nbases:\n  b: {{catalog: {{{entry}}}}}\n");
-    assert_eq!(
-        only(&base("framework: pytorch, version: 9.9.9, arch: CUDA_ADA")),
-        "spec.yml:3:46 the catalogue has no pytorch `9.9.9` for CUDA_ADA | it has: 2.8.0-aime, 2.5.1"
-    );
-    assert!(only(&base("framework: Jax, version: latest, arch: CUDA")).contains("no framework `Jax`"));
-    assert!(
-        only(&base("framework: Mxnet, version: latest, arch: X")).contains("no Mxnet for `X` | it has: CUDA")
-    );
-    assert!(only(&base("framework: Mxnet, version: latest")).contains("the key `arch` is missing"));
-    let spec = right(&files(&base("framework: pytorch, version: latest, arch: cuda_ada")));
-    assert_eq!(spec.bases[0].source.reference().to_string(), "aimehub/pytorch-2.8.0-aime-cuda12.6.3:latest");
-}
-
 fn users(entries: &str) -> String {
     format!("tag: {{prefix: a}}\nusers:\n{entries}")
 }
