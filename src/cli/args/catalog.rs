@@ -1,15 +1,43 @@
 //! What `catalog` takes.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 pub const EXAMPLES: &str = "Examples:\n  ds01-build catalog list\n  ds01-build catalog check";
 
 #[derive(Debug, Subcommand)]
 pub enum CatalogCommand {
-    /// List the framework images that a base may name
-    #[command(after_help = "Examples:\n  ds01-build catalog list")]
-    List,
-    /// Check the catalogue's file, line by line
-    #[command(after_help = "Examples:\n  ds01-build catalog check")]
-    Check,
+    /// List the framework images that a base may name, and which are `latest`
+    ///
+    /// Shown are those for one architecture: --arch, else this machine's, which MLC_ARCH says or
+    /// the installed CUDA or ROCm. Where nobody knows one, all are shown.
+    #[command(
+        after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog list --framework pytorch --all\n  ds01-build catalog list --arch CUDA_ADA --json | jq -r '.rows[].image'"
+    )]
+    List(CatalogListArgs),
+    /// Check a catalogue's file, line by line
+    #[command(
+        after_help = "Examples:\n  ds01-build catalog check\n  ds01-build catalog check /opt/aime-ml-containers/ml_images.repo\n\nA row that is wrong ends with exit code 2. A row that a row above hides is a warning."
+    )]
+    Check(CatalogCheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CatalogListArgs {
+    /// Only this framework
+    #[arg(long, value_name = "NAME")]
+    pub framework: Option<String>,
+    /// Only this architecture [default: this machine's]
+    #[arg(long, value_name = "ARCH", conflicts_with = "all")]
+    pub arch: Option<String>,
+    /// All architectures
+    #[arg(long, short)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CatalogCheckArgs {
+    /// An ml_images.repo, or a file in our own form [default: the one that the spec names]
+    pub file: Option<PathBuf>,
 }

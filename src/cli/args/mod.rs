@@ -12,8 +12,8 @@ mod why;
 use std::path::PathBuf;
 
 pub use build::{BuildArgs, PlanArgs, Selection};
-pub use catalog::CatalogCommand;
 use catalog::EXAMPLES as CATALOG_EXAMPLES;
+pub use catalog::{CatalogCheckArgs, CatalogCommand, CatalogListArgs};
 use containers::DEPLOY_EXAMPLES;
 pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
 pub use doctor::DoctorArgs;
