@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use super::files::{Files, Unreadable};
 use super::reader::{Fields, Item, Problems, short};
+use super::requirements::Shelf;
 use super::world::World;
 use super::yaml::{self, Node};
 use super::{Parent, Spec, images, include, limits, parents, projects, sections, users};
 use crate::names::{BaseName, ImageName};
+use crate::packages::Allowed;
 use crate::problem::{Place, Problem, SourceFile};
 
 /// Largest file: room for ten thousand images with some keys each.
@@ -48,15 +50,17 @@ pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Pro
         images_dir: root.join("images"),
         root,
         world,
+        shown: Shown { cwd: files.real(cwd).unwrap_or_else(|_| cwd.to_owned()) },
         loaded: Vec::new(),
+        allow_urls: Allowed::default(),
+        requirements: Shelf::default(),
         problems: Problems::default(),
     };
-    let shown = Shown { cwd: files.real(cwd).unwrap_or_else(|_| cwd.to_owned()) };
     let Some(document) = load(&spec, spec_file.to_owned(), None, &mut rd) else {
         return Err(rd.problems.list);
     };
     let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
-    let included = includes(&top, &shown, &mut rd);
+    let included = includes(&top, &mut rd);
     let spec = whole(&document, &top, &included, &mut rd);
     match spec {
         Some(spec) if rd.problems.list.is_empty() => Ok(spec),
@@ -72,7 +76,33 @@ pub struct Reading<'f> {
     pub world: &'f World<'f>,
     /// Every text that was read, in order, whether or not it is YAML.
     loaded: Vec<Arc<SourceFile>>,
+    shown: Shown,
+    /// `build.allow_urls`.
+    pub allow_urls: Allowed,
+    pub requirements: Shelf,
     pub problems: Problems,
+}
+
+impl Reading<'_> {
+    /// The text of a file that is no YAML.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do.
+    pub fn text(&mut self, path: &Path, limit: u64) -> Result<Arc<SourceFile>, (String, String)> {
+        let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
+        let bytes = self.world.files.read(path, limit).map_err(|why| match why {
+            Unreadable::Missing | Unreadable::NotAFile => told("is no file", "check the path"),
+            Unreadable::TooLarge(size) => {
+                (format!("has {} KiB", size >> 10), format!("at most {} KiB are read", limit >> 10))
+            }
+            Unreadable::Io(error) => (format!("cannot be read: {error}"), "check its rights".into()),
+        })?;
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).to_vec();
+        let text = String::from_utf8(bytes).map_err(|_| told("is not UTF-8 text", "save it as UTF-8"))?;
+        let file = Arc::new(SourceFile { path: self.shown.path(path), text });
+        self.loaded.push(file.clone());
+        Ok(file)
+    }
 }
 
 /// Names that the spec declares, whether or not what they name is right: a
@@ -213,7 +243,7 @@ fn unreadable(path: &Path, why: &Unreadable) -> Problem {
 }
 
 /// The included files, each once, in the order of the entries.
-fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
+fn includes(top: &Fields, rd: &mut Reading) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut seen = BTreeSet::new();
     let entries = top.get("include").filter(|item| !item.is_null());
@@ -222,7 +252,7 @@ fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
             Err(broken) => rd.problems.push(broken.at(&item.place())),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
-                    documents.extend(load(&path, shown.path(&path), Some(&item.place()), rd));
+                    documents.extend(load(&path, rd.shown.path(&path), Some(&item.place()), rd));
                 }
             }
         }
@@ -243,6 +273,7 @@ fn whole(document: &Document, top: &Fields, included: &[Document], rd: &mut Read
     let plans = sections::plans(top.get("plans"), tag.as_ref(), problems);
     let info_cmds = sections::info_cmds(top.get("all_info_cmds"), problems);
     let build = sections::build(top.get("build"), &rd.root, problems);
+    rd.allow_urls = build.allow_urls.clone();
     let limits = limits::read(top.get("limits"), problems);
     let users = users::users(top.get("users"), &limits, problems);
     let drafts = images::images(top.get("images"), registry.as_ref(), &known, rd);

@@ -2,6 +2,7 @@
 
 mod broken;
 mod datahub;
+mod requirements;
 mod rules;
 mod sound;
 
