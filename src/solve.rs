@@ -4,12 +4,14 @@
 //! its own, the fake engine interprets the same value.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::account::Account;
 use crate::context::Context;
 use crate::names::NodeName;
+use crate::problem::Place;
 use crate::reference::Reference;
 
 /// One image to make.
@@ -25,8 +27,8 @@ pub struct Solve {
     pub user: Option<Account>,
     /// Changes to the image config.
     pub config: ConfigChange,
-    /// Secrets that steps may mount: id → file. Values never leave the session.
-    pub secrets: BTreeMap<String, PathBuf>,
+    /// Secrets that steps may mount, by id. Values never leave the session.
+    pub secrets: BTreeMap<String, Secret>,
     /// Proxy variables for the build, which stay out of the image.
     pub proxy: BTreeMap<String, String>,
     /// Solve every step anew.
@@ -37,6 +39,31 @@ pub struct Solve {
     /// Write into the image which steps made it, so that others can import it.
     /// That holds times: such an image has another ID each day.
     pub inline_cache: bool,
+}
+
+/// What a secret holds.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// What is in a file when a step mounts it.
+    File(PathBuf),
+    /// This text, which is in no file. What of it must not be shown, wherever
+    /// a step prints it, is in `hidden`.
+    Text { text: String, hidden: Vec<String> },
+}
+
+impl<T: Into<PathBuf>> From<T> for Secret {
+    fn from(path: T) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text { .. } => f.write_str("Text(…)"),
+        }
+    }
 }
 
 /// What an image is made from.
@@ -65,7 +92,7 @@ pub struct DockerfileBuild {
 }
 
 /// One process run in the image under construction, as root.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecStep {
     /// Shown to people: `pip install timm`.
     pub title: String,
@@ -81,6 +108,9 @@ pub struct ExecStep {
     pub tmpfs: BTreeSet<String>,
     /// Small files that exist during the step only: path → content.
     pub files: BTreeMap<String, String>,
+    /// What it was told to install, and where people wrote that; says which
+    /// line is to blame when it fails, and decides nothing.
+    pub origins: Vec<(String, Place)>,
 }
 
 /// What is changed in the config that the start brings along.

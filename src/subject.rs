@@ -78,9 +78,20 @@ impl<'a> Subject<'a> {
     pub fn packages(self) -> Packages {
         match self {
             Self::Image(Image { content: Content::Packages(packages), .. }) => packages.clone(),
-            Self::Project(project) if project.jupyter => project.packages.and(&packages::jupyter_packages()),
+            Self::Project(project) if project.jupyter => {
+                project.packages.with_set(&packages::jupyter_packages())
+            }
             Self::Project(project) => project.packages.clone(),
             _ => Packages::default(),
+        }
+    }
+
+    /// Where its packages were written.
+    pub fn origins(self) -> &'a [(String, Place)] {
+        match self {
+            Self::Image(image) => &image.origins,
+            Self::Project(project) => &project.origins,
+            Self::Base(_) => &[],
         }
     }
 

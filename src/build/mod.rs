@@ -5,6 +5,7 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
+mod blame;
 mod board;
 pub mod lock;
 mod moves;

@@ -7,22 +7,26 @@ use std::sync::Arc;
 use crate::dockerfile::{self, Foundation, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
-use crate::packages::{self, StepSettings};
+use crate::packages::{
+    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, Site, StepSettings,
+};
 use crate::plan::{Action, Plan, recipes};
 use crate::recipe::{Ingredient, Written};
 use crate::reference::Reference;
-use crate::solve::{ConfigChange, DockerfileBuild, Solve, Start};
-use crate::spec::{BuildSettings, Spec};
+use crate::solve::{ConfigChange, DockerfileBuild, Secret, Solve, Start};
+use crate::spec::Spec;
 use crate::subject::Subject;
 use crate::userlayer;
-
-/// Id of the secret that holds the site's CA certificates.
-const CA: &str = "ca";
 
 /// What holds for every image of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    pub settings: BuildSettings,
+    /// The site's CA certificates.
+    pub ca_bundle: Option<PathBuf>,
+    /// Index that pip asks instead of its default.
+    pub pip_index: Option<Site>,
+    /// Mirror that apt asks instead of the distribution's own.
+    pub apt_mirror: Option<Site>,
     /// Secrets that RUN steps may mount: id → file.
     pub secrets: BTreeMap<String, PathBuf>,
     pub proxy: BTreeMap<String, String>,
@@ -32,7 +36,30 @@ pub struct Surroundings {
 impl Surroundings {
     /// Whether a secret of this id will be there.
     pub fn has_secret(&self, id: &str) -> bool {
-        self.secrets.contains_key(id) || (id == CA && self.settings.ca_bundle.is_some())
+        self.secrets.contains_key(id) || (id == CA_SECRET && self.ca_bundle.is_some())
+    }
+
+    /// All secrets that steps may mount.
+    fn offered(&self) -> BTreeMap<String, Secret> {
+        let text = |id: &str, site: &Site, text: String| {
+            (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
+        };
+        let own = self.secrets.iter().map(|(id, file)| (id.clone(), file.into()));
+        let ca = self.ca_bundle.iter().map(|file| (CA_SECRET.to_owned(), file.into()));
+        let pip = self.pip_index.iter().map(|site| text(PIP_CONF_SECRET, site, site.pip_conf()));
+        let mirror = self.apt_mirror.iter().map(|site| text(APT_MIRROR_SECRET, site, site.apt_mirror()));
+        let auth =
+            self.apt_mirror.iter().filter_map(|site| Some(text(APT_AUTH_SECRET, site, site.apt_auth()?)));
+        own.chain(ca).chain(pip).chain(mirror).chain(auth).collect()
+    }
+
+    fn step_settings(&self) -> StepSettings {
+        StepSettings {
+            ca_bundle: self.ca_bundle.is_some(),
+            pip_index: self.pip_index.is_some(),
+            apt_mirror: self.apt_mirror.is_some(),
+            apt_auth: self.apt_mirror.as_ref().is_some_and(|site| site.apt_auth().is_some()),
+        }
     }
 }
 
@@ -67,15 +94,15 @@ impl Requests<'_> {
             (None, Some(base)) => Start::Image(base.clone()),
             (None, None) => unreachable!("without a Dockerfile there is a parent"),
         };
-        let mut secrets = self.around.secrets.clone();
-        secrets.extend(self.around.settings.ca_bundle.iter().map(|file| (CA.to_owned(), file.clone())));
+        let mut steps = packages::steps(&subject.packages(), &self.around.step_settings());
+        steps.iter_mut().for_each(|step| step.origins = subject.origins().to_vec());
         Solve {
             node: planned.name.clone(),
             start,
-            steps: packages::steps(&subject.packages(), &step_settings(&self.around.settings)),
+            steps,
             user: subject.account().cloned(),
             config: self.config(position, base),
-            secrets,
+            secrets: self.around.offered(),
             proxy: self.around.proxy.clone(),
             no_cache: self.around.no_cache,
             cache_from: if self.around.no_cache { Vec::new() } else { planned.cache_from.clone() },
@@ -155,13 +182,5 @@ impl Requests<'_> {
             target: seen.target.clone(),
             args,
         }
-    }
-}
-
-fn step_settings(settings: &BuildSettings) -> StepSettings {
-    StepSettings {
-        ca_bundle: settings.ca_bundle.is_some(),
-        pip_index: settings.pip_index.clone(),
-        apt_mirror: settings.apt_mirror.clone(),
     }
 }

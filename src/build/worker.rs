@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::retry::{self, OF_STEPS};
-use super::{Run, transfer};
+use super::{Run, blame, transfer};
 use crate::engine::{self, ImageDetail, SolveError};
 use crate::event::{Event, Events, Failure, Outcome};
 use crate::labels;
@@ -73,12 +73,22 @@ async fn made(
             fetched => return fetched.map(|id| Outcome::Fetched { id }),
         }
     }
-    let id = build(run, position, events, cancel).await?;
+    let id = build(run, position, events, cancel).await.map_err(|error| traced(run, position, error))?;
     if cancel.is_cancelled() {
         return Err(SolveError::Cancelled);
     }
     run.engine.tag(&id, &image.content).await?;
     Ok(Outcome::Built { id })
+}
+
+/// A failed install, with the line that asked for it.
+fn traced(run: &Run, position: usize, error: SolveError) -> SolveError {
+    match (error, &run.solves[position]) {
+        (SolveError::Failed(failure), Some(solve)) => {
+            SolveError::Failed(Box::new(blame::traced(*failure, solve)))
+        }
+        (error, _) => error,
+    }
 }
 
 /// Solves and checks; gives an image that may be tagged.

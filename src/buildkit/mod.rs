@@ -9,6 +9,7 @@ mod config;
 mod dial;
 mod facts;
 mod failure;
+mod hide;
 mod job;
 mod make;
 mod mode;
@@ -25,6 +26,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use self::hide::Hidden;
 use self::job::{Export, Job};
 use self::make::Make;
 use self::session::{Offer, Session};
@@ -110,7 +112,7 @@ impl Builder {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
         let live = self.live().await?;
         let job = Job::new(&live.channel).importing(&solve.cache_from);
-        let watch = Watch::new(&solve.node, events);
+        let watch = Watch::new(&solve.node, events).hiding(Hidden::of(solve));
         let make = Make {
             solve,
             events,
@@ -137,7 +139,10 @@ impl Builder {
         if !followed {
             let _ = tokio::time::timeout(LAST_WORDS, following).await;
         }
-        made.map_err(|stop| stop.explain(solve, &watch.seen()))
+        made.map_err(|stop| match stop.explain(solve, &watch.seen()) {
+            SolveError::Failed(failure) => SolveError::Failed(Box::new(Hidden::of(solve).failure(*failure))),
+            error => error,
+        })
     }
 
     /// Asks the registry for the manifest digest of a reference; the engine's

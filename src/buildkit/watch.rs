@@ -8,6 +8,7 @@ use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog, VertexStatus};
 use bollard_buildkit_proto::pb;
 
+use super::hide::Hidden;
 use super::job::Job;
 use crate::event::{Event, Events, StepState};
 use crate::names::NodeName;
@@ -38,6 +39,8 @@ pub(super) struct SeenStep {
     lines: VecDeque<String>,
     /// What has no newline yet, of each output stream by itself.
     partial: BTreeMap<i64, String>,
+    /// What may be the beginning of a hidden text, of each stream by itself.
+    held: BTreeMap<i64, String>,
 }
 
 impl Seen {
@@ -76,12 +79,18 @@ impl SeenStep {
 pub(super) struct Watch<'a> {
     node: &'a NodeName,
     events: &'a Events,
+    hidden: Hidden,
     seen: Mutex<Seen>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(node: &'a NodeName, events: &'a Events) -> Self {
-        Self { node, events, seen: Mutex::default() }
+        Self { node, events, hidden: Hidden::default(), seen: Mutex::default() }
+    }
+
+    /// The same, with texts that are never shown.
+    pub(super) fn hiding(self, hidden: Hidden) -> Self {
+        Self { hidden, ..self }
     }
 
     /// What was seen so far.
@@ -100,7 +109,8 @@ impl<'a> Watch<'a> {
 
     fn take(&self, response: StatusResponse) {
         let mut seen = self.seen();
-        for vertex in response.vertexes {
+        for mut vertex in response.vertexes {
+            vertex.error = self.hidden.text(vertex.error);
             self.vertex(&mut seen, vertex);
         }
         for status in response.statuses {
@@ -110,7 +120,7 @@ impl<'a> Watch<'a> {
             self.log(&mut seen, log);
         }
         for warning in response.warnings {
-            let text = String::from_utf8_lossy(&warning.short).into_owned();
+            let text = self.hidden.text(String::from_utf8_lossy(&warning.short).into_owned());
             self.send(Event::Warning { image: Some(self.node.clone()), text });
         }
     }
@@ -126,6 +136,9 @@ impl<'a> Watch<'a> {
         }
         let Some(completed) = vertex.completed else { return };
         step.running = false;
+        for (stream, text) in std::mem::take(&mut step.held) {
+            self.told(step, &vertex.digest, stream, text);
+        }
         let import = vertex.name.strip_prefix(IMPORT).filter(|_| !vertex.error.is_empty());
         if vertex.error.is_empty() || import.is_some() {
             let millis = millis(&started, &completed);
@@ -160,9 +173,22 @@ impl<'a> Watch<'a> {
     }
 
     fn log(&self, seen: &mut Seen, log: VertexLog) {
-        let text = String::from_utf8_lossy(&log.msg).into_owned();
-        seen.steps.entry(log.vertex.clone()).or_default().log(log.stream, &text);
-        self.send(Event::Log { image: self.node.clone(), step: log.vertex, text });
+        let step = seen.steps.entry(log.vertex.clone()).or_default();
+        let held = step.held.remove(&log.stream).unwrap_or_default();
+        let text = held + &String::from_utf8_lossy(&log.msg);
+        let (text, held) =
+            if step.running { self.hidden.begun(text) } else { (self.hidden.text(text), String::new()) };
+        if !held.is_empty() {
+            step.held.insert(log.stream, held);
+        }
+        self.told(step, &log.vertex, log.stream, text);
+    }
+
+    fn told(&self, step: &mut SeenStep, id: &str, stream: i64, text: String) {
+        if !text.is_empty() {
+            step.log(stream, &text);
+            self.send(Event::Log { image: self.node.clone(), step: id.to_owned(), text });
+        }
     }
 
     fn send(&self, event: Event) {

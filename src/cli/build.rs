@@ -23,12 +23,13 @@ use crate::event::{Event, Events};
 use crate::graph::Graph;
 use crate::history::Ledger;
 use crate::observe::Seen;
+use crate::packages::Site;
 use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::registry::Registry;
 use crate::report::{self, log};
-use crate::spec::Spec;
+use crate::spec::{SiteSource, Spec};
 use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
@@ -95,13 +96,11 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
 
 /// The CA bundle and secrets, each a file that can be read now.
 fn surroundings(settings: &Settings, args: &BuildArgs, spec: &Spec) -> Result<Surroundings, Trouble> {
-    let mut of_spec = spec.build.clone();
-    if let Some(file) = &args.ca_bundle {
-        of_spec.ca_bundle = Some(settings.here.join(file));
-    }
+    let ca_bundle = args.ca_bundle.as_ref().map(|file| settings.here.join(file));
+    let ca_bundle = ca_bundle.or_else(|| spec.build.ca_bundle.clone());
     let secrets: BTreeMap<_, _> =
         args.secrets.iter().map(|(id, file)| (id.clone(), settings.here.join(file))).collect();
-    for file in of_spec.ca_bundle.iter().chain(secrets.values()) {
+    for file in ca_bundle.iter().chain(secrets.values()) {
         std::fs::File::open(file).map_err(|error| {
             let problem = Problem::new(format!("{} cannot be read: {error}", settings.shown(file).display()));
             Trouble::Usage(
@@ -109,8 +108,35 @@ fn surroundings(settings: &Settings, args: &BuildArgs, spec: &Spec) -> Result<Su
             )
         })?;
     }
-    let proxy = settings.proxy.clone();
-    Ok(Surroundings { settings: of_spec, secrets, proxy, no_cache: args.no_cache })
+    Ok(Surroundings {
+        ca_bundle,
+        pip_index: site(settings, "pip_index", spec.build.pip_index.as_ref())?,
+        apt_mirror: site(settings, "apt_mirror", spec.build.apt_mirror.as_ref())?,
+        secrets,
+        proxy: settings.proxy.clone(),
+        no_cache: args.no_cache,
+    })
+}
+
+/// An index or mirror, from its file if it has one. What is in the file is
+/// not shown, whatever is wrong with it.
+fn site(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Result<Option<Site>, Trouble> {
+    let file = match source {
+        None => return Ok(None),
+        Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
+        Some(SiteSource::File(file)) => file,
+    };
+    let shown = settings.shown(file);
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
+        Trouble::Usage(
+            problem.help(format!("`build.{key}` names it; write the address into it, in one line")),
+        )
+    })?;
+    Site::parse(&text).map(Some).map_err(|why| {
+        let problem = Problem::new(format!("what is in {} {why}", shown.display()));
+        Trouble::Usage(problem.help(format!("`build.{key}` names it")))
+    })
 }
 
 /// A step without its secret would fail, or worse, go on without it.

@@ -10,9 +10,9 @@ apt() { apt-get -c /run/ds01/apt.conf "$@"; }
 
 # Another mirror stands in for the distribution's own, for this step only.
 # Security updates come from where the base says.
-if [ -n "${DS01_APT_MIRROR:-}" ]; then
+if [ -e /run/secrets/ds01-apt-mirror ]; then
     mkdir -p /run/ds01-apt/sources.list.d
-    mirror=$(printf '%s' "$DS01_APT_MIRROR" | sed 's/[&#\]/\\&/g')
+    mirror=$(sed 's/[&#\]/\\&/g' /run/secrets/ds01-apt-mirror)
     own='https?://(deb\.debian\.org/debian|([a-z]+\.)?archive\.ubuntu\.com/ubuntu)/?([[:space:]]|$)'
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
         [ -f "$file" ] || continue

@@ -1,4 +1,5 @@
-//! The grammar of Python requirements, PEP 508, without addresses.
+//! The grammar of Python requirements, PEP 508. Addresses only where the site
+//! allows them.
 //!
 //! Our own: the library for it (pep508_rs 0.9.2) panics on some texts, such
 //! as `a-` with a letter outside ASCII after it, and a spec is not trusted.
@@ -10,6 +11,37 @@ use regex::Regex;
 use super::{check_text, marker};
 
 const KIND: &str = "a Python requirement";
+
+/// The longest address, in bytes.
+const LONGEST_ADDRESS: usize = 2000;
+
+/// Addresses that requirements may name: all that begin with one of these,
+/// which [`Allowed::add`] has checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed(Vec<String>);
+
+impl Allowed {
+    /// Takes in `https://host/path/`: everything below it.
+    ///
+    /// # Errors
+    /// Says what to write instead.
+    pub fn add(&mut self, prefix: &str) -> Result<(), String> {
+        check_address(prefix)?;
+        let path = prefix.strip_prefix("https://").is_some_and(|rest| rest.contains('/'));
+        if !path || !prefix.ends_with('/') || prefix.contains(['?', '#']) {
+            return Err(format!(
+                "end it in `/`, as `https://{}/`: all below it is allowed",
+                prefix.trim_start_matches("https://").split(['/', '?', '#']).next().unwrap_or_default()
+            ));
+        }
+        self.0.push(prefix.to_owned());
+        Ok(())
+    }
+
+    fn has(&self, address: &str) -> bool {
+        self.0.iter().any(|prefix| address.starts_with(prefix) && address.len() > prefix.len())
+    }
+}
 
 /// A name (PEP 508), maybe extras, then the rest: versions or an address.
 static HEAD: LazyLock<Regex> = LazyLock::new(|| {
@@ -47,7 +79,22 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
 /// Says what is wrong and what to write instead. Addresses and options are
 /// refused: what they would fetch is not fixed by the recipe.
 pub fn parse_pip(text: &str) -> Result<String, String> {
+    parse_pip_from(text, &Allowed::default())
+}
+
+/// The same, and `name @ https://…` where the address is allowed.
+///
+/// # Errors
+/// As [`parse_pip`].
+pub fn parse_pip_from(text: &str, allowed: &Allowed) -> Result<String, String> {
     let text = text.trim_matches([' ', '\t']);
+    if let Some((head, address)) = text.split_once('@')
+        && address.trim_start().starts_with("https://")
+        && !head.contains("://")
+    {
+        check_text(head, KIND)?;
+        return parse_address(head, address.trim_start(), allowed);
+    }
     check_text(text, KIND)?;
     if text.contains("://") || text.starts_with(['.', '/']) {
         return Err(format!(
@@ -59,6 +106,59 @@ pub fn parse_pip(text: &str) -> Result<String, String> {
             "{text:?} is not {KIND}: {reason}; write it as `pandas`, `pandas>=2,<3` or `uvicorn[standard]==0.30.1`"
         )
     })
+}
+
+/// `name[extras] @ https://… ; marker`.
+fn parse_address(head: &str, rest: &str, allowed: &Allowed) -> Result<String, String> {
+    // Only a blank ends an address: it may hold a `;` itself.
+    let (address, marker) = rest.split_once([' ', '\t']).map_or((rest, ""), |(a, m)| (a, m.trim()));
+    check_address(address)?;
+    if !allowed.has(address) {
+        let folder = address.rsplit_once('/').map_or(address, |(folder, _)| folder);
+        return Err(format!(
+            "{address:?} is an address that `build.allow_urls` does not name; write a name and a version, as `pandas==2.2.3`, or add `{folder}/` there"
+        ));
+    }
+    let parts = HEAD.captures(head.trim()).filter(|parts| parts[3].is_empty());
+    let parts = parts.ok_or_else(|| format!("{head:?} is no name of {KIND}; write `name @ {address}`"))?;
+    let extras = parts.get(2).map(|extras| parse_extras(extras.as_str())).transpose()?.unwrap_or_default();
+    let requirement = format!("{}{extras} @ {address}", normal_name(&parts[1]));
+    if marker.is_empty() {
+        return Ok(requirement);
+    }
+    let marker = marker
+        .strip_prefix(';')
+        .ok_or_else(|| format!("{marker:?} cannot follow an address; only ` ; ` and a marker can"))?;
+    Ok(format!("{requirement} ; {}", marker::parse_marker(marker)?))
+}
+
+/// HTTPS, without user and password, and without ways around a prefix.
+fn check_address(address: &str) -> Result<(), String> {
+    let rest = address.strip_prefix("https://").ok_or_else(|| {
+        format!("{address:?} does not begin with `https://`, and nothing else is safe on the way")
+    })?;
+    if address.len() > LONGEST_ADDRESS || !address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+        return Err(
+            "an address has at most 2000 letters, digits and signs of ASCII; write others as `%41`".into()
+        );
+    }
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.contains('@') {
+        return Err(
+            "an address with a password; remove what stands before `@`: it would be in the image's labels"
+                .into(),
+        );
+    }
+    if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) {
+        return Err(format!("{address:?} has no host; write `https://host/path/file`"));
+    }
+    let up = path
+        .split(['/', '?', '#'])
+        .any(|part| matches!(part.replace("%2e", ".").replace("%2E", ".").as_str(), "." | ".."));
+    if up {
+        return Err(format!("{address:?} goes up with `..`; write where the file really is"));
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<String, String> {
@@ -126,4 +226,29 @@ fn parse_clause(clause: &str) -> Result<String, String> {
 fn normal_name(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
+/// The name that a requirement in normal form begins with.
+pub(super) fn name_of(requirement: &str) -> &str {
+    let end = requirement.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
+    &requirement[..end.unwrap_or(requirement.len())]
+}
+
+/// Any writing of a name, as [`parse_pip`] writes it.
+pub(super) fn normal(name: &str) -> String {
+    normal_name(name)
+}
+
+/// Whether pip takes a requirement (with its hashes) under `--require-hashes`.
+pub(super) fn is_hashed(requirement: &str) -> bool {
+    let address = requirement.contains(" @ ");
+    let fragment = ["#sha256=", "#sha384=", "#sha512=", "&sha256="].iter().any(|f| requirement.contains(f));
+    requirement.contains(super::requirements::HASH) || (address && fragment)
+}
+
+/// Whether it can be one file only: an exact version, or an address.
+pub(super) fn is_pinned(requirement: &str) -> bool {
+    let versions = requirement.split(" ;").next().unwrap_or_default();
+    requirement.contains(" @ ")
+        || (versions.contains("==") && !versions.contains(['*', ',', '<', '>', '~', '!']))
 }

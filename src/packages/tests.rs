@@ -35,11 +35,7 @@ fn packages_become_two_steps() {
 #[test]
 fn a_site_with_its_own_ca_index_and_mirror_changes_the_steps_surroundings_only() {
     let packages = packages(&["ffmpeg"], &["a", "b", "c", "d", "e"]);
-    let settings = StepSettings {
-        ca_bundle: true,
-        pip_index: Some("https://pypi.example.org/simple".into()),
-        apt_mirror: Some("http://mirror.example.org/debian".into()),
-    };
+    let settings = StepSettings { ca_bundle: true, pip_index: true, apt_mirror: true, apt_auth: true };
     let steps = steps(&packages, &settings);
     insta::assert_snapshot!(show(&steps));
 }
@@ -217,6 +213,131 @@ proptest::proptest! {
     fn the_normal_form_stays_as_it_is(text in "[A-Za-z][A-Za-z0-9._-]{0,8}(\\[[a-z]{1,3}\\])? ?((==|>=|<|~=) ?[0-9]\\.[0-9]{1,2})?") {
         if let Ok(normal) = parse_pip(&text) {
             proptest::prop_assert_eq!(parse_pip(&normal), Ok(normal.clone()));
+        }
+    }
+}
+
+/// What a requirements file says, line by line, as `at | what`.
+fn read(text: &str, allowed: &Allowed) -> String {
+    let show = |line: Line| {
+        let what = match line.content {
+            Ok(content) => format!("{content:?}"),
+            Err(refused) => format!("refused: {} | {}", refused.message, refused.help),
+        };
+        format!("{:?}\n    {what}\n", &text[line.span])
+    };
+    lines(text, false, allowed).into_iter().map(show).collect()
+}
+
+#[test]
+fn a_requirements_file_is_read_by_pips_rules() {
+    let hash = "a1".repeat(32);
+    let text = format!(
+        "# a comment\n\n  Pandas >= 2 # why\r\n\
+         six==1.16.0 \\\n    --hash=sha256:{hash} \\\n    --hash sha256:{other}\n\
+         uvicorn[standard] ; python_version < '3.12'\n\
+         -r more.txt\n-rmore.txt\n--requirement=\"more.txt\"\n-c bounds.txt # not more\n--constraint bounds.txt\n\
+         --require-hashes\n\
+         attrs \\\n# ends what went on\nyarl \\",
+        other = "b2".repeat(32),
+    );
+    insta::assert_snapshot!(
+        read(&text, &Allowed::default()).replace(&hash, "<a>").replace(&"b2".repeat(32), "<b>")
+    );
+}
+
+#[test]
+fn what_a_requirements_file_may_not_say_is_refused_with_what_to_do_instead() {
+    let text = "--index-url https://x/simple\n-i https://x\n--extra-index-url https://x\n-f ./wheels\n\
+                --trusted-host x\n-e .\n--editable=git+https://x/y\n--pre\n--no-binary :all:\n--foo\n\
+                https://x/y.whl\n./local\ngit+https://x/y.git\nx @ https://x.example.org/a/x.whl\n\
+                -r https://x/r.txt\n-r\n-r a.txt -r b.txt\nsix -r a.txt\n--hash=sha256:00\n\
+                six==1 --hash=md5:00\nsix==1 --hash=sha256:zz\n${INDEX}six\nsix; rm -rf /\n\u{1b}[31m\n";
+    insta::assert_snapshot!(read(text, &Allowed::default()));
+    let bound = lines("six[a]<2", true, &Allowed::default());
+    assert!(bound[0].content.as_ref().unwrap_err().message.contains("has extras"));
+}
+
+#[test]
+fn an_address_is_read_only_below_what_is_allowed() {
+    let mut allowed = Allowed::default();
+    allowed.add("https://wheels.example.org/ours/").unwrap();
+    let read = |text: &str| parse_pip_from(text, &allowed);
+    let good = "x[a] @ https://wheels.example.org/ours/x-1.whl#sha256=00";
+    assert_eq!(read(&format!("X[a]@ {}", &good[7..])).as_deref(), Ok(good));
+    assert_eq!(
+        read(&format!("{good} ; os_name=='a'")).as_deref(),
+        Ok(format!("{good} ; os_name == \"a\"").as_str())
+    );
+    for (bad, why) in [
+        ("x @ https://wheels.example.org/other/x.whl", "add `https://wheels.example.org/other/` there"),
+        ("x @ https://wheels.example.org/ours/../other/x.whl", "goes up"),
+        ("x @ https://wheels.example.org/ours/%2e%2E/other/x.whl", "goes up"),
+        ("x @ https://wheels.example.org.evil/ours/x.whl", "does not name"),
+        ("x @ https://me@wheels.example.org/ours/x.whl", "password"),
+        ("x @ http://wheels.example.org/ours/x.whl", "names a file or an address"),
+        ("x @ git+https://wheels.example.org/ours/x", "names a file or an address"),
+        ("x>1 @ https://wheels.example.org/ours/x.whl", "no name"),
+        ("x @ https://wheels.example.org/ours/x.whl --hash", "cannot follow an address"),
+        ("x @ https://wheels.example.org/ours/", "does not name"),
+        ("--x @ https://wheels.example.org/ours/x", "an option"),
+    ] {
+        let told = read(bad).expect_err(bad);
+        assert!(told.contains(why), "{bad}: {told}");
+    }
+    for bad in
+        ["https://x", "http://x/", "https://x/a", "https://a:b@x/", "https://x/?a=/", "https:///", "x/"]
+    {
+        assert!(Allowed::default().add(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn hashes_and_constraints_become_files_of_the_step() {
+    let mut allowed = Allowed::default();
+    allowed.add("https://w.example.org/a/").unwrap();
+    let hashed = format!("six==1.16.0 --hash=sha256:{}", "0".repeat(64));
+    let address = "x @ https://w.example.org/a/x.whl#sha256=1".to_owned();
+    let packages = Packages::new([], [hashed, address]).constrained(["numpy<2".to_owned()]);
+    insta::assert_snapshot!(show(&steps(&packages, &StepSettings::default())));
+    let bounded = Packages::new([], ["six".to_owned()]).constrained(["numpy<2".to_owned()]);
+    let argv = &steps(&bounded, &StepSettings::default())[0].argv;
+    assert_eq!(argv[4..], ["--constraint", "/run/ds01/constraints.txt", "--", "six"]);
+}
+
+#[test]
+fn a_requirement_of_ones_own_stands_for_that_of_a_set() {
+    let own = packages(&[], &["JupyterLab==4.4.2", "notebook ; os_name == 'nt'"]);
+    let whole = own.with_set(&jupyter_packages());
+    assert_eq!(
+        whole.pip,
+        ["ipykernel", "ipywidgets", "jupyterlab==4.4.2", "notebook", "notebook ; os_name == \"nt\""]
+    );
+}
+
+#[test]
+fn pip_demands_exact_versions_beside_hashes() {
+    for (line, pinned) in [("a==1", true), ("a===1 ; os_name == \"x\"", true), ("a @ https://x/y", true)] {
+        assert_eq!(is_pinned(line), pinned, "{line}");
+    }
+    for line in ["a", "a>=1", "a==1.*", "a==1,<2", "a ; python_version == \"3.11\""] {
+        assert!(!is_pinned(line), "{line}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_requirements_file_breaks_the_reader(text in "([-a-z0-9 =<>@:/#;,.$\\\\{}\\[\\]\"'\n\r\t]|\\PC|--hash=|-r |https://){0,60}") {
+        let mut end = 0;
+        for line in lines(&text, false, &Allowed::default()) {
+            proptest::prop_assert!(line.span.start >= end && line.span.end <= text.len());
+            proptest::prop_assert!(text.get(line.span.clone()).is_some());
+            end = line.span.end;
+            if let Ok(Content::Requirement(read)) = line.content {
+                proptest::prop_assert!(read.starts_with(|c: char| c.is_ascii_alphanumeric()));
+                proptest::prop_assert!(!read.contains(char::is_control));
+                proptest::prop_assert!(!read.contains(" -") || read.contains(" --hash="));
+            }
         }
     }
 }

@@ -260,13 +260,14 @@ fn args(args: &BTreeMap<String, String>, declared: &BTreeSet<String>) -> Fields 
 
 fn packages(part: PackagesPart<'_>) -> Fields {
     // Written out, so that a field added there cannot be forgotten here.
-    let Packages { apt, pip } = part.packages;
+    let Packages { apt, pip, constraints } = part.packages;
     if apt.is_empty() && pip.is_empty() {
         return Fields::new();
     }
     let mut fields = field("rule", part.rule);
     fields.extend(apt.iter().map(|name| (format!("apt {name}"), String::new())));
     fields.extend(pip.iter().map(|name| (format!("pip {name}"), String::new())));
+    fields.extend(constraints.iter().map(|name| (format!("constraint {name}"), String::new())));
     fields
 }
 

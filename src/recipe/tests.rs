@@ -35,7 +35,7 @@ impl Owned {
             args: map(&[("A", "1"), ("B", "2"), ("UNUSED", "3")]),
             declared: ["A", "B", "C"].map(String::from).into(),
             bases: [("BASE_IMAGE".to_owned(), BaseIdentity::ParentRecipe(Digest::of(b"parent")))].into(),
-            packages: Packages { apt: vec!["ffmpeg".into()], pip: vec!["pandas>=1.5".into(), "timm".into()] },
+            packages: Packages::new(["ffmpeg".into()], ["pandas>=1.5".into(), "timm".into()]),
             packages_rule: 1,
             account: Account {
                 login: Login::new("h.baker@x"),

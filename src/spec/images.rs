@@ -7,7 +7,7 @@ use super::files::{Files, Kind};
 use super::names::{self, passes};
 use super::read::{Known, Reading};
 use super::reader::{Broken, Fields, Item, Key, Problems, short};
-use super::{Content, Dockerfile, Image, Parent, Registry, datahub, packages, paths};
+use super::{Content, Dockerfile, Image, Origins, Parent, Registry, datahub, packages, paths};
 use crate::names::{ImageName, PlanName};
 use crate::problem::{Place, Problem};
 use crate::reference::Repository;
@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "context",
     "target",
     "packages",
+    "use_case",
     "build_args",
     "plan_args",
     "info_cmds",
@@ -54,15 +55,15 @@ pub fn images(
 fn image(key: Key, value: Item, registry: Option<&Registry>, known: &Known, rd: &mut Reading) -> Draft {
     let (name, place) = (ImageName::new(key.text), key.place());
     let named = passes(names::name("image", key.text), &place, &mut rd.problems);
-    let fields = value.fields_and(KEYS, &["dbuild_env", "use_case"], &mut rd.problems);
-    packages::no_use_case(&fields, &mut rd.problems);
+    let fields = value.fields_and(KEYS, &["dbuild_env"], &mut rd.problems);
     let repository = if named || fields.get("image_name").is_some() {
         repository(&fields, key.text, &place, registry, &mut rd.problems)
     } else {
         None
     };
     let parents = parents(&fields, known, &mut rd.problems);
-    let content = if named { content(&fields, key.text, &place, &parents, rd) } else { None };
+    let (content, origins) =
+        if named { content(&fields, key.text, &place, &parents, rd) } else { (None, Origins::new()) };
     let problems = &mut rd.problems;
     let (build_args, plan_args) = datahub::image_args(&fields, known, problems);
     if !parents.is_empty() {
@@ -85,6 +86,7 @@ fn image(key: Key, value: Item, registry: Option<&Registry>, known: &Known, rd: 
         repository,
         parents: parents.clone(),
         content,
+        origins,
         build_args,
         plan_args,
         skip_plans: skip_plans.clone(),
@@ -152,19 +154,18 @@ fn content(
     place: &Place,
     parents: &[(Parent, Place)],
     rd: &mut Reading,
-) -> Option<Content> {
+) -> (Option<Content>, Origins) {
     let default = format!("images/{name}/Dockerfile");
-    let Some(item) = fields.get("packages") else {
-        return dockerfile(fields, Some(&default), place, rd).map(Content::Dockerfile);
+    let Some(declared) = packages::declared(fields, None, rd) else {
+        return (dockerfile(fields, Some(&default), place, rd).map(Content::Dockerfile), Origins::new());
     };
-    let declared = packages::packages(item, &mut rd.problems);
     let there = fields.get("dockerfile").is_some() || rd.world.files.kind(&rd.root.join(&default)).is_some();
     no_dockerfile_keys(fields, there, name, &mut rd.problems);
-    let packages = fields.key("packages").unwrap_or_else(|| item.place());
-    if declared.apt.is_empty() && declared.pip.is_empty() && item.entries(&mut Problems::default()).is_empty()
+    if let Some(place) = fields.key("packages").filter(|_| fields.get("use_case").is_none())
+        && fields.get("packages").is_some_and(|item| item.entries(&mut Problems::default()).is_empty())
     {
-        let problem = Problem::new(format!("`{name}` declares no packages")).at(&packages);
-        rd.problems.push(problem.help("list some under `apt` or `pip`"));
+        let problem = Problem::new(format!("`{name}` declares no packages")).at(&place);
+        rd.problems.push(problem.help("list some under `apt` or `pip`, or name a file under `requirements`"));
     }
     // A parent that was named and is unknown has a problem of its own already.
     let empty = |item: Item<'_>| item.one_or_more(&mut Problems::default()).is_empty();
@@ -176,14 +177,15 @@ fn content(
         let problem = Problem::new(format!("`{name}` declares packages, and has several parents")).at(second);
         rd.problems.push(problem.help("keep one parent: only a Dockerfile can copy from others"));
     }
-    Some(Content::Packages(declared))
+    (Some(Content::Packages(declared.packages)), declared.origins)
 }
 
 /// What only a Dockerfile can use must not be said beside packages.
 pub fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, problems: &mut Problems) {
     if dockerfile {
-        let place = fields.key("packages").unwrap_or_else(|| fields.owner.place());
-        let problem = Problem::new(format!("`{name}` has both a Dockerfile and `packages`")).at(&place);
+        let key = packages::KEYS.into_iter().find(|key| fields.get(key).is_some()).unwrap_or("packages");
+        let place = fields.key(key).unwrap_or_else(|| fields.owner.place());
+        let problem = Problem::new(format!("`{name}` has both a Dockerfile and `{key}`")).at(&place);
         problems.push(problem.help("install the packages in the Dockerfile, or remove it"));
         return;
     }

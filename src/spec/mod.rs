@@ -23,6 +23,7 @@ mod paths;
 mod projects;
 mod read;
 pub(crate) mod reader;
+mod requirements;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ pub use world::World;
 
 use crate::account::Account;
 use crate::names::{BaseName, ImageName, Login, PlanName, ProjectName};
-use crate::packages::Packages;
+use crate::packages::{Allowed, Packages, Site};
 use crate::problem::Place;
 use crate::reference::{Reference, Repository};
 
@@ -175,6 +176,8 @@ pub struct Image {
     /// Empty: its Dockerfile's FROM says what it is built from.
     pub parents: Vec<(Parent, Place)>,
     pub content: Content,
+    /// Where its packages were written.
+    pub origins: Origins,
     /// Spec-level build args.
     pub build_args: BTreeMap<String, String>,
     /// Old `dbuild_env.<plan>`: args of one plan variant only; they win.
@@ -188,6 +191,10 @@ pub struct Image {
     /// `secrets: [id]` without which it is not built.
     pub secrets: BTreeSet<String>,
 }
+
+/// Packages, as they stand in [`Packages`], each with where it was written: in
+/// the spec, or in a requirements file.
+pub type Origins = Vec<(String, Place)>;
 
 /// How an image's own layers are made.
 #[derive(Clone, Debug)]
@@ -238,6 +245,8 @@ pub struct Project {
     pub repository: Repository,
     /// Below the user layer: declared packages (may be empty) ...
     pub packages: Packages,
+    /// Where these and those of `jupyter:` were written.
+    pub origins: Origins,
     /// ... or the user's own Dockerfile.
     pub dockerfile: Option<Dockerfile>,
     pub build_args: BTreeMap<String, String>,
@@ -270,7 +279,19 @@ pub struct BuildSettings {
     /// PEM file mounted as secret `ca` into package steps; never in a layer.
     pub ca_bundle: Option<PathBuf>,
     /// Index that pip asks instead of its default.
-    pub pip_index: Option<String>,
+    pub pip_index: Option<SiteSource>,
     /// Debian mirror for apt steps.
-    pub apt_mirror: Option<String>,
+    pub apt_mirror: Option<SiteSource>,
+    /// Addresses that Python requirements may name.
+    pub allow_urls: Allowed,
+}
+
+/// Where the address of an index or mirror stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteSource {
+    /// In the spec, and so without credentials.
+    Spec(Site),
+    /// `{file: PATH}`: in a file of its own, which is read when something is
+    /// built: another machine may only check.
+    File(PathBuf),
 }

@@ -151,15 +151,13 @@ pub fn registry_host(text: &str) -> Check {
 pub fn url(text: &str) -> Check {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest.filter(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_graphic())) else {
-        return Err(Broken::new(
-            format!("`{}` is not a web address", short(text)),
-            "write https://host/path",
-        ));
+        let shown = if text.contains('@') { "…".into() } else { short(text) };
+        return Err(Broken::new(format!("`{shown}` is not a web address"), "write https://host/path"));
     };
     if rest.split('/').next().is_some_and(|host| host.contains('@')) {
         return Err(Broken::new(
             "a web address with a password",
-            "remove what stands before `@`: nothing secret belongs into a spec",
+            "nothing secret belongs into a spec: put the address into a file that only builders can read, and write `{file: PATH}`",
         ));
     }
     Ok(())

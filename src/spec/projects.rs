@@ -43,12 +43,12 @@ fn project(
 ) -> Option<Project> {
     let place = key.place();
     let named = passes(names::name("project", key.text), &place, &mut rd.problems);
-    let fields = value.fields_and(KEYS, &["use_case"], &mut rd.problems);
-    packages::no_use_case(&fields, &mut rd.problems);
+    let fields = value.fields(KEYS, &mut rd.problems);
     let user = user(&fields, users, &place, &mut rd.problems);
     let parent = parent(&fields, images, known, &place, &mut rd.problems);
     let jupyter = fields.get("jupyter").map_or(Some(false), |item| item.boolean(&mut rd.problems));
-    let declared = fields.get("packages").map(|item| packages::packages(item, &mut rd.problems));
+    let asked = fields.key("jupyter").filter(|_| jupyter == Some(true));
+    let declared = packages::declared(&fields, asked, rd).unwrap_or_default();
     let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, &place, rd));
     own_layers(&fields, key.text, jupyter == Some(true), &mut rd.problems);
     let build_args = args::build_args(fields.get("build_args"), &mut rd.problems);
@@ -66,7 +66,8 @@ fn project(
         parent_plan,
         parent_place,
         repository: repository?,
-        packages: declared.unwrap_or_default(),
+        packages: declared.packages,
+        origins: declared.origins,
         dockerfile: match dockerfile {
             Some(dockerfile) => Some(dockerfile?),
             None => None,
@@ -145,7 +146,7 @@ fn parent(
 /// A project has declared packages, or a Dockerfile, not both.
 fn own_layers(fields: &Fields, name: &str, jupyter: bool, problems: &mut Problems) {
     let dockerfile = fields.get("dockerfile").is_some();
-    if fields.get("packages").is_some() || !dockerfile {
+    if packages::KEYS.iter().any(|key| fields.get(key).is_some()) || !dockerfile {
         images::no_dockerfile_keys(fields, dockerfile, name, problems);
     } else if jupyter && let Some(place) = fields.key("jupyter") {
         let problem = Problem::new(format!("`{name}` has both a Dockerfile and `jupyter`")).at(&place);

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use super::files::{Files, Unreadable};
 use super::reader::{Fields, Item, Problems, short};
+use super::requirements::Shelf;
 use super::world::World;
 use super::yaml::{self, Node};
 use super::{Parent, Spec, catalog, images, include, limits, parents, projects, sections, users};
 use crate::names::{BaseName, ImageName};
+use crate::packages::Allowed;
 use crate::problem::{Place, Problem, SourceFile};
 
 /// Largest file: room for ten thousand images with some keys each.
@@ -44,16 +46,15 @@ const KEYS: &[&str] = &[
 /// Everything that is wrong, in the order of the files and of their lines.
 pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
     let (mut rd, document) = begin(cwd, spec_file, world)?;
-    let shown = Shown::new(cwd, world.files);
     let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
     let catalog = match top.get("catalog") {
         None => catalog::Source::Own,
-        Some(item) => match catalog_text(item, &shown, &mut rd) {
+        Some(item) => match catalog_text(item, &mut rd) {
             Some(file) => catalog::source(&file, &mut rd.problems),
             None => catalog::Source::Broken,
         },
     };
-    let included = includes(&top, &shown, &mut rd);
+    let included = includes(&top, &mut rd);
     let spec = whole(&document, &top, &catalog, &included, &mut rd);
     match spec {
         Some(spec) if rd.problems.list.is_empty() => Ok(spec),
@@ -76,7 +77,7 @@ pub fn catalog_file(
     let top = document.item().fields(KEYS, &mut Problems::default());
     rd.problems = Problems::default();
     let Some(item) = top.get("catalog") else { return Ok(None) };
-    catalog_text(item, &Shown::new(cwd, world.files), &mut rd).map(Some).ok_or(rd.problems.list)
+    catalog_text(item, &mut rd).map(Some).ok_or(rd.problems.list)
 }
 
 /// Finds the spec and reads its own file.
@@ -90,7 +91,10 @@ fn begin<'f>(
         images_dir: root.join("images"),
         root,
         world,
+        shown: Shown::new(cwd, world.files),
         loaded: Vec::new(),
+        allow_urls: Allowed::default(),
+        requirements: Shelf::default(),
         problems: Problems::default(),
     };
     match load(&spec, spec_file.to_owned(), None, &mut rd) {
@@ -99,9 +103,9 @@ fn begin<'f>(
     }
 }
 
-fn catalog_text(item: Item, shown: &Shown, rd: &mut Reading) -> Option<Arc<SourceFile>> {
+fn catalog_text(item: Item, rd: &mut Reading) -> Option<Arc<SourceFile>> {
     let path = catalog::path(item, &rd.root, rd.world.files, &mut rd.problems)?;
-    text(&path, shown.path(&path), Some(&item.place()), rd)
+    text(&path, rd.shown.path(&path), Some(&item.place()), rd)
 }
 
 /// What reading needs besides the text.
@@ -112,7 +116,33 @@ pub struct Reading<'f> {
     pub world: &'f World<'f>,
     /// Every text that was read, in order, whether or not it is YAML.
     loaded: Vec<Arc<SourceFile>>,
+    shown: Shown,
+    /// `build.allow_urls`.
+    pub allow_urls: Allowed,
+    pub requirements: Shelf,
     pub problems: Problems,
+}
+
+impl Reading<'_> {
+    /// The text of a file that is no YAML.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do.
+    pub fn text(&mut self, path: &Path, limit: u64) -> Result<Arc<SourceFile>, (String, String)> {
+        let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
+        let bytes = self.world.files.read(path, limit).map_err(|why| match why {
+            Unreadable::Missing | Unreadable::NotAFile => told("is no file", "check the path"),
+            Unreadable::TooLarge(size) => {
+                (format!("has {} KiB", size >> 10), format!("at most {} KiB are read", limit >> 10))
+            }
+            Unreadable::Io(error) => (format!("cannot be read: {error}"), "check its rights".into()),
+        })?;
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).to_vec();
+        let text = String::from_utf8(bytes).map_err(|_| told("is not UTF-8 text", "save it as UTF-8"))?;
+        let file = Arc::new(SourceFile { path: self.shown.path(path), text });
+        self.loaded.push(file.clone());
+        Ok(file)
+    }
 }
 
 /// Names that the spec declares, whether or not what they name is right: a
@@ -263,7 +293,7 @@ fn unreadable(path: &Path, why: &Unreadable) -> Problem {
 }
 
 /// The included files, each once, in the order of the entries.
-fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
+fn includes(top: &Fields, rd: &mut Reading) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut seen = BTreeSet::new();
     let entries = top.get("include").filter(|item| !item.is_null());
@@ -272,7 +302,7 @@ fn includes(top: &Fields, shown: &Shown, rd: &mut Reading) -> Vec<Document> {
             Err(broken) => rd.problems.push(broken.at(&item.place())),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
-                    documents.extend(load(&path, shown.path(&path), Some(&item.place()), rd));
+                    documents.extend(load(&path, rd.shown.path(&path), Some(&item.place()), rd));
                 }
             }
         }
@@ -299,6 +329,7 @@ fn whole(
     let plans = sections::plans(top.get("plans"), tag.as_ref(), problems);
     let info_cmds = sections::info_cmds(top.get("all_info_cmds"), problems);
     let build = sections::build(top.get("build"), &rd.root, problems);
+    rd.allow_urls = build.allow_urls.clone();
     let limits = limits::read(top.get("limits"), problems);
     let users = users::users(top.get("users"), &limits, problems);
     let drafts = images::images(top.get("images"), registry.as_ref(), &known, rd);

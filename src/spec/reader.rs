@@ -148,6 +148,10 @@ impl<'a> Item<'a> {
         matches!(&self.node.value, Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing"))
     }
 
+    pub fn is_mapping(self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
     fn found(self) -> String {
         match &self.node.value {
             Value::List(_) => "a list".into(),

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use super::args::build_args;
 use super::names::{self, passes};
 use super::reader::{Broken, Fields, Item, Problems, short};
-use super::{Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, TagRule, catalog, datahub};
+use super::{
+    Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, catalog,
+    datahub,
+};
 use crate::catalog::Host;
 use crate::names::{BaseName, PlanName};
+use crate::packages::{Allowed, Site};
 use crate::problem::{Place, Problem};
 use crate::reference::Reference;
 
@@ -154,18 +158,45 @@ pub fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap<String
 
 pub fn build(item: Option<Item>, root: &Path, problems: &mut Problems) -> BuildSettings {
     let Some(item) = item else { return BuildSettings::default() };
-    let fields = item.fields(&["ca_bundle", "pip_index", "apt_mirror"], problems);
-    let mut url = |key: &str| fields.get(key).and_then(|item| checked(item, names::url, problems));
-    let (pip_index, apt_mirror) = (url("pip_index"), url("apt_mirror"));
-    // Whether the file is there is asked by the build: another machine may only check.
-    let ca_bundle = fields.get("ca_bundle").and_then(|item| {
-        let text = item.string(problems)?;
-        if text.is_empty() || text.chars().any(char::is_control) {
-            let problem = Problem::new(format!("the path `{}` is none", short(text))).at(&item.place());
-            problems.push(problem.help("write the path of a PEM file"));
-            return None;
+    let fields = item.fields(&["ca_bundle", "pip_index", "apt_mirror", "allow_urls"], problems);
+    let mut site = |key: &str| fields.get(key).and_then(|item| site(item, root, problems));
+    let (pip_index, apt_mirror) = (site("pip_index"), site("apt_mirror"));
+    let ca_bundle = fields.get("ca_bundle").and_then(|item| outside(item, root, "a PEM file", problems));
+    let mut allow_urls = Allowed::default();
+    for (text, item) in fields.get("allow_urls").map(|item| item.one_or_more(problems)).unwrap_or_default() {
+        if let Err(why) = allow_urls.add(text) {
+            let problem = Problem::new(format!("`{}` cannot be allowed", short(text))).at(&item.place());
+            problems.push(problem.help(why));
         }
-        Some(root.join(PathBuf::from(text)))
-    });
-    BuildSettings { ca_bundle, pip_index, apt_mirror }
+    }
+    BuildSettings { ca_bundle, pip_index, apt_mirror, allow_urls }
+}
+
+/// A web address, or `{file: PATH}` where it has a password.
+fn site(item: Item, root: &Path, problems: &mut Problems) -> Option<SiteSource> {
+    if item.is_mapping() {
+        let fields = item.fields(&["file"], problems);
+        let file = fields.require("file", &item.place(), "{file: /etc/ds01/pip-index}", problems)?;
+        return outside(file, root, "a file with the address in it", problems).map(SiteSource::File);
+    }
+    let text = checked(item, names::url, problems)?;
+    Site::parse(&text)
+        .map_err(|why| {
+            let problem = Problem::new(format!("`{}` {why}", short(&text))).at(&item.place());
+            problems.push(problem.help("nothing else may stand in it"));
+        })
+        .ok()
+        .map(SiteSource::Spec)
+}
+
+/// A file that may lie anywhere. Whether it is there is asked by the build:
+/// another machine may only check.
+fn outside(item: Item, root: &Path, what: &str, problems: &mut Problems) -> Option<PathBuf> {
+    let text = item.string(problems)?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let problem = Problem::new(format!("the path `{}` is none", short(text))).at(&item.place());
+        problems.push(problem.help(format!("write the path of {what}")));
+        return None;
+    }
+    Some(root.join(text))
 }

@@ -9,6 +9,7 @@
 mod accounts;
 mod facts;
 mod home;
+mod jupyter;
 mod refusal;
 mod standing;
 mod sudo;
@@ -127,6 +128,7 @@ pub fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
         tree.system_file(path, bytes);
     }
     home::lay(&mut tree, base, account, &mut notes);
+    jupyter::lay(&mut tree, account, |path| base.get(path).map(|fact| fact.mode));
     if let Some(text) = sudo {
         tree.file(&sudo::path_of(account), text.into_bytes(), 0o440, 0, 0);
     }

@@ -4,7 +4,7 @@ use super::accounts::DATABASES;
 use super::facts::{BaseFacts, FactKind, Want, join};
 use super::home::{SKELETON, old_home, skeleton, survey};
 use super::standing::{Standing, standing};
-use super::{home_of, sudo};
+use super::{home_of, jupyter, sudo};
 use crate::account::Account;
 
 /// What is still to be read for this account, given what is known; empty when
@@ -43,7 +43,11 @@ fn home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
     if fact.uid != account.uid {
         wants.extend(survey(known, &home).wants);
     }
-    let below = skeleton(known).into_iter().map(|(name, _)| name).chain([".local".to_owned()]);
+    let below = skeleton(known)
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain([".local".to_owned()])
+        .chain(jupyter::folders(account));
     for path in below.map(|name| join(&home, &name)) {
         if let Some(FactKind::Dir(None)) = known.get(&path).map(|fact| &fact.kind) {
             wants.push(Want::Entries(path));

@@ -279,6 +279,7 @@ async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
         secrets: [pair("/run/ca", "ca")].into(),
         tmpfs: ["/tmp".to_owned()].into(),
         files: [pair("/run/list", "timm")].into(),
+        origins: Vec::new(),
     };
     let again = ExecStep { argv: ["test", "-f", "/cache/c"].map(str::to_owned).into(), ..step.clone() };
     let mut solve = solve(Start::Image(base));
@@ -289,7 +290,7 @@ async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
     assert!(without.message.contains("ca"), "{without:?}");
     assert!(without.help.unwrap().contains("--secret ID=FILE"));
 
-    solve.secrets = [("ca".to_owned(), secret.path().to_owned())].into();
+    solve.secrets = [("ca".to_owned(), secret.path().into())].into();
     let (result, events) = run(&builder, &solve).await;
     let id = images.keep(result.unwrap());
     let output: String = events
@@ -318,6 +319,7 @@ async fn a_step_that_fails_for_want_of_a_file_is_not_taken_for_a_base_without_ac
         secrets: BTreeMap::new(),
         tmpfs: std::collections::BTreeSet::new(),
         files: BTreeMap::new(),
+        origins: Vec::new(),
     };
     let user = Some(account("ada", 5000));
     let solve = Solve { steps: vec![step], user, ..solve(Start::Image(images.base())) };
@@ -340,6 +342,7 @@ async fn cancelling_ends_the_running_step_within_two_seconds() {
         secrets: BTreeMap::new(),
         tmpfs: std::collections::BTreeSet::new(),
         files: BTreeMap::new(),
+        origins: Vec::new(),
     };
     let solve = Solve { steps: vec![step], ..solve(Start::Image(base)) };
     let (cancel, builder) = (CancellationToken::new(), builder());

@@ -26,6 +26,7 @@ fn solve(base: &Reference, script: &str) -> Solve {
         secrets: BTreeMap::new(),
         tmpfs: std::collections::BTreeSet::new(),
         files: BTreeMap::new(),
+        origins: Vec::new(),
     };
     Solve {
         node: NodeName::new("test"),

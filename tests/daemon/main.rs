@@ -12,6 +12,7 @@ mod engine;
 mod images;
 mod impact;
 mod importing;
+mod jupyter;
 mod no_buildkit;
 mod packages;
 mod pins;

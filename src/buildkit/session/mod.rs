@@ -10,7 +10,6 @@ mod secrets;
 mod sync;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +28,7 @@ use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::engine::Error;
 use crate::engine::address::Address;
+use crate::solve::Secret;
 
 /// What BuildKit may call; it does not try what is not listed.
 const METHODS: [&str; 4] = [
@@ -45,7 +45,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Offer {
     contexts: Mutex<HashMap<String, Arc<Context>>>,
-    secrets: Mutex<HashMap<String, PathBuf>>,
+    secrets: Mutex<HashMap<String, Secret>>,
     credentials: Credentials,
     sent: AtomicU64,
 }
@@ -60,9 +60,9 @@ impl Offer {
         lock(&self.contexts).insert(context.id.clone(), context.clone());
     }
 
-    /// Offers files as secrets, by id.
-    pub(super) fn add_secrets<'a>(&self, secrets: impl IntoIterator<Item = (&'a String, &'a PathBuf)>) {
-        lock(&self.secrets).extend(secrets.into_iter().map(|(id, path)| (id.clone(), path.clone())));
+    /// Offers secrets by id.
+    pub(super) fn add_secrets<'a>(&self, secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) {
+        lock(&self.secrets).extend(secrets.into_iter().map(|(id, secret)| (id.clone(), secret.clone())));
     }
 
     /// Bytes of file content sent so far.

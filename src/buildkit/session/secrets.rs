@@ -1,4 +1,5 @@
-//! Secrets, read from their files at the moment a step mounts them.
+//! Secrets, handed out at the moment a step mounts them; only then is a file
+//! read.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use bollard_buildkit_proto::moby::buildkit::secrets::v1::{
 use tonic::{Request, Response, Status};
 
 use super::{Offer, lock};
+use crate::solve::Secret;
 
 /// What BuildKit takes at most.
 const LARGEST: usize = 500 * 1024;
@@ -21,9 +23,14 @@ impl secrets_server::Secrets for Secrets {
         request: Request<GetSecretRequest>,
     ) -> Result<Response<GetSecretResponse>, Status> {
         let id = request.into_inner().id;
-        let path = lock(&self.0.secrets).get(&id).cloned();
+        let secret = lock(&self.0.secrets).get(&id).cloned();
         // BuildKit goes on without an optional secret only if it is `not found`.
-        let path = path.ok_or_else(|| Status::not_found(format!("the spec declares no secret `{id}`")))?;
+        let secret =
+            secret.ok_or_else(|| Status::not_found(format!("the spec declares no secret `{id}`")))?;
+        let path = match secret {
+            Secret::File(path) => path,
+            Secret::Text { text, .. } => return Ok(Response::new(GetSecretResponse { data: text.into() })),
+        };
         let data = tokio::fs::read(&path).await.map_err(|e| {
             let text = format!("the file of secret `{id}`, {}: {e}", path.display());
             match e.kind() {

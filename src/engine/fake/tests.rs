@@ -64,6 +64,7 @@ fn exec(words: &[&str]) -> ExecStep {
         secrets: BTreeMap::new(),
         tmpfs: Default::default(),
         files: BTreeMap::new(),
+        origins: Vec::new(),
     }
 }
 

@@ -80,8 +80,12 @@ async fn two_users_with_equal_packages_share_every_step_and_differ_in_the_accoun
         &project("a.other@x").replace("\"tqdm>=4\", numpy", "numpy, \"tqdm >= 4\""),
     );
     let made = stack.make().await;
-    let (one, two) = (made.solve("h-baker/thesis"), made.solve("a-other/thesis"));
+    let (mut one, mut two) = (made.solve("h-baker/thesis"), made.solve("a-other/thesis"));
     assert!(!one.steps.is_empty());
+    // Where a package was written is for messages only.
+    for step in one.steps.iter_mut().chain(&mut two.steps) {
+        assert!(!std::mem::take(&mut step.origins).is_empty());
+    }
     assert_eq!(one.steps, two.steps);
     assert!(matches!((&one.start, &two.start), (Start::Image(a), Start::Image(b)) if a == b));
     assert_ne!(one.user, two.user);

@@ -270,7 +270,10 @@ fn a_project_names_a_known_user_image_and_plan() {
         ("t: {user: b, image: app@q}", "no plan `q` | did you mean `p`?"),
         ("t: {user: b, image: slim@p}", "the base `slim` has no plans"),
         ("T: {user: b, image: app}", "`T` is no project name"),
-        ("t: {user: b, image: app, use_case: nlp}", "`use_case` is not read yet"),
+        (
+            "t: {user: b, image: app, use_case: npl}",
+            "no use case `npl` | did you mean `nlp`? there are audio",
+        ),
         ("t: {user: b, image: app, dockerfile: nowhere}", "there is no file `nowhere`"),
         ("t: {user: b, image: app, context: images}", "`context` is for a Dockerfile, and `t` has none"),
         ("t: {user: b, image: app, build_args: {A: b}}", "`build_args` is for a Dockerfile"),
@@ -327,7 +330,7 @@ fn packages_and_a_dockerfile_exclude_each_other() {
     assert!(bare("packages: {apt: [git]}").contains("declares packages, but not on what"));
     assert!(bare("base: slim, packages: {}").contains("declares no packages"));
     assert!(bare("base: slim, packages: {apt: [git]}, target: x").contains("`target` is for a Dockerfile"));
-    assert!(bare("base: slim, packages: {requirements: r.txt}").contains("`requirements` is not read yet"));
+    assert!(bare("base: slim, packages: {requirements: r.txt}").contains("there is no file `r.txt`"));
     assert!(bare("base: slim, packages: {apt: [\"git;rm\"]}").contains("is no Debian package"));
     assert!(bare("base: slim, packages: {pip: [\"-r x\"]}").contains("is no pip requirement"));
     let two = small("images:\n  app: {base: slim}\n  x: {depend_on: [app, slim], packages: {apt: [git]}}\n");
@@ -382,7 +385,11 @@ fn limits_have_units_and_ranges() {
 #[test]
 fn settings_of_the_build_hold_no_secret() {
     let build = |entry: &str| only(&small(&format!("build: {{{entry}}}\n")));
-    assert!(build("pip_index: \"https://me:pw@x/simple\"").contains("a web address with a password"));
+    let told = build("pip_index: \"https://me:pw@x/simple\"");
+    assert!(told.contains("a web address with a password") && told.contains("{file: PATH}"), "{told}");
+    assert!(!build("pip_index: \"htps://me:hush@x/simple\"").contains("hush"));
+    assert!(build("pip_index: {file: \"\"}").contains("the path `` is none"));
+    assert!(build("pip_index: {}").contains("the key `file` is missing"));
     assert!(build("apt_mirror: x").contains("`x` is not a web address"));
     assert!(build("ca_bundle: \"\"").contains("the path `` is none"));
 }
