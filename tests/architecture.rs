@@ -40,11 +40,11 @@ const MODULES: &[(&str, &str)] = &[
     // The edge: registries.
     ("registry", "credentials reference"),
     // The edge: engines and BuildKit.
-    ("engine", "event names reference solve"),
-    ("engine::fake", "account event labels names reference registry solve"),
+    ("engine", "event names reference solve userlayer"),
+    ("engine::fake", "account event labels names reference registry solve userlayer"),
     ("llb", "reference userlayer"),
     ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
-    ("engine::docker", "buildkit credentials event names reference solve"),
+    ("engine::docker", "buildkit credentials event names reference solve userlayer"),
     // The edge: what earlier runs did.
     ("records", "names recipe reference"),
     // What is done, in the order in which it is done.
@@ -65,7 +65,7 @@ const MODULES: &[(&str, &str)] = &[
          reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
-    ("containers", "engine labels names spec"),
+    ("containers", "engine labels names people spec"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
     (
@@ -78,7 +78,7 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+         observe people pins plan problem records reference registry report since spec subject why",
     ),
     ("main", "cli"),
 ];

@@ -155,7 +155,8 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
             .help("go to the folder of the stack, or say --spec FILE");
         return Err(Trouble::Usage(problem));
     };
-    let mut spec = spec::read(&settings.here, file, &spec::World::of(&Disk)).map_err(Trouble::Problems)?;
+    let world = spec::World { people: settings.people.as_ref(), ..spec::World::of(&Disk) };
+    let mut spec = spec::read(&settings.here, file, &world).map_err(Trouble::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
     let rules = spec.images_dir.join("change_ignore.json");

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::Global;
-use super::home;
-use crate::containers::Caller;
 use crate::engine;
 use crate::engine::address::Address;
 use crate::names::Login;
+use crate::people::{Caller, People, System};
 use crate::records::Records;
 use crate::reference::Reference;
 use crate::report::{self, Mode, Output};
+use crate::spec::Spec;
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub lock_dir: PathBuf,
     /// The caller's user id.
     pub uid: u32,
+    /// The machine's user database.
+    pub people: Arc<System>,
     /// Proxy variables, to be passed to builds.
     pub proxy: BTreeMap<String, String>,
     /// What is known of where output goes.
@@ -76,6 +79,7 @@ impl Settings {
             lock_dir: var("DS01_LOCK_DIR")
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
             uid: rustix::process::getuid().as_raw(),
+            people: Arc::default(),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
             screen: screen(),
             progress: global.progress,
@@ -91,14 +95,26 @@ impl Settings {
     /// # Errors
     /// The text is no address, or the context is broken.
     pub fn address(&self) -> Result<Address, engine::Error> {
+        self.address_and_source().map(|(address, _)| address)
+    }
+
+    /// The same, with what said so.
+    ///
+    /// # Errors
+    /// As [`Settings::address`].
+    pub fn address_and_source(&self) -> Result<(Address, &'static str), engine::Error> {
         let certs = var("DOCKER_CERT_PATH")
             .map(PathBuf::from)
             .or_else(|| var("DOCKER_TLS_VERIFY").map(|_| self.docker_config.clone()));
-        if let Some(text) = self.engine.clone().or_else(|| var("DOCKER_HOST")) {
-            return Address::parse(&text, certs.as_deref());
+        let named = self.engine.clone().map(|text| (text, "--engine"));
+        if let Some((text, source)) = named.or_else(|| Some((var("DOCKER_HOST")?, "DOCKER_HOST"))) {
+            return Ok((Address::parse(&text, certs.as_deref())?, source));
         }
         let context = Address::of_context(&self.docker_config, var("DOCKER_CONTEXT").as_deref())?;
-        Ok(context.unwrap_or_else(Address::local))
+        Ok(match context {
+            Some(address) => (address, "the current Docker context"),
+            None => (Address::local(), "the default"),
+        })
     }
 
     /// What earlier runs built.
@@ -118,10 +134,30 @@ impl Settings {
         Output::standard(self.json, self.screen.stdout_look(), self.screen.stderr_look())
     }
 
-    /// Who asks: by the user database, else by number.
-    pub fn caller(&self) -> Caller {
-        let login = home::login(self.uid).unwrap_or_else(|| Login::new(self.uid.to_string()));
-        Caller { login, uid: self.uid }
+    /// Who asks: by the user database, else by number. The spec says which
+    /// groups administer; without one only root does. Where the database
+    /// cannot be asked for groups, the caller is in none.
+    pub fn caller(&self, spec: Option<&Spec>) -> Caller {
+        let login = self.login(self.uid).unwrap_or_else(|| Login::new(self.uid.to_string()));
+        let administrators = spec.map(|spec| &spec.administrators).filter(|groups| !groups.is_empty());
+        // Root needs no group, so that a database that hangs costs it nothing.
+        let in_administrators = match administrators.filter(|_| self.uid != 0) {
+            None => false,
+            Some(groups) => match self.people.groups(&login) {
+                Ok(own) => own.iter().any(|group| groups.contains(group)),
+                Err(why) => {
+                    self.output().note(&format!("warning: you count as no administrator, since {why}"));
+                    false
+                }
+            },
+        };
+        Caller { login, uid: self.uid, in_administrators }
+    }
+
+    /// The login of a user id; `None`: the database does not know it, or
+    /// cannot be asked.
+    pub fn login(&self, uid: u32) -> Option<Login> {
+        self.people.by_uid(uid).ok().flatten().map(|person| person.login)
     }
 
     /// A path as people know it: relative to where they stand, if below it.

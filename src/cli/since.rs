@@ -12,6 +12,7 @@ use super::settings::Settings;
 use super::signals::Signals;
 use crate::graph::{Graph, NodeId};
 use crate::observe::HashCache;
+use crate::people::People;
 use crate::pins::{self, Lock};
 use crate::problem::Problem;
 use crate::reference::Reference;
@@ -73,7 +74,8 @@ async fn then(
         return Err(Failed::Unknown(unknown));
     }
     let (root, bases, lock) = (checkout.root.clone(), settings.bases.clone(), lock.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&root, &file, &bases, lock));
+    let people = settings.people.clone();
+    let reading = tokio::task::spawn_blocking(move || read(&root, &file, &bases, lock, people.as_ref()));
     tokio::select! {
         () = stop.cancelled() => Err(Failed::Stopped),
         // A panic of ours is not to be taken for a state of the files.
@@ -93,6 +95,7 @@ fn read(
     file: &Path,
     bases: &BTreeMap<String, Reference>,
     mut now: Lock,
+    people: &dyn People,
 ) -> Result<(Images, Lock), Vec<Problem>> {
     let path = pins::file::beside(&root.join(file));
     let mut then = pins::file::load(&path, &pins::file::beside(file))?;
@@ -101,7 +104,8 @@ fn read(
     let (before, after) = (names(&then), names(&now));
     then.retain(|name| after.contains(name));
     now.retain(|name| before.contains(name));
-    let mut spec = spec::read(root, file, &spec::World::of(&Disk))?;
+    let world = spec::World { people, ..spec::World::of(&Disk) };
+    let mut spec = spec::read(root, file, &world)?;
     for base in &mut spec.bases {
         if let Some(image) = bases.get(base.name.as_str()) {
             base.source = BaseSource::Image(image.clone());

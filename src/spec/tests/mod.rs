@@ -2,6 +2,7 @@
 
 mod broken;
 mod datahub;
+mod people;
 mod rules;
 mod sound;
 
