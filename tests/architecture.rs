@@ -65,7 +65,7 @@ const MODULES: &[(&str, &str)] = &[
          reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
-    ("containers", "engine labels names people spec"),
+    ("containers", "engine labels people spec"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
     (
@@ -73,12 +73,18 @@ const MODULES: &[(&str, &str)] = &[
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
+    ("nvml", ""),
+    (
+        "doctor",
+        "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
+    ),
     ("report", "event names problem"),
     // What a person types.
     (
         "cli",
-        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe people pins plan problem records reference registry report since spec subject why",
+        "account build buildkit containers credentials deploy doctor engine engine::docker event \
+         graph history impact labels names nvml observe people pins plan problem records reference \
+         registry report since spec subject userlayer why",
     ),
     ("main", "cli"),
 ];
@@ -104,6 +110,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("console", &["report"]),
     ("miette", &["report/problems"]),
     ("tempfile", &["since"]),
+    ("nvml_wrapper", &["nvml"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
     ("oci_spec", &["reference.rs", "reference/plain.rs"]),

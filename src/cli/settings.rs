@@ -40,6 +40,8 @@ pub struct Settings {
     pub uid: u32,
     /// The machine's user database.
     pub people: Arc<System>,
+    /// `DS01_NVML_LIBRARY`: NVML, where it is not found by its usual name.
+    pub nvml_library: Option<PathBuf>,
     /// Proxy variables, to be passed to builds.
     pub proxy: BTreeMap<String, String>,
     /// What is known of where output goes.
@@ -80,6 +82,7 @@ impl Settings {
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
             uid: rustix::process::getuid().as_raw(),
             people: Arc::default(),
+            nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
             screen: screen(),
             progress: global.progress,
@@ -138,19 +141,22 @@ impl Settings {
     /// groups administer; without one only root does. Where the database
     /// cannot be asked for groups, the caller is in none.
     pub fn caller(&self, spec: Option<&Spec>) -> Caller {
-        let login = self.login(self.uid).unwrap_or_else(|| Login::new(self.uid.to_string()));
+        let person = self.people.by_uid(self.uid);
         let administrators = spec.map(|spec| &spec.administrators).filter(|groups| !groups.is_empty());
         // Root needs no group, so that a database that hangs costs it nothing.
-        let in_administrators = match administrators.filter(|_| self.uid != 0) {
-            None => false,
-            Some(groups) => match self.people.groups(&login) {
-                Ok(own) => own.iter().any(|group| groups.contains(group)),
-                Err(why) => {
-                    self.output().note(&format!("warning: you count as no administrator, since {why}"));
-                    false
-                }
-            },
-        };
+        let in_administrators = administrators.filter(|_| self.uid != 0).is_some_and(|administrators| {
+            let own = match &person {
+                Ok(Some(person)) => self.people.groups(&person.login),
+                Ok(None) => Ok(Vec::new()),
+                Err(why) => Err(why.clone()),
+            };
+            own.map(|own| own.iter().any(|group| administrators.contains(group))).unwrap_or_else(|why| {
+                self.output().note(&format!("warning: you count as no administrator, since {why}"));
+                false
+            })
+        });
+        let login = person.ok().flatten().map(|person| person.login);
+        let login = login.unwrap_or_else(|| Login::new(self.uid.to_string()));
         Caller { login, uid: self.uid, in_administrators }
     }
 
