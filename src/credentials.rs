@@ -42,6 +42,24 @@ impl fmt::Debug for Login {
     }
 }
 
+/// Where a login was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Docker's `config.json` itself.
+    Config(PathBuf),
+    /// The helper `docker-credential-<name>`.
+    Helper(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(path) => path.display().fmt(f),
+            Self::Helper(name) => write!(f, "docker-credential-{name}"),
+        }
+    }
+}
+
 /// Credentials that could not be read. They may still not be needed.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
@@ -94,16 +112,29 @@ impl Credentials {
     /// # Errors
     /// When the configuration or a helper is broken; a missing file is not.
     pub async fn of(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
+        Ok(self.look_up(host).await?.map(|(login, _)| login))
+    }
+
+    /// Where those for a host come from; they themselves stay here.
+    ///
+    /// # Errors
+    /// As [`Credentials::of`].
+    pub async fn source(&self, host: &str) -> Result<Option<Source>, CredentialsError> {
+        Ok(self.look_up(host).await?.map(|(_, source)| source))
+    }
+
+    async fn look_up(&self, host: &str) -> Result<Option<(Login, Source)>, CredentialsError> {
         let Some(folder) = &self.folder else { return Ok(None) };
-        let config = read(&folder.join("config.json"))?;
+        let path = folder.join("config.json");
+        let config = read(&path)?;
         let key = if HUB_HOSTS.contains(&host) { HUB_KEY } else { host };
         let helper = find(&config.helpers, key).or(Some(&config.store)).filter(|h| !h.is_empty());
         if let Some(helper) = helper
             && let Some(login) = ask(helper, key).await?
         {
-            return Ok(Some(login));
+            return Ok(Some((login, Source::Helper(helper.clone()))));
         }
-        Ok(find(&config.auths, key).and_then(login))
+        Ok(find(&config.auths, key).and_then(login).map(|login| (login, Source::Config(path))))
     }
 }
 
@@ -219,6 +250,17 @@ mod tests {
         assert_eq!(of(config, "old.local").await, password("bob", "pw"));
         assert_eq!(of(config, "empty.local").await, None);
         assert_eq!(of(config, "other.local").await, None);
+    }
+
+    #[tokio::test]
+    async fn it_is_told_where_a_login_comes_from_and_not_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        std::fs::write(&path, r#"{"auths": {"reg.local": {"auth": "YWRhOnB3"}}}"#).unwrap();
+        let credentials = Credentials::new(Some(dir.path().to_owned()));
+        assert_eq!(credentials.source("reg.local").await.unwrap(), Some(Source::Config(path)));
+        assert_eq!(credentials.source("other.local").await.unwrap(), None);
+        assert_eq!(Source::Helper("pass".into()).to_string(), "docker-credential-pass");
     }
 
     #[tokio::test]

@@ -41,11 +41,11 @@ const MODULES: &[(&str, &str)] = &[
     // The edge: registries.
     ("registry", "credentials reference"),
     // The edge: engines and BuildKit.
-    ("engine", "event names reference solve"),
-    ("engine::fake", "account event labels names reference registry solve"),
+    ("engine", "event names reference solve userlayer"),
+    ("engine::fake", "account event labels names reference registry solve userlayer"),
     ("llb", "reference userlayer"),
     ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
-    ("engine::docker", "buildkit credentials event names reference solve"),
+    ("engine::docker", "buildkit credentials event names reference solve userlayer"),
     // The edge: what earlier runs did.
     ("records", "names recipe reference"),
     // What is done, in the order in which it is done.
@@ -66,7 +66,7 @@ const MODULES: &[(&str, &str)] = &[
          reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
-    ("containers", "engine labels names spec"),
+    ("containers", "engine labels people spec"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
     (
@@ -74,12 +74,18 @@ const MODULES: &[(&str, &str)] = &[
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
+    ("nvml", ""),
+    (
+        "doctor",
+        "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
+    ),
     ("report", "event names problem"),
     // What a person types.
     (
         "cli",
-        "account build buildkit catalog containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+        "account build buildkit catalog containers credentials deploy doctor engine engine::docker \
+         event graph history impact labels names nvml observe packages people pins plan problem \
+         records reference registry report since spec subject userlayer why",
     ),
     ("main", "cli"),
 ];
@@ -105,6 +111,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("console", &["report"]),
     ("miette", &["report/problems"]),
     ("tempfile", &["since"]),
+    ("nvml_wrapper", &["nvml"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
     ("oci_spec", &["reference.rs", "reference/plain.rs"]),

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use self::hide::Hidden;
@@ -35,9 +36,10 @@ use crate::credentials::Credentials;
 use crate::engine::address::Address;
 use crate::engine::{Error, SolveError, Solved};
 use crate::event::Events;
+use crate::llb;
 use crate::reference::Reference;
 use crate::solve::Solve;
-use crate::userlayer::BaseFacts;
+use crate::userlayer::{BaseFacts, Want};
 
 /// An engine's HTTP/2 server takes 250 streams at once. A solve holds two until
 /// its end and needs more now and then: with more solves than this they would
@@ -151,24 +153,62 @@ impl Builder {
     /// # Errors
     /// When the engine or the registry cannot be asked.
     pub async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
-        let _permit = self.permits.acquire().await.map_err(|e| self.broken("resolve", &e))?;
-        let live = self.live().await?;
-        let job = Job::new(&live.channel);
-        let asked = async {
-            job.opened().await?;
-            let resolved = job.resolve(&reference.canonical(), "pull").await;
-            let _ = job.succeed("", None).await;
-            resolved
-        };
-        let resolved = tokio::select! {
-            resolved = asked => resolved,
-            Err(status) = job.run(&live.session.id, Export::Nothing) => Err(status),
-        };
+        let resolved =
+            self.ask("resolve", async |job| job.resolve(&reference.canonical(), "pull").await).await?;
         match resolved {
             Ok(resolved) => Ok(Some(resolved.digest).filter(|d| !d.is_empty())),
             Err(status) if status.message().ends_with(": not found") => Ok(None),
             Err(status) => Err(failure::refused(&format!("resolve {reference}"), &status)),
         }
+    }
+
+    /// What every solve needs and this BuildKit lacks.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn lacks(&self) -> Result<Vec<String>, Error> {
+        let lacks = self.ask("ask for capabilities", async |job| job.opened().await).await?;
+        let lacks = lacks.map_err(|status| failure::refused("say what its BuildKit can do", &status))?;
+        Ok(lacks.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Reads files of an image of the store.
+    ///
+    /// # Errors
+    /// When there is no such image, or the engine cannot be asked.
+    pub async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+        let read = self
+            .ask("read files", async |job| {
+                let definition = llb::State::image(image).definition();
+                let result = match definition {
+                    Some(definition) => job.solve(definition).await?,
+                    None => job::Ref::default(),
+                };
+                facts::read_back(job, &result.id, wants).await
+            })
+            .await?;
+        read.map_err(|status| failure::refused(&format!("read files of {image}"), &status))
+    }
+
+    /// A job that makes nothing and only answers.
+    async fn ask<T>(
+        &self,
+        action: &str,
+        question: impl AsyncFnOnce(&Job) -> Result<T, Status>,
+    ) -> Result<Result<T, Status>, Error> {
+        let _permit = self.permits.acquire().await.map_err(|e| self.broken(action, &e))?;
+        let live = self.live().await?;
+        let job = Job::new(&live.channel);
+        let asked = async {
+            job.opened().await?;
+            let answer = question(&job).await;
+            let _ = job.succeed("", None).await;
+            answer
+        };
+        Ok(tokio::select! {
+            answer = asked => answer,
+            Err(status) = job.run(&live.session.id, Export::Nothing) => Err(status),
+        })
     }
 
     /// Bytes of context files sent so far.

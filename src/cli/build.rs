@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::agree;
 use super::args::BuildArgs;
 use super::exit::Exit;
 use super::load::{self, Trouble};
@@ -69,6 +70,7 @@ pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble>
     if made.plan.builds().next().is_some() {
         room(&made.seen)?;
         secrets_given(&spec, &graph, &made, &around)?;
+        agree::check_built(settings, &spec, &graph, &made)?;
     }
     let warnings = made.warnings.clone();
     let (run, ledger) = prepare(settings, args, &spec, &graph, made, &around, (engine, registry))?;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::agree;
 use super::exit::Exit;
 use super::hashes::Hashes;
 use super::load::{self, Trouble};
@@ -11,6 +12,7 @@ use crate::report::human;
 
 pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
+    agree::check(settings, &spec, spec.users.keys())?;
     super::pins::load(settings)?;
     let hashes = Hashes::open(settings);
     observe::check_files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::args::{ListArgs, RetireArgs};
 use super::exit::Exit;
-use super::home;
 use super::load::{self, Trouble};
 use super::settings::Settings;
 use crate::containers::{self, Asked, Row};
@@ -17,7 +16,7 @@ pub async fn list(settings: &Settings, args: &ListArgs) -> Result<Exit, Trouble>
     let found = engine.containers().await?;
     #[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
     let now = Timestamp::now().as_second();
-    let rows = containers::rows(&found, &settings.caller(), args.all, now, &home::login);
+    let rows = containers::rows(&found, &settings.caller(None), args.all, now, &|uid| settings.login(uid));
     let mut output = settings.output();
     output.data(&rows, |rows, look| table(rows, look));
     if rows.is_empty() && !settings.json {
@@ -56,8 +55,11 @@ fn table(rows: &[Row], look: &Look) -> String {
 pub async fn retire(settings: &Settings, args: &RetireArgs) -> Result<Exit, Trouble> {
     let engine = load::engine(settings).await?;
     let found = engine.containers().await?;
+    // Only a spec that can be read names administrators.
+    let spec = load::spec(settings).ok().map(|(spec, _)| spec);
+    let caller = settings.caller(spec.as_ref());
     let asked = Asked { name: &args.container, force: args.force };
-    let retirement = containers::decide(asked, &found, &settings.caller(), &home::login)
+    let retirement = containers::decide(asked, &found, &caller, &|uid| settings.login(uid))
         .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))?;
     let mut output = settings.output();
     if args.dry_run {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::agree;
 use super::args::DeployArgs;
 use super::exit::Exit;
-use super::home;
 use super::load::{self, Trouble};
 use super::plan;
 use super::settings::Settings;
@@ -15,6 +15,7 @@ use crate::deploy::{self, Deployed, Order};
 use crate::engine::{CreateContainer, Engine, ImageDetail};
 use crate::graph::{Graph, NodeId};
 use crate::names::NodeName;
+use crate::people::{People, may_act_for};
 use crate::problem::Problem;
 use crate::spec::{Project, Spec};
 use crate::subject::Subject;
@@ -27,7 +28,7 @@ pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble
             .help("containers are made from project images; ask for one with a file in projects/");
         return Err(Trouble::Usage(problem));
     };
-    allowed(settings, &project.account)?;
+    allowed(settings, &spec, &project.account)?;
     let engine = load::engine(settings).await?;
     let (image, newer) = image(settings, &spec, &graph, node, project, engine.as_ref()).await?;
     let workspace = workspace(settings, args, project)?;
@@ -53,12 +54,12 @@ pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<N
 }
 
 /// Everybody deploys their own; an administrator for anybody.
-fn allowed(settings: &Settings, account: &Account) -> Result<(), Trouble> {
-    if settings.uid == 0 || settings.uid == account.uid {
-        return Ok(());
+fn allowed(settings: &Settings, spec: &Spec, account: &Account) -> Result<(), Trouble> {
+    if !may_act_for(&settings.caller(Some(spec)), account.uid) {
+        let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
+        return Err(Trouble::Refused(problem.help("only its owner or an administrator can deploy it")));
     }
-    let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
-    Err(Trouble::Refused(problem.help("only its owner or an administrator can deploy it")))
+    agree::check(settings, spec, [&account.login])
 }
 
 /// The project's finished image; and its name, if the spec has moved on.
@@ -98,7 +99,12 @@ fn workspace(settings: &Settings, args: &DeployArgs, project: &Project) -> Resul
         return Ok(settings.here.join(folder));
     }
     let account = &project.account;
-    match home::folder(account.uid) {
+    let person = settings.people.by_uid(account.uid).map_err(|why| {
+        Trouble::Refused(
+            Problem::new(format!("the workspace cannot be found: {why}")).help("say --workspace DIR"),
+        )
+    })?;
+    match person.and_then(|person| person.home) {
         Some(home) => Ok(home.join("workspace").join(project.name.as_str())),
         None => {
             let problem = Problem::new(format!(

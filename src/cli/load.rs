@@ -156,7 +156,8 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
             .help("go to the folder of the stack, or say --spec FILE");
         return Err(Trouble::Usage(problem));
     };
-    let world = spec::World { arch: &settings.host, ..spec::World::of(&Disk) };
+    let world =
+        spec::World { people: settings.people.as_ref(), arch: &settings.host, ..spec::World::of(&Disk) };
     let mut spec = spec::read(&settings.here, file, &world).map_err(Trouble::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));

@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and one file for each
 //! command. Commands return an exit code; `report` prints.
 
+mod agree;
 pub mod args;
 mod branch;
 mod build;
@@ -14,7 +15,6 @@ mod doctor;
 pub mod exit;
 mod graph;
 mod hashes;
-mod home;
 mod host;
 mod image;
 mod impact;

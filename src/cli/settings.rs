@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::Global;
-use super::{home, host};
+use super::host;
 use crate::catalog::Host;
-use crate::containers::Caller;
 use crate::engine;
 use crate::engine::address::Address;
 use crate::names::Login;
+use crate::people::{Caller, People, System};
 use crate::records::Records;
 use crate::reference::Reference;
 use crate::report::{self, Mode, Output};
+use crate::spec::Spec;
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
@@ -38,6 +40,10 @@ pub struct Settings {
     pub lock_dir: PathBuf,
     /// The caller's user id.
     pub uid: u32,
+    /// The machine's user database.
+    pub people: Arc<System>,
+    /// `DS01_NVML_LIBRARY`: NVML, where it is not found by its usual name.
+    pub nvml_library: Option<PathBuf>,
     /// Proxy variables, to be passed to builds.
     pub proxy: BTreeMap<String, String>,
     /// The architecture class of this machine, for bases that name none.
@@ -79,6 +85,8 @@ impl Settings {
             lock_dir: var("DS01_LOCK_DIR")
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
             uid: rustix::process::getuid().as_raw(),
+            people: Arc::default(),
+            nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
             host: host::read(Path::new("/"), var("MLC_ARCH")),
             screen: screen(),
@@ -95,14 +103,26 @@ impl Settings {
     /// # Errors
     /// The text is no address, or the context is broken.
     pub fn address(&self) -> Result<Address, engine::Error> {
+        self.address_and_source().map(|(address, _)| address)
+    }
+
+    /// The same, with what said so.
+    ///
+    /// # Errors
+    /// As [`Settings::address`].
+    pub fn address_and_source(&self) -> Result<(Address, &'static str), engine::Error> {
         let certs = var("DOCKER_CERT_PATH")
             .map(PathBuf::from)
             .or_else(|| var("DOCKER_TLS_VERIFY").map(|_| self.docker_config.clone()));
-        if let Some(text) = self.engine.clone().or_else(|| var("DOCKER_HOST")) {
-            return Address::parse(&text, certs.as_deref());
+        let named = self.engine.clone().map(|text| (text, "--engine"));
+        if let Some((text, source)) = named.or_else(|| Some((var("DOCKER_HOST")?, "DOCKER_HOST"))) {
+            return Ok((Address::parse(&text, certs.as_deref())?, source));
         }
         let context = Address::of_context(&self.docker_config, var("DOCKER_CONTEXT").as_deref())?;
-        Ok(context.unwrap_or_else(Address::local))
+        Ok(match context {
+            Some(address) => (address, "the current Docker context"),
+            None => (Address::local(), "the default"),
+        })
     }
 
     /// What earlier runs built.
@@ -122,10 +142,33 @@ impl Settings {
         Output::standard(self.json, self.screen.stdout_look(), self.screen.stderr_look())
     }
 
-    /// Who asks: by the user database, else by number.
-    pub fn caller(&self) -> Caller {
-        let login = home::login(self.uid).unwrap_or_else(|| Login::new(self.uid.to_string()));
-        Caller { login, uid: self.uid }
+    /// Who asks: by the user database, else by number. The spec says which
+    /// groups administer; without one only root does. Where the database
+    /// cannot be asked for groups, the caller is in none.
+    pub fn caller(&self, spec: Option<&Spec>) -> Caller {
+        let person = self.people.by_uid(self.uid);
+        let administrators = spec.map(|spec| &spec.administrators).filter(|groups| !groups.is_empty());
+        // Root needs no group, so that a database that hangs costs it nothing.
+        let in_administrators = administrators.filter(|_| self.uid != 0).is_some_and(|administrators| {
+            let own = match &person {
+                Ok(Some(person)) => self.people.groups(&person.login),
+                Ok(None) => Ok(Vec::new()),
+                Err(why) => Err(why.clone()),
+            };
+            own.map(|own| own.iter().any(|group| administrators.contains(group))).unwrap_or_else(|why| {
+                self.output().note(&format!("warning: you count as no administrator, since {why}"));
+                false
+            })
+        });
+        let login = person.ok().flatten().map(|person| person.login);
+        let login = login.unwrap_or_else(|| Login::new(self.uid.to_string()));
+        Caller { login, uid: self.uid, in_administrators }
+    }
+
+    /// The login of a user id; `None`: the database does not know it, or
+    /// cannot be asked.
+    pub fn login(&self, uid: u32) -> Option<Login> {
+        self.people.by_uid(uid).ok().flatten().map(|person| person.login)
     }
 
     /// A path as people know it: relative to where they stand, if below it.

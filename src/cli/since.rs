@@ -10,7 +10,6 @@ use super::load::Trouble;
 use super::pins as locks;
 use super::settings::Settings;
 use super::signals::Signals;
-use crate::catalog::Host;
 use crate::graph::{Graph, NodeId};
 use crate::observe::HashCache;
 use crate::pins::{self, Lock};
@@ -74,8 +73,11 @@ async fn then(
         return Err(Failed::Unknown(unknown));
     }
     let (root, bases, lock) = (checkout.root.clone(), settings.bases.clone(), lock.clone());
-    let host = settings.host.clone();
-    let reading = tokio::task::spawn_blocking(move || read(&root, &file, &host, &bases, lock));
+    let (host, people) = (settings.host.clone(), settings.people.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        let world = spec::World { files: &Disk, people: people.as_ref(), arch: &host };
+        read(&root, &file, &world, &bases, lock)
+    });
     tokio::select! {
         () = stop.cancelled() => Err(Failed::Stopped),
         // A panic of ours is not to be taken for a state of the files.
@@ -93,7 +95,7 @@ fn below(settings: &Settings, spec: &Spec) -> Option<PathBuf> {
 fn read(
     root: &Path,
     file: &Path,
-    host: &Host,
+    world: &spec::World<'_>,
     bases: &BTreeMap<String, Reference>,
     mut now: Lock,
 ) -> Result<(Images, Lock), Vec<Problem>> {
@@ -104,7 +106,7 @@ fn read(
     let (before, after) = (names(&then), names(&now));
     then.retain(|name| after.contains(name));
     now.retain(|name| before.contains(name));
-    let mut spec = spec::read(root, file, &spec::World { arch: host, ..spec::World::of(&Disk) })?;
+    let mut spec = spec::read(root, file, world)?;
     for base in &mut spec.bases {
         if let Some(image) = bases.get(base.name.as_str()) {
             base.source = BaseSource::Image(image.clone());

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::load::{self, Trouble};
 use super::plan::{self, Made};
 use super::settings::Settings;
-use super::{commits, deploy, home};
+use super::{commits, deploy};
 use crate::containers::{self, Refusal};
 use crate::engine::{Container, Engine};
 use crate::graph::{Graph, NodeId};
@@ -28,7 +28,8 @@ pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Trouble> {
         (stack, node) => {
             let engine = load::engine(settings).await?;
             let all = engine.containers().await?;
-            let found = containers::look_up(&args.name, &all, &settings.caller(), &home::login);
+            let caller = settings.caller(stack.as_ref().ok().map(|(spec, _)| spec));
+            let found = containers::look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
             match (found, node, stack) {
                 (Ok(container), _, stack) => {
                     of_container(settings, args, stack, container, engine.as_ref()).await
@@ -86,7 +87,9 @@ async fn image(
     }
     output.data(&answer, |answer, _| answer.text(verbose));
     let namesake = engine.containers().await?;
-    if let Ok(container) = containers::look_up(&args.name, &namesake, &settings.caller(), &home::login) {
+    if let Ok(container) =
+        containers::look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
+    {
         output.note(&format!("there is a container {} too; --container explains it", container.name));
     }
     output.finish()?;

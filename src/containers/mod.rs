@@ -14,26 +14,14 @@ use serde::Serialize;
 use crate::engine::Container;
 use crate::labels::read::{self, Owner, Users};
 use crate::labels::{GPUS, IMAGE, PROTECTED};
-use crate::names::Login;
+pub use crate::people::{Caller, may_act_for};
 pub use lookup::look_up;
 pub use retire::{Asked, Refusal, Retirement, decide, resolve, retire};
 
 /// Hex digits of an id that are shown.
 const SHORT_ID: usize = 12;
 
-/// Who asks. uid 0 may act for others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    pub login: Login,
-    pub uid: u32,
-}
-
 impl Caller {
-    /// Whether the caller may act for others.
-    pub fn is_administrator(&self) -> bool {
-        self.uid == 0
-    }
-
     /// Whether this is the caller's own container. Uids are compared before
     /// logins, since the system may know a person by another name than the
     /// spec does; and whole: 1001 does not own what is 10012's.

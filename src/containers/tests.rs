@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::names::ImageId;
+use crate::names::Login;
 
 const OURS: (&str, &str) = ("ds01.managed", "true");
 
@@ -25,11 +26,11 @@ fn container(name: &str, state: &str, labels: &[(&str, &str)]) -> Container {
 }
 
 fn ann() -> Caller {
-    Caller { login: Login::new("ann@x"), uid: 1001 }
+    Caller { login: Login::new("ann@x"), uid: 1001, in_administrators: false }
 }
 
 fn root() -> Caller {
-    Caller { login: Login::new("root"), uid: 0 }
+    Caller { login: Login::new("root"), uid: 0, in_administrators: false }
 }
 
 fn users(uid: u32) -> Option<Login> {
@@ -143,7 +144,7 @@ fn an_administrator_acts_for_others_but_not_on_what_is_not_ours() {
 
 #[test]
 fn a_protected_container_needs_force_by_an_administrator() {
-    let bob = Caller { login: Login::new("bob@x"), uid: 1002 };
+    let bob = Caller { login: Login::new("bob@x"), uid: 1002, in_administrators: false };
     for (caller, force, refused) in
         [(&bob, false, true), (&bob, true, true), (&root(), false, true), (&root(), true, false)]
     {

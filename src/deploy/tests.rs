@@ -89,6 +89,7 @@ impl Case {
 fn facts() -> Facts {
     Facts {
         version: "20.10.24".into(),
+        api: "1.41".into(),
         id: "x".into(),
         root: "/var/lib/docker".into(),
         local: true,

@@ -20,12 +20,18 @@ use crate::event::{Events, Failure};
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
+use crate::userlayer::{BaseFacts, Want};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// What it is and has.
     async fn facts(&self) -> Result<Facts, Error>;
+    /// What a solve needs and its BuildKit does not have, by BuildKit's names.
+    async fn lacks(&self) -> Result<Vec<String>, Error>;
+    /// Reads from an image's files what is wanted, without a container. The
+    /// reference names an image of the store.
+    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error>;
     /// Every image of the store, in one call.
     async fn images(&self) -> Result<Vec<Image>, Error>;
     /// One image in full; `None`: there is none of that name or id.
@@ -64,6 +70,8 @@ pub trait Engine: Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     pub version: String,
+    /// Version of its interface that is spoken, `1.41`.
+    pub api: String,
     /// Names this engine among others; keys of locks are made from it.
     pub id: String,
     /// Where it keeps images, on its own machine.

@@ -53,6 +53,11 @@ pub const LEGACY: &[Legacy] = legacy! {
     "aime.mlc.DS01_CREATED" => CREATED_AT,
 };
 
+/// Whether older systems wrote this key.
+pub fn is_legacy(name: &str) -> bool {
+    LEGACY.iter().any(|old| old.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,29 @@
-//! Who people are: the system's user database, as one small question.
+//! Who people are: the system's user database, as one small question, and who
+//! may act for whom.
 //!
 //! The database may be LDAP behind NSS: slow, or not there. Knows nothing of
 //! specs, images or containers.
 
+mod ask;
+mod caller;
+mod entry;
+#[cfg(test)]
+pub mod known;
+mod system;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
+
+pub use caller::{Caller, may_act_for};
+pub use system::System;
 
 use crate::names::Login;
 
 /// One account of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
+    /// As the database writes it, which may differ from how it was asked for.
     pub login: Login,
     pub uid: u32,
     pub gid: u32,
@@ -32,6 +46,8 @@ pub trait People {
     /// # Errors
     /// The database could not be asked; a sentence.
     fn groups(&self, login: &Login) -> Result<Vec<String>, String>;
+    /// These will be asked for by login soon: one question may answer many.
+    fn expect(&self, _logins: &[Login]) {}
 }
 
 /// A database without anybody in it.

@@ -154,6 +154,10 @@ impl Registry for FakeRegistry {
         Ok(state.find(reference).cloned())
     }
 
+    async fn greet(&self, host: &str) -> Result<(), Error> {
+        self.state().answers(host, "answer", "at /v2/")
+    }
+
     async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error> {
         let mut state = self.state();
         let (named, tagged) = (repository.with_digest(digest), repository.with_tag(tag));

@@ -24,6 +24,9 @@ pub trait Registry: Send + Sync {
     /// config; no layer is fetched. `None`: there is no such image.
     async fn image(&self, reference: &Reference, platform: &str) -> Result<Option<RemoteImage>, Error>;
 
+    /// Whether there is a registry at this host, and it lets us in.
+    async fn greet(&self, host: &str) -> Result<(), Error>;
+
     /// Puts a tag on what `digest` names in the same repository.
     async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error>;
 }

@@ -20,6 +20,7 @@ mod names;
 mod packages;
 mod parents;
 mod paths;
+mod people;
 mod projects;
 mod read;
 pub(crate) mod reader;
@@ -70,6 +71,8 @@ pub struct Spec {
     pub projects: Vec<Project>,
     /// `users:`.
     pub users: BTreeMap<Login, User>,
+    /// `administrators:` — groups of the machine whose members may act for others.
+    pub administrators: BTreeSet<String>,
     /// `all_info_cmds:` by name.
     pub info_cmds: BTreeMap<String, InfoCommand>,
     /// `limits:`, or the defaults.

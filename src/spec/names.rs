@@ -122,6 +122,18 @@ pub fn login(text: &str) -> Check {
     ))
 }
 
+/// A group of the machine: some directories allow blanks in it.
+pub fn system_group(text: &str) -> Check {
+    let one_line = !text.chars().any(|c| c.is_control() || matches!(c, ':' | ',')) && text.trim() == text;
+    if one_line && !text.is_empty() && text.len() <= 256 {
+        return Ok(());
+    }
+    Err(Broken::new(
+        format!("`{}` cannot be a group of the machine", short(text)),
+        "write it as `id -Gn` shows it: one line without `:` and `,`",
+    ))
+}
+
 /// A shell: an absolute path that may stand in `/etc/passwd`.
 pub fn shell(text: &str) -> Check {
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'));

@@ -1,13 +1,14 @@
 //! Included files: people's projects, each an image for one user.
 
 use super::images::{self, Draft};
+use super::limits::Limits;
 use super::names::{self, passes};
 use super::read::{Document, Known, Reading};
-use super::reader::{Fields, Item, Key, Problems, short};
+use super::reader::{Fields, Item, Key, Problems};
 use super::users::Users;
-use super::{Parent, Project, User, args, packages};
+use super::{Parent, Project, User, args, packages, people};
 use crate::account::{Account, account_name};
-use crate::names::{Login, PlanName, ProjectName};
+use crate::names::{PlanName, ProjectName};
 
 use crate::problem::{Place, Problem};
 use crate::reference::Repository;
@@ -19,15 +20,17 @@ const DEFAULT_SHELL: &str = "/bin/bash";
 /// Projects without a problem; those with one are left out.
 pub fn projects(
     included: &[Document],
-    users: &Users,
+    users: &mut Users,
+    limits: &Limits,
     images: &[Draft],
     known: &Known,
     rd: &mut Reading,
 ) -> Vec<Project> {
+    people::expect(included, users, rd.world.people);
     let mut projects = Vec::new();
     for document in included {
         for (key, value) in document.item().entries(&mut rd.problems) {
-            projects.extend(project(key, value, users, images, known, rd));
+            projects.extend(project(key, value, users, limits, images, known, rd));
         }
     }
     projects
@@ -36,7 +39,8 @@ pub fn projects(
 fn project(
     key: Key,
     value: Item,
-    users: &Users,
+    users: &mut Users,
+    limits: &Limits,
     images: &[Draft],
     known: &Known,
     rd: &mut Reading,
@@ -44,7 +48,9 @@ fn project(
     let place = key.place();
     let named = passes(names::name("project", key.text), &place, &mut rd.problems);
     let fields = value.fields(KEYS, &mut rd.problems);
-    let user = user(&fields, users, &place, &mut rd.problems);
+    let user = fields
+        .require("user", &place, "user: LOGIN", &mut rd.problems)
+        .and_then(|item| people::find(item, users, limits, rd.world.people, &mut rd.problems));
     let parent = parent(&fields, images, known, &place, &mut rd.problems);
     let jupyter = fields.get("jupyter").map_or(Some(false), |item| item.boolean(&mut rd.problems));
     let asked = fields.key("jupyter").filter(|_| jupyter == Some(true));
@@ -52,7 +58,7 @@ fn project(
     let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, &place, rd));
     own_layers(&fields, key.text, jupyter == Some(true), &mut rd.problems);
     let build_args = args::build_args(fields.get("build_args"), &mut rd.problems);
-    let repository = user.filter(|_| named).and_then(|user| {
+    let repository = user.as_ref().filter(|_| named).and_then(|user| {
         let repository = Repository::parse(&format!("ds01-{}/{}", user.uid, key.text));
         repository.map_err(|why| rd.problems.push(bad_repository(key.text, &why, &place))).ok()
     });
@@ -60,8 +66,8 @@ fn project(
     Some(Project {
         name: ProjectName::new(key.text),
         place,
-        account: account(user, jupyter?.then(|| ProjectName::new(key.text)))?,
-        group: user.group.clone(),
+        account: account(&user, jupyter?.then(|| ProjectName::new(key.text)))?,
+        group: user.group,
         parent,
         parent_plan,
         parent_place,
@@ -81,19 +87,6 @@ fn bad_repository(name: &str, why: &str, place: &Place) -> Problem {
     Problem::new(format!("`{name}` cannot be a repository: {why}"))
         .at(place)
         .help("use small letters and digits, with single `.`, `_` or `-` between them")
-}
-
-/// `None` also for a user whose own entry is wrong, which is said there.
-fn user<'u>(fields: &Fields, users: &'u Users, place: &Place, problems: &mut Problems) -> Option<&'u User> {
-    let item = fields.require("user", place, "user: LOGIN", problems)?;
-    let text = item.string(problems)?;
-    if let Some(user) = users.get(&Login::new(text)) {
-        return user.as_ref();
-    }
-    let near = problems.near(text, users.keys().map(Login::as_str));
-    let help = near.map_or("add the login to `users` in the spec".into(), |n| format!("did you mean `{n}`?"));
-    problems.push(Problem::new(format!("no user `{}`", short(text))).at(&item.place()).help(help));
-    None
 }
 
 fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {

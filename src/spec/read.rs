@@ -35,6 +35,7 @@ const KEYS: &[&str] = &[
     "plans",
     "all_info_cmds",
     "users",
+    "administrators",
     "limits",
     "build",
 ];
@@ -331,10 +332,11 @@ fn whole(
     let build = sections::build(top.get("build"), &rd.root, problems);
     rd.allow_urls = build.allow_urls.clone();
     let limits = limits::read(top.get("limits"), problems);
-    let users = users::users(top.get("users"), &limits, problems);
+    let administrators = users::administrators(top.get("administrators"), problems);
+    let mut users = users::users(top.get("users"), &limits, problems);
     let drafts = images::images(top.get("images"), registry.as_ref(), &known, rd);
     super::datahub::root(top.get("root"), &drafts, &known, &mut rd.problems);
-    let projects = projects::projects(included, &users, &drafts, &known, rd);
+    let projects = projects::projects(included, &mut users, &limits, &drafts, &known, rd);
     parents::check(&known, &drafts, &projects, &mut rd.problems);
     Some(Spec {
         root: rd.root.clone(),
@@ -346,7 +348,8 @@ fn whole(
         images: drafts.into_iter().map(|draft| draft.image).collect::<Option<_>>()?,
         plans,
         projects,
-        users: users.into_iter().filter_map(|(login, user)| Some((login, user?))).collect(),
+        users: users.declared.into_iter().filter_map(|(login, user)| Some((login, user?))).collect(),
+        administrators,
         info_cmds,
         limits,
         build,

@@ -286,9 +286,14 @@ impl<'a> Item<'a> {
         self.entries(&mut Problems::default()).into_iter().map(|(key, _)| key).collect()
     }
 
+    /// The entries of a mapping, without a word about what is wrong.
+    pub fn quiet_entries(self) -> Vec<(Key<'a>, Item<'a>)> {
+        self.entries(&mut Problems::default())
+    }
+
     /// The values of a mapping, without a word about its keys.
     pub fn children(self) -> Vec<Item<'a>> {
-        self.entries(&mut Problems::default()).into_iter().map(|(_, item)| item).collect()
+        self.quiet_entries().into_iter().map(|(_, item)| item).collect()
     }
 
     /// A mapping whose keys must be among `known`.

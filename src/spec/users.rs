@@ -1,6 +1,7 @@
-//! `users:` — who may have a project, and as whom it runs.
+//! `users:` — who may have a project, and as whom it runs; and
+//! `administrators:` — who may act for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::User;
 use super::limits::Limits;
@@ -12,7 +13,7 @@ use crate::names::Login;
 use crate::problem::{Place, Problem};
 
 /// Below it are a system's own accounts.
-const FIRST_UID: u64 = 1000;
+pub const FIRST_UID: u64 = 1000;
 /// `nobody` and `nogroup`.
 const NOBODY: u64 = 65534;
 /// One below the number that means "no id" in system calls.
@@ -22,52 +23,73 @@ const SHARED_GID: u64 = 100;
 
 /// Users by login; `None` for one whose entry is wrong, so that their
 /// projects do not seem to name an unknown user.
-pub type Users = BTreeMap<Login, Option<User>>;
+pub type Declared = BTreeMap<Login, Option<User>>;
+
+/// All that images can be for, with what each of them has alone.
+#[derive(Default)]
+pub struct Users {
+    pub declared: Declared,
+    /// From the user database, by the login that a project names.
+    pub found: Declared,
+    uids: BTreeMap<u32, (Login, Place)>,
+    accounts: BTreeMap<String, (Login, Place)>,
+}
+
+impl Users {
+    /// Notes a user's uid and account name; each is one user's alone.
+    pub fn claim(&mut self, login: &Login, uid: Option<u32>, place: &Place, problems: &mut Problems) {
+        let mine = |(other, place): (Login, Place)| (other != *login).then_some((other, place));
+        let entry = || (login.clone(), place.clone());
+        if let Some(uid) = uid
+            && let Some((other, there)) = self.uids.insert(uid, entry()).and_then(mine)
+        {
+            let message = format!("`{login}` and `{other}` have one uid: {uid}");
+            let help = format!("give each their own; the other stands in {}", spot(&there));
+            problems.push(Problem::new(message).at(place).help(help));
+        }
+        match account_name(login) {
+            Err(why) => problems.push(
+                Problem::new(why).at(place).help("write a login with letters or digits before the `@`"),
+            ),
+            Ok(name) => {
+                if let Some((other, there)) = self.accounts.insert(name.clone(), entry()).and_then(mine) {
+                    let message = format!("`{login}` and `{other}` give one account name: `{name}`");
+                    let help = format!("only one of them can be here; the other stands in {}", spot(&there));
+                    problems.push(Problem::new(message).at(place).help(help));
+                }
+            }
+        }
+    }
+}
 
 pub fn users(item: Option<Item>, limits: &Limits, problems: &mut Problems) -> Users {
-    let mut users = Users::new();
-    let mut uids: BTreeMap<u32, (Login, Place)> = BTreeMap::new();
-    let mut accounts: BTreeMap<String, (Login, Place)> = BTreeMap::new();
+    let mut users = Users::default();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(key.text), key.place());
         let known = passes(names::login(key.text), &place, problems);
         let user = user(&key, value, limits, problems);
-        if let Some(user) = &user
-            && let Some((other, there)) = uids.insert(user.uid, (login.clone(), place.clone()))
-        {
-            let message = format!("`{login}` and `{other}` have one uid: {}", user.uid);
-            let help = format!("give each their own; the other stands in {}", spot(&there));
-            problems.push(Problem::new(message).at(&place).help(help));
-        }
         if known {
-            match account_name(&login) {
-                Err(why) => problems.push(
-                    Problem::new(why).at(&place).help("write a login with letters or digits before the `@`"),
-                ),
-                Ok(name) => {
-                    if let Some((other, there)) =
-                        accounts.insert(name.clone(), (login.clone(), place.clone()))
-                    {
-                        let message = format!("`{login}` and `{other}` give one account name: `{name}`");
-                        let help =
-                            format!("only one of them can be here; the other stands in {}", spot(&there));
-                        problems.push(Problem::new(message).at(&place).help(help));
-                    }
-                }
-            }
+            users.claim(&login, user.as_ref().map(|user| user.uid), &place, problems);
         }
-        users.insert(login, user);
+        users.declared.insert(login, user);
     }
     users
+}
+
+/// `administrators:` — groups of the machine, not of `limits`.
+pub fn administrators(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
+    let entries = item.filter(|item| !item.is_null()).map(|item| item.one_or_more(problems));
+    let good = |(name, item): &(&str, Item)| passes(names::system_group(name), &item.place(), problems);
+    entries.unwrap_or_default().into_iter().filter(good).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn user(key: &Key, value: Item, limits: &Limits, problems: &mut Problems) -> Option<User> {
     let place = key.place();
     let fields = value.fields(&["uid", "gid", "group", "sudo", "shell"], problems);
     let uid = fields.require("uid", &place, "uid: 1001", problems);
-    let uid = uid.and_then(|item| id(item, "uid", |id| id >= FIRST_UID, problems));
+    let uid = uid.and_then(|item| id(item, "uid", is_personal_uid, problems));
     let gid = match fields.get("gid") {
-        Some(item) => id(item, "gid", |id| id >= FIRST_UID || id == SHARED_GID, problems),
+        Some(item) => id(item, "gid", is_personal_gid, problems),
         None => uid,
     };
     let group = match fields.get("group") {
@@ -90,16 +112,31 @@ fn user(key: &Key, value: Item, limits: &Limits, problems: &mut Problems) -> Opt
 /// A uid or gid of a person.
 fn id(item: Item, what: &str, personal: fn(u64) -> bool, problems: &mut Problems) -> Option<u32> {
     let id = item.whole(problems)?;
-    let why = match id {
-        0 => "is root's",
-        NOBODY => "is nobody's",
-        _ if id > LAST_ID => "is above 4294967294",
-        _ if !personal(id) => "belongs to the system",
-        _ => return u32::try_from(id).ok(),
-    };
+    let Some(why) = impersonal(id, personal) else { return u32::try_from(id).ok() };
     let help = format!("write the person's own {what}, from {FIRST_UID} on: `id LOGIN` shows it");
     problems.push(Problem::new(format!("the {what} {id} {why}")).at(&item.place()).help(help));
     None
+}
+
+/// Why no person can have this uid or gid.
+pub fn impersonal(id: u64, personal: fn(u64) -> bool) -> Option<&'static str> {
+    match id {
+        0 => Some("is root's"),
+        NOBODY => Some("is nobody's"),
+        _ if id > LAST_ID => Some("is above 4294967294"),
+        _ if !personal(id) => Some("belongs to the system"),
+        _ => None,
+    }
+}
+
+/// Whether a uid can be a person's, by its number alone.
+pub fn is_personal_uid(id: u64) -> bool {
+    id >= FIRST_UID
+}
+
+/// Whether a gid can be a person's main group, by its number alone.
+pub fn is_personal_gid(id: u64) -> bool {
+    id >= FIRST_UID || id == SHARED_GID
 }
 
 fn group(item: Item, limits: &Limits, problems: &mut Problems) -> Option<String> {

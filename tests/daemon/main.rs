@@ -8,6 +8,7 @@ mod buildkit;
 mod certificates;
 mod containers;
 mod datahub;
+mod doctor;
 mod engine;
 mod images;
 mod impact;

@@ -9,7 +9,6 @@ use super::args::{ImpactArgs, Kind};
 use super::build::default_jobs;
 use super::exit::Exit;
 use super::hashes::Hashes;
-use super::home;
 use super::load::{self, Trouble};
 use super::settings::Settings;
 use crate::graph::NodeId;
@@ -44,8 +43,12 @@ pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, Trouble
         None if !asks => (Some(Listed::default()), HashMap::new()),
         None => (None, HashMap::new()),
     };
-    let known =
-        Known { engine: listed.as_ref(), records: &records, jobs: default_jobs(), users: &home::login };
+    let known = Known {
+        engine: listed.as_ref(),
+        records: &records,
+        jobs: default_jobs(),
+        users: &|uid| settings.login(uid),
+    };
     let impact = impact::impact(&stack, asked, reach, &known);
     let mut output = settings.output();
     if let Some(error) = silent {

@@ -28,6 +28,7 @@ use crate::event::Events;
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
+use crate::userlayer::{BaseFacts, Want};
 use fault::Fault;
 use transfer::Transfer;
 
@@ -99,7 +100,15 @@ impl Engine for Docker {
         let what = "say what it is";
         let (info, version) = tokio::try_join!(self.client.info(), self.client.version())
             .map_err(|e| self.fault.calling(what, e))?;
-        Ok(read::facts(info, version, self.local))
+        Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, version, self.local) })
+    }
+
+    async fn lacks(&self) -> Result<Vec<String>, Error> {
+        self.builder.lacks().await
+    }
+
+    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+        self.builder.read_files(image, wants).await
     }
 
     async fn images(&self) -> Result<Vec<Image>, Error> {

@@ -14,6 +14,7 @@ pub fn facts(info: SystemInfo, version: SystemVersion, local: bool) -> Facts {
     let arch = version.arch.or(info.architecture).unwrap_or_default();
     Facts {
         version: version.version.or(info.server_version).unwrap_or_default(),
+        api: version.api_version.unwrap_or_default(),
         id: id.unwrap_or_else(|| format!("{}:{root}", info.name.unwrap_or_default())),
         root: root.into(),
         local,

@@ -9,9 +9,11 @@
 //! command and every copy succeeds. Pushes and pulls go to a hub that several
 //! engines may share. A cache that is imported under a tag that ends in `torn`
 //! loses the image's last layer. It keeps no layer cache and reads no context, so the
-//! id of an image says what was asked for, not what the files hold.
+//! id of an image says what was asked for, not what the files hold. Of files it
+//! knows those of the account that was baked in.
 
 mod dockerfile;
+mod files;
 mod hub;
 mod solve;
 mod store;
@@ -28,6 +30,7 @@ use crate::event::Events;
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
+use crate::userlayer::{BaseFacts, Want};
 pub use hub::FakeHub;
 use store::{Store, Stored};
 
@@ -67,6 +70,7 @@ impl FakeEngine {
     pub fn new() -> Self {
         Self::with_facts(Facts {
             version: "20.10.24".into(),
+            api: "1.41".into(),
             id: "fake".into(),
             root: "/var/lib/fake".into(),
             local: false,
@@ -224,6 +228,20 @@ impl Drop for Running<'_> {
 impl Engine for FakeEngine {
     async fn facts(&self) -> Result<Facts, Error> {
         self.reached().map(|_| self.facts.clone())
+    }
+
+    async fn lacks(&self) -> Result<Vec<String>, Error> {
+        self.reached().map(|_| Vec::new())
+    }
+
+    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+        let state = self.reached()?;
+        let id = state.store.find(&image.to_string());
+        let stored = id.and_then(|id| state.store.images.get(&id)).ok_or_else(|| Error::Refused {
+            action: format!("read {image}"),
+            message: format!("No such image: {image}"),
+        })?;
+        Ok(files::read(stored, wants))
     }
 
     async fn images(&self) -> Result<Vec<Image>, Error> {

@@ -171,7 +171,14 @@ async fn the_account_is_kept_with_the_image() {
     request.config.user = Some("1001:1001".into());
     request.config.path_first = vec!["/home/h-baker/.local/bin".into()];
     let id = solve(&engine, &request).await.0.unwrap();
-    assert_eq!(engine.account_of(id.as_str()), Some(account));
+    assert_eq!(engine.account_of(id.as_str()), Some(account.clone()));
+    let (tag, wants) = (reference("h-baker/x:1"), crate::userlayer::verify_wants(&account));
+    engine.tag(&id, &tag).await.unwrap();
+    let read = engine.read_files(&tag, &wants).await.unwrap();
+    assert_eq!(crate::userlayer::verify(&read, &account), Ok(()));
+    let base = engine.read_files(&reference("base:1"), &wants).await.unwrap();
+    assert!(crate::userlayer::verify(&base, &account).is_err());
+    assert!(engine.read_files(&reference("none:1"), &wants).await.is_err());
     let detail = engine.image(id.as_str()).await.unwrap().unwrap();
     assert_eq!(detail.user, "1001:1001");
     assert_eq!(detail.env, ["PATH=/home/h-baker/.local/bin:/usr/bin:/bin"]);

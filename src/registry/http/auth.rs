@@ -96,8 +96,12 @@ impl Auth {
         }
     }
 
-    /// This will be asked for soon.
+    /// This will be asked for soon. No scope at all is nothing to ask for
+    /// beside others.
     pub fn will_need(&self, scope: &str) {
+        if scope.is_empty() {
+            return;
+        }
         self.state().needed.insert(scope.to_owned());
     }
 
@@ -274,7 +278,7 @@ fn ask(
     }
     let mut url = realm.clone();
     let service = service.map(|service| ("service", service));
-    let scopes = scopes.iter().map(|scope| ("scope", scope.as_str()));
+    let scopes = scopes.iter().filter(|s| !s.is_empty()).map(|scope| ("scope", scope.as_str()));
     url.query_pairs_mut().extend_pairs(service.into_iter().chain(scopes));
     let request = wire.request(Method::GET, url);
     Ok(match login {

@@ -122,6 +122,24 @@ impl Registry for Registries {
         Ok(Some(RemoteImage { digest, manifest: own, labels, diff_ids, size }))
     }
 
+    async fn greet(&self, host: &str) -> Result<(), Error> {
+        let host = self.host(host)?;
+        let greeting = Ask {
+            method: Method::GET,
+            path: "/v2/".into(),
+            accept: "*/*",
+            body: None,
+            scope: String::new(),
+            action: "answer",
+            what: "at /v2/".into(),
+        };
+        let answer = host.send(&greeting).await?;
+        match answer.status.is_success() {
+            true => Ok(()),
+            false => Err(host.failed(greeting.action, &greeting.what, answer.said())),
+        }
+    }
+
     async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error> {
         let (named, tagged) = (repository.with_digest(digest), repository.with_tag(tag));
         let host = self.host(named.registry())?;

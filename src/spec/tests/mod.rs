@@ -3,6 +3,7 @@
 mod broken;
 mod catalogue;
 mod datahub;
+mod people;
 mod requirements;
 mod rules;
 mod sound;

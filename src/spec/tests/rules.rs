@@ -263,7 +263,10 @@ fn a_project_names_a_known_user_image_and_plan() {
     let good = "other: {user: b, image: app@p}\n";
     right(&projects("t: {user: a@x, image: slim}\n", good));
     for (project, message) in [
-        ("t: {user: a@y, image: app}", "no user `a@y` | did you mean `a@x`?"),
+        (
+            "t: {user: a@y, image: app}",
+            "no user `a@y`: neither `users` nor the user database of this machine has the login | did you mean `a@x`?",
+        ),
         ("t: {image: app}", "the key `user` is missing"),
         ("t: {user: b}", "the key `image` is missing"),
         ("t: {user: b, image: ap}", "no image or base `ap` | did you mean `app`?"),

@@ -185,3 +185,29 @@ async fn a_login_of_an_unknown_kind_is_a_refusal() {
     assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert_eq!(server.asked().len(), 1);
 }
+
+#[tokio::test]
+async fn a_greeting_logs_in_and_asks_for_no_rights() {
+    let server = Server::start(|asked, _| {
+        if asked.line.contains("/token") {
+            return granted(&scopes(asked));
+        }
+        match asked.authorization() {
+            "Bearer token-" => status(200),
+            _ => challenged(format!(r#"Bearer realm="http://{}/token""#, asked.headers["host"])),
+        }
+    })
+    .await;
+    assert_eq!(client().greet(&server.host).await, Ok(()));
+    assert!(server.asked().iter().all(|asked| !asked.line.contains("scope")), "{:?}", server.asked());
+}
+
+#[tokio::test]
+async fn a_greeting_that_is_refused_or_not_understood_is_an_error() {
+    let server = Server::start(|_, _| challenged(r#"Basic realm="x""#.into())).await;
+    let refused = client().greet(&server.host).await;
+    assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+    let server = Server::start(|_, _| status(404)).await;
+    let other = client().greet(&server.host).await.unwrap_err();
+    assert!(other.to_string().contains("failed to answer at /v2/"), "{other}");
+}

@@ -1,0 +1,44 @@
+//! Whether `users:` and the machine's user database say the same of people,
+//! asked before something is done for them.
+
+use super::load::Trouble;
+use super::plan::Made;
+use super::settings::Settings;
+use crate::graph::Graph;
+use crate::names::Login;
+use crate::spec::Spec;
+use crate::subject::Subject;
+
+/// Asks about those of these logins that `users:` has. A database that cannot
+/// be asked is a warning: the spec alone says who they are then.
+///
+/// # Errors
+/// Both know somebody, and differ; at the user's line.
+pub fn check<'a>(
+    settings: &Settings,
+    spec: &Spec,
+    logins: impl IntoIterator<Item = &'a Login>,
+) -> Result<(), Trouble> {
+    match spec.disagreements(logins, settings.people.as_ref()) {
+        Ok(problems) if problems.is_empty() => Ok(()),
+        Ok(problems) => Err(Trouble::Problems(problems)),
+        Err(why) => {
+            settings.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
+            Ok(())
+        }
+    }
+}
+
+/// The same for everybody who is about to get an image.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_built(settings: &Settings, spec: &Spec, graph: &Graph, made: &Made) -> Result<(), Trouble> {
+    let images = made.plan.images.iter().zip(&made.nodes);
+    let built = images.filter(|(image, _)| image.reasons().is_some());
+    let logins = built.filter_map(|(_, &node)| match Subject::of(spec, graph, node) {
+        Subject::Project(project) => Some(&project.account.login),
+        Subject::Base(_) | Subject::Image(_) => None,
+    });
+    check(settings, spec, logins)
+}

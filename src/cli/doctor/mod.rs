@@ -1,0 +1,163 @@
+//! `doctor`: looks at everything that is needed, one thing after the other;
+//! what fails is a finding, and the next thing is looked at.
+
+mod image;
+mod show;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures::future::join_all;
+
+use super::args::DoctorArgs;
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::settings::Settings;
+use crate::build::space;
+use crate::credentials::Credentials;
+use crate::doctor::folders::Folder;
+use crate::doctor::registry::Use;
+use crate::doctor::{self, Finding, Report};
+use crate::engine::{self, Container, Engine, Image};
+use crate::graph::Graph;
+use crate::nvml;
+use crate::spec::Spec;
+
+pub async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, Trouble> {
+    let report = match &args.image {
+        Some(name) => image::look(settings, name).await?,
+        None => machine(settings).await,
+    };
+    let exit = if report.is_broken() { Exit::Engine } else { Exit::Done };
+    let mut output = settings.output();
+    let verbose = settings.verbose > 0;
+    output.data(&report, |report, look| show::text(report, look, verbose));
+    output.finish()?;
+    Ok(exit)
+}
+
+/// Everything but single images.
+async fn machine(settings: &Settings) -> Report {
+    let mut report = Report::default();
+    let stack = load::spec(settings);
+    report.extend(spec(settings, &stack));
+    let spec = stack.as_ref().ok().map(|(spec, _)| spec);
+    let (engine, asked) = tokio::join!(engine(settings), registries(settings, spec));
+    report.extend(engine.findings);
+    report.extend(asked);
+    report.extend([doctor::gpu::driver(&nvml::state(settings.nvml_library.as_deref()))]);
+    if let Some((images, containers)) = &engine.store {
+        report.extend(doctor::accounts::accounts(images, spec, settings.people.as_ref()));
+        report.extend(doctor::leftovers::leftovers(images, containers));
+        report.extend(doctor::legacy::in_use(images, containers));
+    }
+    report.extend(folders(settings).iter().map(doctor::folders::writable));
+    report
+}
+
+fn spec(settings: &Settings, stack: &Result<(Spec, Graph), Trouble>) -> Vec<Finding> {
+    let Some(file) = &settings.spec_file else { return vec![doctor::spec::none()] };
+    let file = settings.shown(file).display().to_string();
+    match stack {
+        Ok((spec, _)) => {
+            let disagreements = spec.disagreements(spec.users.keys(), settings.people.as_ref());
+            let agreement = doctor::spec::agreement(&file, spec, &disagreements);
+            [vec![doctor::spec::right(&file, spec)], agreement].concat()
+        }
+        Err(Trouble::Problems(problems)) => doctor::spec::wrong(&file, problems),
+        Err(trouble) => doctor::spec::wrong(&file, &[crate::problem::Problem::new(trouble.sentence())]),
+    }
+}
+
+/// What was seen of the engine; the lists, if both could be read.
+#[derive(Default)]
+struct SeenEngine {
+    findings: Vec<Finding>,
+    store: Option<(Vec<Image>, Vec<Container>)>,
+}
+
+async fn engine(settings: &Settings) -> SeenEngine {
+    let mut seen = SeenEngine::default();
+    let (address, how) = match settings.address_and_source() {
+        Ok((address, how)) => (address.to_string(), how),
+        Err(error) => {
+            seen.findings.push(doctor::engine::failed("engine", &error, &error.to_string()));
+            return seen;
+        }
+    };
+    let engine = match load::engine(settings).await {
+        Ok(engine) => engine,
+        Err(Trouble::Engine(error)) => {
+            seen.findings.push(doctor::engine::reached(&address, how, &Err(error)));
+            return seen;
+        }
+        Err(trouble) => {
+            let error = engine::Error::Broken { action: "connect".into(), cause: trouble.sentence() };
+            seen.findings.push(doctor::engine::reached(&address, how, &Err(error)));
+            return seen;
+        }
+    };
+    look(engine.as_ref(), &address, how, &mut seen).await;
+    seen
+}
+
+async fn look(engine: &dyn Engine, address: &str, how: &str, seen: &mut SeenEngine) {
+    let (facts, lacks, images, containers) =
+        tokio::join!(engine.facts(), engine.lacks(), engine.images(), engine.containers());
+    seen.findings.push(doctor::engine::reached(address, how, &facts));
+    seen.findings.push(doctor::engine::buildkit(address, &lacks));
+    let lists = images.and_then(|images| Ok((images, containers?)));
+    if let Ok(facts) = &facts {
+        seen.findings.extend(doctor::engine::drivers(facts));
+        let images = lists.as_ref().map(|(images, _)| images.as_slice()).unwrap_or_default();
+        seen.findings.push(doctor::engine::space(&facts.root, free(facts), images));
+    }
+    match lists {
+        Ok((images, containers)) => {
+            seen.findings.push(doctor::engine::counts(address, &images, &containers));
+            seen.store = Some((images, containers));
+        }
+        Err(error) => seen.findings.push(doctor::engine::failed(address, &error, &error.to_string())),
+    }
+}
+
+fn free(facts: &engine::Facts) -> Result<u64, String> {
+    if !facts.local {
+        return Err("the engine is on another machine".into());
+    }
+    space::free(&facts.root).map_err(|error| error.to_string())
+}
+
+/// Every registry at once; one that stays silent holds up no other.
+async fn registries(settings: &Settings, spec: Option<&Spec>) -> Vec<Finding> {
+    let Some(spec) = spec else { return Vec::new() };
+    let registry = load::registry(settings, spec);
+    let credentials = Credentials::new(Some(settings.docker_config.clone()));
+    let hosts: BTreeMap<String, Use> = doctor::registry::hosts(spec);
+    let asked = hosts.iter().map(async |(host, of)| {
+        let (greeted, login) = tokio::join!(registry.greet(host), credentials.source(host));
+        [doctor::registry::greeted(host, *of, &greeted), doctor::registry::login(host, *of, &login)]
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn folders(settings: &Settings) -> [Folder; 3] {
+    let folder =
+        |name, path: &Path, needed| Folder { name, path: path.to_owned(), needed, writable: writable(path) };
+    [
+        folder("locks", &settings.lock_dir, true),
+        folder("cache", &settings.cache_dir, false),
+        folder("logs", &settings.state_dir, false),
+    ]
+}
+
+/// Whether files can be made in a folder, or the folder itself if it is not
+/// there yet. Makes nothing.
+fn writable(path: &Path) -> Result<(), String> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+    if !there.is_dir() {
+        return Err(format!("{} is no folder", there.display()));
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(there, access).map_err(|error| format!("{}: {error}", there.display()))
+}
