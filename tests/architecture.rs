@@ -31,7 +31,7 @@ const MODULES: &[(&str, &str)] = &[
     ("recipe", "account names packages"),
     ("context", "ignore problem recipe"),
     ("credentials", ""),
-    ("solve", "account context names reference"),
+    ("solve", "account context names problem reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
     ("spec", "account names packages people problem reference"),
@@ -61,8 +61,8 @@ const MODULES: &[(&str, &str)] = &[
     ("since", "graph names observe pins plan problem recipe reference spec"),
     (
         "build",
-        "dockerfile engine event graph labels names observe packages packages::steps plan recipe \
-         reference registry solve spec subject userlayer",
+        "dockerfile engine event graph labels names observe packages packages::steps plan problem \
+         recipe reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels names spec"),
@@ -78,7 +78,7 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+         observe packages pins plan problem records reference registry report since spec subject why",
     ),
     ("main", "cli"),
 ];
