@@ -31,7 +31,7 @@ const MODULES: &[(&str, &str)] = &[
     ("recipe", "account names packages"),
     ("context", "ignore problem recipe"),
     ("credentials", ""),
-    ("solve", "account context names reference"),
+    ("solve", "account context names problem reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
     ("catalog", "problem reference"),
@@ -62,8 +62,8 @@ const MODULES: &[(&str, &str)] = &[
     ("since", "graph names observe pins plan problem recipe reference spec"),
     (
         "build",
-        "dockerfile engine event graph labels names observe packages packages::steps plan recipe \
-         reference registry solve spec subject userlayer",
+        "dockerfile engine event graph labels names observe packages packages::steps plan problem \
+         recipe reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels people spec"),

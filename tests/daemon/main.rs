@@ -24,6 +24,7 @@ mod relay;
 mod same_answer;
 mod second_engine;
 mod since;
+mod sites;
 mod stack;
 mod transport;
 mod why;

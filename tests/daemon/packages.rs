@@ -68,18 +68,74 @@ fn two_users_of_the_same_packages_share_every_layer_but_their_own() {
     assert_eq!(left, "");
 }
 
-#[test]
-fn an_install_that_fails_shows_pips_own_message_and_the_exit_code() {
-    let stack = Stack::new();
-    stack.spec("tools:\n  base: debian\n  packages: {pip: [\"six==0.0.0.1\"]}");
+/// A spec with an image `tools` on the small Debian.
+fn tools(stack: &Stack, packages: &str) {
+    stack.spec(&format!("tools:\n  base: debian\n  packages: {packages}"));
     let spec = std::fs::read_to_string(stack.root().join("spec.yml")).unwrap();
     stack.write(
         "spec.yml",
         spec.replace("\nimages:", &format!("\n  debian: {{image: \"{DEBIAN}\"}}\nimages:")),
     );
+}
+
+#[test]
+fn an_install_that_fails_shows_pips_own_message_and_the_line_that_asked_for_it() {
+    let stack = Stack::new();
+    tools(&stack, "{pip: [wheel, \"six==0.0.0.1\"]}");
     let said = stack.run(&["build", "--progress", "quiet", "--ca-bundle", CA]).expect(1).err();
-    for part in ["No matching distribution found for six==0.0.0.1", "pip install six==0.0.0.1", "exit code 1"]
-    {
+    for part in [
+        "No matching distribution found for six==0.0.0.1",
+        "pip install six==0.0.0.1",
+        "exit code 1",
+        "`six==0.0.0.1` is asked for in ",
+        "spec.yml:",
+        "packages: {pip: [wheel, \"six==0.0.0.1\"]}",
+    ] {
         assert!(said.contains(part), "`{part}` is missing in:\n{said}");
     }
+    tools(&stack, "{requirements: reqs.txt}");
+    stack.write("reqs.txt", "# what we need\nattrs\n-r more/deep.txt\n");
+    stack.write("more/deep.txt", "\nsix>=900  # no such\n");
+    let said = stack.run(&["build", "--progress", "quiet", "--ca-bundle", CA]).expect(1).err();
+    assert!(said.contains("`six>=900` is asked for in more/deep.txt:2"), "{said}");
+    assert!(said.contains("at: more/deep.txt:2") && said.contains("six>=900  # no such"), "{said}");
+}
+
+#[test]
+fn a_debian_package_that_is_not_there_is_told_with_its_line() {
+    let stack = Stack::new();
+    tools(&stack, "\n    apt:\n      - file\n      - ds01-no-such-package");
+    let said = stack.run(&["build", "--progress", "quiet", "--ca-bundle", CA]).expect(1).err();
+    for part in [
+        "E: Unable to locate package ds01-no-such-package",
+        "`ds01-no-such-package` is asked for in ",
+        "spec.yml:",
+        "- ds01-no-such-package",
+    ] {
+        assert!(said.contains(part), "`{part}` is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn requirements_files_with_hashes_and_constraints_are_pips() {
+    let stack = Stack::new();
+    // The one wheel of six 1.16.0, by its digest on the index.
+    let hash = "8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254";
+    let six = |hash: &str| format!("six==1.16.0 \\\n    --hash=sha256:{hash}  # pinned\n");
+    tools(&stack, "{requirements: reqs.txt}");
+    stack.write("reqs.txt", six(hash));
+    stack.build(&["--ca-bundle", CA]).expect(0);
+    stack.write("reqs.txt", format!("# only a comment more\n{}", six(hash)));
+    assert!(stack.build(&["--ca-bundle", CA]).expect(0).built().is_empty());
+    stack.write("reqs.txt", six(&"0".repeat(64)));
+    let said = stack.run(&["build", "--progress", "quiet", "--ca-bundle", CA]).expect(1).err();
+    assert!(said.contains("DO NOT MATCH THE HASHES"), "{said}");
+    assert!(said.contains("`six==1.16.0` is asked for in reqs.txt:1"), "{said}");
+
+    stack.write("reqs.txt", "six\n-c bounds.txt\n");
+    stack.write("bounds.txt", "six<1.16\n");
+    stack.build(&["--ca-bundle", CA]).expect(0);
+    let image = format!("{}:t-main", stack.repository("tools"));
+    let version = docker(&["run", "--rm", &image, "python3", "-c", "import six; print(six.__version__)"]);
+    assert_eq!(version, "1.15.0");
 }
