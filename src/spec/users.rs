@@ -17,6 +17,8 @@ const FIRST_UID: u64 = 1000;
 const NOBODY: u64 = 65534;
 /// One below the number that means "no id" in system calls.
 const LAST_ID: u64 = u32::MAX as u64 - 1;
+/// No person's account in any image.
+const ROOT: &str = "root";
 /// Debian's `users`, a group that people share.
 const SHARED_GID: u64 = 100;
 
@@ -44,6 +46,11 @@ pub fn users(item: Option<Item>, limits: &Limits, problems: &mut Problems) -> Us
                 Err(why) => problems.push(
                     Problem::new(why).at(&place).help("write a login with letters or digits before the `@`"),
                 ),
+                Ok(name) if name == ROOT => {
+                    let message = format!("the login `{login}` gives the account `{ROOT}`, whose uid is 0");
+                    let help = "write a person's own login, or leave the entry out";
+                    problems.push(Problem::new(message).at(&place).help(help));
+                }
                 Ok(name) => {
                     if let Some((other, there)) =
                         accounts.insert(name.clone(), (login.clone(), place.clone()))
