@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::dockerfile::{self, Foundation, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
-use crate::packages::{self, StepSettings};
+use crate::packages::{self, Packages, StepSettings};
 use crate::plan::{Action, Plan, recipes};
 use crate::recipe::{Ingredient, Written};
 use crate::reference::Reference;
-use crate::solve::{ConfigChange, DockerfileBuild, Solve, Start};
+use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
 use crate::spec::{BuildSettings, Spec};
 use crate::subject::Subject;
 use crate::userlayer;
@@ -74,6 +74,7 @@ impl Requests<'_> {
             start,
             steps: packages::steps(&subject.packages(), &step_settings(&self.around.settings)),
             user: subject.account().cloned(),
+            sudo: subject.account().filter(|account| account.sudo).and_then(|_| self.sudo()),
             config: self.config(position, base),
             secrets,
             proxy: self.around.proxy.clone(),
@@ -82,6 +83,12 @@ impl Requests<'_> {
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }
+    }
+
+    /// The same for all users, so that one layer serves them all.
+    fn sudo(&self) -> Option<ExecStep> {
+        let sudo = Packages::new(["sudo".to_owned()], []);
+        packages::steps(&sudo, &step_settings(&self.around.settings)).pop()
     }
 
     /// The parents' keys in the spec, and the references to build on.
