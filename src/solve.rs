@@ -25,6 +25,9 @@ pub struct Solve {
     pub steps: Vec<ExecStep>,
     /// The account to bake in as the last layer.
     pub user: Option<Account>,
+    /// Brings sudo: run right below the account if that is to have sudo and
+    /// what it is laid on has none. `None`: it must be there.
+    pub sudo: Option<ExecStep>,
     /// Changes to the image config.
     pub config: ConfigChange,
     /// Secrets that steps may mount, by id. Values never leave the session.

@@ -57,6 +57,7 @@ mod tests {
             start: Start::Image(Reference::parse("busybox:1").unwrap()),
             steps: vec![ExecStep { title: "pip install".into(), origins, ..ExecStep::default() }],
             user: None,
+            sudo: None,
             config: ConfigChange::default(),
             secrets: Default::default(),
             proxy: Default::default(),

@@ -8,12 +8,12 @@ use crate::dockerfile::{self, Foundation, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
 use crate::packages::{
-    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, Site, StepSettings,
+    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, Packages, Site, StepSettings,
 };
 use crate::plan::{Action, Plan, recipes};
 use crate::recipe::{Ingredient, Written};
 use crate::reference::Reference;
-use crate::solve::{ConfigChange, DockerfileBuild, Secret, Solve, Start};
+use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
 use crate::spec::Spec;
 use crate::subject::Subject;
 use crate::userlayer;
@@ -101,6 +101,7 @@ impl Requests<'_> {
             start,
             steps,
             user: subject.account().cloned(),
+            sudo: subject.account().filter(|account| account.sudo).and_then(|_| self.sudo()),
             config: self.config(position, base),
             secrets: self.around.offered(),
             proxy: self.around.proxy.clone(),
@@ -109,6 +110,12 @@ impl Requests<'_> {
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }
+    }
+
+    /// The same for all users, so that one layer serves them all.
+    fn sudo(&self) -> Option<ExecStep> {
+        let sudo = Packages::new(["sudo".to_owned()], []);
+        packages::steps(&sudo, &self.around.step_settings()).pop()
     }
 
     /// The parents' keys in the spec, and the references to build on.

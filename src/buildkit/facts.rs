@@ -24,8 +24,12 @@ pub(super) async fn learn(
     known: &mut BaseFacts,
     wants: &[Want],
 ) -> Result<(), Status> {
-    let wants = wants.iter().map(|want| shared(known, want));
-    for answer in try_join_all(wants.map(|want| answer(job, result, want))).await? {
+    let answers = wants.iter().map(|want| {
+        let want = shared(known, want);
+        let told = known.files.get(want.path()).cloned();
+        answer(job, result, want, told)
+    });
+    for answer in try_join_all(answers).await? {
         match answer {
             Answer::Path(path, fact) => known.learn(&path, fact),
             Answer::Folder(path, folder, entries) => known.learn_entries(&path, folder, entries),
@@ -46,7 +50,7 @@ pub(super) async fn read_back(job: &Job, result: &str, wants: &[Want]) -> Result
 }
 
 async fn briefly(job: &Job, result: &str, want: &Want) -> Result<Answer, Status> {
-    let Want::Content(path) = want else { return answer(job, result, want.clone()).await };
+    let Want::Content(path) = want else { return answer(job, result, want.clone(), None).await };
     let bytes = job.read(result, path).await?;
     let kind = bytes.map_or(FactKind::Absent, |bytes| FactKind::File(Some(bytes)));
     Ok(Answer::Path(path.clone(), FileFact { kind, ..FileFact::absent() }))
@@ -66,12 +70,16 @@ fn shared(known: &BaseFacts, want: &Want) -> Want {
     }
 }
 
-async fn answer(job: &Job, result: &str, want: Want) -> Result<Answer, Status> {
+/// A path is looked at before it is opened, since to open a pipe takes for
+/// ever; not where its folder's entries have told of it already. A call is a
+/// mount in the engine, and it is their number in a row that takes time.
+async fn answer(job: &Job, result: &str, want: Want, told: Option<FileFact>) -> Result<Answer, Status> {
     let path = want.path().to_owned();
-    let Some(stat) = job.stat(result, &path).await? else {
-        return Ok(Answer::Path(path, FileFact::absent()));
+    let told = told.filter(|fact| matches!(fact.kind, FactKind::File(_) | FactKind::Dir(_)));
+    let mut fact = match told {
+        Some(fact) => fact,
+        None => job.stat(result, &path).await?.as_ref().map_or_else(FileFact::absent, fact),
     };
-    let mut fact = fact(&stat);
     match (&want, &fact.kind) {
         (Want::Content(_), FactKind::File(_)) => {
             fact.kind = FactKind::File(Some(job.read(result, &path).await?.unwrap_or_default()));

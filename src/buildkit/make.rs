@@ -142,7 +142,8 @@ impl Make<'_> {
         let from_image = matches!(self.solve.start, Start::Image(_));
         draft.config.add_layers(&draft.layers, from_image);
         // Every byte is then decided by the input, and so is the image's ID.
-        if from_image && self.solve.user.is_some() && self.solve.steps.is_empty() {
+        let timeless = draft.layers.iter().all(|layer| layer.created.is_some());
+        if from_image && self.solve.user.is_some() && timeless {
             draft.config.fix_times(&user::fixed_time());
         }
         self.job.succeed(&result.id, Some(draft.config.to_bytes())).await?;

@@ -18,6 +18,8 @@ pub const FIRST_UID: u64 = 1000;
 const NOBODY: u64 = 65534;
 /// One below the number that means "no id" in system calls.
 const LAST_ID: u64 = u32::MAX as u64 - 1;
+/// No person's account in any image.
+const ROOT: &str = "root";
 /// Debian's `users`, a group that people share.
 const SHARED_GID: u64 = 100;
 
@@ -51,6 +53,11 @@ impl Users {
             Err(why) => problems.push(
                 Problem::new(why).at(place).help("write a login with letters or digits before the `@`"),
             ),
+            Ok(name) if name == ROOT => {
+                let message = format!("the login `{login}` gives the account `{ROOT}`, whose uid is 0");
+                let help = "write a person's own login, or leave the entry out";
+                problems.push(Problem::new(message).at(place).help(help));
+            }
             Ok(name) => {
                 if let Some((other, there)) = self.accounts.insert(name.clone(), entry()).and_then(mine) {
                     let message = format!("`{login}` and `{other}` give one account name: `{name}`");

@@ -75,10 +75,13 @@ pub struct BaseFacts {
 
 impl BaseFacts {
     /// Takes the answer to a `Stat` or `Content`, or the folder's part of the
-    /// answer to an `Entries`. A fuller fact is never replaced by a lesser one.
+    /// answer to an `Entries`. A fuller fact is never replaced by a lesser one,
+    /// and a link to a folder stays a link: nothing is laid into it.
     pub fn learn(&mut self, path: &str, fact: FileFact) {
+        let folder = matches!(fact.kind, FactKind::Dir(_));
         match self.files.get(path) {
             Some(known) if known.detail() > fact.detail() => {}
+            Some(FileFact { kind: FactKind::Symlink(_), .. }) if folder => {}
             _ => {
                 self.files.insert(path.to_owned(), fact);
             }

@@ -138,6 +138,9 @@ pub(super) fn lay(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, note
             _ => notes.push(format!("`{SKELETON}/{name}` is neither a file nor a folder and is left out")),
         }
     }
+    if let Some(FactKind::Symlink(target)) = base.get(SKELETON).map(|fact| &fact.kind) {
+        notes.push(format!("`{SKELETON}` of the base is a link to `{target}` and is not followed"));
+    }
     lay_bashrc(tree, base, account, notes);
 }
 

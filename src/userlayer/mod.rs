@@ -27,6 +27,7 @@ mod tests;
 
 pub use facts::{BaseFacts, FactKind, FileFact, Want};
 pub use refusal::{Refusal, check_account};
+pub use sudo::lacks_sudo;
 pub use verify::{verify, verify_wants};
 pub use want::wanted;
 
@@ -34,9 +35,10 @@ use crate::account::Account;
 use crate::solve::ConfigChange;
 use tree::Tree;
 
-/// Changes whenever the same base and account would give another layer; part
-/// of the recipe, so that images with the old layer are made anew.
-pub const RULE_VERSION: u32 = 1;
+/// Changes whenever the same base and account would give another layer, or
+/// sudo would be brought to it in another way; part of the recipe, so that
+/// images with the old layer are made anew.
+pub const RULE_VERSION: u32 = 2;
 
 /// Time of every file of the layer, of the image config and of its history
 /// entries: 2000-01-01T00:00:00Z. Any fixed time makes equal inputs equal

@@ -72,6 +72,12 @@ fn check_gid(account: &Account) -> Result<(), Refusal> {
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
+    if name == "root" {
+        return Err(Refusal::new(
+            "`root` is the account with uid 0, not a person's",
+            "use the person's own login",
+        ));
+    }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let numeric = name.bytes().all(|b| b.is_ascii_digit());
     if !numeric && name.len() <= LONGEST_NAME && !name.starts_with('-') && name.bytes().all(allowed) {

@@ -77,6 +77,36 @@ fn sudo_in_a_base_without_it_is_refused_with_the_package_to_add() {
 }
 
 #[test]
+fn sudo_is_brought_to_a_base_that_lacks_it_and_has_apt() {
+    let plain = account("h-baker", 5000, 5000);
+    let person = with_sudo(plain.clone());
+    let apt = debian().file("/usr/bin/apt-get", "", 0o755, 0, 0);
+    let there = apt.clone().file("/usr/bin/sudo", "", 0o4755, 0, 0);
+    assert_eq!(lacks_sudo(&apt.facts(&person), &person), Ok(true));
+    assert_eq!(lacks_sudo(&there.facts(&person), &person), Ok(false));
+    assert_eq!(lacks_sudo(&debian().facts(&plain), &plain), Ok(false));
+    let refusal = lacks_sudo(&debian().facts(&person), &person).unwrap_err();
+    assert_eq!(
+        format!("{}\n{}", refusal.message, refusal.help),
+        "`h-baker` is to have sudo, and the base has neither `/usr/bin/sudo` nor `/usr/bin/apt-get` to install it with\n\
+         build on an image that has sudo, or drop `sudo: true`"
+    );
+}
+
+#[test]
+fn a_rule_that_the_base_has_for_the_account_ends_with_the_right() {
+    let person = account("h-baker", 5000, 5000);
+    let base = debian()
+        .dir("/etc/sudoers.d", 0o750, 0, 0)
+        .file("/etc/sudoers.d/h-baker", "h-baker ALL=(ALL) NOPASSWD: ALL\n", 0o440, 0, 0)
+        .file("/etc/sudoers.d/other", "other ALL=(ALL) ALL\n", 0o440, 0, 0)
+        .baked(&person);
+    assert_eq!(base.text("/etc/sudoers.d/h-baker").unwrap(), "# h-baker has no right to become root\n");
+    assert_eq!(base.text("/etc/sudoers.d/other").unwrap(), "other ALL=(ALL) ALL\n");
+    assert_eq!(debian().baked(&person).text("/etc/sudoers.d/h-baker"), None);
+}
+
+#[test]
 fn a_renamed_account_does_not_bring_sudo_along() {
     let base = ubuntu().baked(&account("h-baker", 1000, 1000));
     assert_eq!(base.text("/etc/group").unwrap().lines().nth(2), Some("sudo:x:27:"));
@@ -135,7 +165,7 @@ fn accounts_that_no_image_may_have_are_refused() {
     let person = |name: &str, shell: &str| Account { shell: shell.into(), ..account(name, 5000, 5000) };
     let uids = [0, 1, 999, 65534, u32::MAX].map(|uid| account("h-baker", uid, 5000));
     let gids = [0, 27, 99, 65534, u32::MAX].map(|gid| account("h-baker", 5000, gid));
-    let names = ["", "12345", "-x", "a:b", "a\nb", "a b", "a/b", "..", "ü", &"a".repeat(33)];
+    let names = ["root", "", "12345", "-x", "a:b", "a\nb", "a b", "a/b", "..", "ü", &"a".repeat(33)];
     let shells = ["", "bash", "/", "/bin/", "/bin/a:b", "/bin/a\nroot::0:0:::", "/bin/a b"];
     let all = uids.into_iter().chain(gids);
     let all = all.chain(names.map(|name| person(name, "/bin/sh")));
@@ -194,6 +224,34 @@ fn a_skeleton_with_folders_and_links_is_copied_as_far_as_it_can_be() {
         .file("/etc/skel/.config/app.toml", "a = 1\n", 0o600, 0, 0)
         .link("/etc/skel/Public", "/srv/public");
     insta::assert_snapshot!(show(&base, &account("h-baker", 5000, 5000)));
+}
+
+#[test]
+fn a_base_whose_etc_or_skeleton_is_a_link_is_not_written_through_it() {
+    let person = account("h-baker", 5000, 5000);
+    let mut facts = debian().facts(&person);
+    let folder = facts.files["/etc"].clone();
+    // The engine follows links where it is asked for a folder's entries.
+    facts
+        .files
+        .insert("/etc".into(), FileFact { kind: FactKind::Symlink("usr/etc".into()), ..folder.clone() });
+    facts.learn("/etc", folder);
+    let refusal = layer(&facts, &person).unwrap_err();
+    assert_eq!(refusal.message, "`/etc` of the base is a symbolic link to `usr/etc`");
+    insta::assert_snapshot!(show(&debian().without("/etc/skel").link("/etc/skel", "/srv/skel"), &person));
+}
+
+#[test]
+fn names_that_are_not_utf_8_stay_as_they_are() {
+    let person = account("h-baker", 5000, 5000);
+    let mut facts = debian().facts(&person);
+    let bytes = b"root:x:0:0::/root:/bin/sh\nm\xfcller:x:900:900:J\xf6rg M\xfcller,,,:/home/m:/bin/sh";
+    let kind = FactKind::File(Some(bytes.to_vec()));
+    facts.files.insert("/etc/passwd".into(), FileFact { kind, mode: 0o644, uid: 0, gid: 0 });
+    let layer = layer(&facts, &person).unwrap();
+    let passwd = layer.nodes.iter().find(|node| node.path == "/etc/passwd").unwrap();
+    let own = b"\nh-baker:x:5000:5000:h-baker@example.org:/home/h-baker:/bin/bash\n";
+    assert_eq!(passwd.kind, FileKind::File([&bytes[..], own].concat()));
 }
 
 #[test]

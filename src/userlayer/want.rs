@@ -7,16 +7,23 @@ use super::standing::{Standing, standing};
 use super::{home_of, jupyter, sudo};
 use crate::account::Account;
 
+/// Where the databases are.
+const ETC: &str = "/etc";
+
 /// What is still to be read for this account, given what is known; empty when
 /// [`layer`](super::layer) can be called. Read all of it at once, tell it to
 /// `known` with `learn` and `learn_entries` (a missing path as
 /// [`FileFact::absent`](super::FileFact::absent)), and ask again: three rounds
 /// are enough unless homes collide.
 pub fn wanted(known: &BaseFacts, account: &Account) -> Vec<Want> {
-    let mut wants: Vec<Want> = DATABASES.into_iter().map(|path| Want::Content(path.to_owned())).collect();
-    // The root's entries show links that a `Stat` would follow.
-    wants.extend(["/", SKELETON].map(|path| Want::Entries(path.to_owned())));
-    wants.extend(["/etc/sudoers.d", sudo::PROGRAM, &account.shell].map(|path| Want::Stat(path.to_owned())));
+    // The root's entries show links that a `Stat` would follow, those of
+    // `/etc` which databases there are.
+    let mut wants: Vec<Want> = ["/", ETC, SKELETON].map(|path| Want::Entries(path.to_owned())).into();
+    if known.answers(&wants[1]) {
+        wants.extend(DATABASES.map(|path| Want::Content(path.to_owned())));
+    }
+    wants.push(Want::Stat(account.shell.clone()));
+    wants.extend(sudo::wants(account));
     wants.extend(skeleton(known).into_iter().filter_map(|(name, fact)| {
         let path = join(SKELETON, &name);
         match fact.kind {

@@ -31,6 +31,7 @@ fn solve(start: Start) -> Solve {
         start,
         steps: Vec::new(),
         user: None,
+        sudo: None,
         config: ConfigChange::default(),
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),

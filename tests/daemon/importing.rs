@@ -33,6 +33,7 @@ fn solve(base: &Reference, script: &str) -> Solve {
         start: Start::Image(base.clone()),
         steps: vec![step],
         user: None,
+        sudo: None,
         config: ConfigChange::default(),
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),

@@ -174,6 +174,7 @@ impl Stack {
             }),
             steps: Vec::new(),
             user: None,
+            sudo: None,
             config: ConfigChange {
                 labels: BTreeMap::from([
                     (labels::RECIPE.name.to_owned(), recipe.digest().to_string()),

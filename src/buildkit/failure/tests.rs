@@ -27,6 +27,7 @@ fn solve() -> Solve {
         }),
         steps: Vec::new(),
         user: None,
+        sudo: None,
         config: ConfigChange::default(),
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),

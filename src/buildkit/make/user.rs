@@ -3,14 +3,14 @@
 use std::sync::{Arc, PoisonError};
 
 use prost_types::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Draft, Make, Stop};
 use crate::account::Account;
 use crate::buildkit::config::Layer;
 use crate::buildkit::facts;
 use crate::event::Event;
-use crate::userlayer::{self, BaseFacts};
+use crate::userlayer::{self, BaseFacts, Refusal};
 
 /// Rounds of questions to a base before it is taken for endless.
 const MOST_ROUNDS: usize = 16;
@@ -34,14 +34,25 @@ impl Make<'_> {
             .map_err(|e| Stop::unsound(format!("the account is not in the image: {e}")))
     }
 
-    /// Asks the base until the user layer's rules know enough.
-    async fn layer(&self, draft: &Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
+    /// What is laid on the draft, to which sudo is brought first if it lacks it.
+    async fn layer(&self, draft: &mut Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
             return Err(Stop::refused("the image is empty", help));
         }
-        let facts = self.facts_of(draft);
-        let mut known = facts.lock().await;
+        let mut base = self.base(draft, account).await?;
+        if let Some(step) = &self.solve.sudo
+            && userlayer::lacks_sudo(&base, account).map_err(refused)?
+        {
+            self.add_step(draft, step);
+            base = self.base(draft, account).await?;
+        }
+        userlayer::layer(&base, account).map_err(refused)
+    }
+
+    /// Asks what the account is laid on, until the user layer's rules know enough.
+    async fn base(&self, draft: &Draft, account: &Account) -> Result<OwnedMutexGuard<BaseFacts>, Stop> {
+        let mut known = self.facts_of(draft).lock_owned().await;
         let mut base = None;
         for _ in 0..MOST_ROUNDS {
             let wants = userlayer::wanted(&known, account);
@@ -54,7 +65,7 @@ impl Make<'_> {
             };
             facts::learn(self.job, &base.id, &mut known, &wants).await?;
         }
-        userlayer::layer(&known, account).map_err(|e| Stop::refused(e.to_string(), e.help))
+        Ok(known)
     }
 
     /// Shared by all that stand on the same content; a Dockerfile's result, or
@@ -68,6 +79,10 @@ impl Make<'_> {
             _ => Arc::default(),
         }
     }
+}
+
+fn refused(refusal: Refusal) -> Stop {
+    Stop::refused(refusal.to_string(), refusal.help)
 }
 
 /// The user layer's time, as image configs write it.

@@ -23,6 +23,7 @@ fn on(node: &str, start: Start) -> Solve {
         start,
         steps: Vec::new(),
         user: None,
+        sudo: None,
         config: ConfigChange::default(),
         secrets: BTreeMap::new(),
         proxy: BTreeMap::new(),

@@ -94,6 +94,22 @@ async fn two_users_with_equal_packages_share_every_step_and_differ_in_the_accoun
 }
 
 #[tokio::test]
+async fn only_an_account_that_wants_sudo_may_bring_it_and_all_by_one_step() {
+    let users = USERS.replace("group: student}\nlimits", "group: student}\n  z@x: {uid: 1003, group: student, sudo: true}\n  y@x: {uid: 1004, group: student, sudo: true}\nlimits");
+    let stack = Stack::new("  top: {base: slim}\n");
+    stack.append("spec.yml", &users);
+    for (at, login) in ["h.baker@x", "z@x", "y@x"].into_iter().enumerate() {
+        stack.write(&format!("projects/{at}.yml"), &format!("p{at}: {{user: {login}, image: top}}\n"));
+    }
+    let made = stack.make().await;
+    assert_eq!(made.solve("h-baker/p0").sudo, None);
+    let step = made.solve("z/p1").sudo.expect("a step");
+    assert_eq!(step.argv.last().map(String::as_str), Some("sudo"));
+    assert_eq!(made.solve("y/p2").sudo, Some(step));
+    assert_eq!(made.solve("z/p1").steps, [], "only where the base has none");
+}
+
+#[tokio::test]
 async fn a_projects_image_stands_on_its_parents_content_tag() {
     let stack = with_users("  top: {base: slim}\n");
     stack.write("projects/thesis.yml", "thesis: {user: h.baker@x, image: top}\n");

@@ -217,6 +217,41 @@ fn uids_of_root_the_system_and_nobody_are_refused() {
 }
 
 #[test]
+fn ids_that_no_person_has_are_shown_at_their_line_with_what_to_write() {
+    assert_eq!(
+        only(&users("  a: {uid: 1001}\n  b: {uid: 999}\n")),
+        "spec.yml:4:12 the uid 999 belongs to the system | write the person's own uid, from 1000 on: `id LOGIN` shows it"
+    );
+    assert!(only(&users("  a: {uid: 1001, gid: 99}\n")).contains("3:23 the gid 99 belongs to the system"));
+    assert!(only(&users("  a: {uid: 1001, gid: 65534}\n")).contains("3:23 the gid 65534 is nobody's"));
+    assert!(only(&users("  a: {uid: 5000000000}\n")).contains("3:12 the uid 5000000000 is above 4294967294"));
+}
+
+#[test]
+fn root_is_nobodys_login() {
+    for login in ["root", "root@example.org", ".root"] {
+        assert_eq!(
+            only(&users(&format!("  {login}: {{uid: 1001}}\n"))),
+            format!(
+                "spec.yml:3:3 the login `{login}` gives the account `root`, whose uid is 0 | write a person's own login, or leave the entry out"
+            )
+        );
+    }
+    right(&files(&users("  rooty: {uid: 1001}\n")));
+}
+
+#[test]
+fn a_login_of_300_characters_is_refused() {
+    let said = only(&users(&format!("  {}: {{uid: 1001}}\n", "a".repeat(300))));
+    assert!(said.starts_with("spec.yml:3:3 `aaa") && said.contains("cannot be a login"), "{said}");
+    assert!(
+        said.ends_with("one line of at most 256 bytes without blanks around") && said.len() < 300,
+        "{said}"
+    );
+    right(&files(&users(&format!("  {}: {{uid: 1001}}\n", "a".repeat(256)))));
+}
+
+#[test]
 fn two_users_with_one_uid_are_refused() {
     assert_eq!(
         only(&users("  a: {uid: 1001}\n  b: {uid: 1001}\n")),
