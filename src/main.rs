@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use ds01_build::cli::{self, args::Cli};
+use ds01_build::cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    ExitCode::from(cli::main(cli).code())
+    match cli::installed::parse(std::env::args_os().collect()) {
+        Ok(cli) => ExitCode::from(cli::main(cli).code()),
+        // Help and the version too: clap knows where to and with which code.
+        Err(answer) => answer.exit(),
+    }
 }

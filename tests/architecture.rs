@@ -105,8 +105,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["registry/http/tls.rs"]),
     ("tokio_rustls", &["engine/stream"]),
     // `--progress` is a choice of `report`, so it is spelled there once.
-    ("clap", &["cli", "main.rs", "report/look.rs"]),
+    ("clap", &["cli", "report/look.rs"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli/man.rs"]),
     ("indicatif", &["report/bars"]),
     ("console", &["report"]),
     ("miette", &["report/problems"]),

@@ -18,7 +18,9 @@ mod hashes;
 mod host;
 mod image;
 mod impact;
+pub mod installed;
 mod load;
+mod man;
 mod pins;
 mod plan;
 mod remote;
@@ -87,6 +89,7 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Container { command: ContainerCommand::Retire(args) } => {
             containers::retire(settings, &args).await
         }
-        Command::Completions { shell } => completions::run(settings, shell),
+        Command::Completions(args) => completions::run(settings, &args),
+        Command::Man(args) => man::run(settings, &args),
     }
 }

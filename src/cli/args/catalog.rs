@@ -9,11 +9,8 @@ pub const EXAMPLES: &str = "Examples:\n  ds01-build catalog list\n  ds01-build c
 #[derive(Debug, Subcommand)]
 pub enum CatalogCommand {
     /// List the framework images that a base may name, and which are `latest`
-    ///
-    /// Shown are those for one architecture: --arch, else this machine's, which MLC_ARCH says or
-    /// the installed CUDA or ROCm. Where nobody knows one, all are shown.
     #[command(
-        after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog list --framework pytorch --all\n  ds01-build catalog list --arch CUDA_ADA --json | jq -r '.rows[].image'"
+        after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog list --framework pytorch --all\n  ds01-build catalog list --arch CUDA_ADA --json | jq -r '.rows[].image'\n\nShown are rows for one architecture: --arch, else this machine's, as MLC_ARCH or the installed\nCUDA or ROCm tell it. Where nothing tells it, all are shown."
     )]
     List(CatalogListArgs),
     /// Check a catalogue's file, line by line

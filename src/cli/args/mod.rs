@@ -4,6 +4,7 @@ mod build;
 mod catalog;
 mod containers;
 mod doctor;
+mod extras;
 mod image;
 mod impact;
 mod update;
@@ -18,6 +19,8 @@ use containers::DEPLOY_EXAMPLES;
 pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
 pub use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
+use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
+pub use extras::{CompletionsArgs, ManArgs};
 pub use image::{CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs};
 use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
@@ -130,13 +133,11 @@ pub enum Command {
         command: ContainerCommand,
     },
     /// Print a completion script for a shell
-    #[command(
-        after_help = "Examples:\n  ds01-build completions bash > /etc/bash_completion.d/ds01-build\n  ds01-build completions zsh > /usr/local/share/zsh/site-functions/_ds01-build\n  ds01-build completions fish > ~/.config/fish/completions/ds01-build.fish"
-    )]
-    Completions {
-        /// The shell that will read it
-        shell: clap_complete::Shell,
-    },
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write manual pages: one for each command, one for each installed name
+    #[command(hide = true, after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]

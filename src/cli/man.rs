@@ -1,0 +1,147 @@
+//! `man DIR`: a manual page for each command and for each installed name.
+
+use std::fs;
+use std::io;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::args::{Cli, ManArgs};
+use super::exit::Exit;
+use super::installed::{self, NAMES, PROGRAM};
+use super::load::Trouble;
+use super::settings::Settings;
+use crate::problem::Problem;
+use crate::report::human::count;
+
+pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, Trouble> {
+    let folder = settings.here.join(&args.folder);
+    let write = || -> io::Result<usize> {
+        fs::create_dir_all(&folder)?;
+        let pages = pages();
+        for command in &pages {
+            fs::write(folder.join(format!("{}.1", name(command))), page(command)?)?;
+        }
+        Ok(pages.len())
+    };
+    let written = write().map_err(|error| {
+        let message = format!("cannot write the pages to {}: {error}", args.folder.display());
+        Trouble::Usage(Problem::new(message).help("name a folder that you may write to"))
+    })?;
+    settings.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
+    Ok(Exit::Done)
+}
+
+/// Every command that has a page, under the name of its page.
+fn pages() -> Vec<clap::Command> {
+    fn walk(command: &clap::Command, pages: &mut Vec<clap::Command>) {
+        pages.push(command.clone());
+        let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        shown.for_each(|sub| walk(sub, pages));
+    }
+    let mut program = Cli::command().disable_help_subcommand(true);
+    // Names of subcommands and flags of all commands are known after this only.
+    program.build();
+    let mut pages = Vec::new();
+    walk(&program, &mut pages);
+    pages.extend(NAMES.map(installed::command));
+    pages
+}
+
+/// One page. Head, synopsis and examples are written here: clap_mangen loses
+/// the empty date, lists every flag without its value, and fills lines.
+fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
+    let name = name(command);
+    let version = env!("CARGO_PKG_VERSION");
+    let mut page = format!(".TH \"{name}\" 1 \"\" \"{PROGRAM} {version}\" \"{PROGRAM}\"\n").into_bytes();
+    let man = Man::new(command.clone());
+    man.render_name_section(&mut page)?;
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    Roff::new().control("SH", ["SYNOPSIS"]).text([roman(usage)]).to_writer(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(help) = command.get_after_help() {
+        after(&help.to_string()).to_writer(&mut page)?;
+    }
+    Ok(page)
+}
+
+/// `ds01-build-image-create`, or the installed name.
+fn name(command: &clap::Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+/// What stands behind the options: `Examples:` and its lines as they are, then
+/// paragraphs.
+fn after(help: &str) -> Roff {
+    let mut roff = Roff::new();
+    let mut notes: Vec<&str> = Vec::new();
+    for paragraph in help.split("\n\n") {
+        let Some(examples) = paragraph.strip_prefix("Examples:\n") else {
+            notes.push(paragraph);
+            continue;
+        };
+        roff.control("SH", ["EXAMPLES"]).control("nf", []);
+        for line in examples.lines() {
+            roff.text([roman(line)]);
+        }
+        roff.control("fi", []);
+    }
+    if !notes.is_empty() {
+        roff.control("SH", ["NOTES"]);
+    }
+    for note in notes {
+        roff.control("PP", []).text([roman(note)]);
+    }
+    roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: &str) -> String {
+        let pages = pages();
+        let found = pages.iter().find(|page| super::name(page) == name);
+        String::from_utf8(page(found.unwrap_or_else(|| panic!("no page {name}"))).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn there_is_a_page_for_every_command_and_every_installed_name() {
+        let pages = pages();
+        let names: Vec<_> = pages.iter().map(name).collect();
+        for command in ["ds01-build", "ds01-build-image", "ds01-build-image-create", "image-create"] {
+            assert!(names.contains(&command), "{command}: {names:?}");
+        }
+        // Hidden commands are for those who install the program.
+        assert!(!names.contains(&"ds01-build-man"));
+        for page in &pages {
+            assert!(page.get_about().is_some(), "{}", name(page));
+        }
+    }
+
+    #[test]
+    fn a_page_has_its_sections_in_order_and_its_examples_line_by_line() {
+        let page = text("container-deploy");
+        let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+        let all = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "\"OPTIONS OF EVERY COMMAND\"",
+            "EXAMPLES",
+            "NOTES",
+        ];
+        assert_eq!(sections, all);
+        assert!(page.starts_with(".TH \"container-deploy\" 1 \"\" \"ds01-build "), "{page}");
+        assert!(page.contains("\ncontainer\\-deploy [OPTIONS] <PROJECT>\n"), "{page}");
+        let (_, examples) = page.split_once(".SH EXAMPLES\n.nf\n").unwrap();
+        assert!(examples.starts_with("  container\\-deploy thesis\n"), "{examples}");
+    }
+}
