@@ -36,8 +36,8 @@ pub fn labels(name: &str, image: &ImageDetail) -> Finding {
 }
 
 /// The account that its labels promise, as far as one can be told by them.
-pub fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Finding> {
-    let new = |severity, message| Err(Finding::new("account", severity, name, message));
+pub fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Box<Finding>> {
+    let new = |severity, message| Err(Box::new(Finding::new("account", severity, name, message)));
     match read::user_setup(&image.labels) {
         Some(setup) => Result::Ok(setup),
         None if read::text(&image.labels, &HAS_USER_SETUP) == Some("true") => {

@@ -70,7 +70,7 @@ pub async fn look(settings: &Settings, name: &str) -> Result<Report, Trouble> {
             report.extend(doctor::image::settings(name, &account, &image));
             report.extend([doctor::accounts::of_image(name, &setup, spec, settings.people.as_ref())]);
         }
-        Err(finding) => report.extend([finding]),
+        Err(finding) => report.extend([*finding]),
     }
     match engine.containers().await {
         Ok(all) => report.extend(containers(name, declared.as_ref(), &image, &all)),
