@@ -77,8 +77,8 @@ const MODULES: &[(&str, &str)] = &[
     // What a person types.
     (
         "cli",
-        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+        "account build buildkit containers credentials deploy engine engine::docker event graph history impact labels \
+         names observe packages pins plan problem records reference registry report since spec subject why",
     ),
     ("main", "cli"),
 ];
@@ -103,7 +103,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("indicatif", &["report/bars"]),
     ("console", &["report"]),
     ("miette", &["report/problems"]),
-    ("tempfile", &["since"]),
+    ("dialoguer", &["cli/image/form.rs"]),
+    ("similar", &["cli/image/update.rs"]),
+    ("tempfile", &["cli/image/file.rs", "since"]),
+    ("yaml_edit", &["spec/edit/text.rs"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
     ("oci_spec", &["reference.rs", "reference/plain.rs"]),

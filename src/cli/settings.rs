@@ -39,6 +39,8 @@ pub struct Settings {
     pub uid: u32,
     /// Proxy variables, to be passed to builds.
     pub proxy: BTreeMap<String, String>,
+    /// Somebody sits at a terminal and can be asked.
+    pub can_ask: bool,
     /// What is known of where output goes.
     pub screen: report::Facts,
     pub progress: Mode,
@@ -61,6 +63,7 @@ impl Settings {
     pub fn read(global: &Global) -> std::io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this module is where the working folder is read")]
         let here = env::current_dir()?;
+        let screen = screen();
         let home = var("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
         Ok(Self {
             spec_file: global.spec.clone().or_else(|| find_spec(&here)),
@@ -77,7 +80,10 @@ impl Settings {
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
             uid: rustix::process::getuid().as_raw(),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
-            screen: screen(),
+            can_ask: std::io::stdin().is_terminal()
+                && screen.stderr_terminal
+                && !(screen.ci || screen.dumb || global.json),
+            screen,
             progress: global.progress,
             json: global.json,
             verbose: global.verbose,

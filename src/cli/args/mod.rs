@@ -18,7 +18,10 @@ use containers::DEPLOY_EXAMPLES;
 pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
 pub use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
-pub use image::{CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs};
+pub use image::{
+    CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
+    Surroundings as ImageSurroundings,
+};
 use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
 use update::UPDATE_EXAMPLES;
