@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::pins;
 use super::plan::{self, Made, World};
 use super::remote;
 use super::settings::Settings;
-use super::signals;
+use super::signals::{self, Signals};
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
@@ -35,8 +36,19 @@ use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    run_for(settings, &signals, args, None).await
+}
+
+/// The same for a command that builds what it wrote: `facts` of that command
+/// are put into the data.
+pub(super) async fn run_for(
+    settings: &Settings,
+    signals: &Signals,
+    args: &BuildArgs,
+    facts: Option<Facts>,
+) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;
-    let mut selected = plan::select(settings, &signals, &spec, &graph, &args.selection).await?;
+    let mut selected = plan::select(settings, signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {
         return nothing(settings, args, unchanged).await;
     }
@@ -74,7 +86,8 @@ pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble>
     }
     let warnings = made.warnings.clone();
     let (run, ledger) = prepare(settings, args, &spec, &graph, made, &around, (engine, registry))?;
-    carry_out(settings, run, &ledger, (warnings, selected.branchless), &signals.building()).await
+    let said = Said { first: warnings, last: selected.branchless, facts };
+    carry_out(settings, run, &ledger, said, &signals.building()).await
 }
 
 /// A run that selects nothing still ends as runs end, for those who read its data.
@@ -217,15 +230,27 @@ fn log_folder(settings: &Settings) -> PathBuf {
     settings.state_dir.join("logs").join(name)
 }
 
+/// What is told besides what happens.
+struct Said {
+    /// Warnings before the first image.
+    first: Vec<String>,
+    /// Why no branch tag moved.
+    last: Option<String>,
+    facts: Option<Facts>,
+}
+
+/// A key of the data, and what stands there.
+pub(super) type Facts = (&'static str, Value);
+
 async fn carry_out(
     settings: &Settings,
     run: Run,
     ledger: &Ledger,
-    (first, last): (Vec<String>, Option<String>),
+    said: Said,
     stop: &CancellationToken,
 ) -> Result<Exit, Trouble> {
     let (events, received) = mpsc::unbounded_channel();
-    for text in first {
+    for text in said.first {
         let _ = events.send(Event::Warning { image: None, text });
     }
     let progress = settings.progress.settle(&settings.screen);
@@ -233,14 +258,18 @@ async fn carry_out(
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
     let reports = tokio::spawn(report::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
-    let (outcomes, moved) = build_and_tag(run, last, &events, stop).await;
+    let (outcomes, moved) = build_and_tag(run, said.last, &events, stop).await;
     keep(settings, ledger, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
     reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
     if settings.json && progress != report::Progress::Json {
         let mut output = settings.output();
-        output.value(&outcomes.to_json(&plan));
+        let mut data = outcomes.to_json(&plan);
+        if let Some((key, facts)) = said.facts {
+            data[key] = facts;
+        }
+        output.value(&data);
         // Data is one document, whatever went wrong after it was made.
         let trouble = moved.err().map(Trouble::from);
         trouble.iter().for_each(|trouble| output.note(&trouble.sentence()));

@@ -15,7 +15,7 @@ use crate::observe;
 use crate::problem::Problem;
 use crate::registry::{self, Registry};
 use crate::report::Output;
-use crate::spec::files::Disk;
+use crate::spec::files::{Disk, Files};
 use crate::spec::{self, BaseSource, Spec};
 
 /// Why a command ended before it did anything.
@@ -151,13 +151,21 @@ impl From<engine::Error> for Trouble {
 /// # Errors
 /// There is no spec, or it has problems.
 pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
+    spec_in(settings, &Disk)
+}
+
+/// The same as it would be with other files.
+///
+/// # Errors
+/// There is no spec, or it has problems.
+pub fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, Graph), Trouble> {
     let Some(file) = &settings.spec_file else {
         let problem = Problem::new("there is no spec.yml here or in a folder above")
             .help("go to the folder of the stack, or say --spec FILE");
         return Err(Trouble::Usage(problem));
     };
     let world =
-        spec::World { people: settings.people.as_ref(), arch: &settings.host, ..spec::World::of(&Disk) };
+        spec::World { people: settings.people.as_ref(), arch: &settings.host, ..spec::World::of(files) };
     let mut spec = spec::read(&settings.here, file, &world).map_err(Trouble::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));

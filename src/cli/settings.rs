@@ -48,6 +48,8 @@ pub struct Settings {
     pub proxy: BTreeMap<String, String>,
     /// The architecture class of this machine, for bases that name none.
     pub host: Host,
+    /// Somebody sits at a terminal and can be asked.
+    pub can_ask: bool,
     /// What is known of where output goes.
     pub screen: report::Facts,
     pub progress: Mode,
@@ -70,6 +72,7 @@ impl Settings {
     pub fn read(global: &Global) -> std::io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this module is where the working folder is read")]
         let here = env::current_dir()?;
+        let screen = screen();
         let home = var("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
         Ok(Self {
             spec_file: global.spec.clone().or_else(|| find_spec(&here)),
@@ -89,7 +92,10 @@ impl Settings {
             nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
             host: host::read(Path::new("/"), var("MLC_ARCH")),
-            screen: screen(),
+            can_ask: std::io::stdin().is_terminal()
+                && screen.stderr_terminal
+                && !(screen.ci || screen.dumb || global.json),
+            screen,
             progress: global.progress,
             json: global.json,
             verbose: global.verbose,

@@ -47,7 +47,7 @@ fn step(folder: PathBuf, part: &str, files: &dyn Files) -> Vec<PathBuf> {
 }
 
 /// Whether a name fits; names that begin with a dot only fit a written dot.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }

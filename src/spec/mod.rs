@@ -17,10 +17,12 @@ mod images;
 mod include;
 pub mod limits;
 mod names;
+pub mod overlay;
 mod packages;
 mod parents;
 mod paths;
 mod people;
+pub mod placing;
 mod projects;
 mod read;
 pub(crate) mod reader;
@@ -59,6 +61,8 @@ pub struct Spec {
     pub registry: Option<Registry>,
     /// `insecure_registries:` — hosts that are asked over plain HTTP.
     pub insecure_registries: BTreeSet<String>,
+    /// `include:` as written; projects' files are what they name.
+    pub include: Vec<String>,
     /// `tag:`.
     pub tag: TagRule,
     /// `bases:` in the order of the file.

@@ -343,6 +343,7 @@ fn whole(
         images_dir: rd.images_dir.clone(),
         registry,
         insecure_registries,
+        include: patterns(top),
         tag: tag?,
         bases,
         images: drafts.into_iter().map(|draft| draft.image).collect::<Option<_>>()?,
@@ -354,6 +355,13 @@ fn whole(
         limits,
         build,
     })
+}
+
+/// `include:` as written; what is wrong with it is said where it is followed.
+fn patterns(top: &Fields) -> Vec<String> {
+    let item = top.get("include").filter(|item| !item.is_null());
+    let texts = item.map(|item| item.one_or_more(&mut Problems::default())).unwrap_or_default();
+    texts.into_iter().map(|(text, _)| text.to_owned()).collect()
 }
 
 /// In the order of files, then of places; those without a place first.

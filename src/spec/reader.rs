@@ -110,7 +110,7 @@ impl<'a> Fields<'a> {
 }
 
 /// What YAML's core schema (and older readers) make of an unquoted text.
-fn plain_type(text: &str) -> Option<&'static str> {
+pub(super) fn plain_type(text: &str) -> Option<&'static str> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some("nothing"),
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Some("a truth value"),

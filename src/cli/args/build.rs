@@ -7,7 +7,7 @@ use clap::Args;
 use super::key_value;
 
 /// What is selected, shared by `plan` and `build`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Selection {
     /// Images, with what they stand on [default: all]
     #[arg(value_name = "IMAGE")]
@@ -36,7 +36,7 @@ pub struct PlanArgs {
     pub check_bases: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct BuildArgs {
     #[command(flatten)]
     pub selection: Selection,

@@ -6,7 +6,9 @@ mod retire;
 mod show;
 mod update;
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 pub use create::CreateArgs;
 use create::EXAMPLES as CREATE_EXAMPLES;
@@ -18,6 +20,20 @@ use show::EXAMPLES as SHOW_EXAMPLES;
 pub use show::ShowArgs;
 use update::EXAMPLES as UPDATE_EXAMPLES;
 pub use update::ImageUpdateArgs;
+
+/// What a build of one image may need besides the spec, as for `build`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Surroundings {
+    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
+    #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
+    pub branch: Option<String>,
+    /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer
+    #[arg(long, value_name = "FILE")]
+    pub ca_bundle: Option<PathBuf>,
+    /// A secret that RUN steps may mount; may be given several times
+    #[arg(long = "secret", value_name = "ID=FILE", value_parser = super::key_value)]
+    pub secrets: Vec<(String, String)>,
+}
 
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {

@@ -21,7 +21,10 @@ pub use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
 pub use extras::{CompletionsArgs, ManArgs};
-pub use image::{CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs};
+pub use image::{
+    CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
+    Surroundings as ImageSurroundings,
+};
 use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
 use update::UPDATE_EXAMPLES;

@@ -1,10 +1,16 @@
 //! `image …`: people's own images, one file for each command.
 
+mod change;
 mod create;
+mod draft;
+mod file;
+mod form;
 mod list;
+mod outdated;
 mod retire;
 mod show;
 mod update;
+mod wish;
 
 use super::args::ImageCommand;
 use super::exit::Exit;

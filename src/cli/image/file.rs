@@ -1,0 +1,125 @@
+//! Writes a project file whole or not at all. Knows nothing of what is in it.
+
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Writes a file that is not there yet, and its folder if need be.
+///
+/// # Errors
+/// `AlreadyExists` if it is there, also if somebody else was just faster.
+pub fn create(path: &Path, text: &str) -> io::Result<()> {
+    let folder = folder(path)?;
+    fs::create_dir_all(folder)?;
+    let part = part(folder, text)?;
+    if rustix::process::getuid().is_root() {
+        // In a checkout of somebody's it is theirs, as the other files are.
+        let above = fs::metadata(folder)?;
+        chown(part.path(), Some(above.uid()), Some(above.gid()))?;
+    }
+    part.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a text in place of another, with the file's owner and rights as far
+/// as we may give them.
+///
+/// # Errors
+/// The file does not have the old text any more, or cannot be written.
+pub fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
+    // A link stays one.
+    let path = &fs::canonicalize(path)?;
+    let folder = folder(path)?;
+    let part = part(folder, new)?;
+    like(part.path(), &fs::metadata(path)?)?;
+    if fs::read(path)? != old.as_bytes() {
+        return Err(io::Error::other("somebody else changed it meanwhile; try again"));
+    }
+    part.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn folder(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::Error::other("it has no folder"))
+}
+
+/// The text in a file that no pattern of a spec covers, with the rights that
+/// the umask leaves.
+fn part(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(".project-").suffix(".part").permissions(Permissions::from_mode(0o666));
+    let mut part = builder.tempfile_in(folder)?;
+    part.write_all(text.as_bytes())?;
+    part.as_file().sync_all()?;
+    Ok(part)
+}
+
+fn like(part: &Path, before: &Metadata) -> io::Result<()> {
+    let now = fs::metadata(part)?;
+    if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+        // Only root may give files away; others keep what is theirs.
+        let _ = chown(part, None, Some(before.gid()));
+        let _ = chown(part, Some(before.uid()), None);
+    }
+    fs::set_permissions(part, before.permissions())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_never_written_over_and_nothing_else_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("projects/a.yml");
+        create(&path, "one\n").unwrap();
+        assert_eq!(create(&path, "two\n").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+        assert_eq!(names(path.parent().unwrap()), ["a.yml"]);
+    }
+
+    #[test]
+    fn of_many_who_create_one_file_one_does() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.yml");
+        let write = |n: usize| create(&path, &format!("{n}\n")).is_ok();
+        let done = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..8).map(|n| scope.spawn(move || write(n))).collect();
+            tries.into_iter().map(|done| done.join().unwrap()).filter(|ok| *ok).count()
+        });
+        assert_eq!(done, 1);
+        assert_eq!(names(root.path()), ["a.yml"]);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_rights_and_a_link_stays_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, link) = (root.path().join("a.yml"), root.path().join("b.yml"));
+        fs::write(&path, "old\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, "old\n", "new\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_somebody_else_changed_meanwhile_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.yml");
+        fs::write(&path, "theirs\n").unwrap();
+        assert!(replace(&path, "old\n", "new\n").unwrap_err().to_string().contains("meanwhile"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs\n");
+        assert_eq!(names(root.path()), ["a.yml"]);
+    }
+}

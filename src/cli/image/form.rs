@@ -1,0 +1,195 @@
+//! The guided form of `image create`: asks on the terminal for what no flag
+//! said, and checks each answer as it is given. The only file that prompts.
+
+use std::fmt::Display;
+use std::io;
+
+use dialoguer::console::Term;
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use dialoguer::{Confirm, Input, Select};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use super::create::in_use;
+use super::wish;
+use crate::cli::args::CreateArgs;
+use crate::cli::load::Trouble;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::graph::Graph;
+use crate::names::Login;
+use crate::packages::{Packages, parse_apt, parse_pip};
+use crate::problem::Problem;
+use crate::spec::{Spec, edit};
+use crate::subject::Subject;
+
+/// Choices that are shown at once.
+const ROWS: usize = 12;
+
+/// The arguments with what was missing.
+///
+/// # Errors
+/// Nobody may ask for it; the terminal is gone, or a signal came.
+pub async fn fill(
+    settings: &Settings,
+    signals: &Signals,
+    spec: &Spec,
+    graph: &Graph,
+    args: &CreateArgs,
+) -> Result<CreateArgs, Trouble> {
+    let login = wish::owner(settings, spec, args.user.as_deref())?;
+    let taken: Vec<String> = spec.projects.iter().map(|project| project.name.to_string()).collect();
+    let taken = taken.into_iter().filter(|name| in_use(spec, name, &login).is_some()).collect();
+    let choices = wish::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
+    let form = Form { theme: theme(settings), login, taken, choices };
+    let args = args.clone();
+    on_terminal(signals, move || form.fill(args)).await
+}
+
+/// Shows the file and asks whether it is meant.
+///
+/// # Errors
+/// The terminal is gone, or a signal came.
+pub async fn confirm(
+    settings: &Settings,
+    signals: &Signals,
+    shown: &str,
+    text: &str,
+    build: bool,
+) -> Result<bool, Trouble> {
+    let (theme, also) = (theme(settings), if build { " and build the image" } else { "" });
+    let question = format!("Write {shown}{also}?");
+    let mut output = settings.output();
+    text.lines().filter(|line| !line.starts_with('#')).for_each(|line| output.note(&format!("    {line}")));
+    output.finish()?;
+    on_terminal(signals, move || {
+        Confirm::with_theme(theme.as_ref()).with_prompt(question).default(true).interact()
+    })
+    .await
+}
+
+fn theme(settings: &Settings) -> Box<dyn Theme + Send + Sync> {
+    let look = settings.screen.stderr_look();
+    if look.colour && look.unicode { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) }
+}
+
+/// What a choice is, in a few words.
+fn described(spec: &Spec, graph: &Graph, name: &str) -> String {
+    let Ok(node) = graph.find(name) else { return String::new() };
+    match Subject::of(spec, graph, node) {
+        Subject::Base(base) => format!("base, {}", base.source.reference()),
+        subject => {
+            let Packages { apt, pip, .. } = subject.packages();
+            let packages = [apt, pip].concat().join(", ");
+            let parent = graph.parents(node).first().map(|parent| graph.node(*parent).name.as_str());
+            let on = parent.map(|parent| format!("on {parent}")).unwrap_or_default();
+            if packages.is_empty() { on } else { format!("{on}, with {packages}") }
+        }
+    }
+}
+
+struct Form {
+    theme: Box<dyn Theme + Send + Sync>,
+    login: Login,
+    /// Names of projects that the owner has.
+    taken: Vec<String>,
+    /// What it can stand on, with a description.
+    choices: Vec<(String, String)>,
+}
+
+impl Form {
+    fn fill(&self, mut args: CreateArgs) -> dialoguer::Result<CreateArgs> {
+        if args.name.is_none() {
+            args.name = Some(self.name()?);
+        }
+        if args.image.is_none() {
+            args.image = Some(self.image()?);
+        }
+        let said = args.dockerfile.is_some() || args.requirements.is_some() || !args.use_case.is_empty();
+        if !said && args.pip.is_empty() {
+            args.pip =
+                self.packages("Python packages, with blanks between them", "pandas>=2 timm", parse_pip)?;
+        }
+        if !said && args.apt.is_empty() {
+            args.apt = self.packages("Debian packages", "ffmpeg git", parse_apt)?;
+        }
+        if args.dockerfile.is_none() && !args.jupyter {
+            let ask = Confirm::with_theme(self.theme.as_ref()).with_prompt("JupyterLab?");
+            args.jupyter = ask.default(false).interact()?;
+        }
+        Ok(args)
+    }
+
+    fn name(&self) -> dialoguer::Result<String> {
+        let right = |text: &String| -> Result<(), String> {
+            edit::check_name(text).map_err(|problem| sentence(&problem))?;
+            match self.taken.contains(text) {
+                true => Err(format!("{} has a project `{text}` already", self.login)),
+                false => Ok(()),
+            }
+        };
+        let ask = Input::<String>::with_theme(self.theme.as_ref()).with_prompt("Name of the project");
+        ask.validate_with(right).interact_text()
+    }
+
+    fn image(&self) -> dialoguer::Result<String> {
+        let width = self.choices.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let items = self.choices.iter().map(|(name, what)| format!("{name:width$}  {what}"));
+        let ask = Select::with_theme(self.theme.as_ref()).with_prompt("What shall it stand on?");
+        let chosen = ask.items(items).default(0).max_length(ROWS).interact()?;
+        Ok(self.choices[chosen].0.clone())
+    }
+
+    fn packages(
+        &self,
+        what: &str,
+        example: &str,
+        parse: fn(&str) -> Result<String, String>,
+    ) -> dialoguer::Result<Vec<String>> {
+        let right = |text: &String| words(text).try_for_each(|word| parse(word).map(|_| ()));
+        let ask = Input::<String>::with_theme(self.theme.as_ref());
+        let ask = ask.with_prompt(format!("{what}, e.g. {example} (none: Enter)")).allow_empty(true);
+        let text = ask.validate_with(right).interact_text()?;
+        Ok(words(&text).map(str::to_owned).collect())
+    }
+}
+
+/// People also write commas between packages.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().map(|word| word.trim_matches(',')).filter(|word| !word.is_empty())
+}
+
+fn sentence(problem: &Problem) -> String {
+    match &problem.help {
+        Some(help) => format!("{}; {help}", problem.message),
+        None => problem.message.clone(),
+    }
+}
+
+/// Asks in a thread that may wait. The terminal is as it was afterwards, also
+/// where a signal ends the questions.
+async fn on_terminal<T: Send + 'static>(
+    signals: &Signals,
+    ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
+) -> Result<T, Trouble> {
+    let working = signals.working();
+    let before = tcgetattr(io::stdin()).ok();
+    let answer = tokio::select! {
+        answer = tokio::task::spawn_blocking(ask) => Some(answer),
+        () = working.token().cancelled() => None,
+    };
+    if let Some(before) = before {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+    }
+    let _ = Term::stderr().show_cursor();
+    match answer {
+        _ if working.token().is_cancelled() => Err(Trouble::Interrupted),
+        None => Err(Trouble::Interrupted),
+        Some(Err(error)) => Err(Trouble::bug(format!("the form broke off: {error}"))),
+        Some(Ok(answer)) => answer.map_err(|dialoguer::Error::IO(error)| gone(&error)),
+    }
+}
+
+fn gone(error: &dyn Display) -> Trouble {
+    let problem = Problem::new(format!("nothing was answered: {error}"));
+    Trouble::Usage(problem.help("say NAME and --image, and --pip, --apt, --jupyter as you like"))
+}

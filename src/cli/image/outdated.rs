@@ -1,0 +1,62 @@
+//! After an update: which containers still run the project's old image, and
+//! how they get the new one.
+
+use crate::cli::load::{self, Trouble};
+use crate::cli::settings::Settings;
+use crate::containers::Caller;
+use crate::engine::{Container, ImageDetail};
+use crate::labels::{self, read};
+use crate::spec::{Project, Spec};
+
+/// Says it.
+///
+/// # Errors
+/// The engine cannot be asked.
+pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), Trouble> {
+    let engine = load::engine(settings).await?;
+    let latest = project.repository.with_tag("latest").to_string();
+    let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());
+    let (Some(image), containers) = (image?, containers?) else { return Ok(()) };
+    let mut output = settings.output();
+    for line in lines(&containers, &image, project, &settings.caller(Some(spec))) {
+        output.note(&line);
+    }
+    output.finish()?;
+    Ok(())
+}
+
+/// A line for each container that runs another image of the project.
+fn lines(containers: &[Container], image: &ImageDetail, project: &Project, caller: &Caller) -> Vec<String> {
+    let uid = project.account.uid;
+    let old = containers.iter().filter(|container| is_of(container, project) && is_old(container, image));
+    let line = |container: &Container| {
+        let name = match caller.uid == uid {
+            true => read::short_name(&container.labels, &container.name),
+            false => container.name.as_str(),
+        };
+        let deploy = match caller.uid == uid {
+            true => project.name.to_string(),
+            false => format!("{}/{}", project.account.name, project.name),
+        };
+        format!(
+            "{} still runs the old image; what is not in /workspace goes when you move it to the new one:\n  \
+             ds01-build container retire {name} && ds01-build deploy {deploy}",
+            container.name
+        )
+    };
+    old.map(line).collect()
+}
+
+fn is_of(container: &Container, project: &Project) -> bool {
+    let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    let owner = read::split_name(&container.name).map(|(_, uid)| uid);
+    let named = read::project(&container.labels, &container.name) == project.name.as_str();
+    running && named && owner == Some(project.account.uid)
+}
+
+/// Of another image, and not just of the same recipe built once more.
+fn is_old(container: &Container, image: &ImageDetail) -> bool {
+    let recipe = labels::RECIPE.name;
+    let same = |recipe: &String| image.labels.get(labels::RECIPE.name) == Some(recipe);
+    container.image_id != image.id && !container.labels.get(recipe).is_some_and(same)
+}
