@@ -68,6 +68,7 @@ const MODULES: &[(&str, &str)] = &[
     ("containers", "engine labels names spec"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
+    ("setup", "account build engine event labels names recipe reference solve tags userlayer"),
     (
         "impact",
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
@@ -77,8 +78,8 @@ const MODULES: &[(&str, &str)] = &[
     // What a person types.
     (
         "cli",
-        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+        "account build buildkit containers credentials deploy engine engine::docker event graph history impact labels names \
+         observe people pins plan problem records reference registry report setup since spec subject userlayer why",
     ),
     ("main", "cli"),
 ];
