@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base::{BASE, image_id};
 use crate::images::{docker, inspect};
+use crate::registries::Registry;
 use crate::stack::{Run, Stack};
 
 /// A small Debian that `scripts/test` makes; it has no labels.
@@ -248,6 +249,21 @@ fn what_cannot_be_deployed_says_what_to_do() {
     refused(&["deploy", "tool"], 5, &["root has no containers", "--user LOGIN"]);
     refused(&["deploy", BASE, "--user", "nobody-knows"], 5, &["`nobody-knows`", "`users:`"]);
     refused(&["deploy", BASE, "--user", user, "--name", "My Work"], 2, &["no container name", "`my-work`"]);
+}
+
+#[test]
+fn an_image_of_a_registry_is_pulled_only_if_that_is_said() {
+    let (case, registry) = (Case::new(), Registry::start());
+    let image = format!("{}:1", registry.repository(&case.name()));
+    docker(&["tag", BASE, &image]);
+    docker(&["push", "-q", &image]);
+    docker(&["rmi", &image]);
+    let said = case.deploy(&image, &case.name(), &[]).expect(5).err();
+    assert!(said.contains("is not on the engine") && said.contains("--pull"), "{said}");
+    assert_eq!(image_id(&image), None);
+    case.deploy(&image, &case.name(), &["--pull"]).expect(0);
+    assert_eq!(docker(&["exec", &container(&case.name()), "whoami"]), case.account);
+    assert_eq!(case.made().len(), 1);
 }
 
 /// Runs as the second user, who may reach the engine and is no administrator.
