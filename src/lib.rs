@@ -37,6 +37,7 @@ pub mod records;
 pub mod reference;
 pub mod registry;
 pub mod report;
+pub mod setup;
 pub mod since;
 pub mod solve;
 pub mod spec;

@@ -121,6 +121,8 @@ pub struct ExecStep {
 pub struct ConfigChange {
     /// Labels to set. Every inherited `ds01.*` label is dropped first.
     pub labels: BTreeMap<String, String>,
+    /// Inherited labels to drop besides.
+    pub drop_labels: BTreeSet<String>,
     /// Variables to set; others stay.
     pub env: BTreeMap<String, String>,
     /// Folders to put at the head of PATH, first one first.

@@ -69,6 +69,7 @@ const MODULES: &[(&str, &str)] = &[
     ("containers", "engine labels people spec"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
+    ("setup", "account build engine event labels names recipe reference solve tags userlayer"),
     (
         "impact",
         "build dockerfile engine graph labels names observe problem recipe records reference spec \

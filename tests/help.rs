@@ -84,7 +84,7 @@ fn what_is_not_known_is_a_usage_error_that_names_it_and_says_nothing_on_standard
         (&["build", "--secret", "token"], "write NAME=VALUE"),
         (&["graph", "--format", "png"], "possible values: tree, dot, mermaid, json"),
         (&["completions", "tcsh"], "possible values: bash"),
-        (&["deploy"], "<PROJECT>"),
+        (&["deploy"], "<PROJECT|IMAGE>"),
         (&["container", "retire"], "<CONTAINER>"),
     ] {
         let output = run(args);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::dockerfile::{self, Foundation, Inputs};
 use crate::graph::{Graph, NodeId};
 use crate::observe::{DockerfileSeen, Seen};
@@ -40,7 +41,7 @@ impl Surroundings {
     }
 
     /// All secrets that steps may mount.
-    fn offered(&self) -> BTreeMap<String, Secret> {
+    pub fn offered(&self) -> BTreeMap<String, Secret> {
         let text = |id: &str, site: &Site, text: String| {
             (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
         };
@@ -51,6 +52,12 @@ impl Surroundings {
         let auth =
             self.apt_mirror.iter().filter_map(|site| Some(text(APT_AUTH_SECRET, site, site.apt_auth()?)));
         own.chain(ca).chain(pip).chain(mirror).chain(auth).collect()
+    }
+
+    /// The same for all users, so that one layer serves them all.
+    pub fn sudo(&self, account: &Account) -> Option<ExecStep> {
+        let sudo = Packages::new(["sudo".to_owned()], []);
+        account.sudo.then(|| packages::steps(&sudo, &self.step_settings()).pop()).flatten()
     }
 
     fn step_settings(&self) -> StepSettings {
@@ -101,7 +108,7 @@ impl Requests<'_> {
             start,
             steps,
             user: subject.account().cloned(),
-            sudo: subject.account().filter(|account| account.sudo).and_then(|_| self.sudo()),
+            sudo: subject.account().and_then(|account| self.around.sudo(account)),
             config: self.config(position, base),
             secrets: self.around.offered(),
             proxy: self.around.proxy.clone(),
@@ -110,12 +117,6 @@ impl Requests<'_> {
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }
-    }
-
-    /// The same for all users, so that one layer serves them all.
-    fn sudo(&self) -> Option<ExecStep> {
-        let sudo = Packages::new(["sudo".to_owned()], []);
-        packages::steps(&sudo, &self.around.step_settings()).pop()
     }
 
     /// The parents' keys in the spec, and the references to build on.

@@ -59,7 +59,7 @@ impl ImageConfig {
             config.insert("Env".into(), json!(env));
         }
         let labels = object(config, "Labels");
-        labels.retain(|key, _| !key.starts_with(OURS));
+        labels.retain(|key, _| !key.starts_with(OURS) && !change.drop_labels.contains(key));
         labels.extend(change.labels.iter().map(|(k, v)| (k.clone(), json!(v))));
         if labels.is_empty() {
             config.remove("Labels");

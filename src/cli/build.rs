@@ -110,7 +110,11 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
 }
 
 /// The CA bundle and secrets, each a file that can be read now.
-fn surroundings(settings: &Settings, args: &BuildArgs, spec: &Spec) -> Result<Surroundings, Trouble> {
+pub(super) fn surroundings(
+    settings: &Settings,
+    args: &BuildArgs,
+    spec: &Spec,
+) -> Result<Surroundings, Trouble> {
     let ca_bundle = args.ca_bundle.as_ref().map(|file| settings.here.join(file));
     let ca_bundle = ca_bundle.or_else(|| spec.build.ca_bundle.clone());
     let secrets: BTreeMap<_, _> =

@@ -152,7 +152,7 @@ mod tests {
         let Command::Container { command: ContainerCommand::Deploy(args) } = cli.command else {
             panic!("{:?}", cli.command)
         };
-        assert!(args.dry_run && args.project == "thesis");
+        assert!(args.dry_run && args.image == "thesis");
         let cli = parse(line("image-list")).unwrap();
         assert!(matches!(cli.command, Command::Image { command: ImageCommand::List(_) }));
         assert!(matches!(parse(line("ds01-build check")).unwrap().command, Command::Check));

@@ -1,4 +1,4 @@
-//! From a project's image to a running container.
+//! From an image that has its owner's account to a running container.
 //!
 //! [`request`] decides everything and is pure; [`run`] carries it out. What
 //! cannot be decided for want of knowledge is refused, never guessed. Knows
@@ -39,13 +39,16 @@ const HOSTNAME: usize = 63;
 /// What is to be deployed, for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
-    pub project: &'a ProjectName,
+    /// The container's name without the owner's uid.
+    pub name: &'a str,
+    /// The project that it is of, if any.
+    pub project: Option<&'a ProjectName>,
     /// The owner; the image must have this account.
     pub account: &'a Account,
     /// The owner's group.
     pub group: &'a str,
     pub limits: &'a Limits,
-    /// The project's image.
+    /// What it is made from: a project's image, or any with the account.
     pub image: &'a ImageDetail,
     /// Absolute folder on the engine's machine, mounted at `/workspace`.
     pub workspace: &'a Path,
@@ -60,9 +63,9 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
-/// The name of a project's container: `<project>._.<uid>`.
-pub fn container_name(project: &ProjectName, uid: u32) -> String {
-    format!("{project}{UID_MARK}{uid}")
+/// The whole name of a container: `<name>._.<uid>`.
+pub fn container_name(name: &str, uid: u32) -> String {
+    format!("{name}{UID_MARK}{uid}")
 }
 
 /// The one request that makes a container without GPUs, limits included.
@@ -70,7 +73,7 @@ pub fn container_name(project: &ProjectName, uid: u32) -> String {
 /// # Errors
 /// Why the owner may not have it, or why it cannot be decided.
 pub fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Refusal> {
-    let name = container_name(order.project, order.account.uid);
+    let name = container_name(order.name, order.account.uid);
     let limits = group_limits(order)?;
     free_name(&name, seen.containers)?;
     free_place(order, limits, seen.containers)?;
@@ -100,7 +103,7 @@ pub fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Re
         user: format!("{uid}:{gid}"),
         workdir: WORKSPACE.into(),
         command: order.image.command.is_empty().then(|| vec![order.account.shell.clone()]),
-        hostname: Some(hostname(order.project)),
+        hostname: Some(hostname(order.name)),
         mounts: vec![Mount { source: order.workspace.into(), target: WORKSPACE.into(), read_only: false }],
         cpus: limits.cpus.map(|cpus| at_most(cpus, seen.engine.cpus)),
         memory: limits.memory,
@@ -177,8 +180,8 @@ fn labels(order: &Order<'_>, now: Timestamp, slice: Option<String>) -> write::La
         user: order.account.login.clone(),
         group: order.group.into(),
         interface: Interface::Orchestration,
-        name: order.project.to_string(),
-        project: Some(order.project.clone()),
+        name: order.name.to_owned(),
+        project: order.project.cloned(),
         image: order.image.id.to_string(),
         created_at: now,
         slice,
@@ -198,10 +201,10 @@ fn stop_signal(order: &Order<'_>) -> Option<String> {
     SHELLS.contains(&name).then(|| "SIGHUP".to_owned())
 }
 
-/// The project as a host name: letters, digits and `-`.
-fn hostname(project: &ProjectName) -> String {
+/// The name as a host name: letters, digits and `-`.
+fn hostname(name: &str) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = project.as_str().chars().map(legal).take(HOSTNAME).collect();
+    let name: String = name.chars().map(legal).take(HOSTNAME).collect();
     name.trim_matches('-').to_owned()
 }
 

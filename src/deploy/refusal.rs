@@ -35,9 +35,14 @@ impl Refusal {
                 format!("write a number above zero, or `{limit}: null` for none")
             }
             Self::NameTaken { name, state } if is_stopped(state) => {
-                format!("start it with `docker start {name}`, or remove it with `container retire {name}`")
+                format!(
+                    "start it with `docker start {name}`, remove it with `container retire {name}`, \
+                     or make another with --name NAME"
+                )
             }
-            Self::NameTaken { name, .. } => format!("use it, or remove it with `container retire {name}`"),
+            Self::NameTaken { name, .. } => {
+                format!("use it, remove it with `container retire {name}`, or make another with --name NAME")
+            }
             Self::TooMany { names, .. } => {
                 let first = names.first().map_or("NAME", String::as_str);
                 format!("remove one that is done with, e.g. `container retire {first}`")

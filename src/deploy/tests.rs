@@ -70,7 +70,8 @@ impl Case {
 
     fn request(&self) -> Result<CreateContainer, Refusal> {
         let order = Order {
-            project: &self.project,
+            name: self.project.as_str(),
+            project: Some(&self.project),
             account: &self.account,
             group: &self.group,
             limits: &self.limits,
@@ -229,8 +230,8 @@ fn a_workspace_must_be_absolute() {
 
 #[test]
 fn host_names_are_of_their_grammar() {
-    assert_eq!(hostname(&ProjectName::new("a_b.c")), "a-b-c");
-    assert_eq!(hostname(&ProjectName::new("x".repeat(100))).len(), HOSTNAME);
+    assert_eq!(hostname("a_b.c"), "a-b-c");
+    assert_eq!(hostname(&"x".repeat(100)).len(), HOSTNAME);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use super::Severity::{Ok, Warning};
 use super::{Finding, count, short};
 use crate::engine::{Container, Image};
 use crate::labels::read::split_name;
-use crate::labels::{NAMESPACE, legacy::is_legacy};
+use crate::labels::{NAMESPACE, legacy::is_old};
 use crate::reference::Reference;
 
 const CHECK: &str = "leftovers";
@@ -32,7 +32,7 @@ fn committed<'a>(image: &'a Image, containers: &'a [Container]) -> impl Iterator
 }
 
 fn unnamed<'a>(image: &'a Image, containers: &'a [Container]) -> impl Iterator<Item = Finding> + 'a {
-    let ours = |key: &String| key.starts_with(NAMESPACE) || is_legacy(key);
+    let ours = |key: &String| key.starts_with(NAMESPACE) || is_old(key);
     let left = image.tags.is_empty() && image.labels.keys().any(ours);
     left.then(|| {
         let message = "has labels of ours and no name: a newer image took it, or its build was stopped";

@@ -53,9 +53,11 @@ pub const LEGACY: &[Legacy] = legacy! {
     "aime.mlc.DS01_CREATED" => CREATED_AT,
 };
 
-/// Whether older systems wrote this key.
-pub fn is_legacy(name: &str) -> bool {
-    LEGACY.iter().any(|old| old.name == name)
+/// Whether a key is of an older system, read by us or not.
+pub fn is_old(name: &str) -> bool {
+    let namespace = "aime.mlc";
+    let inside = name.strip_prefix(namespace).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    inside || LEGACY.iter().any(|old| old.name == name)
 }
 
 #[cfg(test)]

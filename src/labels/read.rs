@@ -53,21 +53,50 @@ pub struct UserSetup {
     pub username: Option<String>,
 }
 
-/// The account that is baked in; `None` unless all of it is said by keys of
-/// one generation. The two are never mixed: half a new group and half an old
-/// one describe no image that was ever made.
-pub fn user_setup(labels: &Labels) -> Option<UserSetup> {
+/// What the labels of one generation say of an account, as it stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetupSaid<'a> {
+    /// They are those of the system before us.
+    pub legacy: bool,
+    pub has: Option<&'a str>,
+    pub uid: Option<&'a str>,
+    pub gid: Option<&'a str>,
+    pub username: Option<&'a str>,
+}
+
+impl SetupSaid<'_> {
+    /// Nothing is said.
+    pub fn is_empty(&self) -> bool {
+        [self.has, self.uid, self.gid, self.username].iter().all(Option::is_none)
+    }
+
+    /// The account that is baked in; `None` unless all of it is said.
+    pub fn account(&self) -> Option<UserSetup> {
+        (self.has == Some("true")).then_some(())?;
+        Some(UserSetup {
+            uid: self.uid?.parse().ok()?,
+            gid: self.gid?.parse().ok()?,
+            username: self.username.map(str::to_owned),
+        })
+    }
+}
+
+/// What is said of an account: by our keys if any of them is there, else by
+/// old ones. The two are never mixed: half a new group and half an old one
+/// describe no image that was ever made.
+pub fn setup_said(labels: &Labels) -> SetupSaid<'_> {
     let group = [HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME];
     let new = group.map(|key| key.name);
     let old = group.map(|key| LEGACY.iter().find(|old| old.read_as == key).map_or("", |old| old.name));
-    let names = if new.iter().any(|name| labels.contains_key(*name)) { new } else { old };
+    let legacy = !new.iter().any(|name| labels.contains_key(*name));
+    let names = if legacy { old } else { new };
     let [has, uid, gid, username] = names.map(|name| labels.get(name).map(String::as_str));
-    (has == Some("true")).then_some(())?;
-    Some(UserSetup {
-        uid: uid?.parse().ok()?,
-        gid: gid?.parse().ok()?,
-        username: username.map(str::to_owned),
-    })
+    SetupSaid { legacy, has, uid, gid, username }
+}
+
+/// The account that is baked in; `None` unless all of it is said.
+pub fn user_setup(labels: &Labels) -> Option<UserSetup> {
+    setup_said(labels).account()
 }
 
 /// Whether an image already has this account.

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use super::legacy::LEGACY;
 use super::{
-    ARCH, BASE_DIGEST, BASE_NAME, CREATED_AT, FRAMEWORK, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, GPUS, GROUP,
-    GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, MANAGED, NAME, PROJECT, PROTECTED, RECIPE,
-    RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT, WORKSPACE_FOLDER,
+    ARCH, BASE_DIGEST, BASE_NAME, CREATED_AT, DATA_MOUNT, FRAMEWORK, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS,
+    GPUS, GROUP, GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, MANAGED, MODELS_MOUNT, NAME,
+    PROJECT, PROTECTED, RECIPE, RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT,
+    WORKSPACE_FOLDER,
 };
 use crate::account::Account;
 use crate::names::{Login, NodeName, ProjectName};
@@ -59,7 +60,8 @@ pub struct Catalogue {
 /// Whose image it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserImage {
-    pub project: ProjectName,
+    /// `None`: the account was put onto an image that no project describes.
+    pub project: Option<ProjectName>,
     pub account: Account,
 }
 
@@ -82,8 +84,10 @@ impl ImageLabels {
             map = map.with(&FRAMEWORK, framework).with(&ARCH, arch);
         }
         if let Some(UserImage { project, account }) = &self.user {
+            if let Some(project) = project {
+                map = map.with(&PROJECT, project);
+            }
             map = map
-                .with(&PROJECT, project)
                 .with(&HAS_USER_SETUP, "true")
                 .with(&USER_ID, account.uid)
                 .with(&GROUP_ID, account.gid)
@@ -164,10 +168,10 @@ impl ContainerLabels {
 }
 
 /// Keys that decide what a container holds and who may remove it.
-const DECISIVE: [Key; 4] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS, PROTECTED];
+const DECISIVE: [Key; 6] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS, PROTECTED, DATA_MOUNT, MODELS_MOUNT];
 
 /// Labels of an image that a container of it must not inherit, and would:
-/// GPU and protection keys, new or legacy, that `written` does not override.
+/// GPU, mount and protection keys, new or legacy, that `written` does not override.
 /// The engine can override an inherited label but not drop it, so that a GPU
 /// key on an image would look like an assignment.
 pub fn strays(image: &Labels, written: &Labels) -> Vec<String> {
@@ -225,7 +229,7 @@ mod tests {
             ingredients: vec![("base".into(), "0123456789abcdef".into()), ("user".into(), "f".repeat(64))],
             record: r#"{"recipe":{"fields":{"platform":{"platform":"linux/amd64"}}}}"#.into(),
             catalogue: Some(Catalogue { framework: "Pytorch-2.8.0-aime".into(), arch: "CUDA_ADA".into() }),
-            user: Some(UserImage { project: ProjectName::new("thesis"), account: account() }),
+            user: Some(UserImage { project: Some(ProjectName::new("thesis")), account: account() }),
             base_name: "reg.local:5000/ds01/vision:r-0123456789abcdef".into(),
             base_digest: format!("sha256:{}", "c".repeat(64)),
             title: "thesis".into(),

@@ -93,7 +93,9 @@ pub fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
         record: String::new(),
         catalogue: catalogue(spec, graph, node),
         user: match subject {
-            Subject::Project(p) => Some(UserImage { project: p.name.clone(), account: p.account.clone() }),
+            Subject::Project(p) => {
+                Some(UserImage { project: Some(p.name.clone()), account: p.account.clone() })
+            }
             _ => None,
         },
         base_name: String::new(),

@@ -115,6 +115,7 @@ fn ada() -> ConfigChange {
         path_first: vec!["/home/ada/.local/bin".into()],
         user: Some("1722830498:1722830498".into()),
         workdir: Some("/workspace".into()),
+        ..ConfigChange::default()
     }
 }
 

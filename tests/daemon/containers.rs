@@ -59,8 +59,8 @@ fn what_cannot_be_deployed_is_refused_with_what_to_do() {
     stack.run(&["deploy", &person.project, "--workspace", "work"]).expect(0);
     let said = stack.run(&["deploy", &person.project, "--workspace", "work"]).expect(5).err();
     assert!(said.contains("already exists") && said.contains("container retire"), "{said}");
-    let said = stack.run(&["deploy", "tool", "--workspace", "work"]).expect(2).err();
-    assert!(said.contains("no project's image"), "{said}");
+    let said = stack.run(&["deploy", "tool", "--workspace", "work"]).expect(5).err();
+    assert!(said.contains("--user LOGIN"), "root has none of its own: {said}");
     let said = stack.run(&["container", "retire", "nobodys"]).expect(5).err();
     assert!(said.contains("no container `nobodys`"), "{said}");
 }

@@ -24,6 +24,7 @@ mod registry;
 mod relay;
 mod same_answer;
 mod second_engine;
+mod setup;
 mod since;
 mod sites;
 mod stack;

@@ -55,7 +55,7 @@ impl Relay {
     /// Fails unless both halves of the program came through here.
     #[track_caller]
     pub fn expect_both_halves(&self) {
-        for request in ["GET /version", "GET /images/json", "POST /images/", "POST /grpc", "POST /session"] {
+        for request in ["GET /_ping", "GET /images/json", "POST /images/", "POST /grpc", "POST /session"] {
             let asked = self.asked.lock().unwrap();
             assert!(asked.iter().any(|line| line.starts_with(request)), "{request} in {asked:#?}");
         }

@@ -7,6 +7,7 @@ mod fault;
 mod read;
 mod send;
 mod transfer;
+mod version;
 
 use std::time::Duration;
 
@@ -58,8 +59,14 @@ impl Docker {
     /// is not an engine's.
     pub async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
         let fault = Fault::new(address.to_string());
-        let client = client(address).map_err(|e| fault.connecting(&e))?;
-        let negotiated = async { client.negotiate_version().await.map_err(|e| fault.connecting(&e)) };
+        let negotiated = async {
+            let common = version::common(address).await?;
+            let client = client(address, common.as_ref()).map_err(|e| fault.connecting(&e))?;
+            match common {
+                Some(_) => Ok(client),
+                None => client.negotiate_version().await.map_err(|e| fault.connecting(&e)),
+            }
+        };
         let client = stream::in_time(address, negotiated).await?;
         Ok(Self { client, builder, fault, credentials: Credentials::default(), local: address.is_local() })
     }
@@ -83,24 +90,26 @@ impl Docker {
 }
 
 /// bollard on streams of ours; it knows neither addresses nor certificates.
-fn client(address: &Address) -> Result<bollard::Docker, bollard::errors::Error> {
+/// Without a version it is to ask for one.
+fn client(
+    address: &Address,
+    version: Option<&bollard::ClientVersion>,
+) -> Result<bollard::Docker, bollard::errors::Error> {
     let address = address.clone();
     let transport = move |mut request: bollard::BollardRequest| {
         transfer::mend_credentials(&mut request);
         let address = address.clone();
         async move { stream::request(&address, request).await.map_err(fault::carried) }
     };
-    let version = bollard::API_DEFAULT_VERSION;
+    let version = version.unwrap_or(bollard::API_DEFAULT_VERSION);
     bollard::Docker::connect_with_custom_transport(transport, Some("http://engine"), PATIENCE, version)
 }
 
 #[async_trait]
 impl Engine for Docker {
     async fn facts(&self) -> Result<Facts, Error> {
-        let what = "say what it is";
-        let (info, version) = tokio::try_join!(self.client.info(), self.client.version())
-            .map_err(|e| self.fault.calling(what, e))?;
-        Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, version, self.local) })
+        let info = self.client.info().await.map_err(|e| self.fault.calling("say what it is", e))?;
+        Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, self.local) })
     }
 
     async fn lacks(&self) -> Result<Vec<String>, Error> {
@@ -269,6 +278,38 @@ mod tests {
             matches!(&error, Some(Error::Unreachable { cause, .. }) if cause.contains("within 10 s")),
             "{error:?}"
         );
+    }
+
+    /// An engine that gives these answers, one for each connection.
+    async fn version_of(answers: &'static [&'static str]) -> String {
+        use std::io::{BufRead, BufReader, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let engine = std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let head = BufReader::new(stream.try_clone().unwrap()).lines();
+                head.map(Result::unwrap).find(String::is_empty).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let address = Address::Unix(path);
+        let builder = Builder::connect(&address, Options::default()).unwrap();
+        let version = Docker::connect(&address, builder).await.unwrap().client.client_version().to_string();
+        engine.join().unwrap();
+        version
+    }
+
+    #[tokio::test]
+    async fn the_version_is_that_of_the_header_and_else_asked_for() {
+        let header = version_of(&["HTTP/1.1 200 OK\r\nApi-Version: 1.40\r\nContent-Length: 2\r\n\r\nOK"]);
+        assert_eq!(header.await, "1.40");
+        let none = version_of(&[
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"ApiVersion\":\"1.39\"}",
+        ]);
+        assert_eq!(none.await, "1.39");
     }
 
     #[tokio::test]

@@ -1,20 +1,22 @@
 //! What the engine answers, in our words. Pure.
 
-use bollard::models::{ContainerSummary, ImageInspect, ImageSummary, SystemInfo, SystemVersion};
+use bollard::models::{ContainerSummary, ImageInspect, ImageSummary, SystemInfo};
 
 use crate::engine::{Container, Facts, Image, ImageDetail};
 use crate::names::ImageId;
 use crate::reference::Reference;
 
-pub fn facts(info: SystemInfo, version: SystemVersion, local: bool) -> Facts {
+/// `/info` has all of it: `/version` would say the platform in OCI's words,
+/// and costs as much again.
+pub fn facts(info: SystemInfo, local: bool) -> Facts {
     let root = info.docker_root_dir.unwrap_or_default();
     // An engine without an id (Podman) is told from others by its host and folder.
     let id = info.id.filter(|id| !id.is_empty());
-    let os = version.os.or(info.os_type).unwrap_or_else(|| "linux".into());
-    let arch = version.arch.or(info.architecture).unwrap_or_default();
+    let os = info.os_type.filter(|os| !os.is_empty()).unwrap_or_else(|| "linux".into());
+    let arch = info.architecture.unwrap_or_default();
     Facts {
-        version: version.version.or(info.server_version).unwrap_or_default(),
-        api: version.api_version.unwrap_or_default(),
+        version: info.server_version.unwrap_or_default(),
+        api: String::new(),
         id: id.unwrap_or_else(|| format!("{}:{root}", info.name.unwrap_or_default())),
         root: root.into(),
         local,
@@ -22,17 +24,20 @@ pub fn facts(info: SystemInfo, version: SystemVersion, local: bool) -> Facts {
         cgroup_driver: info.cgroup_driver.map(|driver| driver.to_string()).unwrap_or_default(),
         cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or_default(),
         memory: info.mem_total.and_then(|n| n.try_into().ok()).unwrap_or_default(),
-        platform: format!("{os}/{}", go_arch(&arch)),
+        platform: format!("{os}/{}", oci_arch(&arch)),
     }
 }
 
-/// The kernel's name of an architecture as OCI has it.
-fn go_arch(arch: &str) -> &str {
+/// The kernel's name of an architecture as OCI has it. What is written as OCI
+/// has it already (Podman does) stays.
+fn oci_arch(arch: &str) -> &str {
     match arch {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "armv7l" => "arm/v7",
-        "i686" | "i386" => "386",
+        "armv6l" => "arm/v6",
+        "i386" | "i486" | "i586" | "i686" => "386",
+        "loongarch64" => "loong64",
         other => other,
     }
 }
@@ -123,7 +128,24 @@ mod tests {
             architecture: Some("aarch64".into()),
             ..Default::default()
         };
-        let facts = facts(info, SystemVersion::default(), false);
+        let facts = facts(info, false);
         assert_eq!((facts.id.as_str(), facts.platform.as_str()), ("host:/r", "linux/arm64"));
+    }
+
+    #[test]
+    fn the_kernel_s_architectures_are_told_as_oci_has_them() {
+        for (kernel, oci) in [
+            ("x86_64", "amd64"),
+            ("aarch64", "arm64"),
+            ("armv7l", "arm/v7"),
+            ("i686", "386"),
+            ("ppc64le", "ppc64le"),
+            ("s390x", "s390x"),
+            ("riscv64", "riscv64"),
+            ("amd64", "amd64"),
+        ] {
+            let info = SystemInfo { architecture: Some(kernel.into()), ..Default::default() };
+            assert_eq!(facts(info, false).platform, format!("linux/{oci}"));
+        }
     }
 }

@@ -91,6 +91,7 @@ fn exec(step: &ExecStep, solve: &Solve) -> Result<Step, SolveError> {
 }
 
 fn change(image: &mut Stored, config: &ConfigChange) {
+    image.labels.retain(|name, _| !config.drop_labels.contains(name));
     image.labels.extend(config.labels.clone());
     let mut env: BTreeMap<String, String> = image
         .env

@@ -7,6 +7,7 @@ mod tls;
 use std::error::Error as Cause;
 use std::time::Duration;
 
+use http_body_util::Empty;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
@@ -54,6 +55,17 @@ where
         request.headers_mut().insert(HOST, host);
     }
     send(open(address).await?, request).await.map_err(|e| explain(address, &e))
+}
+
+/// Gets a path and gives one header of the answer, whatever else it says.
+///
+/// # Errors
+/// As for [`request`].
+pub async fn header(address: &Address, path: &'static str, name: &str) -> Result<Option<String>, Error> {
+    let mut get = Request::new(Empty::<Bytes>::new());
+    *get.uri_mut() = Uri::from_static(path);
+    let answer = request(address, get).await?;
+    Ok(answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned))
 }
 
 async fn send<B>(

@@ -1,0 +1,344 @@
+//! `deploy`: a container from a project's image, or from any image that its
+//! owner's account is put onto.
+
+mod folder;
+mod making;
+mod owner;
+mod source;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::agree;
+use super::args::{BuildArgs, DeployArgs};
+use super::build;
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::settings::Settings;
+use crate::account::Account;
+use crate::build::request::Surroundings;
+use crate::deploy::{self, Deployed, Order};
+use crate::engine::{Container, CreateContainer, Engine, Facts, ImageDetail};
+use crate::graph::{Graph, NodeId};
+use crate::people::may_act_for;
+use crate::problem::Problem;
+use crate::setup::{self, Decision, Layer, Stand, Why};
+use crate::spec::Spec;
+use crate::subject::Subject;
+use crate::userlayer;
+use making::Ended;
+use owner::Owner;
+use source::{Among, Source, Target};
+
+pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble> {
+    match deploy(settings, args).await {
+        Ok(exit) | Err(Ended::Told(exit)) => Ok(exit),
+        Err(Ended::Trouble(trouble)) => Err(trouble),
+    }
+}
+
+async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
+    name_said(args)?;
+    let (spec, graph) = load::spec(settings)?;
+    let asked = asked_owner(settings, args, &spec)?;
+    let among = Among { settings, args, spec: &spec, graph: &graph };
+    let target = among.target(asked.as_ref().map_or(settings.uid, |owner| owner.account.uid));
+    // Whom it is for is known before the engine is asked for anything.
+    let owner = owner(settings, &spec, target, asked)?;
+    let engine = load::engine(settings).await?;
+    let (source, owner) = find_source(among, target, owner, engine.as_ref()).await?;
+    agree::check(settings, &spec, [&owner.account.login])?;
+    let name = args.name.clone().unwrap_or_else(|| source.name.clone());
+    let workspace = folder::of(settings, args.workspace.as_deref(), &name, &owner.account)?;
+    let seen = look(engine.as_ref()).await?;
+    let around = match owner.account.sudo {
+        true => build::surroundings(settings, &BuildArgs::default(), &spec)?,
+        false => Surroundings::default(),
+    };
+    let setup = Setup::of(&source, &owner.account, &seen.engine, &around, engine.as_ref()).await?;
+    let want = Want { spec: &spec, owner: &owner, source: &source, name: &name, workspace: &workspace };
+    // Refused before anything is made for it.
+    let mut request = want.request(setup.image(&source), &seen)?;
+    if args.dry_run {
+        return Ok(show_request(settings, &request, &setup, &source, &owner)?);
+    }
+    folder::make(&workspace, &owner.account)?;
+    if let Setup::Make { layer, why } = &setup {
+        let why = format!("{} gets the account of {}, since {why}", source.reference, owner.account.login);
+        let base = &source.image;
+        let image = making::lay(settings, engine.as_ref(), &seen.engine.id, base, layer, &why).await?;
+        request = want.request(&image, &seen)?;
+    }
+    let deployed = deploy::run(engine.as_ref(), &request).await?;
+    Ok(report(settings, &deployed, &workspace, &source, &owner)?)
+}
+
+/// `--name` is taken as it is, so it must be a name already.
+fn name_said(args: &DeployArgs) -> Result<(), Trouble> {
+    let Some(said) = &args.name else { return Ok(()) };
+    let name = setup::named(said);
+    if name.as_ref() == Some(said) {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("`{}` is no container name", said.escape_debug()));
+    let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
+    Err(Trouble::Usage(problem.help(match name {
+        Some(name) => format!("{grammar}: `{name}`"),
+        None => grammar.to_owned(),
+    })))
+}
+
+/// Who `--user` says.
+fn asked_owner(settings: &Settings, args: &DeployArgs, spec: &Spec) -> Result<Option<Owner>, Trouble> {
+    let Some(login) = &args.user else { return Ok(None) };
+    let owner = owner::by_login(spec, settings.people.as_ref(), login).map_err(Trouble::Refused)?;
+    if !may_act_for(&settings.caller(Some(spec)), owner.account.uid) {
+        let problem = Problem::new(format!("you may not make containers for {}", owner.account.login));
+        return Err(Trouble::Refused(problem.help("only an administrator makes containers for others")));
+    }
+    Ok(Some(owner))
+}
+
+/// For whom it is; `None` while the word may still be another's project.
+fn owner(
+    settings: &Settings,
+    spec: &Spec,
+    target: Target<'_>,
+    asked: Option<Owner>,
+) -> Result<Option<Owner>, Trouble> {
+    let owner = match (target, asked) {
+        (Target::Project(_, project), asked) => {
+            if let Some(asked) = asked.filter(|asked| asked.account.uid != project.account.uid) {
+                let (theirs, login) = (&project.account.login, &asked.account.login);
+                let problem = Problem::new(format!("the project belongs to {theirs}, not to {login}"));
+                return Err(Trouble::Refused(problem.help("leave --user out")));
+            }
+            let owner = Owner::of_project(project);
+            allowed(settings, spec, &owner.account)?;
+            owner
+        }
+        (_, Some(asked)) => asked,
+        (Target::Shared(_), None) => caller(settings, spec)?,
+        (Target::Unknown, None) => return Ok(None),
+    };
+    Ok(Some(owner))
+}
+
+fn caller(settings: &Settings, spec: &Spec) -> Result<Owner, Trouble> {
+    let owner = owner::by_uid(spec, settings.people.as_ref(), settings.uid).map_err(Trouble::Refused)?;
+    if settings.uid == 0 {
+        let problem = Problem::new("root has no containers of its own");
+        return Err(Trouble::Refused(problem.help("say for whom it is with --user LOGIN")));
+    }
+    Ok(owner)
+}
+
+/// A project is deployed by its owner or an administrator.
+fn allowed(settings: &Settings, spec: &Spec, account: &Account) -> Result<(), Trouble> {
+    if may_act_for(&settings.caller(Some(spec)), account.uid) {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
+    Err(Trouble::Refused(problem.help("only its owner or an administrator can deploy it")))
+}
+
+/// The image behind the word, and for whom the container is.
+async fn find_source(
+    among: Among<'_>,
+    target: Target<'_>,
+    owner: Option<Owner>,
+    engine: &dyn Engine,
+) -> Result<(Source, Owner), Ended> {
+    let settings = among.settings;
+    let or_caller = |owner: Option<Owner>| owner.map_or_else(|| caller(settings, among.spec), Ok);
+    let source = match target {
+        Target::Project(node, project) => among.project(engine, node, project).await?,
+        Target::Shared(node) => among.shared(engine, node).await?,
+        Target::Unknown => match among.image(engine).await? {
+            Some(source) => source,
+            None => match among.others() {
+                Ok(Target::Project(node, project)) => {
+                    let owner = self::owner(settings, among.spec, Target::Project(node, project), owner)?;
+                    return Ok((among.project(engine, node, project).await?, or_caller(owner)?));
+                }
+                Ok(_) => unreachable!("names of the spec were looked for first"),
+                Err(problem) => return Err(among.unknown(problem).into()),
+            },
+        },
+    };
+    let owner = or_caller(owner)?;
+    userlayer::check_account(&owner.account)
+        .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help)))?;
+    Ok((source, owner))
+}
+
+struct Now {
+    engine: Facts,
+    containers: Vec<Container>,
+    at: Timestamp,
+}
+
+async fn look(engine: &dyn Engine) -> Result<Now, Trouble> {
+    let (facts, containers) = tokio::join!(engine.facts(), engine.containers());
+    #[expect(clippy::disallowed_methods, reason = "the label ds01.created_at is the time of this call")]
+    let at = Timestamp::now();
+    Ok(Now { engine: facts?, containers: containers?, at })
+}
+
+/// What an image needs before its owner can run in it.
+enum Setup {
+    /// It has the account.
+    Has,
+    /// An image with the account was made from it before.
+    Made {
+        image: ImageDetail,
+        why: Why,
+    },
+    Make {
+        layer: Box<Layer>,
+        why: Why,
+    },
+}
+
+impl Setup {
+    async fn of(
+        source: &Source,
+        account: &Account,
+        facts: &Facts,
+        around: &Surroundings,
+        engine: &dyn Engine,
+    ) -> Result<Self, Trouble> {
+        let why = match setup::decide(&source.image.labels, account) {
+            Decision::Skip => return Ok(Self::Has),
+            Decision::Lay(why) => why,
+        };
+        let derived = setup::derived(&source.name);
+        let layer = setup::layer(&Stand {
+            image: &source.image,
+            reference: &source.reference,
+            name: &derived,
+            account,
+            project: source.project.as_ref(),
+            catalogue: source.catalogue.clone(),
+            platform: &facts.platform,
+            around,
+        });
+        Ok(match setup::found(engine, &layer).await? {
+            Some(image) => Self::Made { image, why },
+            None => Self::Make { layer: Box::new(layer), why },
+        })
+    }
+
+    /// The image to run, as far as it is known.
+    fn image<'a>(&'a self, source: &'a Source) -> &'a ImageDetail {
+        match self {
+            Self::Has => &source.image,
+            Self::Made { image, .. } => image,
+            Self::Make { layer, .. } => &layer.expected,
+        }
+    }
+
+    fn why(&self) -> Option<&Why> {
+        match self {
+            Self::Has => None,
+            Self::Made { why, .. } | Self::Make { why, .. } => Some(why),
+        }
+    }
+}
+
+/// All that a request is made of but the image.
+struct Want<'a> {
+    spec: &'a Spec,
+    owner: &'a Owner,
+    source: &'a Source,
+    name: &'a str,
+    workspace: &'a Path,
+}
+
+impl Want<'_> {
+    fn request(&self, image: &ImageDetail, now: &Now) -> Result<CreateContainer, Trouble> {
+        let order = Order {
+            name: self.name,
+            project: self.source.project.as_ref(),
+            account: &self.owner.account,
+            group: &self.owner.group,
+            limits: &self.spec.limits,
+            image,
+            workspace: self.workspace,
+        };
+        let seen = deploy::Seen { engine: &now.engine, containers: &now.containers, now: now.at };
+        deploy::request(&order, &seen)
+            .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
+    }
+}
+
+/// The project of that name; of several people's, the caller's own.
+pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
+    let own = |node: &&crate::graph::Node| match Subject::of(spec, graph, node.id) {
+        Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
+        _ => false,
+    };
+    match graph.nodes().find(own) {
+        Some(node) => Ok(node.id),
+        None => graph.find(name).map_err(Trouble::Usage),
+    }
+}
+
+/// The request, and what would be done to the image before.
+fn show_request(
+    settings: &Settings,
+    request: &CreateContainer,
+    setup: &Setup,
+    source: &Source,
+    owner: &Owner,
+) -> Result<Exit, Trouble> {
+    let mut output = settings.output();
+    let mut value = json!(request);
+    value["setup"] = json!({
+        "needed": setup.why().is_some(),
+        "why": setup.why().map(ToString::to_string),
+        "on": source.reference,
+        "made": !matches!(setup, Setup::Make { .. }),
+    });
+    output.value(&value);
+    if let Some(why) = setup.why() {
+        let layer = match setup {
+            Setup::Make { .. } => "would be put on it",
+            _ => "was put on it before",
+        };
+        output.note(&format!("{}: {why}; the user layer {layer}", source.reference));
+    }
+    notes(source, owner).iter().for_each(|note| output.note(note));
+    output.note("nothing was created");
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+fn notes(source: &Source, owner: &Owner) -> Vec<String> {
+    let behind = source.behind.as_ref().map(|image| {
+        format!("its image is not up to date with the spec; ds01-build build {image} makes a new one")
+    });
+    let notes = [source.note.clone(), owner.note.clone(), behind];
+    notes.into_iter().flatten().map(|note| format!("note: {note}")).collect()
+}
+
+fn report(
+    settings: &Settings,
+    deployed: &Deployed,
+    workspace: &Path,
+    source: &Source,
+    owner: &Owner,
+) -> Result<Exit, Trouble> {
+    let mut output = settings.output();
+    output.data(deployed, |deployed, _| {
+        format!("{} is running; {} is its /workspace\n", deployed.name, workspace.display())
+    });
+    for note in &deployed.notes {
+        output.note(&format!("note: {note}"));
+    }
+    notes(source, owner).iter().for_each(|note| output.note(note));
+    output.finish()?;
+    Ok(Exit::Done)
+}

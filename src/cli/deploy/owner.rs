@@ -1,0 +1,159 @@
+//! For whom a container is made: an account and a group.
+
+use crate::account::{Account, account_name};
+use crate::names::Login;
+use crate::people::{People, Person};
+use crate::problem::Problem;
+use crate::spec::{Project, Spec, User};
+
+const SHELL: &str = "/bin/bash";
+
+/// A person who may have containers.
+#[derive(Debug)]
+pub struct Owner {
+    pub account: Account,
+    pub group: String,
+    /// What people should know of how the group was found.
+    pub note: Option<String>,
+}
+
+impl Owner {
+    /// A project's.
+    pub fn of_project(project: &Project) -> Self {
+        Self { account: project.account.clone(), group: project.group.clone(), note: None }
+    }
+}
+
+/// The person of this login or account name: by the spec, else by the user
+/// database.
+///
+/// # Errors
+/// Neither knows them, or the database cannot be asked.
+pub fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, Problem> {
+    let named = |user: &&User| {
+        user.login.as_str() == login || account_name(&user.login).is_ok_and(|name| name == login)
+    };
+    if let Some(user) = spec.users.values().find(named) {
+        return of_user(user);
+    }
+    let person = people.by_login(&Login::new(login)).map_err(unasked)?;
+    known(spec, person, &format!("`{login}`"))
+}
+
+/// The person of this uid, likewise.
+///
+/// # Errors
+/// As for [`by_login`].
+pub fn by_uid(spec: &Spec, people: &dyn People, uid: u32) -> Result<Owner, Problem> {
+    match spec.users.values().find(|user| user.uid == uid) {
+        Some(user) => of_user(user),
+        None => known(spec, people.by_uid(uid).map_err(unasked)?, &format!("uid {uid}")),
+    }
+}
+
+fn unasked(why: String) -> Problem {
+    Problem::new(why).help("an entry under `users:` in the spec needs no user database")
+}
+
+fn known(spec: &Spec, person: Option<Person>, who: &str) -> Result<Owner, Problem> {
+    let Some(Person { login, uid, gid, shell, .. }) = person else {
+        let problem = Problem::new(format!("{who} is neither in the spec nor in the user database"));
+        return Err(problem.help("add the person under `users:` in the spec, with uid, gid and group"));
+    };
+    // Root and accounts of the system have no entry there, and never get one.
+    let person = uid >= FIRST_UID;
+    let group = spec.limits.default_group.clone();
+    let note = format!("`{login}` is not under `users:` in the spec, so the limits are those of `{group}`");
+    let shell = shell.unwrap_or_else(|| SHELL.into());
+    Ok(Owner { account: account(login, (uid, gid), shell, false)?, group, note: person.then_some(note) })
+}
+
+/// Below it are a system's own accounts.
+const FIRST_UID: u32 = 1000;
+
+fn of_user(user: &User) -> Result<Owner, Problem> {
+    let shell = user.shell.clone().unwrap_or_else(|| SHELL.into());
+    let account = account(user.login.clone(), (user.uid, user.gid), shell, user.sudo)?;
+    Ok(Owner { account, group: user.group.clone(), note: None })
+}
+
+fn account(login: Login, (uid, gid): (u32, u32), shell: String, sudo: bool) -> Result<Account, Problem> {
+    let name = account_name(&login).map_err(Problem::new)?;
+    Ok(Account { login, name, uid, gid, shell, sudo, jupyter: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::people::Nobody;
+
+    struct One(Person);
+
+    impl People for One {
+        fn by_login(&self, login: &Login) -> Result<Option<Person>, String> {
+            Ok((*login == self.0.login).then(|| self.0.clone()))
+        }
+
+        fn by_uid(&self, uid: u32) -> Result<Option<Person>, String> {
+            Ok((uid == self.0.uid).then(|| self.0.clone()))
+        }
+
+        fn groups(&self, _: &Login) -> Result<Vec<String>, String> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn spec() -> Spec {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("spec.yml");
+        let users = "users: {h.baker@x.org: {uid: 1722830498, gid: 1722830499, group: faculty, sudo: true}}";
+        std::fs::write(&file, format!("version: 1\ntag: {{prefix: t}}\nimages: {{}}\n{users}\n")).unwrap();
+        let disk = crate::spec::files::Disk;
+        crate::spec::read(dir.path(), &file, &crate::spec::World::of(&disk)).unwrap()
+    }
+
+    #[test]
+    fn the_spec_comes_before_the_user_database() {
+        let person = Person {
+            login: Login::new("hbaker"),
+            uid: 1_722_830_498,
+            gid: 5,
+            home: None,
+            shell: Some("/bin/zsh".into()),
+        };
+        let people = One(person);
+        for owner in [
+            by_uid(&spec(), &people, 1_722_830_498).unwrap(),
+            by_login(&spec(), &people, "h.baker@x.org").unwrap(),
+            by_login(&spec(), &people, "h-baker").unwrap(),
+        ] {
+            assert_eq!(
+                (owner.account.gid, owner.account.sudo, owner.group.as_str()),
+                (1_722_830_499, true, "faculty")
+            );
+            assert_eq!(owner.note, None);
+        }
+    }
+
+    #[test]
+    fn who_is_in_the_database_alone_has_the_default_group_and_is_told_so() {
+        let person = Person {
+            login: Login::new("j.doe"),
+            uid: 2001,
+            gid: 2002,
+            home: None,
+            shell: Some("/bin/zsh".into()),
+        };
+        let owner = by_uid(&spec(), &One(person), 2001).unwrap();
+        let account = &owner.account;
+        assert_eq!((account.name.as_str(), account.gid, account.shell.as_str()), ("j-doe", 2002, "/bin/zsh"));
+        assert_eq!((owner.group.as_str(), account.sudo), ("student", false));
+        assert!(owner.note.unwrap().contains("limits are those of `student`"));
+    }
+
+    #[test]
+    fn nobody_is_an_error_that_says_where_to_add_them() {
+        let problem = by_login(&spec(), &Nobody, "eve").unwrap_err();
+        assert!(problem.message.contains("`eve`") && problem.help.unwrap().contains("`users:`"));
+    }
+}
