@@ -24,4 +24,5 @@ mod second_engine;
 mod since;
 mod stack;
 mod transport;
+mod userlayer;
 mod why;
