@@ -10,7 +10,11 @@ mod bake;
 #[path = "../../tests/daemon/base.rs"]
 mod base;
 mod measure;
+#[expect(dead_code, reason = "tests use more of it")]
+#[path = "../../tests/daemon/second_engine.rs"]
+mod second_engine;
 mod stacks;
+mod users;
 
 use std::process::Command;
 
@@ -28,11 +32,12 @@ fn main() {
     }
     // What cargo adds is not for us.
     let wanted: Vec<String> = args.by_ref().filter(|arg| !arg.starts_with("--")).collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("version", version),
         ("plan-10000", plan_10000),
         ("plan-200", plan_200),
         ("leaf-200", leaf_200),
+        ("users", users::figures),
         ("bake", bake::against),
     ];
     println!("{:44} {:>22} {:>10} {:>20}", "figure", "median (min-max) ms", "peak MB", "wanted");

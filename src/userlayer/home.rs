@@ -10,6 +10,9 @@ use crate::account::Account;
 
 pub(super) const SKELETON: &str = "/etc/skel";
 
+/// What login shells read, the one that all of them do first.
+const LOGIN_FILES: [&str; 3] = [".profile", ".bash_profile", ".bash_login"];
+
 /// First and last line of our part of `.bashrc`.
 const BLOCK_BEGIN: &str = "# >>> ds01 >>>";
 const BLOCK_END: &str = "# <<< ds01 <<<";
@@ -142,6 +145,18 @@ pub(super) fn lay(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, note
         notes.push(format!("`{SKELETON}` of the base is a link to `{target}` and is not followed"));
     }
     lay_bashrc(tree, base, account, notes);
+    lay_profile(tree, base, account);
+}
+
+/// Login shells read no `.bashrc`, and `/etc/profile` sets PATH anew. Where
+/// the base has a file for them, that is left to it, as Debian's does it.
+fn lay_profile(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account) {
+    let home = home_of(account);
+    let has = |name: &&str| [SKELETON, &home].iter().any(|folder| base.get(&join(folder, name)).is_some());
+    if !LOGIN_FILES.iter().any(has) {
+        let text = format!("{BLOCK_BEGIN}\n{}{BLOCK_END}\n", path_lines(account));
+        tree.file(&join(&home, LOGIN_FILES[0]), text.into_bytes(), 0o644, account.uid, account.gid);
+    }
 }
 
 fn lay_bashrc(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
@@ -167,14 +182,21 @@ fn lay_bashrc(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &
 
 fn bashrc_block(account: &Account) -> String {
     format!(
-        r#"{BLOCK_BEGIN}
-export HOME={home}
+        r"{BLOCK_BEGIN}
+{path}PS1='\u@\h:\w\$ '
+{BLOCK_END}
+",
+        path = path_lines(account)
+    )
+}
+
+fn path_lines(account: &Account) -> String {
+    format!(
+        r#"export HOME={home}
 case ":$PATH:" in
     *":$HOME/.local/bin:"*) ;;
     *) export PATH="$HOME/.local/bin:$PATH" ;;
 esac
-PS1='\u@\h:\w\$ '
-{BLOCK_END}
 "#,
         home = home_of(account)
     )

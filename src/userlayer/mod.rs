@@ -50,6 +50,10 @@ pub const FIXED_TIME_SECONDS: i64 = 946_684_800;
 /// Where the person's files are mounted; also the working directory.
 pub const WORKSPACE: &str = "/workspace";
 
+/// Debian 12 and Ubuntu 24.04 mark their Python as managed, and pip then
+/// refuses `--user` too, though that cannot touch what the system has (PEP 668).
+const MANAGED_PYTHON: (&str, &str) = ("PIP_BREAK_SYSTEM_PACKAGES", "1");
+
 /// The shell of an account whose own shell the base lacks.
 const FALLBACK_SHELL: &str = "/bin/sh";
 
@@ -91,7 +95,7 @@ pub fn home_of(account: &Account) -> String {
 pub fn config(account: &Account) -> ConfigChange {
     let home = home_of(account);
     ConfigChange {
-        env: [("HOME".to_owned(), home.clone())].into(),
+        env: [("HOME", home.as_str()), MANAGED_PYTHON].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         path_first: vec![format!("{home}/.local/bin")],
         user: Some(format!("{}:{}", account.uid, account.gid)),
         workdir: Some(WORKSPACE.to_owned()),

@@ -302,7 +302,8 @@ fn facts_of_a_base_serve_all_its_users() {
 fn the_config_names_the_account_and_its_folders() {
     let config = config(&account("h-baker", 1_722_830_498, 100));
     assert_eq!(config.user.as_deref(), Some("1722830498:100"));
-    assert_eq!(config.env, [("HOME".to_owned(), "/home/h-baker".to_owned())].into());
+    let env: Vec<_> = config.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["HOME=/home/h-baker", "PIP_BREAK_SYSTEM_PACKAGES=1"]);
     assert_eq!(config.path_first, ["/home/h-baker/.local/bin"]);
     assert_eq!(config.workdir.as_deref(), Some("/workspace"));
 }

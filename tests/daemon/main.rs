@@ -30,4 +30,5 @@ mod sites;
 mod stack;
 mod terminal;
 mod transport;
+mod userlayer;
 mod why;

@@ -15,13 +15,18 @@ pub struct SecondEngine {
 
 impl SecondEngine {
     pub fn start() -> Self {
+        Self::with_driver("vfs").unwrap_or_else(|log| panic!("the second engine did not start:\n{log}"))
+    }
+
+    /// One that stores layers by this driver; its log, if it does not start.
+    pub fn with_driver(driver: &str) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let bridge = bridge();
         let at = |name: &str| folder.path().join(name);
         // Without a bridge of its own it would take the first engine's away.
         let config = serde_json::json!({
             "bridge": bridge, "iptables": false, "ip-forward": false, "ip-masq": false,
-            "storage-driver": "vfs", "data-root": at("data"), "exec-root": at("exec"),
+            "storage-driver": driver, "data-root": at("data"), "exec-root": at("exec"),
             "pidfile": at("pid"), "hosts": [format!("unix://{}", at("sock").display())],
             "max-concurrent-uploads": 2
         });
@@ -36,8 +41,8 @@ impl SecondEngine {
             .spawn()
             .expect("dockerd is installed");
         let mut engine = Self { folder, server, bridge };
-        engine.wait();
-        engine
+        engine.wait()?;
+        Ok(engine)
     }
 
     /// For `--engine` and `DOCKER_HOST`.
@@ -74,17 +79,16 @@ impl SecondEngine {
         images.lines().map(str::to_owned).collect()
     }
 
-    fn wait(&mut self) {
+    fn wait(&mut self) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let answer = Command::new("docker").args(["--host", &self.url(), "version"]).output().unwrap();
             if answer.status.success() {
-                return;
+                return Ok(());
             }
             let ended = self.server.try_wait().unwrap();
             if ended.is_some() || Instant::now() > end {
-                let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-                panic!("the second engine did not start:\n{log}");
+                return Err(std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
