@@ -15,6 +15,7 @@ pub mod credentials;
 pub mod deploy;
 pub mod dockerfile;
 pub mod engine;
+pub mod equivalent;
 pub mod event;
 pub mod graph;
 pub mod history;

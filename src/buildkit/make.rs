@@ -21,6 +21,7 @@ use crate::event::{Events, Failure};
 use crate::llb::{State, Step};
 use crate::names::ImageId;
 use crate::solve::{Solve, Start};
+use crate::userlayer;
 
 /// Everything that one image is made with.
 pub(super) struct Make<'a> {
@@ -103,8 +104,34 @@ impl Make<'_> {
         Err(stop)
     }
 
+    /// Runs a job that makes what the account would be laid on, and gives the
+    /// layer.
+    pub(super) async fn look(&self) -> Result<userlayer::Layer, Stop> {
+        let nothing = userlayer::Layer { nodes: Vec::new(), notes: Vec::new() };
+        let Some(account) = &self.solve.user else { return Ok(nothing) };
+        let asked = async {
+            let draft = self.below_account().await?;
+            let layer = self.layer(&draft, account).await?;
+            let _ = self.job.succeed("", None).await;
+            Ok(layer)
+        };
+        tokio::select! {
+            layer = asked => layer,
+            Err(status) = self.job.run(self.session, Export::Nothing) => Err(status.into()),
+        }
+    }
+
     /// Gives how many layers the image should have.
     async fn steer(&self) -> Result<usize, Stop> {
+        let mut draft = self.below_account().await?;
+        if let Some(account) = &self.solve.user {
+            self.add_user(&mut draft, account).await?;
+        }
+        self.finish(draft).await
+    }
+
+    /// All that an image is made of but its account.
+    async fn below_account(&self) -> Result<Draft, Stop> {
         let lacks = self.job.opened().await?;
         if !lacks.is_empty() {
             let cause = format!("its BuildKit lacks {}", lacks.join(", "));
@@ -119,10 +146,7 @@ impl Make<'_> {
         for step in &self.solve.steps {
             self.add_step(&mut draft, step);
         }
-        if let Some(account) = &self.solve.user {
-            self.add_user(&mut draft, account).await?;
-        }
-        self.finish(draft).await
+        Ok(draft)
     }
 
     /// The draft's state, run by BuildKit.

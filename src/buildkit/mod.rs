@@ -35,7 +35,7 @@ use crate::engine::{Error, SolveError, Solved};
 use crate::event::Events;
 use crate::reference::Reference;
 use crate::solve::Solve;
-use crate::userlayer::BaseFacts;
+use crate::userlayer::{BaseFacts, Layer};
 
 /// An engine's HTTP/2 server takes 250 streams at once. A solve holds two until
 /// its end and needs more now and then: with more solves than this they would
@@ -107,6 +107,25 @@ impl Builder {
     }
 
     async fn run(&self, solve: &Solve, events: &Events) -> Result<Solved, SolveError> {
+        self.with(solve, events, async |make| make.run().await).await
+    }
+
+    /// The files of the account's layer, as a solve would lay them; no image
+    /// is made.
+    ///
+    /// # Errors
+    /// As for a solve.
+    pub async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<Layer, SolveError> {
+        self.with(solve, events, async |make| make.look().await).await
+    }
+
+    /// Does something in a job of its own.
+    async fn with<T>(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, make::Stop>,
+    ) -> Result<T, SolveError> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
         let live = self.live().await?;
         let job = Job::new(&live.channel).importing(&solve.cache_from);
@@ -121,7 +140,7 @@ impl Builder {
             bases: &self.bases,
             address: &self.address,
         };
-        let mut made = std::pin::pin!(make.run());
+        let mut made = std::pin::pin!(what(&make));
         let mut following = std::pin::pin!(watch.follow(&job));
         let mut followed = false;
         let made = loop {

@@ -35,7 +35,7 @@ impl Make<'_> {
     }
 
     /// Asks the base until the user layer's rules know enough.
-    async fn layer(&self, draft: &Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
+    pub(super) async fn layer(&self, draft: &Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
             return Err(Stop::refused("the image is empty", help));

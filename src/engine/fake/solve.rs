@@ -13,6 +13,7 @@ use crate::event::{Event, Events, Excerpt, Failure, StepState};
 use crate::labels::NAMESPACE;
 use crate::reference::Reference;
 use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
+use crate::userlayer::{self, BaseFacts, FactKind, FileFact, Layer};
 
 /// What a solve does, and what comes of it.
 #[derive(Debug)]
@@ -47,6 +48,29 @@ pub fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
     }
     change(&mut image, &solve.config);
     Ok(Work { steps, image })
+}
+
+/// What an account lays on any image of the fake, which has one account: root.
+pub fn user_layer(solve: &Solve) -> Result<Layer, SolveError> {
+    let Some(account) = &solve.user else { return Ok(Layer { nodes: Vec::new(), notes: Vec::new() }) };
+    let mut base = BaseFacts::default();
+    // What is asked for next depends on what is known; three rounds are enough.
+    for _ in 0..4 {
+        for want in userlayer::wanted(&base, account) {
+            let kind = match want.path() {
+                "/etc/passwd" => FactKind::File(Some(b"root:x:0:0:root:/root:/bin/sh\n".to_vec())),
+                "/etc/group" => FactKind::File(Some(b"root:x:0:\n".to_vec())),
+                "/" => FactKind::Dir(Some(["etc".to_owned()].into())),
+                _ => FactKind::Absent,
+            };
+            let fact = match kind {
+                FactKind::Absent => FileFact::absent(),
+                kind => FileFact { kind, mode: 0o644, uid: 0, gid: 0 },
+            };
+            base.learn(want.path(), fact);
+        }
+    }
+    userlayer::layer(&base, account).map_err(|refusal| failed(refusal.to_string()))
 }
 
 fn base(reference: &Reference, store: &Store) -> Result<Stored, SolveError> {
