@@ -20,6 +20,7 @@ pub mod event;
 pub mod graph;
 pub mod history;
 pub mod ignore;
+pub mod images;
 pub mod impact;
 pub mod labels;
 pub mod llb;

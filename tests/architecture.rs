@@ -40,11 +40,11 @@ const MODULES: &[(&str, &str)] = &[
     // The edge: registries.
     ("registry", "credentials reference"),
     // The edge: engines and BuildKit.
-    ("engine", "event names reference solve"),
-    ("engine::fake", "account event labels names reference registry solve"),
+    ("engine", "event names reference solve userlayer"),
+    ("engine::fake", "account event labels names reference registry solve userlayer"),
     ("llb", "reference userlayer"),
     ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
-    ("engine::docker", "buildkit credentials event names reference solve"),
+    ("engine::docker", "buildkit credentials event names reference solve userlayer"),
     // The edge: what earlier runs did.
     ("records", "names recipe reference"),
     // What is done, in the order in which it is done.
@@ -66,6 +66,8 @@ const MODULES: &[(&str, &str)] = &[
     ),
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels names spec"),
+    ("images", "containers engine graph labels names plan reference spec subject tags userlayer"),
+    ("equivalent", "labels names recipe reference solve userlayer"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
     (
@@ -77,8 +79,9 @@ const MODULES: &[(&str, &str)] = &[
     // What a person types.
     (
         "cli",
-        "account build buildkit containers credentials deploy engine engine::docker event graph history impact names \
-         observe pins plan problem records reference registry report since spec subject why",
+        "account build buildkit containers credentials deploy engine engine::docker equivalent event graph history \
+         images impact labels names observe pins plan problem records reference registry report since solve spec subject \
+         userlayer why",
     ),
     ("main", "cli"),
 ];

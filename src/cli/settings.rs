@@ -124,6 +124,22 @@ impl Settings {
         Caller { login, uid: self.uid }
     }
 
+    /// Whether somebody is there to answer a question.
+    pub fn can_ask(&self) -> bool {
+        self.screen.stderr_terminal && std::io::stdin().is_terminal() && !self.json
+    }
+
+    /// Asks a question that only a word beginning with `y` says yes to.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn asks(&self, question: &str) -> std::io::Result<bool> {
+        self.output().note(question);
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(answer.trim().to_ascii_lowercase().starts_with('y'))
+    }
+
     /// A path as people know it: relative to where they stand, if below it.
     pub fn shown(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.here).unwrap_or(path).to_owned()

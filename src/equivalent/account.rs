@@ -42,7 +42,7 @@ pub fn runs(nodes: &[FileNode], escape: char) -> Result<String, String> {
 
 fn run(words: &[String], escape: char) -> String {
     let shell = ["/bin/sh", "-c", SCRIPT, "sh"].map(str::to_owned);
-    format!("RUN {}\n", quote::vector(&[&shell, words].concat(), escape))
+    format!("RUN {}\n", quote::vector(&[&shell, words].concat(), 4, escape))
 }
 
 fn words_of(node: &FileNode) -> Result<Vec<[String; 4]>, String> {

@@ -30,12 +30,15 @@ pub fn lines(
     if let Some(folder) = &change.workdir {
         text.push_str(&format!("WORKDIR {}\n", quote::double(folder, escape)?));
     }
-    let left = below.into_iter().flatten().filter(|(key, _)| {
-        key.starts_with(NAMESPACE) && !change.labels.contains_key(*key)
-    });
+    let left = below
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| key.starts_with(NAMESPACE) && !change.labels.contains_key(*key));
     let emptied: Vec<(&String, &str)> = left.map(|(key, _)| (key, "")).collect();
     if !emptied.is_empty() {
-        text.push_str("# An instruction cannot take a label away; those without a value are of the image below.\n");
+        text.push_str(
+            "# An instruction cannot take a label away; those without a value are of the image below.\n",
+        );
     }
     let set = change.labels.iter().map(|(key, value)| (key, value.as_str()));
     let labels = set.chain(emptied).map(|(key, value)| {

@@ -82,7 +82,8 @@ impl Equivalent<'_> {
 
     /// What to type, and what has to be there first.
     fn head(&self) -> String {
-        let mut head = format!("# The image `{}` for docker build:\n#   {}\n", self.solve.node, self.command());
+        let mut head =
+            format!("# The image `{}` for docker build:\n#   {}\n", self.solve.node, self.command());
         for (name, tag) in self.parents {
             head.push_str(&format!(
                 "# {tag} has to be there; `ds01-build build {name}` makes it, and so does what\n#   `ds01-build image show {name} --dockerfile` prints.\n"
@@ -98,8 +99,13 @@ impl Equivalent<'_> {
                 (true, " -f -", build.context.root.to_str().unwrap_or("CONTEXT"), arguments(build))
             }
         };
-        let ids: std::collections::BTreeSet<&String> =
-            self.solve.steps.iter().flat_map(|step| step.secrets.values()).chain(self.solve.secrets.keys()).collect();
+        let ids: std::collections::BTreeSet<&String> = self
+            .solve
+            .steps
+            .iter()
+            .flat_map(|step| step.secrets.values())
+            .chain(self.solve.secrets.keys())
+            .collect();
         let secrets = ids.iter().map(|id| format!(" --secret id={id},src=FILE"));
         format!(
             "{}docker build -t {}{}{}{file} {} < THIS-FILE",

@@ -18,14 +18,12 @@ pub fn double(value: &str, escape: char) -> Result<String, String> {
     Ok(quoted + "\"")
 }
 
-/// An argument vector as RUN takes it without a shell, one word a line.
-pub fn vector<S: AsRef<str>>(words: &[S], escape: char) -> String {
-    let words: Vec<String> = words.iter().map(|word| json(word.as_ref())).collect();
-    format!("[ {escape}\n  {} ]", words.join(&format!(", {escape}\n  ")))
-}
-
-fn json(word: &str) -> String {
-    serde_json::Value::String(word.to_owned()).to_string()
+/// An argument vector as RUN takes it without a shell, so many words a line.
+pub fn vector(words: &[String], in_a_line: usize, escape: char) -> String {
+    let json = |word: &String| serde_json::Value::String(word.clone()).to_string();
+    let line = |words: &[String]| words.iter().map(json).collect::<Vec<_>>().join(", ");
+    let lines: Vec<String> = words.chunks(in_a_line.max(1)).map(line).collect();
+    format!("[ {escape}\n  {} ]", lines.join(&format!(", {escape}\n  ")))
 }
 
 /// Bytes as `printf %b` reads them.
@@ -61,7 +59,7 @@ mod tests {
     #[test]
     fn a_value_is_not_expanded_and_has_one_line() {
         assert_eq!(double(r#"{"a":"$x \ `"}"#, '\\').unwrap(), r#""{\"a\":\"\$x \\ `\"}""#);
-        assert_eq!(double(r"a\b`", '`').unwrap(), r#""a\b```""#);
+        assert_eq!(double(r"a\b`", '`').unwrap(), r#""a\b``""#);
         assert!(double("a\nb", '\\').unwrap_err().contains("several lines"));
     }
 
@@ -79,8 +77,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_vector_is_json_once_its_lines_are_joined(words in prop::collection::vec(any::<String>(), 1..5)) {
-            let text = vector(&words, '\\').replace("\\\n", "");
+        fn a_vector_is_json_once_its_lines_are_joined(words in prop::collection::vec(any::<String>(), 1..5), n in 0usize..3) {
+            let text = vector(&words, n, '\\').replace("\\\n", "");
             let read: Vec<String> = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(read, words);
         }

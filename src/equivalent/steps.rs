@@ -37,5 +37,9 @@ pub fn run(step: &ExecStep, escape: char) -> Result<String, String> {
     let shell = ["/bin/sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()].into_iter();
     let words: Vec<String> =
         shell.chain(step.files.values().cloned()).chain(env).chain(step.argv.iter().cloned()).collect();
-    Ok(format!("# {}\nRUN {mounts}{}\n", step.title.replace(['\n', '\r'], " "), quote::vector(&words, escape)))
+    Ok(format!(
+        "# {}\nRUN {mounts}{}\n",
+        step.title.replace(['\n', '\r'], " "),
+        quote::vector(&words, 1, escape)
+    ))
 }

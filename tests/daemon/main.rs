@@ -21,6 +21,7 @@ mod registry;
 mod relay;
 mod same_answer;
 mod second_engine;
+mod shelf;
 mod since;
 mod stack;
 mod transport;

@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod look;
 mod retire;
 mod show;
 mod update;

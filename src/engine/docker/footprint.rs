@@ -74,7 +74,11 @@ async fn answers<T>(
 
 /// Bytes of the layers of one image that no other has. `history` is told
 /// newest first.
-fn own_of(id: &ImageId, details: &HashMap<ImageId, ImageInspect>, history: &[ImageHistoryResponseItem]) -> u64 {
+fn own_of(
+    id: &ImageId,
+    details: &HashMap<ImageId, ImageInspect>,
+    history: &[ImageHistoryResponseItem],
+) -> u64 {
     let Some(image) = details.get(id) else { return 0 };
     let (mine, size) = (layers(image), image.size.unwrap_or_default());
     let others = details.iter().filter(|(other, _)| *other != id).map(|(_, other)| other);
@@ -151,8 +155,7 @@ mod tests {
 
     #[test]
     fn a_layer_without_bytes_never_makes_an_image_larger_than_what_it_adds() {
-        let store =
-            store([("base", image(&["a"], 300)), ("mine", image(&["a", "folder", "user"], 305))]);
+        let store = store([("base", image(&["a"], 300)), ("mine", image(&["a", "folder", "user"], 305))]);
         assert_eq!(own_of(&ImageId::new("mine"), &store, &history(&[5, 0, 300])), 5);
     }
 }

@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
 use super::{
-    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved, stream,
+    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved,
+    stream,
 };
 use crate::buildkit::Builder;
 use crate::credentials::Credentials;
