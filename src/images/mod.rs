@@ -115,7 +115,7 @@ impl State {
             Self::InRegistry => "in the registry",
             Self::Outdated { .. } => "outdated",
             Self::NotBuilt => "not built",
-            Self::NotInSpec => "not in the spec",
+            Self::NotInSpec => "not in spec",
             Self::Unknown { .. } => "unknown",
         }
     }

@@ -7,6 +7,7 @@ use crate::engine::Image;
 use crate::labels::{self, read};
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
+use crate::tags;
 use crate::userlayer::FIXED_TIME_SECONDS;
 
 /// Hex digits of an id that are shown.
@@ -109,11 +110,18 @@ fn base(known: &Known<'_>, group: &Group<'_>) -> Option<String> {
     }
     let image = group.images.first()?;
     if let Some(name) = read::text(&image.labels, &labels::BASE_NAME) {
-        return Some(name.to_owned());
+        return Some(without_content_tag(name));
     }
     // The old systems put a person's image beside its base, under another tag.
     let Key::Legacy(name) = &group.key else { return None };
     Reference::parse(name).ok().map(|name| name.repository().to_string())
+}
+
+/// A content tag says nothing to people.
+fn without_content_tag(name: &str) -> String {
+    let content = |reference: &Reference| reference.tag().is_some_and(tags::is_content_tag);
+    let reference = Reference::parse(name).ok().filter(content);
+    reference.map_or_else(|| name.to_owned(), |reference| reference.repository().to_string())
 }
 
 fn state(known: &Known<'_>, looked: &Looked<'_>, group: &Group<'_>) -> State {

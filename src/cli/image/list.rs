@@ -45,7 +45,7 @@ fn text(rows: &[Row], all: bool, look: &Look) -> String {
         Column::left("STANDS ON"),
         Column::right("OWN"),
         Column::right("SHARED"),
-        Column::left("BUILT"),
+        Column::left("AGE"),
         Column::right("USED"),
         Column::left("STATE"),
     ]);
@@ -74,9 +74,61 @@ fn text(rows: &[Row], all: bool, look: &Look) -> String {
 }
 
 fn called(row: &Row, all: bool) -> &str {
-    if all || row.node.is_none() { &row.name } else { &row.project }
+    if all { &row.name } else { &row.project }
 }
 
+/// Without `ago`, for which a narrow table has no room.
 fn age(seconds: u64) -> String {
-    human::age(std::time::Duration::from_secs(seconds))
+    let age = human::age(std::time::Duration::from_secs(seconds));
+    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::{AgeFrom, State, User};
+    use crate::names::{ImageId, NodeName};
+    use crate::plan::Reason;
+
+    fn row(name: &str, state: State) -> Row {
+        let built = !matches!(state, State::NotBuilt);
+        let user = User { container: "c".into(), running: true, status: "Up".into() };
+        Row {
+            name: name.into(),
+            project: name.rsplit('/').next().unwrap_or(name).into(),
+            node: Some(NodeName::new(name)),
+            owner: None,
+            legacy: false,
+            base: Some("vision@py312".into()),
+            image: built.then(|| ImageId::new("sha256:1")),
+            tags: Vec::new(),
+            size: built.then_some(19_000_000_000),
+            own: built.then_some(32_100),
+            shared: built.then_some(18_999_967_900),
+            age_seconds: built.then_some(3 * 3600),
+            age_from: built.then_some(AgeFrom::Tag),
+            state,
+            containers: vec![user.clone(), User { running: false, ..user }],
+            older: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_terminal_of_80_columns_shows_every_column_and_every_reason() {
+        let rows = [
+            row("h-baker/thesis", State::UpToDate),
+            row("c-fusarbassini/satellite", State::Outdated { reasons: vec![Reason::Evicted] }),
+            row("h-baker/maps", State::NotBuilt),
+            Row {
+                node: None,
+                legacy: true,
+                base: Some("aimehub/pytorch-2.8.0-aime-cuda12.6.3".into()),
+                ..row("aimehub/pytorch-2.8.0-aime-cuda12.6.3:old._.1722830498", State::NotInSpec)
+            },
+        ];
+        let look = Look { width: Some(80), ..Look::default() };
+        let text = [true, false].map(|all| text(&rows, all, &look)).join("\n");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+    }
 }
