@@ -45,6 +45,22 @@ pub struct Group<'a> {
     pub tags: Vec<Reference>,
 }
 
+impl<'a> Group<'a> {
+    /// An image that is nobody's, such as a base.
+    pub fn of_base(name: &str, image: &'a Image) -> Self {
+        Self {
+            key: Key::Repository(name.to_owned()),
+            name: name.to_owned(),
+            project: name.to_owned(),
+            uid: None,
+            owner: None,
+            legacy: false,
+            images: vec![image],
+            tags: image.tags.clone(),
+        }
+    }
+}
+
 impl Group<'_> {
     pub fn has(&self, id: &ImageId) -> bool {
         self.images.iter().any(|image| image.id == *id)

@@ -73,6 +73,11 @@ fn projects_are_listed_shown_and_retired() {
         assert!(shown.contains(part), "no {part} in\n{shown}");
     }
 
+    for base in [BASE, "busybox"] {
+        assert!(stack.run(&["image", "show", base]).expect(0).out().contains(BASE));
+        stack.run(&["image", "retire", base]).expect(2);
+    }
+
     let refused = stack.run(&["image", "retire", &name]).expect(5).err();
     assert!(refused.contains(&format!("container retire '{}'", person.container)), "{refused}");
     stack.run(&["container", "retire", &person.container]).expect(0);

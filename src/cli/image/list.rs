@@ -52,7 +52,7 @@ fn text(rows: &[Row], all: bool, look: &Look) -> String {
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), human::bytes);
     for row in rows {
         let state =
-            if row.legacy { format!("{}, old", row.state.words()) } else { row.state.words().to_owned() };
+            if row.legacy { format!("old, {}", row.state.words()) } else { row.state.words().to_owned() };
         let running = row.containers.iter().filter(|user| user.running).count();
         table.row([
             called(row, all).to_owned(),

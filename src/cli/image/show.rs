@@ -28,7 +28,15 @@ pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> 
     let scene = Scene::look(settings).await?;
     let known = scene.known();
     let groups = images::groups(&known);
-    let group = images::find(&args.name, &groups, &known).map_err(|refusal| refused(&refusal))?;
+    let found = images::find(&args.name, &groups, &known);
+    let base = match &found {
+        Err(Refusal::NotFound { .. }) => base(&scene, &args.name).await?,
+        _ => None,
+    };
+    let group = match (&base, found) {
+        (Some(base), _) => base,
+        (None, found) => found.map_err(|refusal| refused(&refusal))?,
+    };
     if args.dockerfile {
         return dockerfile(settings, &scene, group).await;
     }
@@ -49,6 +57,16 @@ pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> 
     }
     output.finish()?;
     Ok(Exit::Done)
+}
+
+/// A base of the spec, or what else is on the engine under a name or id.
+async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, Trouble> {
+    let bases = scene.stack.iter().flat_map(|(spec, _)| &spec.bases);
+    let base = bases.into_iter().find(|base| base.name.as_str() == name);
+    let reference = base.map_or_else(|| name.to_owned(), |base| base.source.reference().to_string());
+    let Some(detail) = scene.engine.image(&reference).await? else { return Ok(None) };
+    let image = scene.images.iter().find(|image| image.id == detail.id);
+    Ok(image.map(|image| Group::of_base(name, image)))
 }
 
 pub(super) fn refused(refusal: &Refusal) -> Trouble {
