@@ -67,6 +67,8 @@ const MODULES: &[(&str, &str)] = &[
     ),
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels people spec"),
+    ("images", "containers engine graph labels names plan reference spec subject tags userlayer"),
+    ("equivalent", "labels names recipe reference solve userlayer"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
     ("setup", "account build engine event labels names recipe reference solve tags userlayer"),

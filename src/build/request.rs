@@ -85,10 +85,19 @@ impl Requests<'_> {
     /// The solves of all images that are built or may have to be, by position
     /// in the plan.
     pub fn solves(&self) -> Vec<Option<Solve>> {
-        let positions: HashMap<_, _> = self.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect();
+        let positions = self.positions();
         let kept = |at: usize| matches!(self.plan.images[at].action, Action::Keep(_));
         let solve = |at: usize| (!kept(at)).then(|| self.solve(at, &positions));
         (0..self.nodes.len()).map(solve).collect()
+    }
+
+    /// The solve of the image at one position, whatever is planned for it.
+    pub fn solve_at(&self, position: usize) -> Solve {
+        self.solve(position, &self.positions())
+    }
+
+    fn positions(&self) -> HashMap<NodeId, usize> {
+        self.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect()
     }
 
     fn solve(&self, position: usize, positions: &HashMap<NodeId, usize>) -> Solve {

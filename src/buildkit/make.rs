@@ -16,7 +16,7 @@ use super::job::{Export, Job, Ref};
 use super::session::Offer;
 use super::watch::{Seen, Watch};
 use crate::engine::address::Address;
-use crate::engine::{Error, SolveError, Solved};
+use crate::engine::{Error, SolveError, Solved, UserLayer};
 use crate::event::{Events, Failure};
 use crate::llb::{State, Step};
 use crate::names::ImageId;
@@ -103,8 +103,34 @@ impl Make<'_> {
         Err(stop)
     }
 
+    /// Runs a job that makes what the account would be laid on, and gives the
+    /// layer.
+    pub(super) async fn look(&self) -> Result<UserLayer, Stop> {
+        let Some(account) = &self.solve.user else { return Ok(UserLayer::default()) };
+        let asked = async {
+            let mut draft = self.below_account().await?;
+            let below = draft.layers.len();
+            let layer = self.layer(&mut draft, account).await?;
+            let _ = self.job.succeed("", None).await;
+            Ok(UserLayer { layer, sudo: draft.layers.len() > below })
+        };
+        tokio::select! {
+            layer = asked => layer,
+            Err(status) = self.job.run(self.session, Export::Nothing) => Err(status.into()),
+        }
+    }
+
     /// Gives how many layers the image should have.
     async fn steer(&self) -> Result<usize, Stop> {
+        let mut draft = self.below_account().await?;
+        if let Some(account) = &self.solve.user {
+            self.add_user(&mut draft, account).await?;
+        }
+        self.finish(draft).await
+    }
+
+    /// All that an image is made of but its account.
+    async fn below_account(&self) -> Result<Draft, Stop> {
         let lacks = self.job.opened().await?;
         if !lacks.is_empty() {
             let cause = format!("its BuildKit lacks {}", lacks.join(", "));
@@ -119,10 +145,7 @@ impl Make<'_> {
         for step in &self.solve.steps {
             self.add_step(&mut draft, step);
         }
-        if let Some(account) = &self.solve.user {
-            self.add_user(&mut draft, account).await?;
-        }
-        self.finish(draft).await
+        Ok(draft)
     }
 
     /// The draft's state, run by BuildKit.

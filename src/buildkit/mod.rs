@@ -34,7 +34,7 @@ use self::session::{Offer, Session};
 use self::watch::Watch;
 use crate::credentials::Credentials;
 use crate::engine::address::Address;
-use crate::engine::{Error, SolveError, Solved};
+use crate::engine::{Error, SolveError, Solved, UserLayer};
 use crate::event::Events;
 use crate::llb;
 use crate::reference::Reference;
@@ -111,6 +111,25 @@ impl Builder {
     }
 
     async fn run(&self, solve: &Solve, events: &Events) -> Result<Solved, SolveError> {
+        self.with(solve, events, async |make| make.run().await).await
+    }
+
+    /// The files of the account's layer, as a solve would lay them; no image
+    /// is made.
+    ///
+    /// # Errors
+    /// As for a solve.
+    pub async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
+        self.with(solve, events, async |make| make.look().await).await
+    }
+
+    /// Does something in a job of its own.
+    async fn with<T>(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, make::Stop>,
+    ) -> Result<T, SolveError> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
         let live = self.live().await?;
         let job = Job::new(&live.channel).importing(&solve.cache_from);
@@ -125,7 +144,7 @@ impl Builder {
             bases: &self.bases,
             address: &self.address,
         };
-        let mut made = std::pin::pin!(make.run());
+        let mut made = std::pin::pin!(what(&make));
         let mut following = std::pin::pin!(watch.follow(&job));
         let mut followed = false;
         let made = loop {

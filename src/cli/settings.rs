@@ -177,6 +177,17 @@ impl Settings {
         self.people.by_uid(uid).ok().flatten().map(|person| person.login)
     }
 
+    /// Asks a question that only a word beginning with `y` says yes to.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn asks(&self, question: &str) -> std::io::Result<bool> {
+        self.output().note(question);
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(answer.trim().to_ascii_lowercase().starts_with('y'))
+    }
+
     /// A path as people know it: relative to where they stand, if below it.
     pub fn shown(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.here).unwrap_or(path).to_owned()

@@ -9,7 +9,7 @@ pub mod docker;
 pub mod fake;
 pub mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use crate::event::{Events, Failure};
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
-use crate::userlayer::{BaseFacts, Want};
+use crate::userlayer::{BaseFacts, Layer, Want};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]
@@ -36,6 +36,8 @@ pub trait Engine: Send + Sync {
     async fn images(&self) -> Result<Vec<Image>, Error>;
     /// One image in full; `None`: there is none of that name or id.
     async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error>;
+    /// What these images take of the store; those that are gone are left out.
+    async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error>;
     /// Asks where the engine would pull from: the manifest digest of a
     /// reference that is not in the store. `None`: the registry knows no such.
     async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error>;
@@ -47,6 +49,10 @@ pub trait Engine: Send + Sync {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Solved, SolveError>;
+    /// The files that a solve would lay on its image for its account, read
+    /// from what the image starts from. Makes nothing but what the account
+    /// would stand on. Without an account there are none.
+    async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError>;
     /// Pulls from a registry by digest, under no tag. Sends `Step` and
     /// `Transfer` events about `node`. Dropping the future stops it.
     async fn pull(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<ImageId, Error>;
@@ -116,6 +122,17 @@ pub struct ImageDetail {
     /// One for each layer.
     pub diff_ids: Vec<String>,
     pub size: u64,
+}
+
+/// What one image takes of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of layers that no other image has: what removing this image
+    /// alone frees.
+    pub own: u64,
+    /// When a tag was last put on it, in seconds since 1970; `None`: the
+    /// engine does not say.
+    pub tagged: Option<i64>,
 }
 
 /// One container of the list call.
@@ -222,6 +239,14 @@ impl Error {
         };
         Some(text)
     }
+}
+
+/// What a solve lays on an image for its account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserLayer {
+    pub layer: Layer,
+    /// Whether sudo is installed below it, since the image lacks it.
+    pub sudo: bool,
 }
 
 /// What a solve made.

@@ -58,7 +58,7 @@ const MANAGED_PYTHON: (&str, &str) = ("PIP_BREAK_SYSTEM_PACKAGES", "1");
 const FALLBACK_SHELL: &str = "/bin/sh";
 
 /// What is laid on the base.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
     /// Folders before what is in them; every folder on the way is there too,
     /// with the mode and owner that the base has for it.

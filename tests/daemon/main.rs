@@ -25,6 +25,7 @@ mod relay;
 mod same_answer;
 mod second_engine;
 mod setup;
+mod shelf;
 mod since;
 mod sites;
 mod stack;

@@ -35,7 +35,7 @@ impl Make<'_> {
     }
 
     /// What is laid on the draft, to which sudo is brought first if it lacks it.
-    async fn layer(&self, draft: &mut Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
+    pub(super) async fn layer(&self, draft: &mut Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
             return Err(Stop::refused("the image is empty", help));

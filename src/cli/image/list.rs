@@ -1,10 +1,134 @@
 //! `image list`.
 
+use super::look::Scene;
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
+use crate::images::{self, Row};
+use crate::report::table::{Column, Table};
+use crate::report::{Look, human};
 
-pub async fn run(_settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trouble> {
-    Err(Trouble::bug(format!("{args:?} cannot be run")))
+pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trouble> {
+    let scene = Scene::look(settings).await?;
+    let known = scene.known();
+    let mut groups = images::groups(&known);
+    groups.retain(|group| args.all || group.is_of(&known));
+    let sight = scene.seen(settings, &groups.iter().collect::<Vec<_>>()).await?;
+    let looked = sight.looked();
+    let rows: Vec<Row> = groups.iter().map(|group| images::row(&known, &looked, group)).collect();
+    let mut output = settings.output();
+    output.data(&rows, |rows, look| text(rows, args.all, look));
+    if rows.is_empty() && !settings.json {
+        output.note(match args.all {
+            true => "there are no images; `ds01-build image create NAME` makes one",
+            false => {
+                "you have no images; `--all` shows everybody's, `ds01-build image create NAME` makes one"
+            }
+        });
+    }
+    if let Some(cause) = sight.silence().filter(|_| !rows.is_empty()) {
+        output.note(&format!("whether images are up to date is not known: {cause}"));
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// A table, and below it why images are outdated, which no table has room for.
+fn text(rows: &[Row], all: bool, look: &Look) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let first = if all { "NAME" } else { "PROJECT" };
+    let mut table = Table::new([
+        Column::left(first),
+        Column::left("STANDS ON"),
+        Column::right("OWN"),
+        Column::right("SHARED"),
+        Column::left("AGE"),
+        Column::right("USED"),
+        Column::left("STATE"),
+    ]);
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), human::bytes);
+    for row in rows {
+        let state =
+            if row.legacy { format!("old, {}", row.state.words()) } else { row.state.words().to_owned() };
+        let running = row.containers.iter().filter(|user| user.running).count();
+        table.row([
+            called(row, all).to_owned(),
+            row.base.clone().unwrap_or_else(|| "?".to_owned()),
+            size(row.own),
+            size(row.shared),
+            row.age_seconds.map_or_else(|| "-".to_owned(), age),
+            format!("{running}/{}", row.containers.len()),
+            state,
+        ]);
+    }
+    let mut text = table.render(look.width, look.either("…", "~"));
+    for row in rows {
+        if let Some(why) = row.state.because() {
+            text.push_str(&format!("{} is outdated: {why}\n", called(row, all)));
+        }
+    }
+    text
+}
+
+fn called(row: &Row, all: bool) -> &str {
+    if all { &row.name } else { &row.project }
+}
+
+/// Without `ago`, for which a narrow table has no room.
+fn age(seconds: u64) -> String {
+    let age = human::age(std::time::Duration::from_secs(seconds));
+    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::{AgeFrom, State, User};
+    use crate::names::{ImageId, NodeName};
+    use crate::plan::Reason;
+
+    fn row(name: &str, state: State) -> Row {
+        let built = !matches!(state, State::NotBuilt);
+        let user = User { container: "c".into(), running: true, status: "Up".into() };
+        Row {
+            name: name.into(),
+            project: name.rsplit('/').next().unwrap_or(name).into(),
+            node: Some(NodeName::new(name)),
+            owner: None,
+            legacy: false,
+            base: Some("vision@py312".into()),
+            image: built.then(|| ImageId::new("sha256:1")),
+            tags: Vec::new(),
+            size: built.then_some(19_000_000_000),
+            own: built.then_some(32_100),
+            shared: built.then_some(18_999_967_900),
+            age_seconds: built.then_some(3 * 3600),
+            age_from: built.then_some(AgeFrom::Tag),
+            state,
+            containers: vec![user.clone(), User { running: false, ..user }],
+            older: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_terminal_of_80_columns_shows_every_column_and_every_reason() {
+        let rows = [
+            row("h-baker/thesis", State::UpToDate),
+            row("c-fusarbassini/satellite", State::Outdated { reasons: vec![Reason::Evicted] }),
+            row("h-baker/maps", State::NotBuilt),
+            Row {
+                node: None,
+                legacy: true,
+                base: Some("aimehub/pytorch-2.8.0-aime-cuda12.6.3".into()),
+                ..row("aimehub/pytorch-2.8.0-aime-cuda12.6.3:old._.1722830498", State::NotInSpec)
+            },
+        ];
+        let look = Look { width: Some(80), ..Look::default() };
+        let text = [true, false].map(|all| text(&rows, all, &look)).join("\n");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+    }
 }

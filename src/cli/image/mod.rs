@@ -6,6 +6,7 @@ mod draft;
 mod file;
 mod form;
 mod list;
+mod look;
 mod outdated;
 mod retire;
 mod show;

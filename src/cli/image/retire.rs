@@ -1,10 +1,167 @@
 //! `image retire`.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+use futures::future::try_join_all;
+
+use super::look::Scene;
+use super::show::refused;
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
+use crate::images::{self, Asked, Entry, Gone, Retirement};
+use crate::names::ImageId;
+use crate::problem::Problem;
+use crate::report::human;
+use crate::spec::edit;
 
-pub async fn run(_settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, Trouble> {
-    Err(Trouble::bug(format!("{args:?} cannot be run")))
+/// Calls under way at one time.
+const AT_ONCE: usize = 16;
+
+pub async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, Trouble> {
+    let scene = Scene::look(settings).await?;
+    let layers = layers(&scene).await?;
+    let asked = Asked { name: &args.name, keep_spec: args.keep_spec };
+    let retirement = images::decide(asked, &scene.known(), &layers).map_err(|refusal| refused(&refusal))?;
+    // All that can be known to fail fails before anything is gone.
+    let change = retirement.entry().map(|entry| Change::of(settings, entry)).transpose()?;
+    let mut output = settings.output();
+    if args.dry_run {
+        output.data(&retirement, |retirement, _| told(settings, retirement, "would go"));
+        output.note("nothing was done");
+        output.finish()?;
+        return Ok(Exit::Done);
+    }
+    if retirement.is_empty() {
+        output.data(&Gone::default(), |_, _| {
+            format!("{} has no image; there is nothing to remove\n", retirement.name())
+        });
+        output.finish()?;
+        return Ok(Exit::Done);
+    }
+    if !args.yes && settings.can_ask {
+        output.note(told(settings, &retirement, "will go").trim_end());
+        if !settings.asks("remove this? [y/N]")? {
+            output.note("nothing was done");
+            output.finish()?;
+            return Ok(Exit::Refused);
+        }
+    }
+    let gone = images::retire(scene.engine.as_ref(), &retirement).await?;
+    if let Some(change) = &change {
+        change.make().map_err(|error| not_written(settings, change, &retirement, &error))?;
+    }
+    output.data(
+        &Done { gone: &gone, project_file: change.as_ref().map(|change| change.file.as_path()) },
+        |_, _| done(settings, &retirement, &gone, change.as_ref()),
+    );
+    if scene.stack.is_err() && settings.spec_file.is_some() {
+        output.note("the spec cannot be read, so nothing was taken out of it; `ds01-build check` says why");
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// What was done, as data.
+#[derive(serde::Serialize)]
+struct Done<'a> {
+    #[serde(flatten)]
+    gone: &'a Gone,
+    project_file: Option<&'a Path>,
+}
+
+/// The layers of every image, to see what stands on what. An image that is
+/// gone by now stands on nothing.
+async fn layers(scene: &Scene) -> Result<Vec<(ImageId, Vec<String>)>, Trouble> {
+    let mut found = Vec::with_capacity(scene.images.len());
+    for some in scene.images.chunks(AT_ONCE) {
+        let asked = some.iter().map(|image| scene.engine.image(image.id.as_str()));
+        found.extend(try_join_all(asked).await?.into_iter().flatten());
+    }
+    Ok(found.into_iter().map(|image| (image.id, image.diff_ids)).collect())
+}
+
+/// What becomes of a project's file.
+struct Change {
+    file: PathBuf,
+    /// As the spec has it.
+    shown: PathBuf,
+    before: String,
+    /// `None`: the file goes.
+    after: Option<String>,
+}
+
+impl Change {
+    fn of(settings: &Settings, entry: &Entry) -> Result<Self, Trouble> {
+        let after = match entry.alone {
+            true => None,
+            false => edit::remove(&entry.text, &entry.project).map_err(|why| {
+                let problem = Problem::new(format!("{}: {why}", entry.file.display()));
+                Trouble::Refused(problem.help("take the entry out by hand, or say --keep-spec"))
+            })?,
+        };
+        let file = settings.here.join(&entry.file);
+        Ok(Self { file, shown: entry.file.clone(), before: entry.text.clone(), after })
+    }
+
+    /// Whole or not at all; never over what somebody else wrote meanwhile.
+    fn make(&self) -> io::Result<()> {
+        if std::fs::read_to_string(&self.file)? != self.before {
+            return Err(io::Error::other("it was changed meanwhile"));
+        }
+        let Some(after) = &self.after else { return std::fs::remove_file(&self.file) };
+        // A link stays one, and the file keeps its mode.
+        let file = std::fs::canonicalize(&self.file)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let part = file.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        let mode = std::fs::metadata(&file)?.permissions();
+        let written = std::fs::write(&part, after)
+            .and_then(|()| std::fs::set_permissions(&part, mode))
+            .and_then(|()| std::fs::rename(&part, &file));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        written
+    }
+}
+
+fn not_written(settings: &Settings, change: &Change, retirement: &Retirement, error: &io::Error) -> Trouble {
+    let file = settings.shown(&change.shown);
+    let message = format!(
+        "the images of {} are gone, but {} was not changed: {error}",
+        retirement.name(),
+        file.display()
+    );
+    Trouble::Refused(
+        Problem::new(message).help("take the entry out by hand; until then `build` makes the image again"),
+    )
+}
+
+/// One line for each thing.
+fn told(settings: &Settings, retirement: &Retirement, verb: &str) -> String {
+    let tags = retirement.tags().iter().map(|tag| format!("image {tag} {verb}\n"));
+    let untagged = retirement.untagged().map(|id| format!("image {id} {verb}\n"));
+    let entry = retirement.entry().map(|entry| {
+        let file = settings.shown(&entry.file);
+        match entry.alone {
+            true => format!("file {} {verb}\n", file.display()),
+            false => format!("entry `{}` of {} {verb}\n", entry.project, file.display()),
+        }
+    });
+    tags.chain(untagged).chain(entry).collect()
+}
+
+fn done(settings: &Settings, retirement: &Retirement, gone: &Gone, change: Option<&Change>) -> String {
+    let images = human::count(gone.images.len() as u64, "image");
+    let tags = human::count(gone.tags.len() as u64, "tag");
+    let file = change.map(|change| {
+        let file = settings.shown(&change.shown);
+        match &change.after {
+            None => format!("; {} is deleted", file.display()),
+            Some(_) => format!("; its entry is no longer in {}", file.display()),
+        }
+    });
+    format!("{} is removed: {images}, {tags}{}\n", retirement.name(), file.unwrap_or_default())
 }

@@ -1,10 +1,173 @@
 //! `image show`.
 
-use crate::cli::args::ShowArgs;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::look::Scene;
+use crate::build::request::Requests;
+use crate::cli::args::{BuildArgs, ShowArgs};
+use crate::cli::build;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
+use crate::cli::pins;
+use crate::cli::plan;
 use crate::cli::settings::Settings;
+use crate::engine::{SolveError, UserLayer};
+use crate::equivalent::{Below, Equivalent};
+use crate::graph::{Graph, NodeId};
+use crate::images::{self, Group, Key, Refusal};
+use crate::labels;
+use crate::problem::Problem;
+use crate::report::human;
+use crate::solve::Start;
+use crate::spec::Spec;
+use crate::subject::Subject;
 
-pub async fn run(_settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> {
-    Err(Trouble::bug(format!("{args:?} cannot be run")))
+pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> {
+    let scene = Scene::look(settings).await?;
+    let known = scene.known();
+    let groups = images::groups(&known);
+    let found = images::find(&args.name, &groups, &known);
+    let base = match &found {
+        Err(Refusal::NotFound { .. }) => base(&scene, &args.name).await?,
+        _ => None,
+    };
+    let group = match (&base, found) {
+        (Some(base), _) => base,
+        (None, found) => found.map_err(|refusal| refused(&refusal))?,
+    };
+    if args.dockerfile {
+        return dockerfile(settings, &scene, group).await;
+    }
+    let detail = match group.images.first() {
+        Some(image) => scene.engine.image(image.id.as_str()).await?,
+        None => None,
+    };
+    let sight = scene.seen(settings, &[group]).await?;
+    // A lock that cannot be read keeps nobody from looking.
+    let pins = pins::load(settings).ok();
+    let pin = |image: &crate::reference::Reference| Some(pins.as_ref()?.lock.get(image)?.digest().to_owned());
+    let shown = images::show(&known, &sight.looked(), group, detail.as_ref(), &pin);
+    let mut output = settings.output();
+    let age = |seconds| human::age(Duration::from_secs(seconds));
+    output.data(&shown, |shown, _| shown.text(&human::bytes, &age));
+    if let Some(cause) = sight.silence() {
+        output.note(&format!("whether it is up to date is not known: {cause}"));
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// A base of the spec, or what else is on the engine under a name or id.
+async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, Trouble> {
+    let bases = scene.stack.iter().flat_map(|(spec, _)| &spec.bases);
+    let base = bases.into_iter().find(|base| base.name.as_str() == name);
+    let reference = base.map_or_else(|| name.to_owned(), |base| base.source.reference().to_string());
+    let Some(detail) = scene.engine.image(&reference).await? else { return Ok(None) };
+    let image = scene.images.iter().find(|image| image.id == detail.id);
+    Ok(image.map(|image| Group::of_base(name, image)))
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Trouble {
+    let problem = Problem::new(refusal.to_string()).help(refusal.help());
+    match refusal {
+        Refusal::NotFound { .. } | Refusal::Ambiguous { .. } => Trouble::Usage(problem),
+        _ => Trouble::Refused(problem),
+    }
+}
+
+/// Prints what `docker build` makes the same image from.
+async fn dockerfile(settings: &Settings, scene: &Scene, group: &Group<'_>) -> Result<Exit, Trouble> {
+    let (Key::Node(node), Ok((spec, graph))) = (&group.key, &scene.stack) else {
+        let problem =
+            Problem::new(format!("`{}` is not in the spec, so nothing says how it is made", group.name));
+        return Err(Trouble::Usage(
+            problem.help("`docker history` shows the steps of an image that is there"),
+        ));
+    };
+    let text = equivalent(settings, scene, spec, graph, *node).await?;
+    let mut output = settings.output();
+    output.data(&serde_json::json!({ "dockerfile": text }), |_, _| text.clone());
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+async fn equivalent(
+    settings: &Settings,
+    scene: &Scene,
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+) -> Result<String, Trouble> {
+    let engine = scene.engine.as_ref();
+    let below = graph.ancestors(&[node]);
+    let mut selection = plan::everything(graph);
+    selection.nodes.retain(|other| *other == node || below.contains(other));
+    let made = plan::make(settings, spec, graph, engine, &selection).await?;
+    let position = made.nodes.iter().position(|other| *other == node).expect("what was selected is planned");
+    let around = build::surroundings(settings, &BuildArgs::default(), spec)?;
+    let requests =
+        Requests { spec, graph, seen: &made.seen, plan: &made.plan, nodes: &made.nodes, around: &around };
+    let mut solve = requests.solve_at(position);
+    let planned = &made.plan.images[position];
+    let mut parents = Vec::new();
+    for &parent in &planned.parents {
+        let parent = &made.plan.images[parent];
+        // An account's files depend on what they are laid on.
+        if solve.user.is_some() && parent.present.is_none() {
+            let problem = Problem::new(format!(
+                "`{}` stands on `{}`, which is not on the engine",
+                planned.name, parent.name
+            ));
+            return Err(Trouble::Refused(
+                problem.help(format!("make it first: ds01-build build {}", parent.name)),
+            ));
+        }
+        parents.push((parent.name.clone(), parent.content.clone()));
+    }
+    // As a build does, once the parent is there.
+    let built_on = planned.parents.first().and_then(|&parent| made.plan.images[parent].present.as_ref());
+    if let Some(id) = built_on {
+        solve.config.labels.entry(labels::BASE_DIGEST.name.to_owned()).or_insert_with(|| id.to_string());
+    }
+    let start = match &solve.start {
+        Start::Image(base) => engine.image(&base.to_string()).await?,
+        Start::Dockerfile(_) => None,
+    };
+    let UserLayer { layer, sudo } = layer(engine, &solve).await?;
+    solve.steps.extend(solve.sudo.take().filter(|_| sudo));
+    let tag = match Subject::of(spec, graph, node).account() {
+        Some(_) => planned.repository().with_tag("latest"),
+        None => planned.content.clone(),
+    };
+    let written = Equivalent {
+        solve: &solve,
+        layer: &layer,
+        tag: &tag,
+        parents: &parents,
+        below: start.as_ref().map(|image| Below { user: &image.user, labels: &image.labels }),
+    };
+    written.text().map_err(|why| {
+        Trouble::Refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))
+    })
+}
+
+/// The account's files, as a build would lay them.
+async fn layer(
+    engine: &dyn crate::engine::Engine,
+    solve: &crate::solve::Solve,
+) -> Result<UserLayer, Trouble> {
+    let (events, _unread) = mpsc::unbounded_channel();
+    engine.user_layer(solve, &events).await.map_err(|error| match error {
+        SolveError::Engine(error) => Trouble::Engine(error),
+        SolveError::Cancelled => Trouble::Interrupted,
+        SolveError::Failed(failure) => {
+            let problem = Problem::new(failure.message.clone());
+            Trouble::Refused(match &failure.help {
+                Some(help) => problem.help(help),
+                None => problem,
+            })
+        }
+    })
 }

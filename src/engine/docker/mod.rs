@@ -4,11 +4,13 @@
 //! is decided elsewhere and sent as it is. Building is the builder's.
 
 mod fault;
+mod footprint;
 mod read;
 mod send;
 mod transfer;
 mod version;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
 use super::{
-    Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, Solved, stream,
+    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved,
+    UserLayer, stream,
 };
 use crate::buildkit::Builder;
 use crate::credentials::Credentials;
@@ -144,6 +147,10 @@ impl Engine for Docker {
         }
     }
 
+    async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
+        footprint::read(&self.client, images).await.map_err(|e| self.fault.calling("measure images", e))
+    }
+
     async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
         self.builder.resolve(reference).await
     }
@@ -155,6 +162,10 @@ impl Engine for Docker {
         cancel: &CancellationToken,
     ) -> Result<Solved, SolveError> {
         self.builder.solve(solve, events, cancel).await
+    }
+
+    async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
+        self.builder.user_layer(solve, events).await
     }
 
     async fn pull(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<ImageId, Error> {

@@ -18,13 +18,16 @@ mod hub;
 mod solve;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{Container, CreateContainer, Engine, Error, Facts, Image, ImageDetail, SolveError, Solved};
+use super::{
+    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved,
+    UserLayer,
+};
 use crate::account::Account;
 use crate::event::Events;
 use crate::names::{ImageId, NodeName};
@@ -253,6 +256,12 @@ impl Engine for FakeEngine {
         Ok(state.store.find(name).and_then(|id| state.store.detail(&id)))
     }
 
+    async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
+        let state = self.reached()?;
+        let own = |id: &ImageId| Some((id.clone(), Footprint { own: state.store.own(id)?, tagged: None }));
+        Ok(images.iter().filter_map(own).collect())
+    }
+
     async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
         Ok(self.reached()?.store.remote_digest(reference))
     }
@@ -273,6 +282,11 @@ impl Engine for FakeEngine {
             work.image.layers.pop();
         }
         Ok(Solved { id: self.reached()?.store.add(work.image, None), layers })
+    }
+
+    async fn user_layer(&self, solve: &Solve, _: &Events) -> Result<UserLayer, SolveError> {
+        solve::read(solve, &self.reached()?.store)?;
+        solve::user_layer(solve)
     }
 
     async fn pull(&self, reference: &Reference, _: &NodeName, _: &Events) -> Result<ImageId, Error> {

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::dockerfile;
 use super::store::{Store, Stored};
-use crate::engine::SolveError;
+use crate::engine::{SolveError, UserLayer};
 use crate::event::{Event, Events, Excerpt, Failure, StepState};
 use crate::labels::NAMESPACE;
 use crate::reference::Reference;
 use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
+use crate::userlayer::{self, BaseFacts, FactKind, FileFact};
 
 /// What a solve does, and what comes of it.
 #[derive(Debug)]
@@ -47,6 +48,30 @@ pub fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
     }
     change(&mut image, &solve.config);
     Ok(Work { steps, image })
+}
+
+/// What an account lays on any image of the fake, which has one account: root.
+pub fn user_layer(solve: &Solve) -> Result<UserLayer, SolveError> {
+    let Some(account) = &solve.user else { return Ok(UserLayer::default()) };
+    let mut base = BaseFacts::default();
+    // What is asked for next depends on what is known; three rounds are enough.
+    for _ in 0..4 {
+        for want in userlayer::wanted(&base, account) {
+            let kind = match want.path() {
+                "/etc/passwd" => FactKind::File(Some(b"root:x:0:0:root:/root:/bin/sh\n".to_vec())),
+                "/etc/group" => FactKind::File(Some(b"root:x:0:\n".to_vec())),
+                "/" => FactKind::Dir(Some(["etc".to_owned()].into())),
+                _ => FactKind::Absent,
+            };
+            let fact = match kind {
+                FactKind::Absent => FileFact::absent(),
+                kind => FileFact { kind, mode: 0o644, uid: 0, gid: 0 },
+            };
+            base.learn(want.path(), fact);
+        }
+    }
+    let layer = userlayer::layer(&base, account).map_err(|refusal| failed(refusal.to_string()))?;
+    Ok(UserLayer { layer, sudo: false })
 }
 
 fn base(reference: &Reference, store: &Store) -> Result<Stored, SolveError> {

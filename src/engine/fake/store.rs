@@ -142,6 +142,15 @@ impl Store {
         })
     }
 
+    /// Layers that no other image has, a byte each.
+    pub fn own(&self, id: &ImageId) -> Option<u64> {
+        let mine = &self.images.get(id)?.layers;
+        let others = self.images.iter().filter(|(other, _)| *other != id);
+        let shared =
+            others.map(|(_, other)| mine.iter().zip(&other.layers).take_while(|(a, b)| a == b).count());
+        Some((mine.len() - shared.max().unwrap_or(0)) as u64)
+    }
+
     fn tags_of(&self, id: &ImageId) -> Vec<Reference> {
         let mine = self.tags.iter().filter(|(_, of)| *of == id);
         mine.filter_map(|(name, _)| Reference::parse(name).ok()).collect()

@@ -2,11 +2,17 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:\n  ds01-build image list";
+pub const EXAMPLES: &str = "Examples:
+  ds01-build image list                yours
+  ds01-build image list --all          everybody's, and the shared ones
+  ds01-build image list --json | jq -r '.[] | select(.state == \"outdated\").name'
+
+OWN is what removing the image alone would free, SHARED what other images have too. USED counts
+containers: running/all. Images of the systems before this one are marked `old`.";
 
 #[derive(Debug, Args)]
 pub struct ImageListArgs {
-    /// List everybody's images
+    /// List everybody's images and the shared ones
     #[arg(long, short)]
     pub all: bool,
 }
