@@ -62,8 +62,8 @@ const MODULES: &[(&str, &str)] = &[
     ("since", "graph names observe pins plan problem recipe reference spec"),
     (
         "build",
-        "dockerfile engine event graph labels names observe packages packages::steps plan problem \
-         recipe reference registry solve spec subject userlayer",
+        "account dockerfile engine event graph labels names observe packages packages::steps plan \
+         problem recipe reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels people spec"),
@@ -87,8 +87,8 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account build buildkit catalog containers credentials deploy doctor engine engine::docker \
-         event graph history impact labels names nvml observe packages people pins plan problem \
-         records reference registry report since spec subject userlayer why",
+         equivalent event graph history images impact labels names nvml observe packages people pins \
+         plan problem records reference registry report setup since solve spec subject userlayer why",
     ),
     ("main", "cli"),
 ];

@@ -101,12 +101,12 @@ fn with_me() -> String {
 fn another_person_s_project_is_deployed_by_administrators_alone() {
     let users = "users: {ann@x: {uid: 1001}}\n";
     let stack = Stack::new(users, &with_me());
-    let said = ended(&stack.run(&["deploy", "thesis"]), 5);
+    let said = ended(&stack.run(&["deploy", "ann/thesis"]), 5);
     assert!(said.contains("belongs to ann@x (uid 1001)"), "{said}");
     let stack = Stack::new(&format!("{users}administrators: [others]\n"), &with_me());
-    ended(&stack.run(&["deploy", "thesis"]), 5);
+    ended(&stack.run(&["deploy", "ann/thesis"]), 5);
     let stack = Stack::new(&format!("{users}administrators: [gpu admins]\n"), &with_me());
-    let said = ended(&stack.run(&["deploy", "thesis"]), 3);
+    let said = ended(&stack.run(&["deploy", "ann/thesis"]), 3);
     assert!(said.contains("/nowhere/docker.sock"), "it was allowed, and met no engine: {said}");
 }
 
@@ -114,7 +114,7 @@ fn another_person_s_project_is_deployed_by_administrators_alone() {
 fn whoever_cannot_be_looked_up_is_no_administrator() {
     let spec = "users: {ann@x: {uid: 1001}}\nadministrators: [gpu admins]\n";
     let stack = Stack::new(spec, "exit 1");
-    let said = ended(&stack.run(&["deploy", "thesis"]), 5);
+    let said = ended(&stack.run(&["deploy", "ann/thesis"]), 5);
     assert!(said.contains("warning: you count as no administrator"), "{said}");
 }
 

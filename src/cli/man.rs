@@ -140,7 +140,7 @@ mod tests {
         ];
         assert_eq!(sections, all);
         assert!(page.starts_with(".TH \"container-deploy\" 1 \"\" \"ds01-build "), "{page}");
-        assert!(page.contains("\ncontainer\\-deploy [OPTIONS] <PROJECT>\n"), "{page}");
+        assert!(page.contains("\ncontainer\\-deploy [OPTIONS] <PROJECT|IMAGE>\n"), "{page}");
         let (_, examples) = page.split_once(".SH EXAMPLES\n.nf\n").unwrap();
         assert!(examples.starts_with("  container\\-deploy thesis\n"), "{examples}");
     }

@@ -270,7 +270,9 @@ fn detail(pairs: &[(&str, &str)]) -> ImageDetail {
         id: ImageId::new("sha256:1"),
         tags: vec![Reference::parse("ds01-1001/t:latest").unwrap()],
         labels: labels(pairs),
-        env: vec!["HOME=/home/ann".into(), "PATH=/home/ann/.local/bin:/bin".into()],
+        env: ["HOME=/home/ann", "PATH=/home/ann/.local/bin:/bin", "PIP_BREAK_SYSTEM_PACKAGES=1"]
+            .map(str::to_owned)
+            .to_vec(),
         user: "1001:1002".into(),
         workdir: "/workspace".into(),
         command: vec!["sh".into()],
@@ -283,7 +285,9 @@ fn detail(pairs: &[(&str, &str)]) -> ImageDetail {
 fn the_settings_of_an_image_are_those_of_its_account() {
     assert_eq!(image::settings("t", &ann(), &detail(&[]))[0].severity, Ok);
     let broken = ImageDetail {
-        env: vec!["HOME=/root".into(), "PATH=/usr/home/ann/.local/bin".into()],
+        env: ["HOME=/root", "PATH=/usr/home/ann/.local/bin", "PIP_BREAK_SYSTEM_PACKAGES=1"]
+            .map(str::to_owned)
+            .to_vec(),
         user: "0".into(),
         workdir: "/".into(),
         ..detail(&[])
