@@ -241,5 +241,5 @@ fn a_users_image_has_the_account_and_is_the_same_with_the_cache_ignored() {
     let home = format!("/home/{}", person.account);
     assert_eq!(lines[..3], ["1722830498", &person.account, &home]);
     assert!(lines[3].contains("1722830498 1722830498"), "{seen}");
-    assert_eq!(lines[4..], [".bashrc", ".local"]);
+    assert_eq!(lines[4..], [".bashrc", ".local", ".profile"]);
 }
