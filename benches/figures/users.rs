@@ -52,6 +52,10 @@ fn on(engine: &SecondEngine, driver: &str) {
     let peak_kb = one.iter().map(|run| run.peak_kb).max().unwrap_or(0);
     let one = Measured::of(one.iter().skip(1).map(|run| run.ms).collect(), peak_kb);
 
+    people.know(0..super::RUNS + 1);
+    let created: Vec<_> = (0..=super::RUNS).map(|n| once(people.create(n))).skip(1).collect();
+    let created = Measured::of(created.iter().map(|run| run.ms).collect(), 0);
+
     // Drivers that compare all files take seconds for each.
     let count = if driver == "overlay2" { 100 } else { 10 };
     let all = 1000..1000 + count;
@@ -68,6 +72,7 @@ fn on(engine: &SecondEngine, driver: &str) {
     line(&format!("{driver}: run, set up as mlc-create does, commit"), &old, "");
     line(&format!("{driver}: run, useradd alone, commit"), &bare, "");
     line(&format!("{driver}: build, one user's image"), &one, "1000 ms");
+    line(&format!("{driver}: image create, to a ready image"), &created, "1000 ms");
     line(&format!("{driver}: build, each of {count} users' images"), &single(&batch, count), "50 ms");
     line(&format!("{driver}: build, one user of {count} changed"), &single(&change, 1), "");
     for (what, way) in [("the old way", &old), ("useradd alone", &bare)] {
@@ -97,6 +102,19 @@ struct People {
 impl People {
     /// Asks for images of these people only; one may have another shell.
     fn ask(&self, who: Range<usize>, other_shell: Option<usize>) {
+        self.spec(who.clone(), other_shell);
+        for n in who {
+            let project = format!("p{n}: {{user: u{n}@example.org, image: large}}\n");
+            std::fs::write(self.dir.path().join(format!("projects/p{n}.yml")), project).unwrap();
+        }
+    }
+
+    /// People without any project.
+    fn know(&self, who: Range<usize>) {
+        self.spec(who, None);
+    }
+
+    fn spec(&self, who: Range<usize>, other_shell: Option<usize>) {
         let mut spec = format!(
             "version: 1\ntag: {{prefix: \"b\"}}\nbases:\n  large: {{image: \"{BASE}\"}}\nimages: {{}}\n\
              include: [projects/*.yml]\nusers:\n"
@@ -106,17 +124,32 @@ impl People {
         for n in who {
             let shell = if other_shell == Some(n) { ", shell: /bin/sh" } else { "" };
             let _ = writeln!(spec, "  u{n}@example.org: {{uid: {}{shell}}}", FIRST_UID + n);
-            let project = format!("p{n}: {{user: u{n}@example.org, image: large}}\n");
-            std::fs::write(self.dir.path().join(format!("projects/p{n}.yml")), project).unwrap();
         }
         std::fs::write(self.dir.path().join("spec.yml"), spec).unwrap();
     }
 
     fn build(&self) -> Command {
+        self.program(&["build"])
+    }
+
+    fn create(&self, n: usize) -> Command {
+        self.program(&[
+            "image",
+            "create",
+            &format!("c{n}"),
+            "--image",
+            "large",
+            "--user",
+            &format!("u{n}@example.org"),
+        ])
+    }
+
+    fn program(&self, args: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .current_dir(self.dir.path())
-            .args(["build", "--progress", "quiet", "--engine", &self.url])
+            .args(args)
+            .args(["--progress", "quiet", "--engine", &self.url])
             .env("XDG_STATE_HOME", self.dir.path().join(".state"))
             .env("XDG_CACHE_HOME", self.dir.path().join(".cache"))
             .env("DS01_BRANCH", "main");
