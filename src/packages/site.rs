@@ -61,6 +61,11 @@ impl Site {
         format!("{}://{}", self.scheme, self.rest.trim_end_matches('/'))
     }
 
+    /// Whether there are credentials in it.
+    pub fn has_login(&self) -> bool {
+        !self.login.is_empty()
+    }
+
     /// The credentials as apt reads them; `None`: there are none.
     pub fn apt_auth(&self) -> Option<String> {
         let mut words = self.words().into_iter();
@@ -142,7 +147,7 @@ mod tests {
     #[test]
     fn a_site_without_credentials_hides_nothing_and_http_is_trusted_as_written() {
         let site = Site::parse("http://mirror.example.org:3141/root").unwrap();
-        assert_eq!((site.apt_auth(), site.hidden()), (None, Vec::new()));
+        assert_eq!((site.apt_auth(), site.hidden(), site.has_login()), (None, Vec::new(), false));
         assert!(site.pip_conf().ends_with("trusted-host = mirror.example.org:3141\n"));
     }
 
