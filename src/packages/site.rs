@@ -34,8 +34,8 @@ impl Site {
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = host.rsplit_once('@').unwrap_or(("", host));
         let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#?".contains(&b));
-        let named =
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+        let named = !matches!(host.bytes().next(), None | Some(b':'))
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
         if !matches!(scheme, "http" | "https") || !graphic || !named || login.contains('@') {
             return Err(address.into());
         }
@@ -173,6 +173,7 @@ mod tests {
             "https://a:b%20c@h/",
             "https://a:b%0ac@h/",
             "https://u:secret@h@x/",
+            "https://u:secret@:8080/simple",
         ] {
             let why = Site::parse(bad).expect_err(bad);
             assert!(!why.contains("secret"), "{why}");
