@@ -17,6 +17,7 @@ use super::plan::{self, Made, World};
 use super::remote;
 use super::settings::Settings;
 use super::signals::{self, Signals};
+use super::sites;
 use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
@@ -25,13 +26,12 @@ use crate::event::{Event, Events};
 use crate::graph::Graph;
 use crate::history::Ledger;
 use crate::observe::Seen;
-use crate::packages::Site;
 use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::registry::Registry;
 use crate::report::{self, log};
-use crate::spec::{SiteSource, Spec};
+use crate::spec::Spec;
 use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
@@ -84,7 +84,8 @@ pub(super) async fn run_for(
         secrets_given(&spec, &graph, &made, &around)?;
         agree::check_built(settings, &spec, &graph, &made)?;
     }
-    let warnings = made.warnings.clone();
+    let mut warnings = made.warnings.clone();
+    warnings.extend(sites::exposed(settings, &spec, &around));
     let (run, ledger) = prepare(settings, args, &spec, &graph, made, &around, (engine, registry))?;
     let said = Said { first: warnings, last: selected.branchless, facts };
     carry_out(settings, run, &ledger, said, &signals.building()).await
@@ -129,32 +130,11 @@ pub(super) fn surroundings(
     }
     Ok(Surroundings {
         ca_bundle,
-        pip_index: site(settings, "pip_index", spec.build.pip_index.as_ref())?,
-        apt_mirror: site(settings, "apt_mirror", spec.build.apt_mirror.as_ref())?,
+        pip_index: sites::read(settings, "pip_index", spec.build.pip_index.as_ref())?,
+        apt_mirror: sites::read(settings, "apt_mirror", spec.build.apt_mirror.as_ref())?,
         secrets,
         proxy: settings.proxy.clone(),
         no_cache: args.no_cache,
-    })
-}
-
-/// An index or mirror, from its file if it has one. What is in the file is
-/// not shown, whatever is wrong with it.
-fn site(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Result<Option<Site>, Trouble> {
-    let file = match source {
-        None => return Ok(None),
-        Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
-        Some(SiteSource::File(file)) => file,
-    };
-    let shown = settings.shown(file);
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
-        Trouble::Usage(
-            problem.help(format!("`build.{key}` names it; write the address into it, in one line")),
-        )
-    })?;
-    Site::parse(&text).map(Some).map_err(|why| {
-        let problem = Problem::new(format!("what is in {} {why}", shown.display()));
-        Trouble::Usage(problem.help(format!("`build.{key}` names it")))
     })
 }
 

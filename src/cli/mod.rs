@@ -27,6 +27,7 @@ mod remote;
 mod settings;
 mod signals;
 mod since;
+mod sites;
 mod update;
 mod why;
 

@@ -32,7 +32,7 @@ pub fn labels(name: &str, image: &ImageDetail) -> Finding {
             .help("make it anew with `ds01-build image create`; the old one keeps running until then");
     }
     new(Note, "not made by ds01-build: it has no labels of ours".into())
-        .help("`ds01-build deploy` needs an image with its user's account in it")
+        .help("`ds01-build deploy` puts its user's account on it; what is in it, its maker knows")
 }
 
 /// The account that its labels promise, as far as one can be told by them.

@@ -95,9 +95,12 @@ impl Equivalent<'_> {
     fn command(&self) -> String {
         let (buildkit, file, context, args) = match &self.solve.start {
             Start::Image(_) => (!self.solve.steps.is_empty(), "", "-", Vec::new()),
-            Start::Dockerfile(build) => {
-                (true, " -f -", build.context.root.to_str().unwrap_or("CONTEXT"), arguments(build))
-            }
+            Start::Dockerfile(build) => (
+                true,
+                " -f -",
+                build.context.root.to_str().filter(|root| is_line(root)).unwrap_or("CONTEXT"),
+                arguments(build),
+            ),
         };
         let ids: std::collections::BTreeSet<&String> = self
             .solve
@@ -137,13 +140,18 @@ impl Equivalent<'_> {
     }
 }
 
-/// Build args as they are typed; a secret one by the variable that holds it.
+/// Build args as they are typed; by the variable that holds it, a secret one,
+/// and one of several lines, since the comment that it stands in ends with a line.
 fn arguments(build: &DockerfileBuild) -> Vec<String> {
-    let argument = |(name, value): (&String, &String)| match looks_secret(name) {
+    let argument = |(name, value): (&String, &String)| match looks_secret(name) || !is_line(value) {
         true => format!(" --build-arg {name}"),
         false => format!(" --build-arg {}", quote::shell(&format!("{name}={value}"))),
     };
     build.args.iter().map(argument).collect()
+}
+
+fn is_line(text: &str) -> bool {
+    !text.contains(['\n', '\r'])
 }
 
 /// How many bytes of a Dockerfile are parser directives, which must stay

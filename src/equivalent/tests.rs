@@ -114,6 +114,26 @@ fn a_persons_own_dockerfile_keeps_its_directives_first_and_its_secrets_out() {
 }
 
 #[test]
+fn what_has_several_lines_never_ends_the_comment_that_it_would_stand_in() {
+    let context = Context {
+        id: "c".into(),
+        root: "/srv/x\nRUN a".into(),
+        ignore: Ignore::default(),
+        readable: Default::default(),
+    };
+    let solve = solve(Start::Dockerfile(DockerfileBuild {
+        dockerfile: "FROM a\n".into(),
+        path: "Dockerfile".into(),
+        context: Arc::new(context),
+        target: None,
+        args: map(&[("NOTE", "x\nRUN b"), ("B", "x\rRUN c")]),
+    }));
+    let text = text(&solve, &NOTHING, None).unwrap();
+    assert!(!text.contains("RUN"), "{text}");
+    assert!(text.contains("--build-arg B --build-arg NOTE -f - CONTEXT < THIS-FILE"), "{text}");
+}
+
+#[test]
 fn packages_alone_leave_the_user_of_what_they_stand_on() {
     let mut solve = solve(Start::Image(reference("debian:12")));
     solve.steps = vec![step()];

@@ -34,8 +34,8 @@ impl Site {
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = host.rsplit_once('@').unwrap_or(("", host));
         let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\#?".contains(&b));
-        let named =
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+        let named = !matches!(host.bytes().next(), None | Some(b':'))
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
         if !matches!(scheme, "http" | "https") || !graphic || !named || login.contains('@') {
             return Err(address.into());
         }
@@ -59,6 +59,11 @@ impl Site {
     /// The address without credentials, as a line of apt's sources has it.
     pub fn apt_mirror(&self) -> String {
         format!("{}://{}", self.scheme, self.rest.trim_end_matches('/'))
+    }
+
+    /// Whether there are credentials in it.
+    pub fn has_login(&self) -> bool {
+        !self.login.is_empty()
     }
 
     /// The credentials as apt reads them; `None`: there are none.
@@ -142,7 +147,7 @@ mod tests {
     #[test]
     fn a_site_without_credentials_hides_nothing_and_http_is_trusted_as_written() {
         let site = Site::parse("http://mirror.example.org:3141/root").unwrap();
-        assert_eq!((site.apt_auth(), site.hidden()), (None, Vec::new()));
+        assert_eq!((site.apt_auth(), site.hidden(), site.has_login()), (None, Vec::new(), false));
         assert!(site.pip_conf().ends_with("trusted-host = mirror.example.org:3141\n"));
     }
 
@@ -168,6 +173,7 @@ mod tests {
             "https://a:b%20c@h/",
             "https://a:b%0ac@h/",
             "https://u:secret@h@x/",
+            "https://u:secret@:8080/simple",
         ] {
             let why = Site::parse(bad).expect_err(bad);
             assert!(!why.contains("secret"), "{why}");

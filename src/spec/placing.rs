@@ -1,7 +1,7 @@
 //! Where the file of a new project belongs: somewhere that `include:` names.
 //! Looks at names of files only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Spec;
 use super::files::Files;
@@ -15,6 +15,8 @@ pub enum NoPlace {
     NoPattern,
     /// All names that it could have are taken; the first of them, below the root.
     Taken(PathBuf),
+    /// The folder, below the root, leads out of it by a symbolic link.
+    Outside(PathBuf),
 }
 
 /// The path of a new project's file, absolute. `account`: the owner's account
@@ -22,7 +24,7 @@ pub enum NoPlace {
 /// folder for each person (`projects/*/*.yml`).
 ///
 /// # Errors
-/// No pattern covers it, or the names are taken.
+/// No pattern covers it, the names are taken, or the folder leads elsewhere.
 pub fn place(spec: &Spec, account: &str, project: &str, files: &dyn Files) -> Result<PathBuf, NoPlace> {
     let named = |stem: String| ["yml", "yaml"].map(|extension| format!("{stem}.{extension}"));
     let names = [named(project.to_owned()), named(format!("{account}-{project}"))].concat();
@@ -35,13 +37,23 @@ pub fn place(spec: &Spec, account: &str, project: &str, files: &dyn Files) -> Re
         for name in fit.iter().filter(|name| name.rsplit_once('.').map(|(_, e)| e) == ending) {
             let path = folder.join(name);
             if files.kind(&spec.root.join(&path)).is_none() {
-                let folder = spec.root.join(&folder);
-                return Ok(files.real(&folder).unwrap_or(folder).join(name));
+                let whole = spec.root.join(&folder);
+                if leads_out(&whole, &spec.root, files) {
+                    return Err(NoPlace::Outside(folder));
+                }
+                return Ok(files.real(&whole).unwrap_or(whole).join(name));
             }
             taken.get_or_insert(path);
         }
     }
     Err(taken.map_or(NoPlace::NoPattern, NoPlace::Taken))
+}
+
+/// Whether what there is of a folder lies elsewhere; what is missing is made in it.
+fn leads_out(folder: &Path, root: &Path, files: &dyn Files) -> bool {
+    let Ok(root) = files.real(root) else { return false };
+    let there = folder.ancestors().find_map(|folder| files.real(folder).ok());
+    there.is_some_and(|there| !there.starts_with(root))
 }
 
 /// Folder and last part of a pattern that can cover new files. A folder that
@@ -62,18 +74,20 @@ fn folder(pattern: &str, account: &str) -> Option<(PathBuf, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::super::files::memory::Memory;
     use super::super::{World, read};
     use super::*;
 
     fn at(include: &str, taken: &[&str]) -> Result<String, NoPlace> {
+        in_files(include, taken, Memory::default())
+    }
+
+    fn in_files(include: &str, taken: &[&str], files: Memory) -> Result<String, NoPlace> {
         let spec = format!(
             "tag: {{prefix: t1}}\ninclude: {include}\nusers: {{ann: {{uid: 1001}}}}\nbases: {{b: {{image: x}}}}\n"
         );
         let other = |n: usize| format!("p{n}: {{user: ann, image: b}}\n");
-        let files = Memory::default().file("/r/spec.yml", spec);
+        let files = files.file("/r/spec.yml", spec);
         let files = taken.iter().enumerate().fold(files, |files, (n, path)| files.file(path, other(n)));
         let spec = read(Path::new("/r"), Path::new("spec.yml"), &World::of(&files)).unwrap();
         place(&spec, "ann", "thesis", &files).map(|path| path.display().to_string())
@@ -94,6 +108,17 @@ mod tests {
         assert_eq!(at("[\"??????.yml\"]", &[]).unwrap(), "/r/thesis.yml");
         assert_eq!(at("[p/ann-*.yml]", &[]).unwrap(), "/r/p/ann-thesis.yml");
         assert_eq!(at("[p/x-*.yml, q/*]", &[]).unwrap(), "/r/q/thesis.yml");
+    }
+
+    #[test]
+    fn a_folder_that_leads_out_of_the_spec_s_is_no_place() {
+        let linked = || Memory::default().link("/r/projects", "/home/x").file("/home/x/y/z", "");
+        let outside = Err(NoPlace::Outside("projects".into()));
+        assert_eq!(in_files("[projects/*.yml]", &[], linked()), outside);
+        let below = Err(NoPlace::Outside("projects/ann".into()));
+        assert_eq!(in_files("[projects/*/*.yml]", &[], linked()), below);
+        let inside = Memory::default().link("/r/projects", "/r/p").file("/r/p/z", "");
+        assert_eq!(in_files("[projects/*.yml]", &[], inside).unwrap(), "/r/p/thesis.yml");
     }
 
     #[test]

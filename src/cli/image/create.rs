@@ -83,6 +83,10 @@ fn draft(spec: &Spec, entry: &Entry) -> Result<Draft, Trouble> {
                 .help("add `include: [projects/*.yml]` to it; nothing was written"),
             NoPlace::Taken(file) => Problem::new(format!("there is a file {} already", file.display()))
                 .help("choose another name for the project"),
+            NoPlace::Outside(folder) => {
+                Problem::new(format!("`{}` leads out of the folder of the spec", folder.display()))
+                    .help("put a folder in place of the symbolic link; nothing was written")
+            }
         })
     })?;
     Ok(Draft { path, text: edit::entry(entry) })

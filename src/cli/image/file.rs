@@ -1,8 +1,12 @@
 //! Writes a project file whole or not at all. Knows nothing of what is in it.
+//!
+//! The folder may be somebody else's who wants more than a project while root
+//! writes there. So the new file has a name that nobody can foresee, and owner
+//! and rights are given to the open file, never to whatever has its name by then.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -18,7 +22,7 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
     if rustix::process::getuid().is_root() {
         // In a checkout of somebody's it is theirs, as the other files are.
         let above = fs::metadata(folder)?;
-        chown(part.path(), Some(above.uid()), Some(above.gid()))?;
+        fchown(part.as_file(), Some(above.uid()), Some(above.gid()))?;
     }
     part.persist_noclobber(path)?;
     File::open(folder)?.sync_all()
@@ -34,7 +38,7 @@ pub fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
     let path = &fs::canonicalize(path)?;
     let folder = folder(path)?;
     let part = part(folder, new)?;
-    like(part.path(), &fs::metadata(path)?)?;
+    like(part.as_file(), &fs::metadata(path)?)?;
     if fs::read(path)? != old.as_bytes() {
         return Err(io::Error::other("somebody else changed it meanwhile; try again"));
     }
@@ -57,14 +61,15 @@ fn part(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
     Ok(part)
 }
 
-fn like(part: &Path, before: &Metadata) -> io::Result<()> {
-    let now = fs::metadata(part)?;
+fn like(part: &File, before: &Metadata) -> io::Result<()> {
+    let now = part.metadata()?;
     if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
         // Only root may give files away; others keep what is theirs.
-        let _ = chown(part, None, Some(before.gid()));
-        let _ = chown(part, Some(before.uid()), None);
+        let _ = fchown(part, None, Some(before.gid()));
+        let _ = fchown(part, Some(before.uid()), None);
     }
-    fs::set_permissions(part, before.permissions())
+    // A text never runs as its owner.
+    part.set_permissions(Permissions::from_mode(before.mode() & 0o777))
 }
 
 #[cfg(test)]
@@ -111,6 +116,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner_and_gets_no_rights_of_one_who_runs_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.yml");
+        fs::write(&path, "old\n").unwrap();
+        // Without being root, the owner is the only one there is.
+        let _ = std::os::unix::fs::chown(&path, Some(4242), Some(4243));
+        fs::set_permissions(&path, Permissions::from_mode(0o6755)).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        replace(&path, "old\n", "new\n").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        assert_eq!(after.mode() & 0o7777, 0o755);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::try_join_all;
 
+use super::file;
 use super::look::Scene;
 use super::show::refused;
 use crate::cli::args::ImageRetireArgs;
@@ -112,18 +113,7 @@ impl Change {
             return Err(io::Error::other("it was changed meanwhile"));
         }
         let Some(after) = &self.after else { return std::fs::remove_file(&self.file) };
-        // A link stays one, and the file keeps its mode.
-        let file = std::fs::canonicalize(&self.file)?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let part = file.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let mode = std::fs::metadata(&file)?.permissions();
-        let written = std::fs::write(&part, after)
-            .and_then(|()| std::fs::set_permissions(&part, mode))
-            .and_then(|()| std::fs::rename(&part, &file));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&part);
-        }
-        written
+        file::replace(&self.file, &self.before, after)
     }
 }
 

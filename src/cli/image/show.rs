@@ -15,9 +15,11 @@ use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::engine::{SolveError, UserLayer};
 use crate::equivalent::{Below, Equivalent};
+use crate::event::Failure;
 use crate::graph::{Graph, NodeId};
 use crate::images::{self, Group, Key, Refusal};
 use crate::labels;
+use crate::names::NodeName;
 use crate::problem::Problem;
 use crate::report::human;
 use crate::solve::Start;
@@ -162,12 +164,42 @@ async fn layer(
     engine.user_layer(solve, &events).await.map_err(|error| match error {
         SolveError::Engine(error) => Trouble::Engine(error),
         SolveError::Cancelled => Trouble::Interrupted,
-        SolveError::Failed(failure) => {
-            let problem = Problem::new(failure.message.clone());
-            Trouble::Refused(match &failure.help {
-                Some(help) => problem.help(help),
-                None => problem,
-            })
-        }
+        SolveError::Failed(failure) => Trouble::Refused(not_laid(&solve.node, &failure)),
     })
+}
+
+/// Files of an account are laid on what the steps below leave, so these run
+/// where they have not run yet; and may fail as in a build.
+fn not_laid(node: &NodeName, failure: &Failure) -> Problem {
+    let step = failure.step.iter().map(|step| format!("{step}: "));
+    let said =
+        format!("`{node}` is not made, and cannot be: {}{}", step.collect::<String>(), failure.message);
+    let more = format!("`ds01-build build {node}` shows all that the step says");
+    Problem::new(said).help(match &failure.help {
+        Some(help) => format!("{help}; {more}"),
+        None => more,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_below_the_account_is_named_with_its_image() {
+        let failure = Failure {
+            message: "step failed with exit code 1".into(),
+            step: Some("pip install six".into()),
+            help: Some("`six` is asked for in r.txt:3".into()),
+            ..Failure::default()
+        };
+        let problem = not_laid(&NodeName::new("ann/thesis"), &failure);
+        insta::assert_snapshot!(
+            format!("{}\n{}", problem.message, problem.help.unwrap()),
+            @"
+        `ann/thesis` is not made, and cannot be: pip install six: step failed with exit code 1
+        `six` is asked for in r.txt:3; `ds01-build build ann/thesis` shows all that the step says
+        "
+        );
+    }
 }

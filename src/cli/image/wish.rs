@@ -161,12 +161,9 @@ pub fn below_root(settings: &Settings, spec: &Spec, flag: &str, file: &Path) -> 
     let real = std::fs::canonicalize(settings.here.join(file))
         .map_err(|error| Problem::new(format!("{flag}: `{shown}` cannot be read: {error}")))?;
     let below = real.strip_prefix(&spec.root).map_err(|_| {
-        let folder = settings.shown(&spec.root);
-        Problem::new(format!(
-            "{flag}: `{shown}` lies outside of the folder of the spec, {}",
-            folder.display()
-        ))
-        .help("copy it there, beside the project files for example")
+        let folder = spec.root.display();
+        Problem::new(format!("{flag}: `{shown}` lies outside of the folder of the spec, {folder}"))
+            .help("copy it there, beside the project files for example")
     })?;
     if !real.is_file() {
         return Err(Problem::new(format!("{flag}: `{shown}` is not a file")));
