@@ -166,6 +166,24 @@ fn whose_entry_cannot_be_taken_out_keeps_the_image() {
 }
 
 #[test]
+fn a_listed_name_is_one_that_the_other_commands_take() {
+    let stack = Stack::new();
+    let tool = format!("tool-{}", stack.id);
+    stack.spec(&format!("{tool}:\n  base: busybox"));
+    stack.write(&format!("images/{tool}/Dockerfile"), "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n");
+    let person = stack.project(&tool, "");
+    stack.build(&[]).expect(0);
+    // A shared image with their account on it is theirs, and called like the shared one.
+    stack.run(&["deploy", &tool, "--user", &person.login, "--workspace", "work"]).expect(0);
+    let whole = format!("{}/{tool}", person.account);
+    let list = as_person(&stack, &["image", "list"]).expect(0).out();
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&person.project.as_str()) && names.contains(&whole.as_str()), "{list}");
+    let shown = as_person(&stack, &["image", "show", &whole]).expect(0).out();
+    assert!(shown.contains("1722830498:1722830498"), "{shown}");
+}
+
+#[test]
 fn images_of_the_systems_before_are_known_by_labels_and_names() {
     let stack = Stack::new();
     stack.spec("tool:\n  base: busybox\n  packages: {apt: [git]}");
