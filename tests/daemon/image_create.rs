@@ -86,6 +86,19 @@ fn a_project_is_written_built_and_its_next_command_told() {
 }
 
 #[test]
+fn who_builds_an_image_of_their_own_reads_nothing_of_branches() {
+    let place = place();
+    let run = |args: &[&str]| {
+        let mut command = place.stack.command(args);
+        Run(command.env_remove("DS01_BRANCH").output().unwrap()).expect(0).err()
+    };
+    let own = run(&["image", "create", &place.project, "--image", "tool", "--user", &place.login]);
+    assert!(own.contains("started") && !own.contains("branch"), "{own}");
+    let all = run(&["build"]);
+    assert!(all.contains("no branch tags are put"), "{all}");
+}
+
+#[test]
 fn a_dry_run_shows_file_and_plan_and_writes_nothing() {
     let place = place();
     let args = [place.project.as_str(), "--image", "tool@py312", "--dry-run"];
