@@ -146,7 +146,10 @@ fn all_that_is_wrong_with_flags_is_told_with_flag_and_rule_and_nothing_is_writte
             &["--apt: `git&&true`", "--pip: `a|b`"],
         ),
         (&[ok, "--image", "tool", "--apt=-oDebug=1"], &["--apt: `-oDebug=1`", "is an option"]),
-        (&[ok, "--image", "tool", "--requirements", "/etc/hostname"], &["--requirements", "lies outside"]),
+        (
+            &[ok, "--image", "tool", "--requirements", "/etc/hostname"],
+            &["--requirements", "of the spec, .\n"],
+        ),
         (&[ok, "--image", "tool", "--requirements", "none.txt"], &["--requirements", "cannot be read"]),
         // The file that leaves the repository is named, or the key that names it.
         (&[ok, "--image", "tool", "--requirements", "out.txt"], &[]),
@@ -332,10 +335,9 @@ fn nobody_creates_or_changes_somebody_elses_project() {
     let refused = run(&["image", "create", "mine", "--image", "tool", "--user", &place.login]).expect(5);
     says(&refused, &["--user: you are b.", "administrator"]);
     // Their own they may ask for; that the folder is not theirs to write is told.
-    says(
-        &run(&["image", "create", "mine", "--image", "tool", "--no-build"]).expect(2),
-        &["cannot be written"],
-    );
+    let refused = run(&["image", "create", "mine", "--image", "tool", "--no-build"]).expect(2);
+    says(&refused, &["projects/mine.yml cannot be written: permission denied"]);
+    assert!(!refused.err().contains(".part"), "{}", refused.err());
     assert_eq!((place.files().len(), place.text()), (1, before));
 }
 
