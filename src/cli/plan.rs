@@ -207,7 +207,8 @@ pub fn select_of(
     let nodes = closure(graph, &wanted);
     let forced: HashSet<_> =
         if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
-    let shared = nodes.iter().any(|&node| matches!(Subject::of(spec, graph, node), Subject::Image(_)));
+    // Who builds a project of theirs only does not care for tags of what it stands on.
+    let shared = wanted.iter().any(|&node| matches!(Subject::of(spec, graph, node), Subject::Image(_)));
     let (branch, branchless) = match args.branch.clone().map_or_else(|| branch::current(&spec.root), Ok) {
         Ok(branch) => (Some(branch), None),
         Err(why) => {

@@ -190,7 +190,11 @@ impl Settings {
 
     /// A path as people know it: relative to where they stand, if below it.
     pub fn shown(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(&self.here).unwrap_or(path).to_owned()
+        match path.strip_prefix(&self.here) {
+            Ok(below) if below.as_os_str().is_empty() => ".".into(),
+            Ok(below) => below.to_owned(),
+            Err(_) => path.to_owned(),
+        }
     }
 }
 

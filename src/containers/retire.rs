@@ -56,7 +56,7 @@ impl Refusal {
     /// What to do.
     pub fn help(&self) -> String {
         match self {
-            Self::NotFound { .. } => "see `container list` for yours, `container list --all` for all".into(),
+            Self::NotFound { .. } => "`ds01-build container list` shows yours, with --all everybody's".into(),
             Self::Ambiguous { .. } => "say the full name, with the uid".into(),
             Self::NotManaged { name } => {
                 format!("if it is yours, remove it with the tool that made it, or `docker rm {name}`")

@@ -36,16 +36,18 @@ impl Refusal {
             }
             Self::NameTaken { name, state } if is_stopped(state) => {
                 format!(
-                    "start it with `docker start {name}`, remove it with `container retire {name}`, \
+                    "start it with `docker start {name}`, remove it with `ds01-build container retire {name}`, \
                      or make another with --name NAME"
                 )
             }
             Self::NameTaken { name, .. } => {
-                format!("use it, remove it with `container retire {name}`, or make another with --name NAME")
+                format!(
+                    "use it, remove it with `ds01-build container retire {name}`, or make another with --name NAME"
+                )
             }
             Self::TooMany { names, .. } => {
                 let first = names.first().map_or("NAME", String::as_str);
-                format!("remove one that is done with, e.g. `container retire {first}`")
+                format!("remove one that is done with, e.g. `ds01-build container retire {first}`")
             }
             Self::NotTheirImage { .. } => "build the project's image again with `ds01-build build`".into(),
             Self::StrayLabels { .. } => {

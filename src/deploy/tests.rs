@@ -181,7 +181,7 @@ fn a_name_that_is_taken_says_what_to_do() {
     case.containers = vec![container(name, "running", &[])];
     let refusal = case.request().unwrap_err();
     assert!(refusal.to_string().ends_with("is running") && !refusal.help().contains("start"));
-    assert!(refusal.help().contains(&format!("container retire {name}")));
+    assert!(refusal.help().contains(&format!("`ds01-build container retire {name}`")));
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub fn containers(name: &str, on_it: &[&Container], behind: &[&Container]) -> Ve
         findings.push(
             Finding::new("containers", Note, name, message)
                 .items(listed(behind))
-                .help("retire and deploy it again to have this one: `container retire`, `deploy`"),
+                .help("`ds01-build container retire` it and `ds01-build deploy` it again to have this one"),
         );
     }
     findings

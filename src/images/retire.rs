@@ -105,9 +105,9 @@ impl Refusal {
         match self {
             Self::NotFound { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::NotFound { near: None, .. } => {
-                "see `image list` for yours, `image list --all` for all".into()
+                "`ds01-build image list` shows yours, with --all everybody's".into()
             }
-            Self::Ambiguous { .. } => "say the whole name, as `image list --all` shows it".into(),
+            Self::Ambiguous { .. } => "say the whole name, as `ds01-build image list --all` shows it".into(),
             Self::Shared { .. } => {
                 "take it out of the spec, if nothing stands on it; its image goes with `docker image rm`"
                     .into()

@@ -86,6 +86,19 @@ fn a_project_is_written_built_and_its_next_command_told() {
 }
 
 #[test]
+fn who_builds_an_image_of_their_own_reads_nothing_of_branches() {
+    let place = place();
+    let run = |args: &[&str]| {
+        let mut command = place.stack.command(args);
+        Run(command.env_remove("DS01_BRANCH").output().unwrap()).expect(0).err()
+    };
+    let own = run(&["image", "create", &place.project, "--image", "tool", "--user", &place.login]);
+    assert!(own.contains("started") && !own.contains("branch"), "{own}");
+    let all = run(&["build"]);
+    assert!(all.contains("no branch tags are put"), "{all}");
+}
+
+#[test]
 fn a_dry_run_shows_file_and_plan_and_writes_nothing() {
     let place = place();
     let args = [place.project.as_str(), "--image", "tool@py312", "--dry-run"];
@@ -133,7 +146,10 @@ fn all_that_is_wrong_with_flags_is_told_with_flag_and_rule_and_nothing_is_writte
             &["--apt: `git&&true`", "--pip: `a|b`"],
         ),
         (&[ok, "--image", "tool", "--apt=-oDebug=1"], &["--apt: `-oDebug=1`", "is an option"]),
-        (&[ok, "--image", "tool", "--requirements", "/etc/hostname"], &["--requirements", "lies outside"]),
+        (
+            &[ok, "--image", "tool", "--requirements", "/etc/hostname"],
+            &["--requirements", "of the spec, .\n"],
+        ),
         (&[ok, "--image", "tool", "--requirements", "none.txt"], &["--requirements", "cannot be read"]),
         // The file that leaves the repository is named, or the key that names it.
         (&[ok, "--image", "tool", "--requirements", "out.txt"], &[]),
@@ -215,7 +231,7 @@ fn a_build_that_fails_leaves_the_file_and_update_mends_it() {
     assert!(place.text().contains("  dockerfile: own/Dockerfile\n"));
     says(&place.update(&["--add-pip", "six"]).expect(2), &["has a Dockerfile", "edit own/Dockerfile"]);
     place.stack.write("own/Dockerfile", "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN true\n");
-    place.update(&[]).expect(0);
+    says(&place.update(&[]).expect(0), &["to run it: ds01-build deploy"]);
     assert!(image_id(&place.image()).is_some());
 }
 
@@ -291,7 +307,7 @@ fn containers_on_the_old_image_are_told_after_an_update() {
     place.stack.run(&["deploy", &place.project, "--workspace", "work"]).expect(0);
     let container = format!("{}._.{UID}", place.project);
     let same = place.update(&[]).expect(0).err();
-    assert!(!same.contains("old image"), "{same}");
+    assert!(!same.contains("old image") && !same.contains("to run it"), "{same}");
     let run = place.update(&["--image", "tool"]).expect(0);
     says(
         &run,
@@ -319,10 +335,9 @@ fn nobody_creates_or_changes_somebody_elses_project() {
     let refused = run(&["image", "create", "mine", "--image", "tool", "--user", &place.login]).expect(5);
     says(&refused, &["--user: you are b.", "administrator"]);
     // Their own they may ask for; that the folder is not theirs to write is told.
-    says(
-        &run(&["image", "create", "mine", "--image", "tool", "--no-build"]).expect(2),
-        &["cannot be written"],
-    );
+    let refused = run(&["image", "create", "mine", "--image", "tool", "--no-build"]).expect(2);
+    says(&refused, &["projects/mine.yml cannot be written: permission denied"]);
+    assert!(!refused.err().contains(".part"), "{}", refused.err());
     assert_eq!((place.files().len(), place.text()), (1, before));
 }
 
@@ -355,7 +370,8 @@ fn a_form_that_is_left_writes_nothing() {
     let place = place();
     assert_eq!(form(&place).types("n").reads("nothing was written").ends(), 0);
     let mut terminal = Terminal::start(place.stack.command(&["image", "create", "--user", &place.login]));
-    assert_eq!(terminal.reads("Name of the project").types("\u{3}").ends(), 130, "{}", terminal.text());
+    terminal.reads("Name of the project").types("\u{3}").reads("nothing was written");
+    assert_eq!(terminal.ends(), 130, "{}", terminal.text());
     assert_eq!(place.files(), [""; 0]);
     let args = ["image", "create", "--yes", "--user", &place.login];
     assert_eq!(Terminal::start(place.stack.command(&args)).reads("say --image NAME").ends(), 2);

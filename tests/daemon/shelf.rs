@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::images::docker;
-use crate::stack::{BASE, Person, Stack, image_id};
+use crate::stack::{BASE, Person, Run, Stack, image_id};
 
 /// A shared image, and projects of two people whose uids begin alike.
 fn two_projects() -> (Stack, Person, String) {
@@ -112,6 +114,73 @@ fn a_retired_image_may_keep_its_entry_and_one_whose_entry_is_gone_is_still_found
     stack.run(&["image", "retire", &other]).expect(0);
     assert!(image_id(&format!("{other}:latest")).is_none());
     stack.run(&["image", "retire", &other]).expect(2);
+}
+
+#[test]
+fn of_two_entries_in_one_file_the_retired_one_goes() {
+    let (stack, person, _) = two_projects();
+    let (kept, login) = (format!("k{}", stack.id), &person.login);
+    let entry = |name: &str| format!("{name}:\n  user: \"{login}\"\n  image: tool\n");
+    let both = format!("# Ours.\n{}  # mine\n\n# the other\n{}", entry(&person.project), entry(&kept));
+    stack.write("projects/one.yml", both);
+    stack.build(&[]).expect(0);
+    let name = format!("{}/{}", person.account, person.project);
+    let dry = stack.run(&["image", "retire", &name, "--dry-run"]).expect(0).out();
+    assert!(dry.contains(&format!("entry `{}` of projects/one.yml would go", person.project)), "{dry}");
+    let done = stack.run(&["image", "retire", &name]).expect(0).out();
+    assert!(done.contains("its entry is no longer in projects/one.yml"), "{done}");
+    let left = std::fs::read_to_string(stack.root().join("projects/one.yml")).unwrap();
+    assert!(left.ends_with(&format!("# the other\n{}", entry(&kept))), "{left}");
+    assert!(!left.contains(&format!("{}:", person.project)), "{left}");
+    assert_eq!(row(&rows(&stack, &["--all"]), &format!("{}/{kept}", person.account))["state"], "up_to_date");
+    assert!(image_id(&person.image).is_none());
+}
+
+/// The program, run by the stack's person.
+fn as_person(stack: &Stack, args: &[&str]) -> Run {
+    let root = stack.root();
+    std::fs::set_permissions(root, PermissionsExt::from_mode(0o755)).unwrap();
+    // It is copied to where they may read it.
+    let program = root.join("program");
+    if !program.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_ds01-build"), &program).unwrap();
+    }
+    let engine = std::fs::metadata("/var/run/docker.sock").map_or(0, |socket| socket.gid());
+    let mut command = Command::new(program);
+    command.args(args).current_dir(root).env("HOME", root).uid(1722830498).gid(engine);
+    Run(command.output().unwrap())
+}
+
+#[test]
+fn whose_entry_cannot_be_taken_out_keeps_the_image() {
+    let (stack, person, _) = two_projects();
+    for args in
+        [&["image", "retire", &person.project][..], &["image", "retire", &person.project, "--dry-run"]]
+    {
+        let refused = as_person(&stack, args).expect(5).err();
+        assert!(refused.contains("projects/one.yml cannot be changed: Permission denied"), "{refused}");
+    }
+    assert!(image_id(&person.image).is_some() && stack.root().join("projects/one.yml").exists());
+    as_person(&stack, &["image", "retire", &person.project, "--keep-spec"]).expect(0);
+    assert!(image_id(&person.image).is_none());
+}
+
+#[test]
+fn a_listed_name_is_one_that_the_other_commands_take() {
+    let stack = Stack::new();
+    let tool = format!("tool-{}", stack.id);
+    stack.spec(&format!("{tool}:\n  base: busybox"));
+    stack.write(&format!("images/{tool}/Dockerfile"), "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n");
+    let person = stack.project(&tool, "");
+    stack.build(&[]).expect(0);
+    // A shared image with their account on it is theirs, and called like the shared one.
+    stack.run(&["deploy", &tool, "--user", &person.login, "--workspace", "work"]).expect(0);
+    let whole = format!("{}/{tool}", person.account);
+    let list = as_person(&stack, &["image", "list"]).expect(0).out();
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&person.project.as_str()) && names.contains(&whole.as_str()), "{list}");
+    let shown = as_person(&stack, &["image", "show", &whole]).expect(0).out();
+    assert!(shown.contains("1722830498:1722830498"), "{shown}");
 }
 
 #[test]

@@ -55,10 +55,15 @@ fn folder(path: &Path) -> io::Result<&Path> {
 fn part(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(".project-").suffix(".part").permissions(Permissions::from_mode(0o666));
-    let mut part = builder.tempfile_in(folder)?;
+    let mut part = builder.tempfile_in(folder).map_err(|error| cause(&error))?;
     part.write_all(text.as_bytes())?;
     part.as_file().sync_all()?;
     Ok(part)
+}
+
+/// The cause alone: the name of a file that never was tells nobody anything.
+fn cause(error: &io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn like(part: &File, before: &Metadata) -> io::Result<()> {
@@ -90,6 +95,13 @@ mod tests {
         assert_eq!(create(&path, "two\n").unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
         assert_eq!(names(path.parent().unwrap()), ["a.yml"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_without_the_name_of_a_part() {
+        let root = tempfile::tempdir().unwrap();
+        let error = part(&root.path().join("gone"), "").unwrap_err();
+        assert_eq!(error.to_string(), "entity not found");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub async fn fill(
     let choices = wish::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
     let form = Form { theme: theme(settings), login, taken, choices };
     let args = args.clone();
-    on_terminal(signals, move || form.fill(args)).await
+    on_terminal(settings, signals, move || form.fill(args)).await
 }
 
 /// Shows the file and asks whether it is meant.
@@ -61,7 +61,7 @@ pub async fn confirm(
     let mut output = settings.output();
     text.lines().filter(|line| !line.starts_with('#')).for_each(|line| output.note(&format!("    {line}")));
     output.finish()?;
-    on_terminal(signals, move || {
+    on_terminal(settings, signals, move || {
         Confirm::with_theme(theme.as_ref()).with_prompt(question).default(true).interact()
     })
     .await
@@ -168,6 +168,7 @@ fn sentence(problem: &Problem) -> String {
 /// Asks in a thread that may wait. The terminal is as it was afterwards, also
 /// where a signal ends the questions.
 async fn on_terminal<T: Send + 'static>(
+    settings: &Settings,
     signals: &Signals,
     ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> Result<T, Trouble> {
@@ -181,11 +182,14 @@ async fn on_terminal<T: Send + 'static>(
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
     }
     let _ = Term::stderr().show_cursor();
+    let Some(answer) = answer.filter(|_| !working.token().is_cancelled()) else {
+        // Below the line of the question.
+        settings.output().note("\nnothing was written");
+        return Err(Trouble::Interrupted);
+    };
     match answer {
-        _ if working.token().is_cancelled() => Err(Trouble::Interrupted),
-        None => Err(Trouble::Interrupted),
-        Some(Err(error)) => Err(Trouble::bug(format!("the form broke off: {error}"))),
-        Some(Ok(answer)) => answer.map_err(|dialoguer::Error::IO(error)| gone(&error)),
+        Err(error) => Err(Trouble::bug(format!("the form broke off: {error}"))),
+        Ok(answer) => answer.map_err(|dialoguer::Error::IO(error)| gone(&error)),
     }
 }
 

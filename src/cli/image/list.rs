@@ -1,11 +1,13 @@
 //! `image list`.
 
+use std::collections::HashSet;
+
 use super::look::Scene;
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::images::{self, Row};
+use crate::images::{self, Group, Row};
 use crate::report::table::{Column, Table};
 use crate::report::{Look, human};
 
@@ -13,12 +15,20 @@ pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trou
     let scene = Scene::look(settings).await?;
     let known = scene.known();
     let mut groups = images::groups(&known);
+    // A project's own name may be that of a shared image, too; then it is not enough.
+    let means =
+        |name: &str, group: &Group| images::find(name, &groups, &known).is_ok_and(|g| g.name == group.name);
+    let short: HashSet<String> = groups
+        .iter()
+        .filter(|group| !args.all && group.is_of(&known) && means(&group.project, group))
+        .map(|group| group.name.clone())
+        .collect();
     groups.retain(|group| args.all || group.is_of(&known));
     let sight = scene.seen(settings, &groups.iter().collect::<Vec<_>>()).await?;
     let looked = sight.looked();
     let rows: Vec<Row> = groups.iter().map(|group| images::row(&known, &looked, group)).collect();
     let mut output = settings.output();
-    output.data(&rows, |rows, look| text(rows, args.all, look));
+    output.data(&rows, |rows, look| text(rows, &short, args.all, look));
     if rows.is_empty() && !settings.json {
         output.note(match args.all {
             true => "there are no images; `ds01-build image create NAME` makes one",
@@ -35,7 +45,7 @@ pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trou
 }
 
 /// A table, and below it why images are outdated, which no table has room for.
-fn text(rows: &[Row], all: bool, look: &Look) -> String {
+fn text(rows: &[Row], short: &HashSet<String>, all: bool, look: &Look) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -55,7 +65,7 @@ fn text(rows: &[Row], all: bool, look: &Look) -> String {
             if row.legacy { format!("old, {}", row.state.words()) } else { row.state.words().to_owned() };
         let running = row.containers.iter().filter(|user| user.running).count();
         table.row([
-            called(row, all).to_owned(),
+            called(row, short).to_owned(),
             row.base.clone().unwrap_or_else(|| "?".to_owned()),
             size(row.own),
             size(row.shared),
@@ -67,14 +77,15 @@ fn text(rows: &[Row], all: bool, look: &Look) -> String {
     let mut text = table.render(look.width, look.either("…", "~"));
     for row in rows {
         if let Some(why) = row.state.because() {
-            text.push_str(&format!("{} is outdated: {why}\n", called(row, all)));
+            text.push_str(&format!("{} is outdated: {why}\n", called(row, short)));
         }
     }
     text
 }
 
-fn called(row: &Row, all: bool) -> &str {
-    if all { &row.name } else { &row.project }
+/// The shortest name that commands take for it.
+fn called<'a>(row: &'a Row, short: &HashSet<String>) -> &'a str {
+    if short.contains(&row.name) { &row.project } else { &row.name }
 }
 
 /// Without `ago`, for which a narrow table has no room.
@@ -127,7 +138,8 @@ mod tests {
             },
         ];
         let look = Look { width: Some(80), ..Look::default() };
-        let text = [true, false].map(|all| text(&rows, all, &look)).join("\n");
+        let own: HashSet<String> = rows.iter().map(|row| row.name.clone()).collect();
+        let text = text(&rows, &HashSet::new(), true, &look) + "\n" + &text(&rows, &own, false, &look);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
     }

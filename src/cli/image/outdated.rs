@@ -1,5 +1,5 @@
 //! After an update: which containers still run the project's old image, and
-//! how they get the new one.
+//! how they get the new one; where it has none, how one is made.
 
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
@@ -18,8 +18,12 @@ pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<
     let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());
     let (Some(image), containers) = (image?, containers?) else { return Ok(()) };
     let mut output = settings.output();
-    for line in lines(&containers, &image, project, &settings.caller(Some(spec))) {
+    let caller = settings.caller(Some(spec));
+    for line in lines(&containers, &image, project, &caller) {
         output.note(&line);
+    }
+    if !containers.iter().any(|container| is_of(container, project)) {
+        output.note(&format!("to run it: ds01-build deploy {}", called(project, &caller)));
     }
     output.finish()?;
     Ok(())
@@ -28,16 +32,17 @@ pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<
 /// A line for each container that runs another image of the project.
 fn lines(containers: &[Container], image: &ImageDetail, project: &Project, caller: &Caller) -> Vec<String> {
     let uid = project.account.uid;
-    let old = containers.iter().filter(|container| is_of(container, project) && is_old(container, image));
+    let running =
+        |container: &Container| matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    let old = containers
+        .iter()
+        .filter(|container| is_of(container, project) && running(container) && is_old(container, image));
     let line = |container: &Container| {
         let name = match caller.uid == uid {
             true => read::short_name(&container.labels, &container.name),
             false => container.name.as_str(),
         };
-        let deploy = match caller.uid == uid {
-            true => project.name.to_string(),
-            false => format!("{}/{}", project.account.name, project.name),
-        };
+        let deploy = called(project, caller);
         format!(
             "{} still runs the old image; what is not in /workspace goes when you move it to the new one:\n  \
              ds01-build container retire {name} && ds01-build deploy {deploy}",
@@ -47,11 +52,18 @@ fn lines(containers: &[Container], image: &ImageDetail, project: &Project, calle
     old.map(line).collect()
 }
 
+/// By which the caller deploys it.
+fn called(project: &Project, caller: &Caller) -> String {
+    match caller.uid == project.account.uid {
+        true => project.name.to_string(),
+        false => format!("{}/{}", project.account.name, project.name),
+    }
+}
+
 fn is_of(container: &Container, project: &Project) -> bool {
-    let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
     let owner = read::split_name(&container.name).map(|(_, uid)| uid);
     let named = read::project(&container.labels, &container.name) == project.name.as_str();
-    running && named && owner == Some(project.account.uid)
+    named && owner == Some(project.account.uid)
 }
 
 /// Of another image, and not just of the same recipe built once more.

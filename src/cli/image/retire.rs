@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use futures::future::try_join_all;
+use rustix::fs::{Access, access};
 
 use super::file;
 use super::look::Scene;
@@ -104,6 +105,11 @@ impl Change {
             })?,
         };
         let file = settings.here.join(&entry.file);
+        changeable(&file).map_err(|error| {
+            let problem = Problem::new(format!("{} cannot be changed: {error}", entry.file.display()));
+            let help = "somebody with rights can take the entry out; --keep-spec removes the image alone";
+            Trouble::Refused(problem.help(help))
+        })?;
         Ok(Self { file, shown: entry.file.clone(), before: entry.text.clone(), after })
     }
 
@@ -115,6 +121,13 @@ impl Change {
         let Some(after) = &self.after else { return std::fs::remove_file(&self.file) };
         file::replace(&self.file, &self.before, after)
     }
+}
+
+/// Whether files may come and go beside it, which is how it is changed.
+fn changeable(file: &Path) -> io::Result<()> {
+    let file = std::fs::canonicalize(file)?;
+    let folder = file.parent().unwrap_or(&file);
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn not_written(settings: &Settings, change: &Change, retirement: &Retirement, error: &io::Error) -> Trouble {

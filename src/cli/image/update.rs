@@ -83,7 +83,7 @@ impl Old {
     fn stuck(&self, settings: &Settings, why: &str) -> Trouble {
         let shown = settings.shown(&self.path);
         let problem = Problem::new(format!("{} was not changed: {why}", shown.display()));
-        Trouble::Usage(problem.help("edit it, and then run `image update` without flags"))
+        Trouble::Usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
     }
 }
 
@@ -195,7 +195,7 @@ impl Work<'_> {
         match &ended {
             Ok(Exit::Done) => outdated::say(settings, &checked.spec, checked.project()).await?,
             _ if self.changes_text() => output.note(&format!(
-                "{} stays as it is now; mend it with another `image update`, or try again: ds01-build build {name}",
+                "{} stays as it is now; mend it with another `ds01-build image update`, or try again: ds01-build build {name}",
                 self.shown()
             )),
             _ => {}
