@@ -1,0 +1,21 @@
+//! What `labels` takes.
+
+use clap::{Args, Subcommand};
+
+pub const EXAMPLES: &str = "Examples:\n  ds01-build labels schema";
+
+#[derive(Debug, Subcommand)]
+pub enum LabelsCommand {
+    /// Print every label: its type, what carries it, when, and what it means
+    #[command(
+        after_help = "Examples:\n  ds01-build labels schema\n  ds01-build labels schema --json | jq -r '.keys[].key'\n  ds01-build labels schema --markdown > docs/LABEL_SCHEMA.md\n\nBelow them stand the keys of older systems that are read and never written. No engine and no\nspec is asked."
+    )]
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Print a page in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
