@@ -19,6 +19,7 @@ mod host;
 mod image;
 mod impact;
 pub mod installed;
+mod labels;
 mod load;
 mod man;
 mod pins;
@@ -90,6 +91,7 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Container { command: ContainerCommand::Retire(args) } => {
             containers::retire(settings, &args).await
         }
+        Command::Labels { command } => labels::run(settings, &command).await,
         Command::Completions(args) => completions::run(settings, &args),
         Command::Man(args) => man::run(settings, &args),
     }

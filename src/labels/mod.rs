@@ -6,9 +6,9 @@
 
 pub mod legacy;
 pub mod read;
+pub mod show;
+mod value;
 pub mod write;
-
-use serde::Serialize;
 
 pub use write::{ContainerLabels, ImageLabels};
 
@@ -16,7 +16,7 @@ pub use write::{ContainerLabels, ImageLabels};
 pub const NAMESPACE: &str = "ds01.";
 
 /// A declared key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// As it stands on the engine.
     pub name: &'static str,
@@ -27,8 +27,7 @@ pub struct Key {
 }
 
 /// What a key is written onto.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Image,
     Container,
@@ -36,8 +35,7 @@ pub enum On {
 }
 
 /// What a value looks like; on the engine each is text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Exactly `true`, or the key is absent.
     Bool,
@@ -58,9 +56,26 @@ pub enum Kind {
     Choice(&'static [&'static str]),
 }
 
+impl Kind {
+    /// Its name in the schema.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Text => "string",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Sha256 => "sha256",
+            Self::List => "list",
+            Self::Path => "path",
+            Self::Time => "time",
+            Self::Json => "json",
+            Self::Choice(_) => "choice",
+        }
+    }
+}
+
 /// Whether a key must be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Required {
     Yes,
     No,
@@ -94,27 +109,27 @@ schema! {
         "made by ds01-build";
     IMAGE = "ds01.image", Both, Text, Yes,
         "on an image its name in the spec, for a plan variant `name@plan`; on a container the ID or the reference with digest it was created from";
-    RECIPE = "ds01.build.recipe", Both, Sha256, When("our images"),
+    RECIPE = "ds01.build.recipe", Both, Sha256, When("on images, and on containers of our images"),
         "recipe digest; a container inherits it";
     SCHEME = "ds01.build.scheme", Image, Integer, Yes,
         "version of the rule that the recipe digest was made by";
     INGREDIENTS = "ds01.build.ingredients", Image, List, Yes,
         "`name=<12 hex>` for each ingredient, so that a changed one can be named";
-    RECORD = "ds01.build.record", Image, Json, When("our images"),
+    RECORD = "ds01.build.record", Image, Json, Yes,
         "what the recipe was made of, and the context's files where they fit, so that a change can be shown";
     FRAMEWORK = "ds01.framework", Both, Text, When("from a catalogue base"),
         "framework with its version, `Pytorch-2.8.0-aime`";
     ARCH = "ds01.arch", Both, Text, When("from a catalogue base"),
         "architecture class of the catalogue, `CUDA_ADA`";
-    PROJECT = "ds01.project", Both, Text, When("projects"),
+    PROJECT = "ds01.project", Both, Text, When("for a project"),
         "project name";
-    HAS_USER_SETUP = "ds01.has_user_setup", Image, Bool, When("user images"),
+    HAS_USER_SETUP = "ds01.has_user_setup", Image, Bool, When("on user images"),
         "the user layer is in";
-    USER_ID = "ds01.user_id", Image, Integer, When("user images"),
+    USER_ID = "ds01.user_id", Image, Integer, When("on user images"),
         "uid as baked in";
-    GROUP_ID = "ds01.group_id", Image, Integer, When("user images"),
+    GROUP_ID = "ds01.group_id", Image, Integer, When("on user images"),
         "gid as baked in";
-    USERNAME = "ds01.username", Image, Text, When("user images"),
+    USERNAME = "ds01.username", Image, Text, When("on user images"),
         "account name in the image";
     BASE_NAME = "org.opencontainers.image.base.name", Image, Text, Yes,
         "reference of the image it was built on";
@@ -131,14 +146,14 @@ schema! {
     NAME = "ds01.name", Container, Text, Yes,
         "short name, without `._.<uid>`";
     CREATED_AT = "ds01.created_at", Container, Time, Yes,
-        "when it was created";
+        "when it was created, as RFC 3339 in UTC";
     SLICE = "ds01.slice", Container, Text, When("with a systemd cgroup driver"),
         "cgroup parent";
-    WORK_MOUNT = "ds01.work_mount", Container, Path, When("mounted"),
+    WORK_MOUNT = "ds01.work_mount", Container, Path, When("where mounted"),
         "folder of the host behind `/workspace`";
-    DATA_MOUNT = "ds01.data_mount", Container, Path, When("mounted"),
+    DATA_MOUNT = "ds01.data_mount", Container, Path, When("where mounted"),
         "folder of the host behind `/data`";
-    MODELS_MOUNT = "ds01.models_mount", Container, Path, When("mounted"),
+    MODELS_MOUNT = "ds01.models_mount", Container, Path, When("where mounted"),
         "folder of the host behind `/models`";
     GPUS = "ds01.gpus", Container, Text, Yes,
         "GPUs as asked for: `0`, `2`, `1g.10gb`";

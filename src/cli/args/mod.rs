@@ -7,6 +7,7 @@ mod doctor;
 mod extras;
 mod image;
 mod impact;
+mod labels;
 mod update;
 mod why;
 
@@ -27,6 +28,8 @@ pub use image::{
 };
 use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
+use labels::EXAMPLES as LABELS_EXAMPLES;
+pub use labels::{LabelsCommand, SchemaArgs};
 use update::UPDATE_EXAMPLES;
 pub use update::UpdateArgs;
 use why::EXAMPLES as WHY_EXAMPLES;
@@ -134,6 +137,12 @@ pub enum Command {
     Container {
         #[command(subcommand)]
         command: ContainerCommand,
+    },
+    /// The labels of images and containers: which there are, and what still relies on old ones
+    #[command(after_help = LABELS_EXAMPLES)]
+    Labels {
+        #[command(subcommand)]
+        command: LabelsCommand,
     },
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
