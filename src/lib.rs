@@ -6,6 +6,7 @@
 //! `docs/design.md`.
 
 pub mod account;
+pub mod audit;
 pub mod build;
 pub mod buildkit;
 pub mod catalog;

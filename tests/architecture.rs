@@ -68,6 +68,7 @@ const MODULES: &[(&str, &str)] = &[
     ("history", "build event graph observe plan recipe records"),
     ("containers", "engine labels people spec"),
     ("images", "containers engine graph labels names plan reference spec subject tags userlayer"),
+    ("audit", "engine images labels userlayer"),
     ("equivalent", "labels names recipe reference solve userlayer"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
     ("deploy", "account engine labels names spec"),
@@ -86,7 +87,7 @@ const MODULES: &[(&str, &str)] = &[
     // What a person types.
     (
         "cli",
-        "account build buildkit catalog containers credentials deploy doctor engine engine::docker \
+        "account audit build buildkit catalog containers credentials deploy doctor engine engine::docker \
          equivalent event graph history images impact labels names nvml observe packages people pins \
          plan problem records reference registry report setup since solve spec subject userlayer why",
     ),

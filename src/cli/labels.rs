@@ -1,16 +1,23 @@
-//! `labels schema`.
+//! `labels schema` and `labels audit`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::args::{LabelsCommand, SchemaArgs};
 use super::exit::Exit;
-use super::load::Trouble;
+use super::load::{self, Trouble};
 use super::settings::Settings;
+use crate::audit::{self, Audit, Carrier, Fallback, Relying, Wrong};
 use crate::labels::show::{OWNER, Schema};
-use crate::report::Look;
 use crate::report::table::{Column, Table};
+use crate::report::text::clean;
+use crate::report::{Look, human};
 
-pub fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, Trouble> {
     match command {
         LabelsCommand::Schema(args) => schema(settings, args),
+        LabelsCommand::Audit => audit(settings).await,
     }
 }
 
@@ -22,6 +29,18 @@ fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, Trouble> {
     } else {
         output.data(&schema, declared);
     }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+async fn audit(settings: &Settings) -> Result<Exit, Trouble> {
+    let engine = load::engine(settings).await?;
+    let (images, containers) = tokio::try_join!(engine.images(), engine.containers())?;
+    #[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
+    let now = Timestamp::now().as_second();
+    let audit = audit::audit(&images, &containers, now, &|uid| settings.login(uid));
+    let mut output = settings.output();
+    output.data(&audit, found);
     output.finish()?;
     Ok(Exit::Done)
 }
@@ -44,4 +63,110 @@ fn declared(schema: &Schema, look: &Look) -> String {
         old.row([row.key, row.read_as]);
     }
     text + "\n" + &old.render(look.width, look.either("…", "~")) + "\n" + OWNER + "\n"
+}
+
+/// What is wrong, what relies on old keys, then each old key.
+fn found(audit: &Audit, look: &Look) -> String {
+    let mut text = String::new();
+    for wrong in &audit.wrong {
+        text += &format!("{}  {}\n", look.warn("wrong"), fault(wrong));
+    }
+    for one in &audit.relying {
+        text += &format!("{}    {}\n", look.strong("old"), reliance(one));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let (unused, used): (Vec<_>, Vec<_>) = audit.keys.iter().partition(|key| key.removable);
+    text += &used_keys(&used, look);
+    if !unused.is_empty() {
+        text += "no longer used by anything: its fallback can be removed\n";
+        for key in &unused {
+            text += &format!("  {} (read as {})\n", key.key, key.read_as);
+        }
+        text.push('\n');
+    }
+    text + &sum(audit) + "\n"
+}
+
+fn fault(wrong: &Wrong) -> String {
+    let Wrong { carrier, name, key, value, fault } = wrong;
+    let value = value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
+    clean(&format!("{} {name}: `{key}{value}` {fault}", carrier.noun()))
+}
+
+fn reliance(one: &Relying) -> String {
+    let age = one.age_seconds.map_or("of unknown age".into(), |age| human::age(Duration::from_secs(age)));
+    let owner = one.owner.as_deref().unwrap_or("nobody's");
+    clean(&format!("{} {} ({owner}, {age}): {}", one.carrier.noun(), one.name, one.keys.join(", ")))
+}
+
+fn used_keys(used: &[&Fallback], look: &Look) -> String {
+    if used.is_empty() {
+        return String::new();
+    }
+    let columns = ["OLD KEY", "READ AS"].map(Column::left).into_iter();
+    let mut table = Table::new(columns.chain(["CONTAINERS", "IMAGES"].map(Column::right)));
+    for key in used {
+        table.row([key.key, key.read_as, &key.containers.to_string(), &key.images.to_string()]);
+    }
+    table.render(look.width, look.either("…", "~")) + "\n"
+}
+
+fn sum(audit: &Audit) -> String {
+    let count = |carrier| audit.relying.iter().filter(|one| one.carrier == carrier).count() as u64;
+    let (containers, images) = (count(Carrier::Container), count(Carrier::Image));
+    let verb = if containers + images == 1 { "relies" } else { "rely" };
+    let who = match (containers, images) {
+        (0, 0) => "nothing relies".to_owned(),
+        (containers, 0) => format!("{} {verb}", human::count(containers, "container")),
+        (0, images) => format!("{} {verb}", human::count(images, "image")),
+        (containers, images) => {
+            format!("{} and {} {verb}", human::count(containers, "container"), human::count(images, "image"))
+        }
+    };
+    let unused = audit.keys.iter().filter(|key| key.removable).count();
+    let (keys, wrong) = (audit.keys.len(), audit.wrong.len());
+    format!(
+        "{who} on labels of older systems; old keys without use: {unused} of {keys}; wrong labels of ours: {wrong}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(key: &'static str, containers: usize, images: usize) -> Fallback {
+        Fallback { key, read_as: "ds01.user", containers, images, removable: containers + images == 0 }
+    }
+
+    #[test]
+    fn people_see_what_is_wrong_then_what_is_old_then_each_old_key() {
+        let one = |carrier, name: &str, owner: Option<&str>, age| Relying {
+            carrier,
+            name: name.into(),
+            keys: vec!["aime.mlc.NAME", "aime.mlc.USER"],
+            age_seconds: age,
+            owner: owner.map(str::to_owned),
+        };
+        let mut audit = Audit {
+            relying: vec![
+                one(Carrier::Container, "thesis._.1001", Some("ann"), Some(70_000_000)),
+                one(Carrier::Image, "x:\u{1b}[31m1", None, None),
+            ],
+            keys: vec![key("aime.mlc.USER", 1, 1), key("aime.mlc", 0, 0)],
+            wrong: vec![Wrong {
+                carrier: Carrier::Container,
+                name: "c".into(),
+                key: "ds01.protected".into(),
+                value: Some("yes".into()),
+                fault: "is not `true`".into(),
+            }],
+        };
+        let look = Look::default();
+        let some = found(&audit, &look);
+        (audit.relying, audit.wrong) = (Vec::new(), Vec::new());
+        audit.keys = vec![key("aime.mlc.USER", 0, 0)];
+        insta::assert_snapshot!(format!("{some}-----\n{}", found(&audit, &look)));
+    }
 }

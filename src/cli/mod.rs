@@ -90,7 +90,7 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Container { command: ContainerCommand::Retire(args) } => {
             containers::retire(settings, &args).await
         }
-        Command::Labels { command } => labels::run(settings, &command),
+        Command::Labels { command } => labels::run(settings, &command).await,
         Command::Completions(args) => completions::run(settings, &args),
         Command::Man(args) => man::run(settings, &args),
     }

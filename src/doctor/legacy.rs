@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Severity::{Note, Ok};
 use super::{Finding, count, known_as};
 use crate::engine::{Container, Image};
-use crate::labels::legacy::LEGACY;
 use crate::labels::read;
 
 const CHECK: &str = "legacy labels";
@@ -30,11 +29,7 @@ type Relying = Vec<(String, BTreeSet<&'static str>)>;
 
 fn relying<'a>(all: impl Iterator<Item = (String, &'a BTreeMap<String, String>)>) -> Relying {
     let mut relying: Relying = all
-        .map(|(name, labels)| {
-            let answers = |name: &str, key| read::find(labels, key).is_some_and(|found| found.key == name);
-            let old = LEGACY.iter().filter(|old| answers(old.name, &old.read_as));
-            (name, old.map(|old| old.name).collect::<BTreeSet<_>>())
-        })
+        .map(|(name, labels)| (name, read::relied_on(labels).map(|old| old.name).collect::<BTreeSet<_>>()))
         .filter(|(_, keys)| !keys.is_empty())
         .collect();
     relying.sort();

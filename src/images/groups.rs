@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Known, owner_of};
 use crate::engine::Image;
 use crate::graph::{Kind, NodeId};
-use crate::labels::read::{self, Owner};
+use crate::labels::read::{self, Owner, Users};
 use crate::labels::{self, IMAGE, USERNAME};
 use crate::names::ImageId;
 use crate::reference::{Reference, Repository};
@@ -158,16 +158,25 @@ fn group<'a>(known: &Known<'a>, key: Key, mut images: Vec<&'a Image>, mut tags: 
             stack.subject(*node).account().map(|account| Owner::Login(account.login.clone()))
         }),
         (_, Some(uid)) => Some(owner_of(uid, known.users)),
-        (_, None) => images.first().and_then(|image| labelled_owner(known, image)),
+        (_, None) => images.first().and_then(|image| labelled_owner(image, known.users)),
     };
     let legacy = matches!(key, Key::Legacy(_)) || images.first().is_some_and(|image| is_legacy(image));
     Group { name, project, uid, owner, legacy, images, tags, key }
 }
 
 /// What labels alone say: enough to show, not to remove.
-fn labelled_owner(known: &Known<'_>, image: &Image) -> Option<Owner> {
-    let setup = read::user_setup(&image.labels).map(|setup| owner_of(setup.uid, known.users));
-    setup.or_else(|| read::owner(&image.labels, "", known.users))
+fn labelled_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
+    let setup = read::user_setup(&image.labels).map(|setup| owner_of(setup.uid, users));
+    setup.or_else(|| read::owner(&image.labels, "", users))
+}
+
+/// Whose an image is, without a spec: by its names before its labels.
+pub fn told_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
+    let named = image.tags.iter().find_map(|tag| {
+        let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
+        personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)
+    });
+    named.map(|uid| owner_of(uid, users)).or_else(|| labelled_owner(image, users))
 }
 
 /// A group's name, the same without its owner, and the owner's uid.

@@ -30,9 +30,9 @@ use crate::plan::{Action, Planned, Reason, Where};
 use crate::spec::Spec;
 use crate::subject::Subject;
 pub use find::find;
-pub use groups::{Group, Key, groups};
+pub use groups::{Group, Key, groups, told_owner};
 pub use retire::{Asked, Entry, Gone, Refusal, Retirement, decide, retire};
-pub use rows::{AgeFrom, Row, row, rows};
+pub use rows::{AgeFrom, Row, known_as, row, rows};
 pub use show::{Shown, show};
 pub use uses::{User, stand_on, users_of};
 

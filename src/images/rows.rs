@@ -149,3 +149,11 @@ pub(super) fn short(id: &ImageId) -> &str {
     let hex = id.as_str().strip_prefix("sha256:").unwrap_or(id.as_str());
     hex.get(..SHORT_ID).unwrap_or(hex)
 }
+
+/// What an image is called where no spec is at hand: a tag, one that moves
+/// before one that does not, else its id, cut.
+pub fn known_as(image: &Image) -> String {
+    let moves = |tag: &&Reference| !tag.tag().is_some_and(tags::is_content_tag);
+    let tag = image.tags.iter().find(moves).or(image.tags.first());
+    tag.map_or_else(|| short(&image.id).to_owned(), ToString::to_string)
+}

@@ -7,6 +7,7 @@
 pub mod legacy;
 pub mod read;
 pub mod show;
+mod value;
 pub mod write;
 
 pub use write::{ContainerLabels, ImageLabels};

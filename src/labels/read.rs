@@ -2,13 +2,16 @@
 //!
 //! A missing key is absent: no function here makes up a value.
 
-use super::legacy::LEGACY;
+use super::legacy::{LEGACY, Legacy};
 use super::write::Labels;
 use super::{GROUP_ID, HAS_USER_SETUP, Key, Kind, MANAGED, NAME, PROJECT, USER, USER_ID, USERNAME};
 use crate::names::Login;
 
 /// What separates a container's short name from its owner's uid.
 pub const UID_MARK: &str = "._.";
+
+/// What is said together of an account in an image.
+const SETUP: [Key; 4] = [HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME];
 
 /// A value, and the key it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,16 @@ pub fn find<'a>(labels: &'a Labels, key: &Key) -> Option<Found<'a>> {
     std::iter::once(key.name).chain(old).find_map(|name| {
         let (key, value) = labels.get_key_value(name)?;
         (!value.is_empty()).then_some(Found { value, key })
+    })
+}
+
+/// The old keys that something is still understood by: those that answer for
+/// a key because no newer one does.
+pub fn relied_on(labels: &Labels) -> impl Iterator<Item = &'static Legacy> + '_ {
+    let setup = setup_said(labels);
+    LEGACY.iter().filter(move |old| {
+        let mixed = SETUP.contains(&old.read_as) && !setup.legacy;
+        !mixed && find(labels, &old.read_as).is_some_and(|found| found.key == old.name)
     })
 }
 
@@ -85,9 +98,8 @@ impl SetupSaid<'_> {
 /// old ones. The two are never mixed: half a new group and half an old one
 /// describe no image that was ever made.
 pub fn setup_said(labels: &Labels) -> SetupSaid<'_> {
-    let group = [HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME];
-    let new = group.map(|key| key.name);
-    let old = group.map(|key| LEGACY.iter().find(|old| old.read_as == key).map_or("", |old| old.name));
+    let new = SETUP.map(|key| key.name);
+    let old = SETUP.map(|key| LEGACY.iter().find(|old| old.read_as == key).map_or("", |old| old.name));
     let legacy = !new.iter().any(|name| labels.contains_key(*name));
     let names = if legacy { old } else { new };
     let [has, uid, gid, username] = names.map(|name| labels.get(name).map(String::as_str));

@@ -15,6 +15,7 @@ mod images;
 mod impact;
 mod importing;
 mod jupyter;
+mod labels;
 mod no_buildkit;
 mod packages;
 mod pins;
