@@ -77,7 +77,8 @@ const MODULES: &[(&str, &str)] = &[
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
-    ("nvml", ""),
+    ("gpus", ""),
+    ("nvml", "gpus"),
     (
         "doctor",
         "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
