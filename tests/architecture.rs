@@ -77,7 +77,7 @@ const MODULES: &[(&str, &str)] = &[
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
-    ("gpus", ""),
+    ("gpus", "engine labels"),
     ("nvml", "gpus"),
     (
         "doctor",
@@ -88,7 +88,7 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account build buildkit catalog containers credentials deploy doctor engine engine::docker \
-         equivalent event graph history images impact labels names nvml observe packages people pins \
+         equivalent event gpus graph history images impact labels names nvml observe packages people pins \
          plan problem records reference registry report setup since solve spec subject userlayer why",
     ),
     ("main", "cli"),

@@ -3,6 +3,13 @@
 //!
 //! A value that cannot be read is a [`Fault`], never a zero.
 
+pub mod claim;
+pub mod look;
+pub mod overview;
+
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::Serialize;

@@ -112,7 +112,7 @@ fn processes_appear_between_two_looks_with_their_owners_where_readable() {
     let own = std::process::id();
     nvml.say(&format!("0 process {own} 1000\n0 graphics 77\n0 graphics {own} 5\n{}", whole(1)));
     // A /proc of our own: it says of one process whose it is, of the other nothing.
-    let proc = nvml.folder().join("proc");
+    let proc = nvml.library().with_file_name("proc");
     std::fs::create_dir_all(proc.join("self/ns")).unwrap();
     std::os::unix::fs::symlink("pid:[4026531836]", proc.join("self/ns/pid")).unwrap();
     std::fs::create_dir(proc.join(own.to_string())).unwrap();

@@ -10,12 +10,16 @@ mod containers;
 mod datahub;
 mod doctor;
 mod engine;
+mod gpus;
 mod image_create;
 mod images;
 mod impact;
 mod importing;
 mod jupyter;
 mod no_buildkit;
+#[path = "../nvml/mod.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+mod nvml;
 mod packages;
 mod pins;
 mod pushing;

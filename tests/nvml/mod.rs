@@ -3,7 +3,7 @@
 //! change between two calls (see `library.rs`).
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -46,11 +46,6 @@ impl Nvml {
     /// What is to be loaded.
     pub fn library(&self) -> PathBuf {
         self.folder.path().join("libnvml.so")
-    }
-
-    /// An empty folder beside it.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 
