@@ -72,7 +72,7 @@ fn processes_appear_between_two_looks() {
     assert_eq!((standing(&after, 0), standing(&after, 1)), ("unknown".into(), "busy".into()));
     let process = &after["gpus"][1]["usage"]["processes"][0];
     assert_eq!((&process["pid"], &process["kind"]), (&own.into(), &"compute".into()));
-    assert_eq!(process["memory"], 1_048_576);
+    assert_eq!(process["memory_bytes"], 1_048_576);
 }
 
 #[test]

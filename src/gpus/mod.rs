@@ -64,7 +64,7 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lost => "GPU lost: it fell off the bus",
+            Self::Lost => "it fell off the bus",
             Self::ResetRequired => "needs a reset",
             Self::NoPermission => "no permission",
             Self::NotSupported => "not supported",
@@ -177,6 +177,7 @@ pub struct Process {
     pub pid: u32,
     pub kind: Kind,
     /// Bytes of the GPU's memory; `None`: the driver does not say.
+    #[serde(rename = "memory_bytes")]
     pub memory: Option<u64>,
     /// The owner; `None`: not readable.
     pub uid: Option<u32>,

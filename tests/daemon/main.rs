@@ -18,7 +18,6 @@ mod importing;
 mod jupyter;
 mod no_buildkit;
 #[path = "../nvml/mod.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod nvml;
 mod packages;
 mod pins;

@@ -68,7 +68,8 @@ fn show(output: &mut Output, seen: &Overview, watch: bool) {
     } else if output.json {
         output.value(seen);
     } else if matches!(seen.driver, State::Ready { .. }) {
-        output.table(&show::table(seen));
+        let width = output.look.width;
+        output.table(&show::table(seen, width));
         show::remarks(seen).iter().for_each(|remark| output.note(remark));
     } else {
         let finding = doctor::gpu::driver(&seen.driver);

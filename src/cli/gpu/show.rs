@@ -7,10 +7,21 @@ use crate::report::table::{Column, Table};
 
 /// What is not known.
 const UNKNOWN: &str = "?";
+/// The last one is the UUID.
+const COLUMNS: usize = 8;
 
-/// All GPUs.
-pub fn table(seen: &Overview) -> Table {
-    let mut table = Table::new([
+/// All GPUs. Where that is wider than the terminal, UUIDs are left out first:
+/// who holds a GPU is looked for more often.
+pub fn table(seen: &Overview, width: Option<usize>) -> Table {
+    let whole = columns(seen, COLUMNS);
+    let rendered = whole.render(None, "");
+    let widest = rendered.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    if width.is_some_and(|width| widest > width) { columns(seen, COLUMNS - 1) } else { whole }
+}
+
+/// The first ones.
+fn columns(seen: &Overview, shown: usize) -> Table {
+    let all = [
         Column::left("GPU").whole(),
         Column::left("MODEL"),
         Column::left("MIG").whole(),
@@ -19,15 +30,16 @@ pub fn table(seen: &Overview) -> Table {
         Column::left("USE"),
         Column::left("PROCESSES"),
         Column::left("UUID"),
-    ]);
+    ];
+    let mut table = Table::new(all.into_iter().take(shown));
     for row in &seen.gpus {
-        table.row(gpu(row));
-        row.instances.iter().for_each(|one| table.row(instance(one)));
+        table.row(gpu(row).into_iter().take(shown));
+        row.instances.iter().for_each(|one| table.row(instance(one).into_iter().take(shown)));
     }
     table
 }
 
-fn gpu(row: &Row) -> [String; 8] {
+fn gpu(row: &Row) -> [String; COLUMNS] {
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
     let mig = row.mig.map_or(UNKNOWN, |on| if on { "on" } else { "off" });
     // In MIG mode there is no figure for the whole.
@@ -50,7 +62,7 @@ fn gpu(row: &Row) -> [String; 8] {
     ]
 }
 
-fn instance(row: &InstanceRow) -> [String; 8] {
+fn instance(row: &InstanceRow) -> [String; COLUMNS] {
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
     [
         row.slot.clone(),
@@ -75,7 +87,7 @@ fn usage(usage: &Usage) -> String {
     let word = match usage.standing {
         Standing::Free => "free",
         Standing::Held => "",
-        Standing::Busy => "busy: processes of no container here",
+        Standing::Busy => "busy",
         Standing::Divided => "divided",
         Standing::NoInstances => "unusable: MIG mode without instances",
         Standing::Prohibited => "unusable: its compute mode prohibits computing",

@@ -112,7 +112,11 @@ impl Join<'_> {
         let (standing, why) = match (decided, processes) {
             (Some(decided), _) => decided,
             (None, _) if !holders.is_empty() => (Standing::Held, None),
-            (None, _) if busy.is_some() => (Standing::Busy, None),
+            (None, _) if busy.is_some() => {
+                let known = self.claimants.is_some();
+                let why = if known { "processes of no container here" } else { "processes compute on it" };
+                (Standing::Busy, Some(why.to_owned()))
+            }
             (None, Some(Err(fault))) => {
                 (Standing::Unknown, Some(format!("its processes cannot be read: {fault}")))
             }

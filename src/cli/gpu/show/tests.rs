@@ -52,7 +52,7 @@ fn seen() -> Overview {
         usage,
         unreadable: BTreeMap::new(),
     };
-    let mut busy = row(2, usage(Standing::Busy, None, &[]));
+    let mut busy = row(2, usage(Standing::Busy, Some("processes of no container here"), &[]));
     busy.usage.processes = Some(vec![
         running(4711, Some("python"), Some("ann"), Kind::Compute),
         running(12, None, None, Kind::Compute),
@@ -65,8 +65,7 @@ fn seen() -> Overview {
         instance(0, usage(Standing::Held, None, &[("nlp._.1002", Some("bob"), "exited")])),
         instance(1, usage(Standing::Free, None, &[])),
     ];
-    let mut lost =
-        row(4, usage(Standing::Lost, Some("GPU lost: it fell off the bus"), &[("x", None, "running")]));
+    let mut lost = row(4, usage(Standing::Lost, Some("it fell off the bus"), &[("x", None, "running")]));
     (lost.uuid, lost.model, lost.memory, lost.utilization, lost.mig) = (None, None, None, None, None);
     lost.usage.processes = None;
     let gone = Gone { container: "old".into(), owner: Some("eve".into()), device: "GPU-9".into() };
@@ -94,12 +93,12 @@ fn seen() -> Overview {
 #[test]
 fn every_standing_is_told_in_a_line() {
     let remarks = remarks(&seen()).join("\n");
-    insta::assert_snapshot!(format!("{}\n{remarks}", table(&seen()).render(None, "~")));
+    insta::assert_snapshot!(format!("{}\n{remarks}", table(&seen(), None).render(None, "~")));
 }
 
 #[test]
 fn a_terminal_of_100_columns_keeps_who_holds_what() {
-    let shown = table(&seen()).render(Some(100), "~");
+    let shown = table(&seen(), Some(100)).render(Some(100), "~");
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
     insta::assert_snapshot!(shown);
 }
