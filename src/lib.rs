@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod engine;
 pub mod equivalent;
 pub mod event;
+pub mod gpus;
 pub mod graph;
 pub mod history;
 pub mod ignore;

@@ -78,7 +78,8 @@ const MODULES: &[(&str, &str)] = &[
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
-    ("nvml", ""),
+    ("gpus", "engine labels"),
+    ("nvml", "gpus"),
     (
         "doctor",
         "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
@@ -88,7 +89,7 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account audit build buildkit catalog containers credentials deploy doctor engine engine::docker \
-         equivalent event graph history images impact labels names nvml observe packages people pins \
+         equivalent event gpus graph history images impact labels names nvml observe packages people pins \
          plan problem records reference registry report setup since solve spec subject userlayer why",
     ),
     ("main", "cli"),

@@ -13,6 +13,7 @@ mod containers;
 mod deploy;
 mod doctor;
 pub mod exit;
+mod gpu;
 mod graph;
 mod hashes;
 mod host;
@@ -81,6 +82,7 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Update(args) => update::run(settings, &args).await,
         Command::Image { command } => image::run(settings, &command).await,
         Command::Catalog { command } => catalog::run(settings, &command),
+        Command::Gpu { command } => gpu::run(settings, &command).await,
         Command::Doctor(args) => doctor::run(settings, &args).await,
         Command::Deploy(args) | Command::Container { command: ContainerCommand::Deploy(args) } => {
             deploy::run(settings, &args).await

@@ -4,6 +4,7 @@
 //! memory. Decides nothing.
 
 pub mod address;
+mod devices;
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
@@ -21,6 +22,7 @@ use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
 use crate::userlayer::{BaseFacts, Layer, Want};
+pub use devices::{DeviceRequest, Devices};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]
@@ -64,6 +66,9 @@ pub trait Engine: Send + Sync {
     async fn remove_image(&self, name: &str) -> Result<(), Error>;
     /// All containers, running or not, in one call.
     async fn containers(&self) -> Result<Vec<Container>, Error>;
+    /// What one container was asked to get of the machine's devices; `None`:
+    /// there is no such container.
+    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error>;
     /// Creates a container; everything is set at creation. Gives its id.
     async fn create(&self, request: &CreateContainer) -> Result<String, Error>;
     async fn start(&self, container: &str) -> Result<(), Error>;

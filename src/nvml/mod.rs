@@ -1,7 +1,11 @@
 //! NVIDIA's management library, as far as it is there: the state of the driver
-//! by name. The only module that knows nvml-wrapper; decides nothing.
+//! and what each GPU says. The only module that knows nvml-wrapper; decides
+//! nothing.
 //!
 //! The library is loaded at run time. A machine without it is a state.
+
+mod process;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -11,46 +15,56 @@ use std::path::Path;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
-use serde::Serialize;
+
+pub use crate::gpus::State;
+use crate::gpus::{Fault, Machine};
 
 /// What the driver brings along; without a version only development packages do.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
-/// How the machine's driver stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
-    Ready {
-        /// The driver's version, `570.86.15`.
-        driver: String,
-        gpus: u32,
-    },
-    /// The library cannot be loaded: on most machines, since there is no driver.
-    NoLibrary { cause: String },
-    /// The library is there, the kernel's module is not loaded.
-    NoDriver,
-    /// This user may not reach the driver.
-    NoPermission,
-    /// Library and kernel module are of different versions, as after an
-    /// update without a restart.
-    Mismatch,
-    /// Any other answer.
-    Failed { cause: String },
-}
-
 /// Loads the library, from `library` if that is named, and asks.
 pub fn state(library: Option<&Path>) -> State {
-    match look(library.map_or(OsStr::new(LIBRARY), Path::as_os_str)) {
-        Ok(state) => state,
-        Err(NvmlError::LibloadingError(error)) => State::NoLibrary { cause: error.to_string() },
-        Err(NvmlError::DriverNotLoaded) => State::NoDriver,
-        Err(NvmlError::NoPermission) => State::NoPermission,
-        Err(NvmlError::LibRmVersionMismatch) => State::Mismatch,
-        Err(error) => State::Failed { cause: error.to_string() },
+    load(library).and_then(|nvml| ready(&nvml)).unwrap_or_else(state_of)
+}
+
+/// The same, and all that each GPU says. Owners of processes are read from
+/// `proc`, the folder `/proc`. Blocks: a driver in trouble may take its time.
+pub fn machine(library: Option<&Path>, proc: &Path) -> Machine {
+    let look = || {
+        let nvml = load(library)?;
+        let state = ready(&nvml)?;
+        let gpus = read::gpus(&nvml, &process::Reader::new(proc))?;
+        Ok(Machine { state, gpus })
+    };
+    look().unwrap_or_else(|error| Machine { state: state_of(error), gpus: Vec::new() })
+}
+
+fn load(library: Option<&Path>) -> Result<Nvml, NvmlError> {
+    Nvml::builder().lib_path(library.map_or(OsStr::new(LIBRARY), Path::as_os_str)).init()
+}
+
+fn ready(nvml: &Nvml) -> Result<State, NvmlError> {
+    Ok(State::Ready { driver: nvml.sys_driver_version()?, gpus: nvml.device_count()? })
+}
+
+fn state_of(error: NvmlError) -> State {
+    match error {
+        NvmlError::LibloadingError(error) => State::NoLibrary { cause: error.to_string() },
+        NvmlError::DriverNotLoaded => State::NoDriver,
+        NvmlError::NoPermission => State::NoPermission,
+        NvmlError::LibRmVersionMismatch => State::Mismatch,
+        error => State::Failed { cause: error.to_string() },
     }
 }
 
-fn look(library: &OsStr) -> Result<State, NvmlError> {
-    let nvml = Nvml::builder().lib_path(library).init()?;
-    Ok(State::Ready { driver: nvml.sys_driver_version()?, gpus: nvml.device_count()? })
+fn fault(error: NvmlError) -> Fault {
+    match error {
+        NvmlError::GpuLost => Fault::Lost,
+        NvmlError::ResetRequired => Fault::ResetRequired,
+        NvmlError::NoPermission => Fault::NoPermission,
+        // The latter: a driver from before the call existed.
+        NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) => Fault::NotSupported,
+        NvmlError::Unknown => Fault::Unknown,
+        error => Fault::Other(error.to_string()),
+    }
 }

@@ -1,51 +1,39 @@
-//! Libraries that stand in for NVIDIA's, compiled by the test: nvml-wrapper
-//! loads and calls them as it does the real one.
+//! With a library that stands in for NVIDIA's: nvml-wrapper loads and calls it
+//! as it does the real one.
 
-use std::path::PathBuf;
-use std::process::Command;
+#[path = "../../tests/nvml/mod.rs"]
+mod standin;
+
+use standin::{Nvml, divided, gpu, mig, whole};
 
 use super::*;
+use crate::gpus::{Card, Kind, Memory, Mig, Place};
 
-/// A library whose first call gives `code`, with a driver and three GPUs.
-const SOURCE: &str = r#"
-#![allow(non_snake_case)]
-#[no_mangle]
-pub extern "C" fn nvmlInit_v2() -> u32 { CODE }
-#[no_mangle]
-pub extern "C" fn nvmlShutdown() -> u32 { 0 }
-#[no_mangle]
-pub unsafe extern "C" fn nvmlSystemGetDriverVersion(text: *mut u8, length: u32) -> u32 {
-    let version = b"570.86.15\0";
-    if (length as usize) < version.len() { return 7; }
-    std::ptr::copy_nonoverlapping(version.as_ptr(), text, version.len());
-    0
+fn look(nvml: &Nvml) -> Machine {
+    machine(Some(&nvml.library()), Path::new("/proc"))
 }
-#[no_mangle]
-pub unsafe extern "C" fn nvmlDeviceGetCount_v2(count: *mut u32) -> u32 { *count = 3; 0 }
-"#;
 
-/// What the library says whose start gives this code.
-fn state_of(code: u32) -> State {
-    let folder = tempfile::tempdir().unwrap();
-    let (source, library) = (folder.path().join("nvml.rs"), folder.path().join("libnvml.so"));
-    std::fs::write(&source, SOURCE.replace("CODE", &code.to_string())).unwrap();
-    let rustc = option_env!("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
-    let output = Command::new(rustc)
-        .args(["--edition=2021", "--crate-type=cdylib", "-o"])
-        .args([&library, &source])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    state(Some(&library))
+fn card(machine: &Machine, index: usize) -> &Card {
+    machine.gpus[index].card.as_ref().unwrap()
 }
 
 #[test]
 fn a_driver_that_is_there_tells_its_version_and_its_gpus() {
-    assert_eq!(state_of(0), State::Ready { driver: "570.86.15".into(), gpus: 3 });
+    let nvml = Nvml::new(&whole(3));
+    let ready = State::Ready { driver: "570.86.15".into(), gpus: 3 };
+    assert_eq!(state(Some(&nvml.library())), ready);
+    assert_eq!(look(&nvml).state, ready);
 }
 
 #[test]
 fn what_is_wrong_with_a_driver_has_a_name() {
+    let nvml = Nvml::new("");
+    let state_of = |code: u32| {
+        nvml.say(&format!("machine fails init {code}\n{}", whole(1)));
+        let state = state(Some(&nvml.library()));
+        assert_eq!(look(&nvml), Machine { state: state.clone(), gpus: Vec::new() });
+        state
+    };
     // nvmlReturn_t, as nvml.h has it.
     assert_eq!(state_of(9), State::NoDriver);
     assert_eq!(state_of(4), State::NoPermission);
@@ -64,4 +52,89 @@ fn a_library_that_is_not_there_or_another_one_is_told() {
     let text = folder.path().join("text.so");
     std::fs::write(&text, "no library").unwrap();
     assert!(matches!(state(Some(&text)), State::NoLibrary { .. }));
+}
+
+#[test]
+fn each_value_of_a_gpu_is_read() {
+    let nvml = Nvml::new(&whole(8));
+    let machine = look(&nvml);
+    assert_eq!(machine.gpus.len(), 8);
+    let last = card(&machine, 7);
+    assert_eq!(last.uuid, gpu(7));
+    assert_eq!(last.model, Ok("NVIDIA A100 80GB PCIe".into()));
+    assert_eq!(last.memory, Ok(Memory { used: 456_000_000, total: 85_899_345_920 }));
+    assert_eq!(last.utilization, Ok(0));
+    assert_eq!(last.mig, Ok(Mig::Off));
+    assert_eq!(last.processes, Ok(Vec::new()));
+    assert_eq!(last.broken(), None);
+}
+
+#[test]
+fn instances_tell_their_profile_and_share() {
+    let nvml = Nvml::new(&divided(2));
+    let machine = look(&nvml);
+    let Ok(Mig::On(instances)) = &card(&machine, 1).mig else { panic!("{machine:?}") };
+    assert_eq!(instances.len(), 7);
+    let slice = instances[6].slice.as_ref().unwrap();
+    assert_eq!((slice.uuid.clone(), slice.slices.clone()), (mig(1, 6), Ok(1)));
+    assert_eq!(slice.profile, Ok("1g.10gb".into()));
+    assert_eq!(card(&machine, 1).utilization, Err(Fault::NotSupported), "with MIG there is none");
+}
+
+#[test]
+fn a_call_that_fails_is_the_fault_of_its_value() {
+    let nvml = Nvml::new(&format!(
+        "0 fails handle 15\n1 fails memory 999\n1 fails process 4\n1 fails name 23\n2 fails uuid 15\n\
+         3 fails mig 16\n3 fails utilization 3\n{}",
+        whole(4)
+    ));
+    let machine = look(&nvml);
+    assert_eq!(machine.gpus[0].card, Err(Fault::Lost));
+    let odd = card(&machine, 1);
+    assert_eq!(odd.memory, Err(Fault::Unknown));
+    assert_eq!(odd.processes, Err(Fault::NoPermission));
+    assert!(matches!(odd.model, Err(Fault::Other(_))), "{:?}", odd.model);
+    assert_eq!((odd.utilization.clone(), odd.broken()), (Ok(0), None));
+    assert_eq!(machine.gpus[2].card, Err(Fault::Lost));
+    assert_eq!(card(&machine, 3).broken(), Some(&Fault::ResetRequired));
+    assert_eq!(card(&machine, 3).utilization, Err(Fault::NotSupported));
+    let nvml = Nvml::new(&format!("0.3 fails handle 999\n0.4 fails uuid 15\n{}", divided(1)));
+    let machine = look(&nvml);
+    let Ok(Mig::On(instances)) = &card(&machine, 0).mig else { panic!("{machine:?}") };
+    assert_eq!(instances[3].slice, Err(Fault::Unknown));
+    assert!(instances[5].slice.is_ok());
+}
+
+#[test]
+fn processes_appear_between_two_looks_with_their_owners_where_readable() {
+    let nvml = Nvml::new(&whole(1));
+    assert_eq!(card(&look(&nvml), 0).processes, Ok(Vec::new()));
+    let own = std::process::id();
+    nvml.say(&format!("0 process {own} 1000\n0 graphics 77\n0 graphics {own} 5\n{}", whole(1)));
+    // A /proc of our own: it says of one process whose it is, of the other nothing.
+    let proc = nvml.library().with_file_name("proc");
+    std::fs::create_dir_all(proc.join("self/ns")).unwrap();
+    std::os::unix::fs::symlink("pid:[4026531836]", proc.join("self/ns/pid")).unwrap();
+    std::fs::create_dir(proc.join(own.to_string())).unwrap();
+    let id = "5f".repeat(32);
+    let file = |name: &str| proc.join(own.to_string()).join(name);
+    std::fs::write(file("cgroup"), format!("0::/system.slice/docker-{id}.scope\n")).unwrap();
+    std::fs::write(file("comm"), "python\n").unwrap();
+    let read = || {
+        let machine = machine(Some(&nvml.library()), &proc);
+        card(&machine, 0).processes.clone().unwrap()
+    };
+    let found = read();
+    assert_eq!(found.len(), 2, "who computes and draws is one process: {found:?}");
+    assert_eq!((found[0].kind, found[0].memory), (Kind::Compute, Some(1000)));
+    assert_eq!(found[0].uid, Some(rustix::process::getuid().as_raw()));
+    assert_eq!((found[0].name.as_deref(), found[0].place.clone()), (Some("python"), Place::Container(id)));
+    assert_eq!((found[1].kind, found[1].memory, found[1].uid), (Kind::Graphics, None, None));
+    assert_eq!(found[1].place, Place::Unknown);
+
+    // In a container the driver's numbers are other processes.
+    std::fs::remove_file(proc.join("self/ns/pid")).unwrap();
+    std::os::unix::fs::symlink("pid:[4026532000]", proc.join("self/ns/pid")).unwrap();
+    let found = read();
+    assert_eq!((found[0].uid, found[0].place.clone()), (None, Place::Unknown));
 }

@@ -10,6 +10,7 @@ mod containers;
 mod datahub;
 mod doctor;
 mod engine;
+mod gpus;
 mod image_create;
 mod images;
 mod impact;
@@ -17,6 +18,8 @@ mod importing;
 mod jupyter;
 mod labels;
 mod no_buildkit;
+#[path = "../nvml/mod.rs"]
+mod nvml;
 mod packages;
 mod pins;
 mod pushing;

@@ -5,6 +5,7 @@ mod catalog;
 mod containers;
 mod doctor;
 mod extras;
+mod gpu;
 mod image;
 mod impact;
 mod labels;
@@ -22,6 +23,8 @@ pub use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
 pub use extras::{CompletionsArgs, ManArgs};
+use gpu::EXAMPLES as GPU_EXAMPLES;
+pub use gpu::{GpuCommand, GpuListArgs};
 pub use image::{
     CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
     Surroundings as ImageSurroundings,
@@ -123,6 +126,12 @@ pub enum Command {
     Catalog {
         #[command(subcommand)]
         command: CatalogCommand,
+    },
+    /// The machine's GPUs and who holds them
+    #[command(after_help = GPU_EXAMPLES)]
+    Gpu {
+        #[command(subcommand)]
+        command: GpuCommand,
     },
     /// Look for what is wrong with engine, registry, GPUs, accounts or images, and say what to do
     #[command(after_help = DOCTOR_EXAMPLES)]

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
 use super::{
-    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved,
-    UserLayer, stream,
+    Container, CreateContainer, Devices, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError,
+    Solved, UserLayer, stream,
 };
 use crate::buildkit::Builder;
 use crate::credentials::Credentials;
@@ -224,6 +224,14 @@ impl Engine for Docker {
             .into_iter()
             .map(read::container)
             .collect())
+    }
+
+    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error> {
+        match self.client.inspect_container(container, None).await {
+            Ok(found) => Ok(Some(read::devices(found))),
+            Err(e) if fault::is_not_found(&e) => Ok(None),
+            Err(e) => Err(self.fault.calling(&format!("show container `{container}`"), e)),
+        }
     }
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {

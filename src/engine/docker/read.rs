@@ -1,8 +1,8 @@
 //! What the engine answers, in our words. Pure.
 
-use bollard::models::{ContainerSummary, ImageInspect, ImageSummary, SystemInfo};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, ImageInspect, ImageSummary, SystemInfo};
 
-use crate::engine::{Container, Facts, Image, ImageDetail};
+use crate::engine::{Container, DeviceRequest, Devices, Facts, Image, ImageDetail};
 use crate::names::ImageId;
 use crate::reference::Reference;
 
@@ -82,6 +82,21 @@ pub fn container(container: ContainerSummary) -> Container {
         state: container.state.map(|state| state.to_string()).unwrap_or_default(),
         status: container.status.unwrap_or_default(),
         created: container.created.unwrap_or_default(),
+    }
+}
+
+pub fn devices(container: ContainerInspectResponse) -> Devices {
+    let host = container.host_config.unwrap_or_default();
+    let requests = host.device_requests.unwrap_or_default().into_iter().map(|request| DeviceRequest {
+        driver: request.driver.unwrap_or_default(),
+        count: request.count.unwrap_or_default(),
+        ids: request.device_ids.unwrap_or_default(),
+        capabilities: request.capabilities.unwrap_or_default(),
+    });
+    Devices {
+        requests: requests.collect(),
+        runtime: host.runtime.unwrap_or_default(),
+        env: container.config.and_then(|config| config.env).unwrap_or_default(),
     }
 }
 

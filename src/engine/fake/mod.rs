@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Container, CreateContainer, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError, Solved,
-    UserLayer,
+    Container, CreateContainer, Devices, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError,
+    Solved, UserLayer,
 };
 use crate::account::Account;
 use crate::event::Events;
@@ -159,6 +159,11 @@ impl FakeEngine {
     /// Adds a container as it is, whoever made it.
     pub fn add_container(&self, container: Container) {
         self.state().store.containers.push(container);
+    }
+
+    /// What a container was created with, by whoever made it.
+    pub fn add_devices(&self, container: &str, devices: Devices) {
+        self.state().store.devices.insert(container.to_owned(), devices);
     }
 
     /// From now on it may not lift limits, as an engine that runs without root.
@@ -322,6 +327,10 @@ impl Engine for FakeEngine {
 
     async fn containers(&self) -> Result<Vec<Container>, Error> {
         Ok(self.reached()?.store.containers.clone())
+    }
+
+    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error> {
+        Ok(self.reached()?.store.devices(container))
     }
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {

@@ -1,11 +1,11 @@
 //! What the fake engine keeps, and the rules a real one keeps it by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
 use crate::account::Account;
-use crate::engine::{Container, CreateContainer, Error, Image, ImageDetail};
+use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageDetail};
 use crate::names::ImageId;
 use crate::reference::Reference;
 
@@ -17,6 +17,8 @@ pub struct Store {
     /// What registries know: short form of the reference → manifest digest.
     pub remote: BTreeMap<String, String>,
     pub containers: Vec<Container>,
+    /// By the container's id.
+    pub devices: HashMap<String, Devices>,
     /// Every granted request, in order.
     pub created: Vec<CreateContainer>,
     /// It may not lift limits.
@@ -184,6 +186,11 @@ impl Store {
             self.images.remove(&id);
         }
         Ok(())
+    }
+
+    pub fn devices(&self, name: &str) -> Option<Devices> {
+        let container = &self.containers[self.container(name)?];
+        Some(self.devices.get(&container.id).cloned().unwrap_or_default())
     }
 
     pub fn create(&mut self, request: &CreateContainer) -> Result<String, Error> {
