@@ -148,7 +148,7 @@ fn all_that_is_wrong_with_flags_is_told_with_flag_and_rule_and_nothing_is_writte
         (&[ok, "--image", "tool", "--apt=-oDebug=1"], &["--apt: `-oDebug=1`", "is an option"]),
         (
             &[ok, "--image", "tool", "--requirements", "/etc/hostname"],
-            &["--requirements", "of the spec, .\n"],
+            &["--requirements", "outside of the folder of the spec, /"],
         ),
         (&[ok, "--image", "tool", "--requirements", "none.txt"], &["--requirements", "cannot be read"]),
         // The file that leaves the repository is named, or the key that names it.
