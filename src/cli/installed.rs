@@ -1,8 +1,8 @@
 //! Names under which the program is installed besides its own.
 //!
 //! Called as `image-create`, it is `ds01-build image create`: habits and
-//! scripts of before go on working. Whoever calls it so never reads of
-//! `ds01-build` in help and errors.
+//! scripts of before go on working. Usage, help and errors of the command line
+//! then name what was typed.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -67,8 +67,8 @@ fn finding(name: &str, setup: &UserSetup, standing: &Standing) -> Option<Finding
         Standing::Differs(how) => Finding::new(CHECK, Warning, name, format!("{baked}, but {how}"))
             .help("files of the workspace would belong to somebody else: have the image made anew"),
         Standing::Gone => Finding::new(CHECK, Warning, name, format!("{baked}, and nobody has that uid now"))
-            .help("if its owner has left, remove it; otherwise add them to `users` in the spec")
-            .command(format!("docker image rm {name}")),
+            // No command to paste: another spec of the machine may have its owner.
+            .help("if its owner has left, and no other spec here has them, remove it; otherwise add them to `users`"),
         Standing::Unknown(why) => {
             Finding::new(CHECK, Note, name, format!("{baked}; whose that is is unknown: {why}"))
         }

@@ -189,6 +189,8 @@ fn an_account_in_an_image_is_compared_with_the_host_s() {
     assert!(of(&with("ds01.user_id", "1009"), Some(&spec), &nobody).contains("but the uid of ann@x is 1001"));
     assert!(of(&ANN, None, &Known::default().with("ann", 1009, 1, &[])).contains("the uid of ann is 1009"));
     assert!(of(&ANN, None, &nobody).contains("nobody has that uid now"));
+    let gone = accounts::accounts(&[image("1", &["ds01-1001/t:latest"], &ANN)], None, &nobody);
+    assert!(gone.iter().all(|finding| finding.command.is_none()), "another spec may have its owner");
     assert!(of(&ANN, None, &Known::lost("it hangs")).starts_with("Note"));
     assert_eq!(of(&[("ds01.user_id", "1001")], None, &nobody), "", "half a set of labels is no account");
     let old: Vec<_> =

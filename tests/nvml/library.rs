@@ -3,7 +3,7 @@
 //!
 //! A line is `WHAT KEY VALUES…`: `machine` for the machine, `0` for a GPU,
 //! `0.1` for a MIG instance. `0 fails memory 999` lets a call fail.
-#![allow(non_snake_case, clippy::all)]
+#![expect(non_snake_case, reason = "the names are those of NVIDIA's library")]
 
 use std::ffi::{c_char, c_void, CStr};
 
