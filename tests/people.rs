@@ -148,3 +148,33 @@ fn doctor_tells_a_broken_spec_and_looks_on() {
     assert!(checks.contains(&"spec") && checks.contains(&"engine") && checks.contains(&"gpu"), "{checks:?}");
     assert!(report.to_string().contains("unknown key `imagse`"));
 }
+
+#[test]
+fn limits_of_a_person_are_told_with_where_each_is_written() {
+    let stack = Stack::new("limits: limits.yml\n", "echo \"ann@x:*:4242:4242::/home/ann:/bin/sh\"");
+    stack.write(
+        "limits.yml",
+        "defaults: {pids: 100}\ngroups: {faculty: {members: [ann@x], cpus: 8}}\nusers: {ann@x: {memory: 1g}}\n",
+    );
+    let output = stack.run(&["limits", "ann@x", "--json"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let data: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((data["group"].as_str(), data["by_default"].as_bool()), (Some("faculty"), Some(false)));
+    let from = |key: &str| {
+        let limits = data["limits"].as_array().unwrap();
+        let limit = limits.iter().find(|limit| limit["limit"] == key).unwrap();
+        (limit["value"].to_string(), limit["from"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(from("memory"), ((1_u64 << 30).to_string(), "own".into()));
+    assert_eq!(from("cpus"), ("8.0".into(), "group".into()));
+    assert_eq!(from("pids"), ("100".into(), "defaults".into()));
+    assert_eq!(from("idle"), ("7200".into(), "built_in".into()));
+    insta::assert_snapshot!(String::from_utf8_lossy(&stack.run(&["limits", "ann@x"]).stdout));
+
+    stack.write("limits.yml", "groups: {faculty: {cpus: many}}\n");
+    let output = stack.run(&["limits", "ann@x"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("limits.yml:1:26"), "{told}");
+}

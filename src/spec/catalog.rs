@@ -3,13 +3,10 @@
 //! A named file stands in place of the program's own catalogue, whole: which
 //! image `latest` is must not depend on rows that nobody of the site wrote.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BaseSource;
-use super::files::{Files, Kind};
-use super::paths;
-use super::reader::{Broken, Item, Problems, short};
+use super::reader::{Item, Problems, short};
 use crate::catalog::{self, Catalog, Host};
 use crate::problem::{Place, Problem, SourceFile};
 
@@ -20,21 +17,6 @@ pub enum Source {
     File(Catalog),
     /// What is wrong with the file was told; what bases ask of it is not.
     Broken,
-}
-
-/// Where the file lies. Unlike every other path it may be absolute and out of
-/// the root: catalogues are put on a machine by those who run it.
-pub fn path(item: Item, root: &Path, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
-    let text = item.string(problems)?;
-    if Path::new(text).is_absolute() && !text.chars().any(char::is_control) {
-        return Some(PathBuf::from(text));
-    }
-    let found = paths::find(root, text, Kind::File, files);
-    let absolute = |broken: Broken| {
-        let help = format!("{}; a file elsewhere is named by its absolute path", broken.help);
-        Broken { help, ..broken }.at(&item.place())
-    };
-    found.map(|(_, real)| real).map_err(|broken| problems.push(absolute(broken))).ok()
 }
 
 /// What the file says.

@@ -79,7 +79,7 @@ pub struct Spec {
     pub administrators: BTreeSet<String>,
     /// `all_info_cmds:` by name.
     pub info_cmds: BTreeMap<String, InfoCommand>,
-    /// `limits:`, or the defaults.
+    /// `limits:`, or the built-in ones.
     pub limits: limits::Limits,
     /// `build:`.
     pub build: BuildSettings,
@@ -242,8 +242,8 @@ pub struct Project {
     pub place: Place,
     /// Who it is for, ready to be baked.
     pub account: Account,
-    /// The group whose limits apply.
-    pub group: String,
+    /// The owner's, where `users:` names one.
+    pub group: Option<String>,
     /// What it stands on, and the plan variant if one was named (`vision@py312`).
     pub parent: Parent,
     pub parent_plan: Option<PlanName>,
@@ -267,7 +267,8 @@ pub struct User {
     pub login: Login,
     pub uid: u32,
     pub gid: u32,
-    pub group: String,
+    /// As their entry names it; `None`: `limits:` says which.
+    pub group: Option<String>,
     pub sudo: bool,
     pub shell: Option<String>,
     pub place: Place,

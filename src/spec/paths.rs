@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::files::{Files, Kind};
-use super::reader::{Broken, short};
+use super::reader::{Broken, Item, Problems, short};
 
 /// A written path with `.` and `..` worked out, without touching any file.
 ///
@@ -63,4 +63,19 @@ pub fn find(root: &Path, text: &str, kind: Kind, files: &dyn Files) -> Result<(P
             "paths are relative to the spec's folder",
         )),
     }
+}
+
+/// A written path to a file that may also be absolute and out of the root:
+/// those who run a machine put such files on it.
+pub fn anywhere(item: Item, root: &Path, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
+    let text = item.string(problems)?;
+    if Path::new(text).is_absolute() && !text.chars().any(char::is_control) {
+        return Some(PathBuf::from(text));
+    }
+    let absolute = |broken: Broken| {
+        let help = format!("{}; a file elsewhere is named by its absolute path", broken.help);
+        Broken { help, ..broken }.at(&item.place())
+    };
+    let found = find(root, text, Kind::File, files);
+    found.map(|(_, real)| real).map_err(|broken| problems.push(absolute(broken))).ok()
 }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use super::limits::Limits;
 use super::names::{self, passes};
 use super::read::Document;
 use super::reader::{Item, Problems, short};
@@ -34,15 +33,9 @@ pub fn expect(included: &[Document], users: &Users, people: &dyn People) {
     }
 }
 
-/// The user that a project names: from `users:`, else from the database, with
-/// the default group. `None` also for one that is wrong, which is said once.
-pub fn find(
-    item: Item,
-    users: &mut Users,
-    limits: &Limits,
-    people: &dyn People,
-    problems: &mut Problems,
-) -> Option<User> {
+/// The user that a project names: from `users:`, else from the database,
+/// which knows no group of ours. `None` also for one that is wrong, which is said once.
+pub fn find(item: Item, users: &mut Users, people: &dyn People, problems: &mut Problems) -> Option<User> {
     let text = item.string(problems)?;
     let (login, place) = (Login::new(text), item.place());
     if let Some(user) = users.declared.get(&login).or_else(|| users.found.get(&login)) {
@@ -55,7 +48,7 @@ pub fn find(
         // The same person may be declared under the database's own spelling.
         Ok(Some(person)) => match users.declared.get(&person.login) {
             Some(declared) => declared.clone(),
-            None => taken(&person, limits, &place, problems)
+            None => taken(&person, &place, problems)
                 .inspect(|user| users.claim(&user.login, Some(user.uid), &place, problems)),
         },
         Ok(None) => {
@@ -83,7 +76,7 @@ pub fn find(
 }
 
 /// An account of the database, if images can be for it.
-fn taken(person: &Person, limits: &Limits, place: &Place, problems: &mut Problems) -> Option<User> {
+fn taken(person: &Person, place: &Place, problems: &mut Problems) -> Option<User> {
     let uid = impersonal(person.uid.into(), is_personal_uid).map(|why| ("uid", person.uid, why));
     let gid = impersonal(person.gid.into(), is_personal_gid).map(|why| ("gid", person.gid, why));
     if let Some((what, id, why)) = uid.or(gid) {
@@ -101,7 +94,7 @@ fn taken(person: &Person, limits: &Limits, place: &Place, problems: &mut Problem
         login: person.login.clone(),
         uid: person.uid,
         gid: person.gid,
-        group: limits.default_group.clone(),
+        group: None,
         sudo: false,
         // Not the machine's: an image is the same wherever it is built.
         shell: None,

@@ -1,7 +1,6 @@
 //! Included files: people's projects, each an image for one user.
 
 use super::images::{self, Draft};
-use super::limits::Limits;
 use super::names::{self, passes};
 use super::read::{Document, Known, Reading};
 use super::reader::{Fields, Item, Key, Problems};
@@ -21,7 +20,6 @@ const DEFAULT_SHELL: &str = "/bin/bash";
 pub fn projects(
     included: &[Document],
     users: &mut Users,
-    limits: &Limits,
     images: &[Draft],
     known: &Known,
     rd: &mut Reading,
@@ -30,7 +28,7 @@ pub fn projects(
     let mut projects = Vec::new();
     for document in included {
         for (key, value) in document.item().entries(&mut rd.problems) {
-            projects.extend(project(key, value, users, limits, images, known, rd));
+            projects.extend(project(key, value, users, images, known, rd));
         }
     }
     projects
@@ -40,7 +38,6 @@ fn project(
     key: Key,
     value: Item,
     users: &mut Users,
-    limits: &Limits,
     images: &[Draft],
     known: &Known,
     rd: &mut Reading,
@@ -50,7 +47,7 @@ fn project(
     let fields = value.fields(KEYS, &mut rd.problems);
     let user = fields
         .require("user", &place, "user: LOGIN", &mut rd.problems)
-        .and_then(|item| people::find(item, users, limits, rd.world.people, &mut rd.problems));
+        .and_then(|item| people::find(item, users, rd.world.people, &mut rd.problems));
     let parent = parent(&fields, images, known, &place, &mut rd.problems);
     let jupyter = fields.get("jupyter").map_or(Some(false), |item| item.boolean(&mut rd.problems));
     let asked = fields.key("jupyter").filter(|_| jupyter == Some(true));

@@ -12,7 +12,7 @@ use super::reader::{Fields, Item, Problems, short};
 use super::requirements::Shelf;
 use super::world::World;
 use super::yaml::{self, Node};
-use super::{Parent, Spec, catalog, images, include, limits, parents, projects, sections, users};
+use super::{Parent, Spec, catalog, images, include, limits, parents, paths, projects, sections, users};
 use crate::names::{BaseName, ImageName};
 use crate::packages::Allowed;
 use crate::problem::{Place, Problem, SourceFile};
@@ -55,8 +55,9 @@ pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Pro
             None => catalog::Source::Broken,
         },
     };
+    let limits = limits(top.get("limits"), &mut rd);
     let included = includes(&top, &mut rd);
-    let spec = whole(&document, &top, &catalog, &included, &mut rd);
+    let spec = whole(&document, &top, &catalog, limits, &included, &mut rd);
     match spec {
         Some(spec) if rd.problems.list.is_empty() => Ok(spec),
         _ => Err(sorted(rd.problems.list, &rd.loaded)),
@@ -105,8 +106,31 @@ fn begin<'f>(
 }
 
 fn catalog_text(item: Item, rd: &mut Reading) -> Option<Arc<SourceFile>> {
-    let path = catalog::path(item, &rd.root, rd.world.files, &mut rd.problems)?;
+    let path = paths::anywhere(item, &rd.root, rd.world.files, &mut rd.problems)?;
     text(&path, rd.shown.path(&path), Some(&item.place()), rd)
+}
+
+/// Limits, from the spec or from the file that it names.
+fn limits(item: Option<Item>, rd: &mut Reading) -> limits::Reading {
+    match item.and_then(|item| limits::file(item, &rd.root, rd.world.files, &mut rd.problems)) {
+        None => limits::read(item, &mut rd.problems),
+        Some(named) => match named.and_then(|(item, path)| limits_file(item, &path, rd)) {
+            Some(own) => limits::read(Some(own.item()), &mut rd.problems),
+            None => limits::Reading { broken: true, ..limits::Reading::default() },
+        },
+    }
+}
+
+fn limits_file(item: Item, path: &Path, rd: &mut Reading) -> Option<Document> {
+    let document = load(path, rd.shown.path(path), Some(&item.place()), rd)?;
+    // A copy that broke off may have left nothing.
+    if document.item().is_null() {
+        let problem = Problem::new(format!("`{}` says nothing", document.file.path.display()));
+        let help = "write the limits into it, or remove `limits` from the spec for the built-in ones";
+        rd.problems.push(problem.at(&item.place()).help(help));
+        return None;
+    }
+    Some(document)
 }
 
 /// What reading needs besides the text.
@@ -316,6 +340,7 @@ fn whole(
     document: &Document,
     top: &Fields,
     catalog: &catalog::Source,
+    limits: limits::Reading,
     included: &[Document],
     rd: &mut Reading,
 ) -> Option<Spec> {
@@ -331,12 +356,11 @@ fn whole(
     let info_cmds = sections::info_cmds(top.get("all_info_cmds"), problems);
     let build = sections::build(top.get("build"), &rd.root, problems);
     rd.allow_urls = build.allow_urls.clone();
-    let limits = limits::read(top.get("limits"), problems);
     let administrators = users::administrators(top.get("administrators"), problems);
     let mut users = users::users(top.get("users"), &limits, problems);
     let drafts = images::images(top.get("images"), registry.as_ref(), &known, rd);
     super::datahub::root(top.get("root"), &drafts, &known, &mut rd.problems);
-    let projects = projects::projects(included, &mut users, &limits, &drafts, &known, rd);
+    let projects = projects::projects(included, &mut users, &drafts, &known, rd);
     parents::check(&known, &drafts, &projects, &mut rd.problems);
     Some(Spec {
         root: rd.root.clone(),
@@ -352,7 +376,7 @@ fn whole(
         users: users.declared.into_iter().filter_map(|(login, user)| Some((login, user?))).collect(),
         administrators,
         info_cmds,
-        limits,
+        limits: limits.limits,
         build,
     })
 }

@@ -148,6 +148,14 @@ impl<'a> Item<'a> {
         matches!(&self.node.value, Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing"))
     }
 
+    /// What stands there, in quotes or not, whatever YAML takes it for.
+    pub fn scalar(self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     pub fn is_mapping(self) -> bool {
         matches!(self.node.value, Value::Map(_))
     }
@@ -242,12 +250,18 @@ impl<'a> Item<'a> {
 
     /// A list; nothing counts as an empty one.
     pub fn list(self, problems: &mut Problems) -> Vec<Item<'a>> {
-        match &self.node.value {
-            Value::List(items) => return items.iter().map(|node| self.at(node)).collect(),
-            _ if self.is_null() => {}
-            _ => problems.push(self.expected("a list").help("write `[a, b]`, or one `- a` for each")),
+        if self.quiet_list().is_none() && !self.is_null() {
+            problems.push(self.expected("a list").help("write `[a, b]`, or one `- a` for each"));
         }
-        Vec::new()
+        self.quiet_list().unwrap_or_default()
+    }
+
+    /// The entries, if it is a list.
+    pub fn quiet_list(self) -> Option<Vec<Item<'a>>> {
+        match &self.node.value {
+            Value::List(items) => Some(items.iter().map(|node| self.at(node)).collect()),
+            _ => None,
+        }
     }
 
     /// A list of texts, each with its item.

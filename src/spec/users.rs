@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::User;
-use super::limits::Limits;
+use super::limits;
 use super::names::{self, passes};
 use super::parents::spot;
-use super::reader::{Item, Key, Problems, short};
+use super::reader::{Item, Key, Problems};
 use crate::account::account_name;
 use crate::names::Login;
 use crate::problem::{Place, Problem};
@@ -69,7 +69,7 @@ impl Users {
     }
 }
 
-pub fn users(item: Option<Item>, limits: &Limits, problems: &mut Problems) -> Users {
+pub fn users(item: Option<Item>, limits: &limits::Reading, problems: &mut Problems) -> Users {
     let mut users = Users::default();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(key.text), key.place());
@@ -90,7 +90,7 @@ pub fn administrators(item: Option<Item>, problems: &mut Problems) -> BTreeSet<S
     entries.unwrap_or_default().into_iter().filter(good).map(|(name, _)| name.to_owned()).collect()
 }
 
-fn user(key: &Key, value: Item, limits: &Limits, problems: &mut Problems) -> Option<User> {
+fn user(key: &Key, value: Item, limits: &limits::Reading, problems: &mut Problems) -> Option<User> {
     let place = key.place();
     let fields = value.fields(&["uid", "gid", "group", "sudo", "shell"], problems);
     let uid = fields.require("uid", &place, "uid: 1001", problems);
@@ -99,9 +99,15 @@ fn user(key: &Key, value: Item, limits: &Limits, problems: &mut Problems) -> Opt
         Some(item) => id(item, "gid", is_personal_gid, problems),
         None => uid,
     };
-    let group = match fields.get("group") {
-        Some(item) => group(item, limits, problems),
-        None => Some(limits.default_group.clone()),
+    let group = fields.get("group").map(|item| {
+        let group = limits.group(item, problems)?;
+        limits::agree(&Login::new(key.text), &group, &item.place(), &limits.named, problems);
+        Some(group)
+    });
+    let group = match group {
+        Some(None) => None,
+        Some(known) => Some(known),
+        None => Some(None),
     };
     let sudo = fields.get("sudo").map_or(Some(false), |item| item.boolean(problems));
     let shell = fields.get("shell").map(|item| {
@@ -144,18 +150,4 @@ pub fn is_personal_uid(id: u64) -> bool {
 /// Whether a gid can be a person's main group, by its number alone.
 pub fn is_personal_gid(id: u64) -> bool {
     id >= FIRST_UID || id == SHARED_GID
-}
-
-fn group(item: Item, limits: &Limits, problems: &mut Problems) -> Option<String> {
-    let name = item.string(problems)?;
-    if limits.groups.contains_key(name) {
-        return Some(name.to_owned());
-    }
-    let near = problems.near(name, limits.groups.keys().map(String::as_str));
-    let help = near.map_or_else(
-        || format!("declare it under `limits`; there are: {}", super::limits::names(limits)),
-        |near| format!("did you mean `{near}`?"),
-    );
-    problems.push(Problem::new(format!("no group `{}`", short(name))).at(&item.place()).help(help));
-    None
 }

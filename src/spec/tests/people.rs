@@ -35,7 +35,8 @@ fn a_user_that_only_the_database_knows_has_the_default_group() {
     let project = &spec.projects[0];
     assert_eq!((project.account.uid, project.account.gid), (1722830498, 1722830499));
     assert_eq!((project.account.name.as_str(), project.account.shell.as_str()), ("h-baker", "/bin/bash"));
-    assert_eq!(project.group, spec.limits.default_group);
+    assert_eq!(project.group, None);
+    assert!(spec.limits_of(&project.account.login).unwrap().by_default);
     assert_eq!(project.repository.to_string(), "ds01-1722830498/t");
     assert!(!spec.users.contains_key(&Login::new("h.baker@x")), "`users` holds what is written there");
 }

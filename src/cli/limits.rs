@@ -1,0 +1,39 @@
+//! `limits`: what holds for a person, and where each limit is written.
+
+use serde_json::json;
+
+use super::args::LimitsArgs;
+use super::deploy::owner;
+use super::exit::Exit;
+use super::load::{self, Trouble};
+use super::settings::Settings;
+use crate::report::table::{Column, Table};
+
+pub fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, Trouble> {
+    let (spec, _) = load::spec(settings)?;
+    let people = settings.people.as_ref();
+    let owner = match &args.login {
+        Some(login) => owner::by_login(&spec, people, login),
+        None => owner::by_uid(&spec, people, settings.uid),
+    };
+    let owner = owner.map_err(Trouble::Usage)?;
+    let (login, group) = (&owner.account.login, &owner.limits.group);
+    let told = spec.limits.told(&owner.limits);
+    let mut output = settings.output();
+    if output.json {
+        let by_default = owner.limits.by_default;
+        output.value(&json!({ "login": login, "group": group, "by_default": by_default, "limits": told }));
+    } else {
+        let by_default = if owner.limits.by_default { ", the default group" } else { "" };
+        output.line(&format!("{login}: {group}{by_default}"));
+        let columns = [Column::left("LIMIT").whole(), Column::left("VALUE"), Column::left("FROM").whole()];
+        let mut table = Table::new(columns);
+        for limit in &told {
+            table.row([limit.limit, &limit.text, &limit.from.to_string()]);
+        }
+        output.table(&table);
+    }
+    owner.note.iter().for_each(|note| output.note(&format!("warning: {note}")));
+    output.finish()?;
+    Ok(Exit::Done)
+}
