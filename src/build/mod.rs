@@ -7,7 +7,6 @@
 
 mod blame;
 mod board;
-pub mod lock;
 mod moves;
 mod outcome;
 pub mod request;
@@ -32,12 +31,12 @@ pub use outcome::{Complete, Outcomes};
 
 use crate::engine::{Engine, SolveError};
 use crate::event::{Event, Events, Outcome};
+use crate::lock::Locks;
 use crate::names::NodeName;
 use crate::plan::{Action, Plan};
 use crate::registry::Registry;
 use crate::solve::Solve;
 use board::Board;
-use lock::Locks;
 
 /// A run: the plan and all that is needed to carry it out.
 pub struct Run {
