@@ -119,6 +119,9 @@ pub struct ExecStep {
 /// What is changed in the config that the start brings along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigChange {
+    /// In place of what the start says of containers made from it: the whole
+    /// `config` object of an OCI image configuration. The rest changes this.
+    pub instead: Option<serde_json::Map<String, serde_json::Value>>,
     /// Labels to set. Every inherited `ds01.*` label is dropped first.
     pub labels: BTreeMap<String, String>,
     /// Inherited labels to drop besides.

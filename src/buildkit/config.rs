@@ -53,6 +53,9 @@ impl ImageConfig {
         for key in NOT_INHERITED {
             self.0.remove(key);
         }
+        if let Some(config) = &change.instead {
+            self.0.insert("config".into(), Value::Object(config.clone()));
+        }
         let env = changed_env(self.env(), change);
         let config = object(&mut self.0, "config");
         if !env.is_empty() {
@@ -198,6 +201,26 @@ mod tests {
         assert_eq!(config.env(), env);
         config.change(&change);
         assert_eq!(config.env(), env);
+    }
+
+    #[test]
+    fn a_config_that_is_given_takes_the_place_of_the_whole_one_before_it_is_changed() {
+        let mut config = parse(json!({
+            "os": "linux",
+            "config": {"Env": ["SECRET=x"], "Labels": {"ds01.user": "bob"}, "Hostname": "thesis"}
+        }));
+        let given = json!({"Env": ["A=1"], "Cmd": ["sh"], "Labels": {"org.x": "1", "ds01.image": "thesis"}});
+        let labels = [("ds01.image".to_owned(), "thesis@saved".to_owned())].into();
+        config.change(&ConfigChange {
+            instead: given.as_object().cloned(),
+            labels,
+            ..ConfigChange::default()
+        });
+        let labels = json!({"ds01.image": "thesis@saved", "org.x": "1"});
+        assert_eq!(
+            Value::Object(config.0),
+            json!({"os": "linux", "config": {"Env": ["A=1"], "Cmd": ["sh"], "Labels": labels}})
+        );
     }
 
     #[test]

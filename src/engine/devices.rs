@@ -1,6 +1,8 @@
 //! What a container was asked to get of the machine's devices, as the engine
 //! keeps it. Knows no GPU.
 
+use serde::Serialize;
+
 /// As it was asked for when the container was created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Devices {
@@ -9,10 +11,14 @@ pub struct Devices {
     pub runtime: String,
     /// `NAME=value`, of the image and of the request.
     pub env: Vec<String>,
+    /// Device files of the host.
+    pub files: Vec<String>,
+    /// It has every device of the host.
+    pub privileged: bool,
 }
 
 /// One request for devices (`--gpus`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DeviceRequest {
     /// `nvidia`, `cdi`, or empty: by the capabilities.
     pub driver: String,

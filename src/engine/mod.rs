@@ -4,17 +4,19 @@
 //! memory. Decides nothing.
 
 pub mod address;
+mod container;
 mod devices;
 pub mod docker;
+mod exec;
 #[cfg(test)]
 pub mod fake;
 pub mod stream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Events, Failure};
@@ -22,7 +24,12 @@ use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
 use crate::solve::Solve;
 use crate::userlayer::{BaseFacts, Layer, Want};
+pub use container::{
+    Change, ChangeKind, Container, ContainerDetail, CreateContainer, FileKind, FileStat, Mount, Network,
+    Port, Usage,
+};
 pub use devices::{DeviceRequest, Devices};
+pub use exec::{Attached, Chunk, Exec, Logs};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]
@@ -38,6 +45,9 @@ pub trait Engine: Send + Sync {
     async fn images(&self) -> Result<Vec<Image>, Error>;
     /// One image in full; `None`: there is none of that name or id.
     async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error>;
+    /// What an image says of the containers made from it: the `config` object
+    /// of its OCI image configuration. `None`: there is no such image.
+    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error>;
     /// What these images take of the store; those that are gone are left out.
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error>;
     /// Asks where the engine would pull from: the manifest digest of a
@@ -66,16 +76,53 @@ pub trait Engine: Send + Sync {
     async fn remove_image(&self, name: &str) -> Result<(), Error>;
     /// All containers, running or not, in one call.
     async fn containers(&self) -> Result<Vec<Container>, Error>;
-    /// What one container was asked to get of the machine's devices; `None`:
-    /// there is no such container.
-    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error>;
+    /// One container in full; `None`: there is no such container.
+    async fn container(&self, container: &str) -> Result<Option<ContainerDetail>, Error>;
+    /// What running containers take now; those that do not run are left out.
+    async fn usage(&self, containers: &[String]) -> Result<HashMap<String, Usage>, Error>;
     /// Creates a container; everything is set at creation. Gives its id.
     async fn create(&self, request: &CreateContainer) -> Result<String, Error>;
     async fn start(&self, container: &str) -> Result<(), Error>;
+    /// Waits until it no longer runs; its exit code.
+    async fn wait(&self, container: &str) -> Result<i64, Error>;
     /// Stops with a grace of `seconds` before the kill.
     async fn stop(&self, container: &str, seconds: u32) -> Result<(), Error>;
     async fn remove(&self, container: &str) -> Result<(), Error>;
+    /// What its program wrote; with `follow` until it ends.
+    async fn logs(
+        &self,
+        container: &str,
+        logs: &Logs,
+    ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error>;
+    /// Runs a program in a running container, attached to it.
+    async fn exec(&self, container: &str, exec: &Exec) -> Result<Attached, Error>;
+    /// Tells the terminal of an [`Attached`] its size.
+    async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error>;
+    /// The exit code of an [`Attached`]; `None`: it still runs.
+    async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error>;
+    /// Files that differ from the image's.
+    async fn changes(&self, container: &str) -> Result<Vec<Change>, Error>;
+    /// Bytes of those files, holes counted as if they were written, which they
+    /// are in a commit. `None`: the engine does not say. Takes the engine as
+    /// long as `changes`.
+    async fn written(&self, container: &str) -> Result<Option<u64>, Error>;
+    /// One path of a container, or of a stopped one; a link is not followed.
+    /// `None`: it is not there. Its content is not read.
+    async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error>;
+    /// Lays the files of a tar archive over the container's root; also in one
+    /// that is stopped.
+    async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error>;
+    /// A file or folder of the container, or of a stopped one, as a tar
+    /// archive; `None`: it is not there. Refused where it has more bytes than
+    /// `most`.
+    async fn read_tar(&self, container: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error>;
+    /// Makes an image of the container's files and configuration, without a
+    /// tag. Labels of the container are on it.
+    async fn commit(&self, container: &str) -> Result<ImageId, Error>;
 }
+
+/// `Env`, `Cmd`, `User`, … as JSON has them.
+pub type ImageConfig = serde_json::Map<String, serde_json::Value>;
 
 /// What an engine is and has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +144,13 @@ pub struct Facts {
     pub memory: u64,
     /// OCI platform, e.g. `linux/amd64`.
     pub platform: String,
+    /// Names of its OCI runtimes: `runc`, `nvidia`.
+    pub runtimes: BTreeSet<String>,
+    /// The one that is used where none is asked for.
+    pub default_runtime: String,
+    /// CDI devices that it found, whole names (`nvidia.com/gpu=GPU-…`); engines
+    /// before 28.2 do not say.
+    pub cdi_devices: BTreeSet<String>,
 }
 
 /// One image of the list call.
@@ -138,63 +192,6 @@ pub struct Footprint {
     /// When a tag was last put on it, in seconds since 1970; `None`: the
     /// engine does not say.
     pub tagged: Option<i64>,
-}
-
-/// One container of the list call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    pub id: String,
-    pub name: String,
-    /// As it was asked for.
-    pub image: String,
-    pub image_id: ImageId,
-    pub labels: BTreeMap<String, String>,
-    /// `running`, `exited`, `created`, `paused`, …
-    pub state: String,
-    /// For people: `Up 3 minutes`.
-    pub status: String,
-    /// Seconds since 1970.
-    pub created: i64,
-}
-
-/// Everything a container is created with, in one request.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CreateContainer {
-    pub name: String,
-    /// Image id or reference with digest.
-    pub image: String,
-    pub labels: BTreeMap<String, String>,
-    pub env: Vec<String>,
-    /// `uid:gid`.
-    pub user: String,
-    pub workdir: String,
-    /// `None`: the image's own.
-    pub command: Option<Vec<String>>,
-    pub hostname: Option<String>,
-    pub mounts: Vec<Mount>,
-    pub cpus: Option<f64>,
-    pub memory: Option<u64>,
-    pub shm_size: Option<u64>,
-    pub pids: Option<u32>,
-    pub cgroup_parent: Option<String>,
-    /// name → (soft, hard); -1 unlimited.
-    pub ulimits: BTreeMap<String, (i64, i64)>,
-    pub group_add: Vec<String>,
-    pub no_new_privileges: bool,
-    /// Keep a shell open without a terminal client (`-it`).
-    pub tty: bool,
-    /// Run an init that reaps.
-    pub init: bool,
-    /// What ends its program; `None`: what the image says, else SIGTERM.
-    pub stop_signal: Option<String>,
-}
-
-/// A host folder in a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Mount {
-    pub source: PathBuf,
-    pub target: String,
-    pub read_only: bool,
 }
 
 /// An engine call that failed.

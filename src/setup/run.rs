@@ -4,10 +4,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Decision, Layer, decide};
 use crate::account::Account;
-use crate::build::lock::Locks;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::event::{Event, Events, Failure};
 use crate::labels;
+use crate::lock::Locks;
 
 /// How an image with the account came to be there.
 #[derive(Clone, Debug, PartialEq, Eq)]

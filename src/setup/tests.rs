@@ -5,11 +5,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::lock::Locks;
 use crate::build::request::Surroundings;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Engine, ImageDetail, SolveError};
 use crate::labels::write::Catalogue;
+use crate::lock::Locks;
 use crate::names::Login;
 use crate::reference::{Reference, Repository};
 

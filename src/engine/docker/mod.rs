@@ -3,12 +3,18 @@
 //! The only module that knows bollard; its types end here. What is asked for
 //! is decided elsewhere and sent as it is. Building is the builder's.
 
+mod detail;
+mod exec;
 mod fault;
+mod files;
 mod footprint;
+mod frames;
 mod read;
 mod send;
 mod transfer;
+mod usage;
 mod version;
+mod wait;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,12 +25,14 @@ use bollard::query_parameters::{
     ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveImageOptionsBuilder, StopContainerOptionsBuilder, TagImageOptionsBuilder,
 };
+use futures::stream::BoxStream;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
 use super::{
-    Container, CreateContainer, Devices, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError,
-    Solved, UserLayer, stream,
+    Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Engine, Error, Exec, Facts,
+    FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer, stream,
 };
 use crate::buildkit::Builder;
 use crate::credentials::Credentials;
@@ -34,6 +42,8 @@ use crate::reference::Reference;
 use crate::solve::Solve;
 use crate::userlayer::{BaseFacts, Want};
 use fault::Fault;
+#[cfg(test)]
+pub use send::body;
 use transfer::Transfer;
 
 /// Seconds that one call may take. Removing a large image on a busy disk takes
@@ -50,7 +60,9 @@ pub struct Docker {
     builder: Builder,
     fault: Fault,
     credentials: Credentials,
-    local: bool,
+    address: Address,
+    /// Asked for once: dockerd runs two programs to answer.
+    facts: OnceCell<Facts>,
 }
 
 impl Docker {
@@ -71,12 +83,23 @@ impl Docker {
             }
         };
         let client = stream::in_time(address, negotiated).await?;
-        Ok(Self { client, builder, fault, credentials: Credentials::default(), local: address.is_local() })
+        Ok(Self {
+            client,
+            builder,
+            fault,
+            credentials: Credentials::default(),
+            address: address.clone(),
+            facts: OnceCell::new(),
+        })
     }
 
     /// The same, logging in to registries with these for pushes and pulls.
     pub fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials, ..self }
+    }
+
+    fn wire(&self) -> exec::Wire<'_> {
+        exec::Wire { client: &self.client, fault: &self.fault, address: &self.address }
     }
 
     /// How to log in where a reference lives.
@@ -111,8 +134,12 @@ fn client(
 #[async_trait]
 impl Engine for Docker {
     async fn facts(&self) -> Result<Facts, Error> {
-        let info = self.client.info().await.map_err(|e| self.fault.calling("say what it is", e))?;
-        Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, self.local) })
+        let asked = self.facts.get_or_try_init(async || {
+            let info = self.client.info().await.map_err(|e| self.fault.calling("say what it is", e))?;
+            let local = self.address.is_local();
+            Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, local) })
+        });
+        asked.await.cloned()
     }
 
     async fn lacks(&self) -> Result<Vec<String>, Error> {
@@ -145,6 +172,11 @@ impl Engine for Docker {
             Err(e) if fault::is_not_found(&e) => Ok(None),
             Err(e) => Err(self.fault.calling(&format!("show image `{name}`"), e)),
         }
+    }
+
+    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error> {
+        let Some(name) = send::image_name(name) else { return Ok(None) };
+        files::image_config(&self.client, &self.fault, &name).await
     }
 
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
@@ -226,12 +258,16 @@ impl Engine for Docker {
             .collect())
     }
 
-    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error> {
+    async fn container(&self, container: &str) -> Result<Option<ContainerDetail>, Error> {
         match self.client.inspect_container(container, None).await {
-            Ok(found) => Ok(Some(read::devices(found))),
+            Ok(found) => Ok(Some(detail::read(found))),
             Err(e) if fault::is_not_found(&e) => Ok(None),
             Err(e) => Err(self.fault.calling(&format!("show container `{container}`"), e)),
         }
+    }
+
+    async fn usage(&self, containers: &[String]) -> Result<HashMap<String, Usage>, Error> {
+        usage::read(&self.client, &self.fault, containers).await
     }
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
@@ -246,6 +282,10 @@ impl Engine for Docker {
         done.map_err(|e| self.fault.calling(&format!("start container `{container}`"), e))
     }
 
+    async fn wait(&self, container: &str) -> Result<i64, Error> {
+        wait::until_ended(&self.client, &self.fault, container).await
+    }
+
     async fn stop(&self, container: &str, seconds: u32) -> Result<(), Error> {
         let grace = i32::try_from(seconds).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(grace).build();
@@ -258,6 +298,50 @@ impl Engine for Docker {
         let options = RemoveContainerOptionsBuilder::new().force(false).v(false).build();
         let done = self.client.remove_container(container, Some(options)).await;
         done.map_err(|e| self.fault.calling(&format!("remove container `{container}`"), e))
+    }
+
+    async fn logs(
+        &self,
+        container: &str,
+        logs: &Logs,
+    ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error> {
+        exec::logs(&self.wire(), container, logs).await
+    }
+
+    async fn exec(&self, container: &str, exec: &Exec) -> Result<Attached, Error> {
+        exec::attach(&self.wire(), container, exec).await
+    }
+
+    async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
+        exec::resize(&self.wire(), exec, columns, rows).await
+    }
+
+    async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
+        exec::ended(&self.wire(), exec).await
+    }
+
+    async fn changes(&self, container: &str) -> Result<Vec<Change>, Error> {
+        files::changes(&self.client, &self.fault, container).await
+    }
+
+    async fn written(&self, container: &str) -> Result<Option<u64>, Error> {
+        files::written(&self.client, &self.fault, container).await
+    }
+
+    async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
+        files::stat(&self.client, &self.fault, container, path).await
+    }
+
+    async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error> {
+        files::write(&self.client, &self.fault, container, tar).await
+    }
+
+    async fn read_tar(&self, container: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        files::read_tar(&self.client, &self.fault, container, path, most).await
+    }
+
+    async fn commit(&self, container: &str) -> Result<ImageId, Error> {
+        files::commit(&self.client, &self.fault, container).await
     }
 }
 

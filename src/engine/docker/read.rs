@@ -1,8 +1,10 @@
 //! What the engine answers, in our words. Pure.
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary, ImageInspect, ImageSummary, SystemInfo};
+use std::collections::BTreeSet;
 
-use crate::engine::{Container, DeviceRequest, Devices, Facts, Image, ImageDetail};
+use bollard::models::{ContainerSummary, DeviceInfo, ImageInspect, ImageSummary, SystemInfo};
+
+use crate::engine::{Container, Facts, Image, ImageDetail};
 use crate::names::ImageId;
 use crate::reference::Reference;
 
@@ -25,7 +27,16 @@ pub fn facts(info: SystemInfo, local: bool) -> Facts {
         cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or_default(),
         memory: info.mem_total.and_then(|n| n.try_into().ok()).unwrap_or_default(),
         platform: format!("{os}/{}", oci_arch(&arch)),
+        runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
+        default_runtime: info.default_runtime.unwrap_or_default(),
+        cdi_devices: cdi_devices(info.discovered_devices.unwrap_or_default()),
     }
+}
+
+/// Other sources of devices than CDI have names of another kind.
+fn cdi_devices(found: Vec<DeviceInfo>) -> BTreeSet<String> {
+    let cdi = found.into_iter().filter(|device| device.source.as_deref() == Some("cdi"));
+    cdi.filter_map(|device| device.id).collect()
 }
 
 /// The kernel's name of an architecture as OCI has it. What is written as OCI
@@ -85,21 +96,6 @@ pub fn container(container: ContainerSummary) -> Container {
     }
 }
 
-pub fn devices(container: ContainerInspectResponse) -> Devices {
-    let host = container.host_config.unwrap_or_default();
-    let requests = host.device_requests.unwrap_or_default().into_iter().map(|request| DeviceRequest {
-        driver: request.driver.unwrap_or_default(),
-        count: request.count.unwrap_or_default(),
-        ids: request.device_ids.unwrap_or_default(),
-        capabilities: request.capabilities.unwrap_or_default(),
-    });
-    Devices {
-        requests: requests.collect(),
-        runtime: host.runtime.unwrap_or_default(),
-        env: container.config.and_then(|config| config.env).unwrap_or_default(),
-    }
-}
-
 /// `<none>:<none>` and its like are not references.
 fn references(names: &[String]) -> Vec<Reference> {
     names.iter().filter_map(|name| Reference::parse(name).ok()).collect()
@@ -145,6 +141,19 @@ mod tests {
         };
         let facts = facts(info, false);
         assert_eq!((facts.id.as_str(), facts.platform.as_str()), ("host:/r", "linux/arm64"));
+    }
+
+    #[test]
+    fn devices_that_the_engine_found_are_told_by_their_cdi_names() {
+        let info = serde_json::json!({"DiscoveredDevices": [
+            {"Source": "cdi", "ID": "nvidia.com/gpu=0"},
+            {"Source": "cdi", "ID": "nvidia.com/gpu=GPU-1"},
+            {"Source": "other", "ID": "x"},
+            {"Source": "cdi"},
+        ], "Runtimes": {"runc": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}}});
+        let facts = facts(serde_json::from_value(info).unwrap(), true);
+        assert_eq!(Vec::from_iter(facts.cdi_devices), ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1"]);
+        assert_eq!(Vec::from_iter(facts.runtimes), ["nvidia", "runc"]);
     }
 
     #[test]

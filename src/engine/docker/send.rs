@@ -1,8 +1,13 @@
 //! What we ask of the engine, in its words. Pure.
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, ResourcesUlimits};
+use std::collections::BTreeSet;
 
-use crate::engine::CreateContainer;
+use bollard::models::{
+    ContainerCreateBody, DeviceMapping, DeviceRequest, HostConfig, Mount, MountType, PortBinding, PortMap,
+    ResourcesUlimits,
+};
+
+use crate::engine::{self, CreateContainer, Network, Port};
 use crate::reference::Reference;
 
 const ID_DIGITS: usize = 64;
@@ -29,6 +34,7 @@ pub fn body(request: &CreateContainer) -> ContainerCreateBody {
         tty: Some(request.tty),
         open_stdin: Some(request.tty),
         stop_signal: request.stop_signal.clone(),
+        exposed_ports: exposed(&request.ports),
         host_config: Some(host_config(request)),
         ..Default::default()
     }
@@ -39,8 +45,7 @@ fn host_config(request: &CreateContainer) -> HostConfig {
     HostConfig {
         nano_cpus: request.cpus.map(nano_cpus),
         memory,
-        // Equal to memory means no swap; unset would mean as much again.
-        memory_swap: memory,
+        memory_swap: memory_swap(request),
         shm_size: request.shm_size.map(bytes),
         pids_limit: request.pids.map(i64::from),
         cgroup_parent: request.cgroup_parent.clone(),
@@ -51,7 +56,77 @@ fn host_config(request: &CreateContainer) -> HostConfig {
         security_opt: request.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
         mounts: Some(request.mounts.iter().map(mount).collect()),
         init: Some(request.init),
+        network_mode: Some(network(&request.network).to_owned()),
+        port_bindings: bindings(&request.ports),
+        cap_add: some(&request.capabilities),
+        device_requests: some(&request.device_requests)
+            .map(|all| all.into_iter().map(device_request).collect()),
+        devices: some(&request.devices).map(|all| all.into_iter().map(device).collect()),
+        runtime: request.runtime.clone(),
         ..Default::default()
+    }
+}
+
+fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+/// Memory and swap together, as the engine counts: equal to memory means no
+/// swap, unset would mean as much again, and -1 is no limit.
+fn memory_swap(request: &CreateContainer) -> Option<i64> {
+    let memory = request.memory?;
+    Some(request.swap.map_or(-1, |swap| bytes(memory.saturating_add(swap))))
+}
+
+fn network(network: &Network) -> &str {
+    match network {
+        Network::Bridge => "bridge",
+        Network::Host => "host",
+        Network::None => "none",
+        Network::Named(name) => name,
+    }
+}
+
+fn tcp(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+fn exposed(ports: &[Port]) -> Option<Vec<String>> {
+    let ports: BTreeSet<_> = ports.iter().map(|port| port.container).collect();
+    (!ports.is_empty()).then(|| ports.into_iter().map(tcp).collect())
+}
+
+fn bindings(ports: &[Port]) -> Option<PortMap> {
+    let mut map = PortMap::new();
+    for port in ports {
+        let binding = PortBinding {
+            host_ip: port.address.clone(),
+            // Empty: the engine takes a free one.
+            host_port: Some(port.host.map(|host| host.to_string()).unwrap_or_default()),
+        };
+        map.entry(tcp(port.container)).or_default().get_or_insert_default().push(binding);
+    }
+    (!map.is_empty()).then_some(map)
+}
+
+fn device_request(request: engine::DeviceRequest) -> DeviceRequest {
+    let engine::DeviceRequest { driver, count, ids, capabilities } = request;
+    DeviceRequest {
+        driver: Some(driver),
+        // An engine takes either names or a number.
+        count: ids.is_empty().then_some(count),
+        device_ids: Some(ids).filter(|ids| !ids.is_empty()),
+        capabilities: Some(capabilities),
+        options: None,
+    }
+}
+
+/// At the same path, for reading and writing; not to make more of its kind.
+fn device(path: String) -> DeviceMapping {
+    DeviceMapping {
+        path_on_host: Some(path.clone()),
+        path_in_container: Some(path),
+        cgroup_permissions: Some("rw".into()),
     }
 }
 
@@ -69,7 +144,7 @@ fn ulimit(name: &str, soft: i64, hard: i64) -> ResourcesUlimits {
     ResourcesUlimits { name: Some(name.to_owned()), soft: Some(soft), hard: Some(hard) }
 }
 
-fn mount(mount: &crate::engine::Mount) -> Mount {
+fn mount(mount: &engine::Mount) -> Mount {
     Mount {
         typ: Some(MountType::BIND),
         source: Some(mount.source.to_string_lossy().into_owned()),

@@ -12,32 +12,41 @@
 //! id of an image says what was asked for, not what the files hold. Of files it
 //! knows those of the account that was baked in.
 
+mod containers;
 mod dockerfile;
+mod exec;
 mod files;
 mod hub;
+mod inside;
 mod solve;
 mod store;
+mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Container, CreateContainer, Devices, Engine, Error, Facts, Footprint, Image, ImageDetail, SolveError,
-    Solved, UserLayer,
+    Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Devices, Engine, Error, Exec,
+    Facts, FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer,
 };
 use crate::account::Account;
 use crate::event::Events;
 use crate::names::{ImageId, NodeName};
 use crate::reference::Reference;
-use crate::solve::Solve;
+use crate::solve::{Solve, Start};
 use crate::userlayer::{BaseFacts, Want};
 pub use hub::FakeHub;
+pub use inside::FakeFile;
 use store::{Store, Stored};
 
 const ADDRESS: &str = "fake://memory";
+/// How often a container's end is looked for.
+const TICK: Duration = Duration::from_millis(10);
 
 /// The engine. Shared by reference; each call sees the ones before it.
 #[derive(Debug)]
@@ -60,6 +69,8 @@ struct State {
     pulls: Vec<String>,
     /// So many transfers fail, with these words.
     failing: (usize, String),
+    /// How often containers and images were asked about, by the call's name.
+    calls: BTreeMap<&'static str, usize>,
 }
 
 impl Default for FakeEngine {
@@ -82,6 +93,9 @@ impl FakeEngine {
             cpus: 8,
             memory: 16 << 30,
             platform: "linux/amd64".into(),
+            runtimes: ["runc".to_owned()].into(),
+            default_runtime: "runc".into(),
+            ..Facts::default()
         })
     }
 
@@ -98,32 +112,6 @@ impl FakeEngine {
     /// The registries that it pushes to and pulls from.
     pub fn hub(&self) -> &Arc<FakeHub> {
         &self.hub
-    }
-
-    /// The next pushes and pulls fail with these words.
-    pub fn fail_transfers(&self, times: usize, words: &str) {
-        self.state().failing = (times, words.to_owned());
-    }
-
-    /// Everything that was pushed or was to be, in order.
-    pub fn pushes(&self) -> Vec<String> {
-        self.state().pushes.clone()
-    }
-
-    /// Everything that was pulled or was to be, in order.
-    pub fn pulls(&self) -> Vec<String> {
-        self.state().pulls.clone()
-    }
-
-    /// Counts a transfer in, unless it is one that fails.
-    fn transfer(&self, action: &str, note: impl FnOnce(&mut State)) -> Result<(), Error> {
-        let mut state = self.reached()?;
-        note(&mut state);
-        if state.failing.0 == 0 {
-            return Ok(());
-        }
-        state.failing.0 -= 1;
-        Err(Error::Refused { action: action.to_owned(), message: state.failing.1.clone() })
     }
 
     /// An engine that nobody answers for.
@@ -210,26 +198,6 @@ impl FakeEngine {
         }
         Ok(state)
     }
-
-    /// Counts a solve in; gives how many of this image there were with it.
-    fn enter(&self, node: &NodeName) -> Result<(Running<'_>, usize), Error> {
-        let mut state = self.reached()?;
-        state.solves.push(node.clone());
-        let attempt = state.solves.iter().filter(|name| *name == node).count();
-        state.running += 1;
-        state.most_running = state.most_running.max(state.running);
-        drop(state);
-        Ok((Running(self), attempt))
-    }
-}
-
-/// A solve under way; counted until it is dropped, also when it is cancelled.
-struct Running<'a>(&'a FakeEngine);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.state().running -= 1;
-    }
 }
 
 #[async_trait]
@@ -253,12 +221,16 @@ impl Engine for FakeEngine {
     }
 
     async fn images(&self) -> Result<Vec<Image>, Error> {
-        Ok(self.reached()?.store.list())
+        Ok(self.counted("images")?.store.list())
     }
 
     async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error> {
         let state = self.reached()?;
         Ok(state.store.find(name).and_then(|id| state.store.detail(&id)))
+    }
+
+    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error> {
+        Ok(self.reached()?.store.image_config(name))
     }
 
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
@@ -280,13 +252,19 @@ impl Engine for FakeEngine {
         let (_running, attempt) = self.enter(&solve.node)?;
         // Solves that begin together are seen together.
         tokio::task::yield_now().await;
+        self.reached()?.store.willing("solve")?;
         let mut work = solve::read(solve, &self.reached()?.store)?;
         solve::run(&work.steps, solve, attempt, events, cancel).await?;
         let layers = Some(work.image.layers.len());
         if solve.cache_from.iter().any(|image| image.tag().is_some_and(|tag| tag.ends_with("torn"))) {
             work.image.layers.pop();
         }
-        Ok(Solved { id: self.reached()?.store.add(work.image, None), layers })
+        let mut state = self.reached()?;
+        let id = state.store.add(work.image, None);
+        if let Start::Image(below) = &solve.start {
+            state.store.hand_files_on(below, &id);
+        }
+        Ok(Solved { id, layers })
     }
 
     async fn user_layer(&self, solve: &Solve, _: &Events) -> Result<UserLayer, SolveError> {
@@ -326,11 +304,15 @@ impl Engine for FakeEngine {
     }
 
     async fn containers(&self) -> Result<Vec<Container>, Error> {
-        Ok(self.reached()?.store.containers.clone())
+        Ok(self.counted("containers")?.store.containers.clone())
     }
 
-    async fn devices(&self, container: &str) -> Result<Option<Devices>, Error> {
-        Ok(self.reached()?.store.devices(container))
+    async fn container(&self, container: &str) -> Result<Option<ContainerDetail>, Error> {
+        Ok(self.counted("container")?.store.container_detail(container))
+    }
+
+    async fn usage(&self, containers: &[String]) -> Result<HashMap<String, Usage>, Error> {
+        Ok(self.counted("usage")?.store.usage(containers))
     }
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
@@ -341,12 +323,65 @@ impl Engine for FakeEngine {
         self.reached()?.store.start(container)
     }
 
+    async fn wait(&self, container: &str) -> Result<i64, Error> {
+        loop {
+            if let Some(code) = self.reached()?.store.ended(container)? {
+                return Ok(code);
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
     async fn stop(&self, container: &str, _seconds: u32) -> Result<(), Error> {
         self.reached()?.store.stop(container)
     }
 
     async fn remove(&self, container: &str) -> Result<(), Error> {
         self.reached()?.store.remove(container)
+    }
+
+    async fn logs(
+        &self,
+        container: &str,
+        logs: &Logs,
+    ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error> {
+        self.reached()?.store.logs(container, logs)
+    }
+
+    async fn exec(&self, container: &str, exec: &Exec) -> Result<Attached, Error> {
+        self.reached()?.store.exec(container, exec)
+    }
+
+    async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
+        self.reached()?.store.resize(exec, columns, rows)
+    }
+
+    async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
+        self.reached()?.store.exec_ended(exec)
+    }
+
+    async fn changes(&self, container: &str) -> Result<Vec<Change>, Error> {
+        self.reached()?.store.changes(container)
+    }
+
+    async fn written(&self, container: &str) -> Result<Option<u64>, Error> {
+        self.reached()?.store.written(container).map(Some)
+    }
+
+    async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
+        self.reached()?.store.stat(container, path)
+    }
+
+    async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error> {
+        self.reached()?.store.write_files(container, tar)
+    }
+
+    async fn read_tar(&self, container: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.reached()?.store.read_tar(container, path, most)
+    }
+
+    async fn commit(&self, container: &str) -> Result<ImageId, Error> {
+        self.reached()?.store.commit(container)
     }
 }
 

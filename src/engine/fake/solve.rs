@@ -6,14 +6,37 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::dockerfile;
 use super::store::{Store, Stored};
-use crate::engine::{SolveError, UserLayer};
+use super::{FakeEngine, dockerfile};
+use crate::engine::{Error, SolveError, UserLayer};
 use crate::event::{Event, Events, Excerpt, Failure, StepState};
 use crate::labels::NAMESPACE;
+use crate::names::NodeName;
 use crate::reference::Reference;
 use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
 use crate::userlayer::{self, BaseFacts, FactKind, FileFact};
+
+impl FakeEngine {
+    /// Counts a solve in; gives how many of this image there were with it.
+    pub(super) fn enter(&self, node: &NodeName) -> Result<(Running<'_>, usize), Error> {
+        let mut state = self.reached()?;
+        state.solves.push(node.clone());
+        let attempt = state.solves.iter().filter(|name| *name == node).count();
+        state.running += 1;
+        state.most_running = state.most_running.max(state.running);
+        drop(state);
+        Ok((Running(self), attempt))
+    }
+}
+
+/// A solve under way; counted until it is dropped, also when it is cancelled.
+pub struct Running<'a>(&'a FakeEngine);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().running -= 1;
+    }
+}
 
 /// What a solve does, and what comes of it.
 #[derive(Debug)]
@@ -116,6 +139,18 @@ fn exec(step: &ExecStep, solve: &Solve) -> Result<Step, SolveError> {
 }
 
 fn change(image: &mut Stored, config: &ConfigChange) {
+    if let Some(given) = &config.instead {
+        let texts = |key: &str| {
+            let list = given.get(key).and_then(|list| list.as_array()).into_iter().flatten();
+            list.filter_map(|text| text.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let text = |key: &str| given.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        let labels = given.get("Labels").and_then(|labels| labels.as_object()).into_iter().flatten();
+        let label = |(k, v): (&String, &serde_json::Value)| Some((k.clone(), v.as_str()?.to_owned()));
+        image.labels = labels.filter_map(label).filter(|(name, _)| !name.starts_with(NAMESPACE)).collect();
+        image.command = [texts("Entrypoint"), texts("Cmd")].concat();
+        (image.env, image.user, image.workdir) = (texts("Env"), text("User"), text("WorkingDir"));
+    }
     image.labels.retain(|name, _| !config.drop_labels.contains(name));
     image.labels.extend(config.labels.clone());
     let mut env: BTreeMap<String, String> = image

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
+use super::exec::Programs;
+use super::inside::{FakeFile, Inside};
 use crate::account::Account;
-use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageDetail};
+use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageConfig, ImageDetail, Usage};
 use crate::names::ImageId;
 use crate::reference::Reference;
 
@@ -19,10 +21,19 @@ pub struct Store {
     pub containers: Vec<Container>,
     /// By the container's id.
     pub devices: HashMap<String, Devices>,
+    /// What containers take while they run, by id.
+    pub usage: HashMap<String, Usage>,
     /// Every granted request, in order.
     pub created: Vec<CreateContainer>,
     /// It may not lift limits.
     pub unprivileged: bool,
+    pub programs: Programs,
+    /// Files that are in an image, as far as somebody told.
+    pub files: HashMap<ImageId, BTreeMap<String, FakeFile>>,
+    /// What differs in a container, by its id.
+    pub inside: HashMap<String, BTreeMap<String, Inside>>,
+    /// Calls that are refused, with these words.
+    pub refusing: BTreeMap<&'static str, String>,
 }
 
 /// An image. Its id is the hash of everything here but the digests.
@@ -159,11 +170,25 @@ impl Store {
     }
 
     pub fn tag(&mut self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
+        self.willing("tag")?;
         if !self.images.contains_key(image) {
             return refused(format!("tag {image} as `{reference}`"), format!("No such image: {image}"));
         }
         self.tags.insert(reference.to_string(), image.clone());
         Ok(())
+    }
+
+    /// The `config` object of its configuration.
+    pub fn image_config(&self, name: &str) -> Option<ImageConfig> {
+        let image = self.images.get(&self.find(name)?)?;
+        let config = serde_json::json!({
+            "Env": image.env,
+            "Cmd": image.command,
+            "User": image.user,
+            "WorkingDir": image.workdir,
+            "Labels": image.labels,
+        });
+        config.as_object().cloned()
     }
 
     pub fn remove_image(&mut self, name: &str) -> Result<(), Error> {
@@ -187,106 +212,17 @@ impl Store {
         }
         Ok(())
     }
-
-    pub fn devices(&self, name: &str) -> Option<Devices> {
-        let container = &self.containers[self.container(name)?];
-        Some(self.devices.get(&container.id).cloned().unwrap_or_default())
-    }
-
-    pub fn create(&mut self, request: &CreateContainer) -> Result<String, Error> {
-        let action = format!("create container `{}`", request.name);
-        if self.containers.iter().any(|c| c.name == request.name) {
-            return refused(action, format!("Conflict. The name \"/{}\" is already in use", request.name));
-        }
-        let image = self.find(&request.image).and_then(|id| Some((id.clone(), self.images.get(&id)?)));
-        let Some((image_id, image)) = image else {
-            return refused(action, format!("No such image: {}", request.image));
-        };
-        if request.command.as_ref().unwrap_or(&image.command).is_empty() {
-            return refused(action, "No command specified".into());
-        }
-        // An engine copies the image's labels; the request's win.
-        let mut labels = image.labels.clone();
-        labels.extend(request.labels.clone());
-        let id = digest(&request.name).split_off("sha256:".len());
-        self.created.push(request.clone());
-        self.containers.push(Container {
-            id: id.clone(),
-            name: request.name.clone(),
-            image: request.image.clone(),
-            image_id,
-            labels,
-            state: "created".into(),
-            status: "Created".into(),
-            created: 0,
-        });
-        Ok(id)
-    }
-
-    /// Images of the fake have programs in `/bin`, `/usr` and `/opt` only.
-    pub fn start(&mut self, name: &str) -> Result<(), Error> {
-        let action = format!("start container `{name}`");
-        let Some(n) = self.container(name) else { return refused(action, no_container(name)) };
-        let container = &self.containers[n];
-        let request = self.created.iter().rfind(|request| request.name == container.name);
-        let lifted = request.is_some_and(|r| r.ulimits.values().any(|(_, hard)| *hard == -1));
-        if self.unprivileged && lifted {
-            return refused(action, "error setting rlimit type 8: operation not permitted".into());
-        }
-        let own = self.images.get(&container.image_id).map(|image| &image.command);
-        let program = request.and_then(|r| r.command.as_ref()).or(own).and_then(|words| words.first());
-        let program = program.map_or("", String::as_str);
-        let dirs = ["/bin/", "/usr/", "/opt/"];
-        if !program.starts_with('/') || dirs.iter().any(|dir| program.starts_with(dir)) {
-            self.set(n, "running", "Up 1 second");
-        } else if request.is_some_and(|r| r.init) {
-            // The init starts, and tells of its program by ending.
-            self.set(n, "exited", "Exited (127) 1 second ago");
-        } else {
-            return refused(action, format!("exec: \"{program}\": no such file or directory"));
-        }
-        Ok(())
-    }
-
-    pub fn stop(&mut self, name: &str) -> Result<(), Error> {
-        let Some(n) = self.container(name) else {
-            return refused(format!("stop container `{name}`"), no_container(name));
-        };
-        if self.containers[n].state != "created" {
-            self.set(n, "exited", "Exited (0) 1 second ago");
-        }
-        Ok(())
-    }
-
-    pub fn remove(&mut self, name: &str) -> Result<(), Error> {
-        let action = format!("remove container `{name}`");
-        let Some(n) = self.container(name) else { return refused(action, no_container(name)) };
-        if matches!(self.containers[n].state.as_str(), "running" | "paused" | "restarting") {
-            return refused(action, "You cannot remove a running container".into());
-        }
-        self.containers.remove(n);
-        Ok(())
-    }
-
-    fn container(&self, name: &str) -> Option<usize> {
-        self.containers.iter().position(|c| c.name == name || c.id == name)
-    }
-
-    fn set(&mut self, n: usize, state: &str, status: &str) {
-        state.clone_into(&mut self.containers[n].state);
-        status.clone_into(&mut self.containers[n].status);
-    }
 }
 
-fn no_container(name: &str) -> String {
+pub fn no_container(name: &str) -> String {
     format!("No such container: {name}")
 }
 
-fn refused<T>(action: String, message: String) -> Result<T, Error> {
+pub fn refused<T>(action: String, message: String) -> Result<T, Error> {
     Err(Error::Refused { action, message })
 }
 
-fn digest(text: &str) -> String {
+pub fn digest(text: &str) -> String {
     let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

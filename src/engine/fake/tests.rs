@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::context::Context;
+use crate::engine::Port;
 use crate::event::{Event, Failure};
 use crate::ignore::Ignore;
 use crate::names::Login;
@@ -282,4 +283,39 @@ async fn a_pinned_base_is_found_by_its_digest() {
     assert_eq!(engine.resolve(&reference(&pinned)).await, Ok(None));
     engine.add_remote(&reference("debian:12"), &digest);
     assert_eq!(engine.resolve(&reference(&pinned)).await, Ok(Some(digest)));
+}
+
+#[tokio::test]
+async fn a_container_in_full_is_what_was_asked_for_and_what_became_of_it() {
+    let engine = with_base();
+    let port = Port { address: None, host: None, container: 8888 };
+    let request = CreateContainer {
+        name: "x".into(),
+        image: "base:1".into(),
+        user: "1001:1001".into(),
+        env: vec!["A=1".into()],
+        memory: Some(1 << 30),
+        ports: vec![port.clone()],
+        ..CreateContainer::default()
+    };
+    let id = engine.create(&request).await.unwrap();
+    let detail = || async { engine.container("x").await.unwrap().unwrap() };
+    let made = detail().await;
+    assert_eq!(
+        (made.id.as_str(), made.user.as_str(), made.memory),
+        (id.as_str(), "1001:1001", Some(1 << 30))
+    );
+    assert_eq!(made.env, ["PATH=/usr/bin:/bin", "A=1"]);
+    assert_eq!((made.command, made.ports, made.started), (vec!["/bin/sh".into()], vec![port], None));
+    let taken = Usage { cpus: 1.5, memory: 7, pids: 2 };
+    engine.set_usage(&id, taken);
+    let names = [id.clone(), "x".into(), "nobody".into()];
+    assert!(engine.usage(&names).await.unwrap().is_empty(), "it does not run");
+    engine.start("x").await.unwrap();
+    assert_eq!(engine.usage(&names).await.unwrap(), [(id, taken), ("x".into(), taken)].into());
+    assert_eq!(detail().await.ports[0].host, Some(32768));
+    engine.stop("x", 1).await.unwrap();
+    let ended = detail().await;
+    assert_eq!((ended.state.as_str(), ended.exit_code, ended.finished.is_some()), ("exited", Some(0), true));
+    assert_eq!((engine.calls("container"), engine.calls("usage")), (3, 2));
 }

@@ -2,6 +2,7 @@
 //! the engine's interface and its BuildKit, so that both trust the same
 //! certificates and fail with the same words. Knows nothing of what is asked.
 
+pub mod raw;
 mod tls;
 
 use std::error::Error as Cause;
