@@ -6,6 +6,7 @@
 
 pub mod legacy;
 pub mod read;
+pub mod saved;
 pub mod show;
 mod value;
 pub mod write;
@@ -108,14 +109,14 @@ schema! {
     MANAGED = "ds01.managed", Both, Bool, Yes,
         "made by ds01-build";
     IMAGE = "ds01.image", Both, Text, Yes,
-        "on an image its name in the spec, for a plan variant `name@plan`; on a container the ID or the reference with digest it was created from";
-    RECIPE = "ds01.build.recipe", Both, Sha256, When("on images, and on containers of our images"),
+        "on an image its name in the spec, for a plan variant `name@plan`, for a saved container `name@saved`; on a container the ID or the reference with digest it was created from";
+    RECIPE = "ds01.build.recipe", Both, Sha256, When("on images that were built, and on their containers"),
         "recipe digest; a container inherits it";
-    SCHEME = "ds01.build.scheme", Image, Integer, Yes,
+    SCHEME = "ds01.build.scheme", Image, Integer, When("on images that were built"),
         "version of the rule that the recipe digest was made by";
-    INGREDIENTS = "ds01.build.ingredients", Image, List, Yes,
+    INGREDIENTS = "ds01.build.ingredients", Image, List, When("on images that were built"),
         "`name=<12 hex>` for each ingredient, so that a changed one can be named";
-    RECORD = "ds01.build.record", Image, Json, Yes,
+    RECORD = "ds01.build.record", Image, Json, When("on images that were built"),
         "what the recipe was made of, and the context's files where they fit, so that a change can be shown";
     FRAMEWORK = "ds01.framework", Both, Text, When("from a catalogue base"),
         "framework with its version, `Pytorch-2.8.0-aime`";

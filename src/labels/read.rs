@@ -4,7 +4,9 @@
 
 use super::legacy::{LEGACY, Legacy};
 use super::write::Labels;
-use super::{GROUP_ID, HAS_USER_SETUP, Key, Kind, MANAGED, NAME, PROJECT, USER, USER_ID, USERNAME};
+use super::{
+    GROUP_ID, HAS_USER_SETUP, Key, Kind, MANAGED, NAME, PROJECT, PROTECTED, USER, USER_ID, USERNAME,
+};
 use crate::names::Login;
 
 /// What separates a container's short name from its owner's uid.
@@ -50,6 +52,13 @@ pub fn text<'a>(labels: &'a Labels, key: &Key) -> Option<&'a str> {
 pub fn flag(labels: &Labels, key: &Key) -> bool {
     debug_assert_eq!(key.kind, Kind::Bool);
     text(labels, key) == Some("true")
+}
+
+/// Whether it is to be kept. Whoever wrote the label meant it to do something,
+/// so that only what plainly says no does not protect.
+pub fn protected(labels: &Labels) -> bool {
+    let says_no = |text: &str| ["false", "no", "0"].iter().any(|no| text.eq_ignore_ascii_case(no));
+    text(labels, &PROTECTED).is_some_and(|text| !says_no(text.trim()))
 }
 
 /// Whether we or the system before us made it.
@@ -209,6 +218,16 @@ mod tests {
         }
         assert!(managed(&labels(&[("aime.mlc.DS01_MANAGED", "true")])));
         assert!(!managed(&labels(&[("ds01.managed", "false"), ("aime.mlc.DS01_MANAGED", "true")])));
+    }
+
+    #[test]
+    fn whatever_does_not_say_no_protects() {
+        for (value, is) in
+            [("true", true), ("TRUE", true), ("1", true), ("ann asked for it", true), ("False", false)]
+        {
+            assert_eq!(protected(&labels(&[("ds01.protected", value)])), is, "{value:?}");
+        }
+        assert!(!protected(&labels(&[])) && !protected(&labels(&[("ds01.protected", "")])));
     }
 
     #[test]

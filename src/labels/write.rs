@@ -127,13 +127,30 @@ pub struct ContainerLabels {
     pub slice: Option<String>,
     /// Folder of the host behind `/workspace`.
     pub work_mount: Option<PathBuf>,
+    /// Folder of the host behind `/data`.
+    pub data_mount: Option<PathBuf>,
+    /// Folder of the host behind `/models`.
+    pub models_mount: Option<PathBuf>,
     /// The request: `0` for none.
     pub gpus: String,
+    /// What was given for it; `None`: no GPU.
+    pub assigned: Option<Gpus>,
     /// Folder in the container that editors open.
     pub workspace_folder: String,
     /// Labels of the image: those that a container has in common with its
     /// image (recipe, framework, architecture class) are written again.
     pub inherited: Labels,
+}
+
+/// The GPUs and MIG instances of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpus {
+    /// In the order given; AMD's have none.
+    pub uuids: Vec<String>,
+    /// Likewise.
+    pub slots: Vec<String>,
+    /// 1 for a whole GPU, a MIG slice its share of 7.
+    pub equivalents: String,
 }
 
 impl ContainerLabels {
@@ -155,8 +172,23 @@ impl ContainerLabels {
         if let Some(slice) = &self.slice {
             map = map.with(&SLICE, slice);
         }
-        if let Some(folder) = &self.work_mount {
-            map = map.with(&WORK_MOUNT, folder.display());
+        let mounts = [
+            (WORK_MOUNT, &self.work_mount),
+            (DATA_MOUNT, &self.data_mount),
+            (MODELS_MOUNT, &self.models_mount),
+        ];
+        for (key, folder) in mounts {
+            if let Some(folder) = folder {
+                map = map.with(&key, folder.display());
+            }
+        }
+        if let Some(gpus) = &self.assigned {
+            map = map.with(&GPU_EQUIVALENTS, &gpus.equivalents);
+            for (key, list) in [(GPU_UUIDS, &gpus.uuids), (GPU_SLOTS, &gpus.slots)] {
+                if !list.is_empty() {
+                    map = map.with(&key, list.join(","));
+                }
+            }
         }
         for key in [RECIPE, FRAMEWORK, ARCH] {
             if let Some(value) = super::read::text(&self.inherited, &key) {
@@ -247,7 +279,10 @@ mod tests {
             created_at: Timestamp::from_second(1_760_000_000).unwrap(),
             slice: Some("ds01-student-h_baker.slice".into()),
             work_mount: Some("/home/h.baker/workspace/thesis".into()),
+            data_mount: None,
+            models_mount: None,
             gpus: "0".into(),
+            assigned: None,
             workspace_folder: "/workspace".into(),
             inherited: image().to_map(),
         }
@@ -275,6 +310,30 @@ mod tests {
         insta::assert_snapshot!(lines(&map));
         for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image) {
             assert!(key.required != labels::Required::Yes || map.contains_key(key.name), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_container_with_gpus_and_mounts_carries_every_key_but_protection() {
+        let assigned = Gpus {
+            uuids: vec!["GPU-1".into(), "MIG-2".into()],
+            slots: vec!["0".into(), "1.3".into()],
+            equivalents: "1.1429".into(),
+        };
+        let map = ContainerLabels {
+            data_mount: Some("/srv/data".into()),
+            models_mount: Some("/srv/models".into()),
+            gpus: "2".into(),
+            assigned: Some(assigned),
+            ..container()
+        }
+        .to_map();
+        assert_eq!(map["ds01.gpu.uuids"], "GPU-1,MIG-2");
+        assert_eq!(map["ds01.gpu.slots"], "0,1.3");
+        assert_eq!(map["ds01.gpu.equivalents"], "1.1429");
+        let never = [PROTECTED.name, labels::MLC_VERSION.name];
+        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image && !never.contains(&key.name)) {
+            assert!(map.contains_key(key.name), "{}", key.name);
         }
     }
 
