@@ -1,13 +1,15 @@
 //! Which GPUs a container claims: by its labels, else by how it was created.
 //! Pure. What runs on a GPU is another question.
 
+use super::attach::{CDI, VISIBLE};
 use crate::engine::{DeviceRequest, Devices};
 use crate::labels::read;
 use crate::labels::write::Labels;
 use crate::labels::{GPU_SLOTS, GPU_UUIDS, GPUS};
 
-/// What decides in a container whose runtime is NVIDIA's.
-const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES=";
+/// What a request without a driver's name may ask for to get NVIDIA's.
+const CAPABILITIES: [&str; 8] =
+    ["gpu", "nvidia", "compute", "compat32", "graphics", "utility", "video", "display"];
 
 /// GPUs as a container names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub struct Claim {
     pub first: u32,
     /// UUIDs, indices (`0`), indices of instances (`0.1`, `0:1`).
     pub names: Vec<String>,
+    /// Whole GPUs by the minor numbers of their device files, `/dev/nvidia0`.
+    /// To compute on an instance takes files of its own, which say nothing
+    /// lasting of which: its processes do.
+    pub minors: Vec<u32>,
 }
 
 impl Claim {
@@ -40,42 +46,88 @@ pub fn by_labels(labels: &Labels) -> Option<Claim> {
     (read::text(labels, &GPUS) == Some("0")).then(Claim::default)
 }
 
+/// What both say: labels that are not ours to trust hide nothing.
+pub fn both(one: Claim, other: Claim) -> Claim {
+    let mut names = one.names;
+    names.extend(other.names.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    Claim {
+        all: one.all || other.all,
+        first: one.first.max(other.first),
+        names,
+        minors: [one.minors, other.minors].concat(),
+    }
+}
+
 /// What the container was created with.
 pub fn by_devices(devices: &Devices) -> Claim {
-    let requests: Vec<_> = devices.requests.iter().filter(|request| is_for_gpus(request)).collect();
+    let mut claim = by_requests(devices).unwrap_or_else(|| by_runtime(devices));
+    for file in &devices.files {
+        // A folder is all that is in it.
+        claim.all |= file.trim_end_matches('/') == "/dev";
+        claim.minors.extend(file.strip_prefix("/dev/nvidia").and_then(|minor| minor.parse::<u32>().ok()));
+    }
+    claim
+}
+
+/// `None`: there are none that give anything, so the runtime is as without.
+fn by_requests(devices: &Devices) -> Option<Claim> {
+    let gives = |request: &&DeviceRequest| request.count != 0 || !request.ids.is_empty();
+    let requests: Vec<_> = devices.requests.iter().filter(|one| is_for_gpus(one)).filter(gives).collect();
     if requests.is_empty() {
-        return by_runtime(devices);
+        return None;
     }
     let mut claim = Claim::default();
     for request in requests {
-        let names = request.ids.iter().map(|id| id.strip_prefix("nvidia.com/gpu=").unwrap_or(id));
-        claim.names.extend(names.map(str::to_owned));
+        claim.names.extend(request.ids.iter().map(|id| plain(id)));
         claim.all |= request.count < 0;
         // NVIDIA's driver in the engine takes the first ones.
         claim.first = claim.first.max(request.count.try_into().unwrap_or(0));
     }
     claim.all |= claim.names.iter().any(|name| name == "all");
-    claim
+    Some(claim)
 }
 
 fn is_for_gpus(request: &DeviceRequest) -> bool {
+    let known = |words: &Vec<String>| words.iter().all(|word| CAPABILITIES.contains(&word.as_str()));
     match request.driver.as_str() {
-        "nvidia" => true,
-        "cdi" => request.ids.iter().any(|id| id.starts_with("nvidia.com/gpu=")),
-        "" => request.capabilities.iter().flatten().any(|word| word == "gpu" || word == "nvidia"),
+        "nvidia" | "nvidia.cdi" | "nvidia.runtime-hook" => true,
+        "cdi" => request.ids.iter().any(|id| id.starts_with(CDI)),
+        "" => request.capabilities.iter().any(known),
         _ => false,
     }
 }
 
+/// A CDI name without its kind, `gpu0` and `mig0:1` as `0` and `0:1`.
+fn plain(id: &str) -> String {
+    let name = id.strip_prefix(CDI).unwrap_or(id);
+    let typed = name.strip_prefix("gpu").or_else(|| name.strip_prefix("mig"));
+    let typed = typed.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    typed.unwrap_or(name).to_owned()
+}
+
+/// As NVIDIA's runtime reads the environment.
 fn by_runtime(devices: &Devices) -> Claim {
     if !devices.runtime.contains("nvidia") {
         return Claim::default();
     }
-    let visible = devices.env.iter().rev().find_map(|pair| pair.strip_prefix(VISIBLE));
-    match visible.unwrap_or_default() {
-        "" | "void" | "none" => Claim::default(),
-        "all" => Claim { all: true, ..Claim::default() },
-        list => Claim::named(&list.replace("nvidia.com/gpu=", "")),
+    let value = |name: &str| {
+        let pairs = devices.env.iter().rev().filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    let all = Claim { all: true, ..Claim::default() };
+    let Some(visible) = value(VISIBLE) else {
+        // An image from before NVIDIA_REQUIRE_CUDA gets every GPU unasked.
+        let has = |name: &str| value(name).is_some_and(|value| !value.is_empty());
+        return if has("CUDA_VERSION") && !has("NVIDIA_REQUIRE_CUDA") { all } else { Claim::default() };
+    };
+    let words: Vec<_> = visible.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if words.contains(&"void") {
+        return Claim::default();
+    }
+    match words.iter().find(|word| matches!(**word, "all" | "none")) {
+        Some(&"all") => all,
+        Some(_) => Claim::default(),
+        None => Claim { names: words.into_iter().map(plain).collect(), ..Claim::default() },
     }
 }
 
@@ -129,12 +181,31 @@ mod tests {
         assert!(claim(vec![request("cdi", 0, &["vendor.com/nic=1"], "")]).is_empty());
         assert!(claim(vec![request("amd", -1, &[], "gpu")]).is_empty());
         assert!(claim(Vec::new()).is_empty());
+        assert_eq!(claim(vec![request("cdi", 0, &["nvidia.com/gpu=gpu3"], "")]), names(&["3"]));
+        assert_eq!(claim(vec![request("cdi", 0, &["nvidia.com/gpu=mig3:1"], "")]), names(&["3:1"]));
+        assert_eq!(claim(vec![request("nvidia.cdi", -1, &[], "")]), all);
+        assert_eq!(claim(vec![request("", -1, &[], "compute")]), all);
+        assert!(claim(vec![request("", -1, &[], "tpu")]).is_empty());
+    }
+
+    #[test]
+    fn device_files_are_whole_gpus_by_their_minor_number() {
+        let claim = |files: &[&str]| {
+            let files = files.iter().map(|file| (*file).to_owned()).collect();
+            by_devices(&Devices { files, ..Devices::default() })
+        };
+        let minors = |minors: &[u32]| Claim { minors: minors.to_vec(), ..Claim::default() };
+        assert_eq!(claim(&["/dev/nvidia0", "/dev/nvidia12", "/dev/nvidiactl"]), minors(&[0, 12]));
+        assert!(claim(&["/dev/nvidia-uvm", "/dev/nvidia-caps/nvidia-cap21", "/dev/fuse"]).is_empty());
+        assert!(claim(&["/dev/"]).all, "a folder is given with all that is in it");
+        let privileged = Devices { privileged: true, ..Devices::default() };
+        assert!(by_devices(&privileged).is_empty(), "what it may have is no claim");
     }
 
     #[test]
     fn the_environment_counts_with_nvidias_runtime_only() {
         let claim = |runtime: &str, value: &str| {
-            let env = vec!["NVIDIA_VISIBLE_DEVICES=all".to_owned(), format!("{VISIBLE}{value}")];
+            let env = vec!["NVIDIA_VISIBLE_DEVICES=all".to_owned(), format!("{VISIBLE}={value}")];
             by_devices(&Devices { runtime: runtime.into(), env, ..Devices::default() })
         };
         assert!(claim("nvidia", "all").all);
@@ -142,11 +213,29 @@ mod tests {
         for (runtime, value) in [("runc", "all"), ("nvidia", "void"), ("nvidia", "none"), ("nvidia", "")] {
             assert!(claim(runtime, value).is_empty(), "{runtime} {value}");
         }
+        assert!(claim("nvidia", "0,void").is_empty());
+        assert!(claim("nvidia", "0,all").all);
+        let image = |env: &[&str]| {
+            let env = env.iter().map(|pair| (*pair).to_owned()).collect();
+            by_devices(&Devices { runtime: "nvidia".into(), env, ..Devices::default() })
+        };
+        assert!(image(&["CUDA_VERSION=8.0.61"]).all, "an old image of CUDA gets all of them");
+        assert!(image(&["CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4"]).is_empty());
+        assert!(image(&["CUDA_VERSION=8.0.61", "NVIDIA_VISIBLE_DEVICES="]).is_empty());
+        // A request for nothing leaves it to the environment.
+        let nothing = Devices {
+            requests: vec![request("nvidia", 0, &[], "gpu")],
+            runtime: "nvidia".into(),
+            env: vec!["NVIDIA_VISIBLE_DEVICES=all".into()],
+            ..Devices::default()
+        };
+        assert!(by_devices(&nothing).all);
         // With a request the engine sets the variable by that.
         let requested = Devices {
             requests: vec![request("", 0, &["1"], "gpu")],
             runtime: "nvidia".into(),
             env: vec!["NVIDIA_VISIBLE_DEVICES=all".into()],
+            ..Devices::default()
         };
         assert_eq!(by_devices(&requested), names(&["1"]));
     }

@@ -3,9 +3,13 @@
 //!
 //! A value that cannot be read is a [`Fault`], never a zero.
 
+pub mod attach;
+pub mod choose;
 pub mod claim;
+pub mod held;
 pub mod look;
 pub mod overview;
+pub mod wish;
 
 #[cfg(test)]
 mod tests;
@@ -105,6 +109,10 @@ pub struct Card {
     pub compute_mode: Read<ComputeMode>,
     pub mig: Read<Mig>,
     pub processes: Read<Vec<Process>>,
+    /// Of its device file, `/dev/nvidia<minor>`; mostly the index, but not always.
+    pub minor: Read<u32>,
+    /// Indices of the GPUs that it reaches by NVLink, itself left out.
+    pub links: Read<Vec<u32>>,
 }
 
 impl Card {

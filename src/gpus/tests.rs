@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::claim::Claim;
-use super::look::{Claimant, claimants};
+use super::held::{held_by, sevenths};
+use super::look::{Claimant, again, claimants};
 use super::overview::{By, Overview, Standing, overview};
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, DeviceRequest, Devices};
 use crate::names::{ImageId, Login};
 
-fn whole(index: u32) -> Card {
+pub(super) fn whole(index: u32) -> Card {
     Card {
         uuid: format!("GPU-{index}aaa"),
         model: Ok("NVIDIA A100".into()),
@@ -19,10 +20,12 @@ fn whole(index: u32) -> Card {
         compute_mode: Ok(ComputeMode::Shared),
         mig: Ok(Mig::Off),
         processes: Ok(Vec::new()),
+        minor: Ok(index),
+        links: Err(Fault::NotSupported),
     }
 }
 
-fn slice(gpu: u32, index: u32) -> Instance {
+pub(super) fn slice(gpu: u32, index: u32) -> Instance {
     let slice = Slice {
         uuid: format!("MIG-{gpu}{index}bb"),
         profile: Ok("1g.10gb".into()),
@@ -33,17 +36,17 @@ fn slice(gpu: u32, index: u32) -> Instance {
     Instance { index, slice: Ok(slice) }
 }
 
-fn divided(index: u32, instances: u32) -> Card {
+pub(super) fn divided(index: u32, instances: u32) -> Card {
     let instances = (0..instances).map(|instance| slice(index, instance)).collect();
     Card { mig: Ok(Mig::On(instances)), utilization: Err(Fault::NotSupported), ..whole(index) }
 }
 
-fn machine(cards: Vec<Read<Card>>) -> Machine {
+pub(super) fn machine(cards: Vec<Read<Card>>) -> Machine {
     let gpus: Vec<_> = (0..).zip(cards).map(|(index, card)| Gpu { index, card }).collect();
     Machine { state: State::Ready { driver: "570".into(), gpus: gpus.len() as u32 }, gpus }
 }
 
-fn container(name: &str, labels: &[(&str, &str)]) -> Container {
+pub(super) fn container(name: &str, labels: &[(&str, &str)]) -> Container {
     Container {
         id: format!("{name:c>64}"),
         name: name.into(),
@@ -56,21 +59,21 @@ fn container(name: &str, labels: &[(&str, &str)]) -> Container {
     }
 }
 
-fn claims(name: &str, names: &[&str]) -> Claimant {
+pub(super) fn claims(name: &str, names: &[&str]) -> Claimant {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let claim = Claim { names, ..Claim::default() };
-    Claimant { container: container(name, &[("ds01.user", "ann")]), claim, labelled: true }
+    Claimant { container: container(name, &[("ds01.user", "ann")]), claim, labelled: true, privileged: false }
 }
 
-fn process(pid: u32, place: Place) -> Process {
+pub(super) fn process(pid: u32, place: Place) -> Process {
     Process { pid, kind: Kind::Compute, memory: None, uid: Some(7), name: Some("python".into()), place }
 }
 
-fn users(uid: u32) -> Option<Login> {
+pub(super) fn users(uid: u32) -> Option<Login> {
     (uid == 7).then(|| Login::new("bob"))
 }
 
-fn join(cards: Vec<Read<Card>>, claimants: &[Claimant]) -> Overview {
+pub(super) fn join(cards: Vec<Read<Card>>, claimants: &[Claimant]) -> Overview {
     overview(&machine(cards), Ok(claimants), &users)
 }
 
@@ -82,7 +85,7 @@ fn standing(card: Read<Card>, claimants: Result<&[Claimant], &str>) -> (Standing
 
 /// What a container of this claim holds, by index or slot.
 fn held(claim: Claim) -> Vec<String> {
-    let claimant = Claimant { container: container("x", &[]), claim, labelled: false };
+    let claimant = Claimant { container: container("x", &[]), claim, labelled: false, privileged: false };
     let overview = join(vec![Ok(whole(0)), Ok(divided(1, 2)), Err(Fault::Lost), Ok(whole(3))], &[claimant]);
     let mut held = Vec::new();
     for row in &overview.gpus {
@@ -180,6 +183,76 @@ fn a_claim_on_what_is_not_there_is_told() {
     assert_eq!(overview.gone[0].owner.as_deref(), Some("ann"));
 }
 
+#[test]
+fn a_device_file_is_the_gpu_of_its_minor_number() {
+    let with = |minors: &[u32]| held(Claim { minors: minors.to_vec(), ..Claim::default() });
+    assert_eq!(with(&[0, 2]), ["0", "2"], "a lost GPU has the number that it mostly has");
+    assert_eq!(with(&[1]), ["1"], "it is not enough for an instance");
+    let moved = Card { minor: Ok(5), ..whole(0) };
+    let claim = Claim { minors: vec![5], ..Claim::default() };
+    let found = join(vec![Ok(moved), Ok(whole(1))], &[Claimant { claim, ..claims("x", &[]) }]);
+    assert_eq!(found.gpus.iter().map(|row| row.usage.holders.len()).collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
+fn what_somebody_holds_counts_by_its_share_and_once() {
+    let mut odd = divided(1, 3);
+    let Ok(Mig::On(instances)) = &mut odd.mig else { panic!() };
+    let of = |at: usize, instances: &mut Vec<Instance>, change: fn(&mut Slice)| {
+        change(instances[at].slice.as_mut().unwrap());
+    };
+    of(1, instances, |slice| (slice.slices, slice.profile) = (Err(Fault::Unknown), Ok("3g.40gb".into())));
+    of(2, instances, |slice| (slice.slices, slice.profile) = (Err(Fault::Unknown), Err(Fault::Unknown)));
+    let cards = || vec![Ok(whole(0)), Ok(odd.clone()), Err(Fault::Lost), Ok(whole(3))];
+    let of = |names: &[&[&str]]| {
+        let all: Vec<_> =
+            names.iter().zip(["a", "b", "c"]).map(|(names, name)| claims(name, names)).collect();
+        let seen = join(cards(), &all);
+        let held = held_by(&seen, |holder| holder.owner.as_deref() == Some("ann") && holder.container != "c");
+        let slots: Vec<_> = held.iter().map(|one| format!("{}:{}", one.container, one.unit.slot)).collect();
+        (slots.join(" "), sevenths(&held))
+    };
+    assert_eq!(of(&[&["0"]]), ("a:0".into(), 7));
+    assert_eq!(of(&[&["1.0", "1.1"]]), ("a:1.0 a:1.1".into(), 4), "slices, else the profile's");
+    assert_eq!(of(&[&["1.2"]]), ("a:1.2".into(), 7), "it may be as large as its GPU");
+    assert_eq!(of(&[&["1.0"], &["1.0", "3"]]), ("a:1.0 b:1.0 b:3".into(), 8), "what is shared counts once");
+    assert_eq!(of(&[&["2"]]), ("a:2".into(), 7), "a lost GPU is held");
+    assert_eq!(of(&[&["GPU-9fff"]]), (String::new(), 0), "what is gone is not");
+    assert_eq!(of(&[&[], &[], &["0"]]), (String::new(), 0), "another's");
+}
+
+#[tokio::test]
+async fn a_second_look_asks_about_new_containers_only() {
+    let engine = FakeEngine::default();
+    let with = |minor: u32| Devices { files: vec![format!("/dev/nvidia{minor}")], ..Devices::default() };
+    let add = |name: &str, state: &str, devices: Devices| {
+        let one = Container { state: state.into(), ..container(name, &[]) };
+        engine.add_devices(&one.id, devices);
+        engine.add_container(one);
+    };
+    add("known", "running", with(0));
+    add("stopped", "exited", with(1));
+    add("all", "running", Devices { privileged: true, ..Devices::default() });
+    let mut first = claimants(&engine).await.unwrap();
+    // What was seen then is believed: it cannot have changed since.
+    first[0].claim = Claim { minors: vec![7], ..Claim::default() };
+    // As if it had been started since.
+    first[1].container.state = "exited".into();
+    add("new", "created", with(3));
+    let found = again(&engine, &first).await.unwrap();
+    let minors: Vec<_> = found.iter().map(|one| (one.claim.minors.clone(), one.privileged)).collect();
+    assert_eq!(minors, [(vec![7], false), (vec![], false), (vec![], true), (vec![3], false)]);
+    let told = overview(&machine(vec![Ok(whole(0))]), Ok(&found), &users).privileged;
+    assert_eq!(told.iter().map(|one| one.container.as_str()).collect::<Vec<_>>(), ["all"]);
+
+    let earlier = [Claimant {
+        container: Container { state: "exited".into(), ..container("known", &[]) },
+        ..first[0].clone()
+    }];
+    let found = again(&engine, &earlier).await.unwrap();
+    assert_eq!(found[0].claim.minors, [0], "it was stopped then, so nobody had asked");
+}
+
 #[tokio::test]
 async fn single_containers_are_asked_about_only_where_no_label_says() {
     let engine = FakeEngine::default();
@@ -191,8 +264,9 @@ async fn single_containers_are_asked_about_only_where_no_label_says() {
         engine.add_container(one);
     };
     add("labelled", &[("ds01.gpu.uuids", "GPU-1")], "exited");
-    add("old", &[("ds01.gpu.uuid", "GPU-2")], "running");
-    add("none", &[("ds01.gpus", "0")], "running");
+    add("old", &[("aime.mlc.DS01_MANAGED", "true"), ("ds01.gpu.uuid", "GPU-2")], "running");
+    add("none", &[("ds01.managed", "true"), ("ds01.gpus", "0")], "running");
+    add("hidden", &[("ds01.gpus", "0")], "running");
     add("foreign", &[], "running");
     add("created", &[], "created");
     add("stopped", &[], "exited");
@@ -204,6 +278,7 @@ async fn single_containers_are_asked_about_only_where_no_label_says() {
     assert_eq!(found["labelled"], (&named("GPU-1"), true), "ours hold until they are removed");
     assert_eq!(found["old"], (&named("GPU-2"), true));
     assert_eq!(found["none"], (&Claim::default(), true));
+    assert_eq!(found["hidden"], (&all, true), "labels of others hide nothing");
     assert_eq!(found["foreign"], (&all, false));
     assert_eq!(found["created"], (&all, false));
     assert_eq!(found["stopped"], (&Claim::default(), false));

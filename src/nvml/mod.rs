@@ -30,13 +30,32 @@ pub fn state(library: Option<&Path>) -> State {
 /// The same, and all that each GPU says. Owners of processes are read from
 /// `proc`, the folder `/proc`. Blocks: a driver in trouble may take its time.
 pub fn machine(library: Option<&Path>, proc: &Path) -> Machine {
-    let look = || {
-        let nvml = load(library)?;
-        let state = ready(&nvml)?;
-        let gpus = read::gpus(&nvml, &process::Reader::new(proc))?;
-        Ok(Machine { state, gpus })
-    };
-    look().unwrap_or_else(|error| Machine { state: state_of(error), gpus: Vec::new() })
+    Library::open(library).machine(proc)
+}
+
+/// The library, loaded once for several looks, or why it is not.
+pub struct Library(Result<Nvml, State>);
+
+impl Library {
+    /// Loads it, from `library` if that is named. Blocks: it may wake GPUs.
+    pub fn open(library: Option<&Path>) -> Self {
+        Self(load(library).map_err(state_of))
+    }
+
+    /// As [`machine`].
+    pub fn machine(&self, proc: &Path) -> Machine {
+        let none = |state| Machine { state, gpus: Vec::new() };
+        let nvml = match &self.0 {
+            Ok(nvml) => nvml,
+            Err(state) => return none(state.clone()),
+        };
+        let look = || {
+            let state = ready(nvml)?;
+            let gpus = read::gpus(nvml, &process::Reader::new(proc))?;
+            Ok(Machine { state, gpus })
+        };
+        look().unwrap_or_else(|error| none(state_of(error)))
+    }
 }
 
 fn load(library: Option<&Path>) -> Result<Nvml, NvmlError> {

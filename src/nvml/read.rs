@@ -1,7 +1,9 @@
 //! One GPU after the other, each value by a call of its own: what fails is
-//! that value's fault and stops nothing.
+//! that value's fault and stops nothing. Links are asked about in pairs.
 
-use nvml_wrapper::enum_wrappers::device::ComputeMode as Mode;
+use std::collections::BTreeMap;
+
+use nvml_wrapper::enum_wrappers::device::{ComputeMode as Mode, P2pCapabilitiesIndex, P2pStatus};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
@@ -14,14 +16,53 @@ use crate::gpus::{
 
 /// Every GPU that the driver counts.
 pub fn gpus(nvml: &Nvml, owners: &process::Reader) -> Result<Vec<Gpu>, NvmlError> {
-    let gpu = |index| Gpu {
-        index,
-        card: nvml.device_by_index(index).and_then(|device| card(&device, owners)).map_err(fault),
+    let mut gpus = Vec::new();
+    let mut devices = Vec::new();
+    for index in 0..nvml.device_count()? {
+        let device = nvml.device_by_index(index).map_err(fault);
+        let card = match &device {
+            Ok(device) => card_of(device, owners).map_err(fault),
+            Err(fault) => Err(fault.clone()),
+        };
+        gpus.push(Gpu { index, card });
+        devices.extend(device.ok().map(|device| (index, device)));
+    }
+    let whole = |index: &u32| {
+        let card = gpus[*index as usize].card.as_ref();
+        card.is_ok_and(|card| card.mig == Ok(Mig::Off))
     };
-    Ok((0..nvml.device_count()?).map(gpu).collect())
+    devices.retain(|(index, _)| whole(index));
+    for (index, links) in links(&devices) {
+        if let Ok(card) = &mut gpus[index as usize].card {
+            card.links = links;
+        }
+    }
+    Ok(gpus)
 }
 
-fn card(device: &Device<'_>, owners: &process::Reader) -> Result<Card, NvmlError> {
+/// Whether two GPUs reach each other by NVLink, directly or by a switch, is one
+/// call for both; with MIG they do not, so those are not asked about.
+fn links(devices: &[(u32, Device<'_>)]) -> Vec<(u32, Read<Vec<u32>>)> {
+    let mut answers: BTreeMap<u32, Vec<(u32, Read<bool>)>> = BTreeMap::new();
+    for (at, (one, device)) in devices.iter().enumerate() {
+        for (other, second) in &devices[at + 1..] {
+            let status = device.p2p_status(second, P2pCapabilitiesIndex::NvLink).map_err(fault);
+            let linked = status.map(|status| status == P2pStatus::Ok);
+            answers.entry(*one).or_default().push((*other, linked.clone()));
+            answers.entry(*other).or_default().push((*one, linked));
+        }
+    }
+    // What fails for one of two may be the other's fault.
+    let of = |(index, answers): (u32, Vec<(u32, Read<bool>)>)| {
+        let linked = answers.iter().filter(|(_, linked)| *linked == Ok(true)).map(|(to, _)| *to).collect();
+        let silent = answers.iter().all(|(_, linked)| linked.is_err());
+        let fault = answers.into_iter().find_map(|(_, linked)| linked.err());
+        (index, fault.filter(|_| silent).map_or(Ok(linked), Err))
+    };
+    answers.into_iter().map(of).collect()
+}
+
+fn card_of(device: &Device<'_>, owners: &process::Reader) -> Result<Card, NvmlError> {
     Ok(Card {
         uuid: device.uuid()?,
         model: device.name().map_err(fault),
@@ -30,6 +71,8 @@ fn card(device: &Device<'_>, owners: &process::Reader) -> Result<Card, NvmlError
         compute_mode: device.compute_mode().map(mode).map_err(fault),
         mig: mig(device, owners),
         processes: processes(device, owners),
+        minor: device.minor_number().map_err(fault),
+        links: Ok(Vec::new()),
     })
 }
 

@@ -70,6 +70,31 @@ fn each_value_of_a_gpu_is_read() {
 }
 
 #[test]
+fn links_and_the_numbers_of_device_files_are_read() {
+    let nvml = Nvml::new(&format!(
+        "0 links 1\n1 links 0\n2 links 99\n2 minor 7\n3 minor 2\n4 fails minor 999\n{}",
+        whole(5)
+    ));
+    let machine = look(&nvml);
+    let links = |index: usize| card(&machine, index).links.clone();
+    assert_eq!(links(0), Ok(vec![1]));
+    assert_eq!(links(1), Ok(vec![0]));
+    assert_eq!(links(2), Ok(Vec::new()), "asked and linked to none");
+    assert_eq!(links(4), Ok(Vec::new()), "the others answered about it");
+    let minors: Vec<_> = (0..5).map(|index| card(&machine, index).minor.clone()).collect();
+    assert_eq!(minors, [Ok(0), Ok(1), Ok(7), Ok(2), Err(Fault::Unknown)]);
+    // A driver that does not know the call; then a switch, and one GPU divided.
+    let machine = look(&Nvml::new(&whole(2)));
+    assert_eq!(card(&machine, 1).links, Err(Fault::NotSupported));
+    let switched: String = (0..3).map(|one| format!("{one} links 0 1 2\n")).collect();
+    let text = format!("{switched}{}", whole(3)).replace("1 mig 0", "1 mig 1");
+    let machine = look(&Nvml::new(&text));
+    let links: Vec<_> = (0..3).map(|index| card(&machine, index).links.clone()).collect();
+    assert_eq!(links, [Ok(vec![2]), Ok(Vec::new()), Ok(vec![0])]);
+    assert_eq!(card(&look(&Nvml::new(&whole(1))), 0).links, Ok(Vec::new()));
+}
+
+#[test]
 fn instances_tell_their_profile_and_share() {
     let nvml = Nvml::new(&divided(2));
     let machine = look(&nvml);

@@ -164,6 +164,28 @@ pub extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(gpu: usize, index: u32, ha
     put(there, handle)
 }
 
+/// Without a line it is the index.
+#[no_mangle]
+pub extern "C" fn nvmlDeviceGetMinorNumber(handle: usize, minor: *mut u32) -> u32 {
+    let name = name(handle);
+    let found = numbers(&name, "minor").or_else(|code| match code {
+        NOT_SUPPORTED => Ok(vec![name.parse().unwrap()]),
+        code => Err(code),
+    });
+    put(found.map(|found| found[0] as u32), minor)
+}
+
+/// `0 links 1 2`: the GPUs that it reaches by NVLink; without a line the call
+/// is not supported.
+#[no_mangle]
+pub extern "C" fn nvmlDeviceGetP2PStatus(one: usize, other: usize, what: u32, status: *mut u32) -> u32 {
+    assert_eq!(what, 2, "NVML_P2P_CAPS_INDEX_NVLINK");
+    let other: u64 = name(other).parse().unwrap();
+    let linked = numbers(&name(one), "links").map(|found| found.contains(&other));
+    // NVML_P2P_STATUS_OK and NVML_P2P_STATUS_NOT_SUPPORTED.
+    put(linked.map(|linked| if linked { 0 } else { 5 }), status)
+}
+
 #[repr(C)]
 pub struct Attributes {
     counts: [u32; 6],

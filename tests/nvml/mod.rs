@@ -14,7 +14,7 @@ static COMPILED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     std::fs::write(&source, include_str!("library.rs")).unwrap();
     let rustc = option_env!("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
     let output = Command::new(rustc)
-        .args(["--edition=2021", "--crate-type=cdylib", "-o"])
+        .args(["--edition=2021", "--crate-type=cdylib", "-O", "-o"])
         .args([&library, &source])
         .output()
         .unwrap();

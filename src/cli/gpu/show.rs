@@ -139,6 +139,13 @@ pub fn remarks(seen: &Overview) -> Vec<String> {
         remarks.push(format!("which containers hold GPUs is not known, so none counts as free: {why}"));
     }
     remarks.extend(seen.gone.iter().map(gone));
+    if !seen.privileged.is_empty() {
+        let names: Vec<_> = seen.privileged.iter().map(|one| one.container.as_str()).collect();
+        let names = names.join(", ");
+        remarks.push(format!(
+            "privileged containers reach every GPU, and hold those on which they compute: {names}"
+        ));
+    }
     if let State::Ready { driver, gpus: 0 } = &seen.driver {
         remarks.push(format!("driver {driver} is loaded and sees no GPU"));
     }

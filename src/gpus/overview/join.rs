@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::unit::{Unit, units};
-use super::{By, Gone, Holder, InstanceRow, Row, Running, Standing, Usage};
+use super::{By, Gone, Holder, InstanceRow, Privileged, Row, Running, Standing, Usage};
 use crate::gpus::look::Claimant;
 use crate::gpus::{Card, ComputeMode, Fault, Gpu, Instance, Kind, Machine, Mig, Place, Process, Read};
 use crate::labels::read::{self, Users};
@@ -32,6 +32,7 @@ impl Join<'_> {
                     utilization: None,
                     compute_mode: None,
                     mig: None,
+                    links: None,
                     instances: Vec::new(),
                     usage: self.usage(unit, None, Some(broken(fault))),
                     unreadable,
@@ -55,6 +56,7 @@ impl Join<'_> {
             utilization: kept("utilization", &card.utilization, &mut unreadable),
             compute_mode: kept("compute_mode", &card.compute_mode, &mut unreadable),
             mig: kept("mig", &card.mig, &mut unreadable).map(|mig| mig != Mig::Off),
+            links: card.links.clone().ok(),
             instances: instances.iter().map(|instance| self.instance(gpu, card, instance)).collect(),
             usage: self.usage(unit, processes, decided(card)),
             unreadable,
@@ -169,6 +171,13 @@ impl Join<'_> {
     fn owner(&self, claimant: &Claimant) -> Option<String> {
         let container = &claimant.container;
         read::owner(&container.labels, &container.name, self.users).map(|owner| owner.to_string())
+    }
+
+    pub fn privileged(&self) -> Vec<Privileged> {
+        let all = self.claimants.unwrap_or_default().iter().filter(|one| one.privileged);
+        let told =
+            |one: &Claimant| Privileged { container: one.container.name.clone(), owner: self.owner(one) };
+        all.map(told).collect()
     }
 
     /// Claims on what this machine does not show.

@@ -14,6 +14,7 @@ use super::look::Claimant;
 use super::{ComputeMode, Machine, Memory, Process, State};
 use crate::labels::read::Users;
 use join::Join;
+pub(super) use unit::begins;
 
 /// A machine's GPUs and who holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,8 @@ pub struct Overview {
     pub gpus: Vec<Row>,
     /// Claims on what the machine does not show: it is lost, or was divided anew.
     pub gone: Vec<Gone>,
+    /// Containers that may compute on every GPU and claim none.
+    pub privileged: Vec<Privileged>,
 }
 
 /// One GPU. What cannot be read is absent, and `unreadable` says why.
@@ -39,6 +42,8 @@ pub struct Row {
     pub compute_mode: Option<ComputeMode>,
     /// MIG mode is on.
     pub mig: Option<bool>,
+    /// Indices of the GPUs that it reaches by NVLink.
+    pub links: Option<Vec<u32>>,
     pub instances: Vec<InstanceRow>,
     pub usage: Usage,
     /// Value → why not.
@@ -58,6 +63,20 @@ pub struct InstanceRow {
     pub memory: Option<Memory>,
     pub usage: Usage,
     pub unreadable: BTreeMap<&'static str, String>,
+}
+
+impl InstanceRow {
+    /// Its share of a GPU's 7: as it says, else as its profile does (`3g.40gb`).
+    pub fn sevenths(&self) -> Option<u32> {
+        let profile = self.profile.as_deref();
+        self.slices.filter(|slices| *slices > 0).or_else(|| profile.and_then(slices_of))
+    }
+}
+
+/// The GPU slices of a profile; `1c.3g.40gb` is a part of three.
+fn slices_of(profile: &str) -> Option<u32> {
+    let slices = profile.split('.').find_map(|word| word.strip_suffix('g'))?;
+    slices.parse().ok().filter(|slices| *slices > 0)
 }
 
 /// Who uses a GPU or an instance.
@@ -133,6 +152,13 @@ pub struct Gone {
     pub device: String,
 }
 
+/// A container that has every device of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Privileged {
+    pub container: String,
+    pub owner: Option<String>,
+}
+
 /// Joins them. `claimants` is why there are none where the engine cannot be asked.
 pub fn overview(machine: &Machine, claimants: Result<&[Claimant], &str>, users: Users<'_>) -> Overview {
     let join = Join { claimants: claimants.ok(), users };
@@ -141,5 +167,6 @@ pub fn overview(machine: &Machine, claimants: Result<&[Claimant], &str>, users: 
         holders_unknown: claimants.err().map(str::to_owned),
         gpus: machine.gpus.iter().map(|gpu| join.row(gpu)).collect(),
         gone: if machine.gpus.is_empty() { Vec::new() } else { join.gone(machine) },
+        privileged: join.privileged(),
     }
 }

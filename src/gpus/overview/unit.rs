@@ -7,12 +7,16 @@ use crate::gpus::{Gpu, Instance, Mig};
 #[derive(Clone, Copy)]
 pub struct Unit<'a> {
     gpu: (u32, Option<&'a str>),
+    minor: u32,
     instance: Option<(u32, Option<&'a str>)>,
 }
 
 impl<'a> Unit<'a> {
     pub fn gpu(gpu: &'a Gpu) -> Self {
-        Self { gpu: (gpu.index, gpu.card.as_ref().ok().map(|card| card.uuid.as_str())), instance: None }
+        let card = gpu.card.as_ref().ok();
+        // Where it is not known, it is what it mostly is.
+        let minor = card.and_then(|card| card.minor.as_ref().ok()).copied().unwrap_or(gpu.index);
+        Self { gpu: (gpu.index, card.map(|card| card.uuid.as_str())), minor, instance: None }
     }
 
     pub fn instance(gpu: &'a Gpu, instance: &'a Instance) -> Self {
@@ -36,12 +40,14 @@ impl<'a> Unit<'a> {
     }
 
     pub fn is_claimed(&self, claim: &Claim) -> bool {
-        claim.all || self.gpu.0 < claim.first || claim.names.iter().any(|name| self.is_named(name))
+        let by_file = self.instance.is_none() && claim.minors.contains(&self.minor);
+        let by_name = || claim.names.iter().any(|name| self.is_named(name));
+        claim.all || self.gpu.0 < claim.first || by_file || by_name()
     }
 }
 
 /// NVIDIA's tools take the beginning of a UUID for it, in either case.
-fn begins(uuid: &str, text: &str) -> bool {
+pub fn begins(uuid: &str, text: &str) -> bool {
     let head = uuid.get(..text.len());
     text.len() > "GPU-".len() && head.is_some_and(|head| head.eq_ignore_ascii_case(text))
 }

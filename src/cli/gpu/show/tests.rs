@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::gpus::overview::By;
+use crate::gpus::overview::{By, Privileged};
 use crate::gpus::{Place, Process};
 
 fn usage(standing: Standing, why: Option<&str>, holders: &[(&str, Option<&str>, &str)]) -> Usage {
@@ -24,6 +24,7 @@ fn row(index: u32, usage: Usage) -> Row {
         utilization: Some(42),
         compute_mode: None,
         mig: Some(false),
+        links: None,
         instances: Vec::new(),
         usage,
         unreadable: BTreeMap::new(),
@@ -87,6 +88,7 @@ fn seen() -> Overview {
             lost,
         ],
         gone: vec![gone],
+        privileged: vec![Privileged { container: "exporter".into(), owner: None }],
     }
 }
 
