@@ -1,9 +1,13 @@
 //! From an image that has its owner's account to a running container.
 //!
-//! [`request`] decides everything and is pure; [`run`] carries it out. What
-//! cannot be decided for want of knowledge is refused, never guessed. Knows
-//! nothing of GPUs yet: every container made here has none.
+//! [`request`] decides everything and is pure; [`assign`] carries it out. What
+//! cannot be decided for want of knowledge is refused, never guessed.
 
+pub mod assign;
+pub mod gpus;
+pub mod limits;
+pub mod mounts;
+mod network;
 mod refusal;
 mod run;
 
@@ -13,17 +17,20 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::account::Account;
-use crate::engine::{Container, CreateContainer, Facts, ImageDetail, Mount};
+use crate::engine::{Container, CreateContainer, Facts, ImageDetail, Mount, Port};
+use crate::gpus::attach::Way;
+use crate::gpus::overview::Overview;
+use crate::gpus::wish::Wish;
 use crate::labels::ContainerLabels;
-use crate::labels::read::{self, Owner, UID_MARK};
-use crate::labels::write::{self, Interface};
+use crate::labels::read::{self, UID_MARK};
+use crate::labels::write::{self, Gpus, Interface};
 use crate::names::ProjectName;
-use crate::spec::limits::{GroupLimits, Limits};
+use crate::spec::limits::{Applied, GroupLimits};
+pub use gpus::{Amd, DeviceFiles};
+pub use mounts::WORKSPACE;
+use mounts::{DATA, MODELS};
 pub use refusal::Refusal;
-pub use run::{Deployed, run};
-
-/// Where the workspace lies in a container.
-pub const WORKSPACE: &str = "/workspace";
+pub use run::Deployed;
 
 /// The limit on locked memory, which frameworks raise for pinned buffers.
 const MEMLOCK: &str = "memlock";
@@ -45,13 +52,33 @@ pub struct Order<'a> {
     pub project: Option<&'a ProjectName>,
     /// The owner; the image must have this account.
     pub account: &'a Account,
-    /// The owner's group.
-    pub group: &'a str,
-    pub limits: &'a Limits,
+    /// What holds for the owner.
+    pub limits: &'a Applied,
     /// What it is made from: a project's image, or any with the account.
     pub image: &'a ImageDetail,
     /// Absolute folder on the engine's machine, mounted at `/workspace`.
     pub workspace: &'a Path,
+    /// Folders besides, resolved by the rule of [`mounts`].
+    pub mounts: &'a [Mount],
+    pub asked: &'a Asked,
+    /// How GPUs are attached; `None`: in the best way that the engine offers.
+    pub way: Option<Way>,
+}
+
+/// What was asked for besides; a `None` is the limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    pub gpus: Wish,
+    pub cpus: Option<f64>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Bytes.
+    pub shm_size: Option<u64>,
+    pub ports: Vec<Port>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Instead of the image's.
+    pub command: Option<Vec<String>>,
 }
 
 /// What was there before, and when that was.
@@ -60,6 +87,11 @@ pub struct Seen<'a> {
     pub engine: &'a Facts,
     /// All containers of the engine.
     pub containers: &'a [Container],
+    /// The machine's GPUs and who holds them; `None`: nothing was asked for of
+    /// them, and nobody looked.
+    pub gpus: Option<&'a Overview>,
+    /// Device files of the engine's machine.
+    pub files: &'a DeviceFiles,
     pub now: Timestamp,
 }
 
@@ -68,76 +100,54 @@ pub fn container_name(name: &str, uid: u32) -> String {
     format!("{name}{UID_MARK}{uid}")
 }
 
-/// The one request that makes a container without GPUs, limits included.
+/// The one request that makes a container, GPUs and limits included.
 ///
 /// # Errors
 /// Why the owner may not have it, or why it cannot be decided.
 pub fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Refusal> {
-    let name = container_name(order.name, order.account.uid);
-    let limits = group_limits(order)?;
-    free_name(&name, seen.containers)?;
-    free_place(order, limits, seen.containers)?;
     let Account { uid, gid, .. } = *order.account;
-    if !read::has_setup_for(&order.image.labels, uid, gid) {
-        return Err(Refusal::NotTheirImage {
-            image: order.image.id.clone(),
-            login: order.account.login.clone(),
-        });
-    }
-    if !order.workspace.is_absolute() {
-        return Err(Refusal::Workspace { path: order.workspace.to_owned() });
-    }
+    let name = container_name(order.name, uid);
+    let allowed = &order.limits.limits;
+    limits::zero(order)?;
+    free_name(&name, seen.containers)?;
+    limits::places(order, allowed, seen.containers)?;
+    their_image(order)?;
+    let mounts = all_mounts(order)?;
+    let sizes = limits::sizes(order, seen.engine)?;
+    let (network, ports) = network::network(order)?;
+    let mut env = gpus::env(order)?;
+    let given = gpus::give(order, seen)?;
+    env.extend(given.env);
     let slice = slice(order, seen.engine);
-    let labels = labels(order, seen.now, slice.clone());
-    let strays = write::strays(&order.image.labels, &labels);
-    if !strays.is_empty() {
-        return Err(Refusal::StrayLabels { image: order.image.id.clone(), keys: strays });
-    }
     Ok(CreateContainer {
         name,
         image: order.image.id.to_string(),
-        labels,
-        // An engine with the nvidia runtime as default gives every GPU
-        // unless it is told not to.
-        env: vec!["NVIDIA_VISIBLE_DEVICES=void".into()],
+        labels: labels(order, seen.now, slice.clone(), given.labels)?,
+        env,
         user: format!("{uid}:{gid}"),
         workdir: WORKSPACE.into(),
-        command: order.image.command.is_empty().then(|| vec![order.account.shell.clone()]),
+        command: command(order),
         hostname: Some(hostname(order.name)),
-        mounts: vec![Mount { source: order.workspace.into(), target: WORKSPACE.into(), read_only: false }],
-        cpus: limits.cpus.map(|cpus| at_most(cpus, seen.engine.cpus)),
-        memory: limits.memory,
-        shm_size: limits.shm_size,
-        pids: limits.pids,
+        mounts,
+        cpus: sizes.cpus,
+        memory: sizes.memory,
+        swap: sizes.swap,
+        shm_size: sizes.shm_size,
+        pids: allowed.pids,
         cgroup_parent: slice,
-        ulimits: BTreeMap::from([(MEMLOCK.into(), (-1, -1)), ("stack".into(), (STACK, STACK))]),
-        // `video` gives access to GPU devices, and a name that the image does
-        // not have makes the start fail: without GPUs there is nothing to add.
-        group_add: Vec::new(),
+        ulimits: ulimits(allowed),
+        group_add: given.groups,
+        capabilities: allowed.capabilities.iter().cloned().collect(),
+        network,
+        ports,
+        device_requests: given.requests,
+        devices: given.devices,
+        runtime: given.runtime,
         no_new_privileges: !order.account.sudo,
         tty: true,
         init: true,
         stop_signal: stop_signal(order),
     })
-}
-
-/// The group's limits; a limit of zero is refused, since an engine reads zero
-/// as none.
-fn group_limits<'a>(order: &Order<'a>) -> Result<&'a GroupLimits, Refusal> {
-    let group = order.group.to_owned();
-    let Some(limits) = order.limits.groups.get(order.group) else {
-        return Err(Refusal::UnknownGroup { group, login: order.account.login.clone() });
-    };
-    let zero = [
-        ("cpus", limits.cpus.is_some_and(|cpus| cpus.is_nan() || cpus <= 0.0)),
-        ("memory", limits.memory == Some(0)),
-        ("shm_size", limits.shm_size == Some(0)),
-        ("pids", limits.pids == Some(0)),
-    ];
-    match zero.into_iter().find(|(_, zero)| *zero) {
-        Some((limit, _)) => Err(Refusal::ZeroLimit { group, limit }),
-        None => Ok(limits),
-    }
 }
 
 fn free_name(name: &str, containers: &[Container]) -> Result<(), Refusal> {
@@ -147,38 +157,57 @@ fn free_name(name: &str, containers: &[Container]) -> Result<(), Refusal> {
     }
 }
 
-/// Every container of the owner counts, running or not: a stopped one can be
-/// started at any time.
-fn free_place(order: &Order<'_>, limits: &GroupLimits, containers: &[Container]) -> Result<(), Refusal> {
-    let Some(limit) = limits.containers else { return Ok(()) };
-    let account = order.account;
-    let users = |uid| (uid == account.uid).then(|| account.login.clone());
-    let owner = Some(Owner::Login(account.login.clone()));
-    let mine = |c: &&Container| read::managed(&c.labels) && read::owner(&c.labels, &c.name, &users) == owner;
-    let names: Vec<_> = containers.iter().filter(mine).map(|c| c.name.clone()).collect();
-    if names.len() < limit as usize {
+fn their_image(order: &Order<'_>) -> Result<(), Refusal> {
+    let Account { uid, gid, .. } = *order.account;
+    if read::has_setup_for(&order.image.labels, uid, gid) {
         return Ok(());
     }
-    Err(Refusal::TooMany { group: order.group.into(), limit, names })
+    Err(Refusal::NotTheirImage { image: order.image.id.clone(), login: order.account.login.clone() })
 }
 
-/// No more than the engine's machine has, which an engine would refuse; 0
-/// means that it did not say.
-fn at_most(cpus: f64, engine: u32) -> f64 {
-    if engine == 0 { cpus } else { cpus.min(f64::from(engine)) }
+/// The workspace, then the others.
+fn all_mounts(order: &Order<'_>) -> Result<Vec<Mount>, Refusal> {
+    if !order.workspace.is_absolute() {
+        return Err(Refusal::Workspace { path: order.workspace.to_owned() });
+    }
+    mounts::check(order.mounts)?;
+    let workspace = Mount { source: order.workspace.into(), target: WORKSPACE.into(), read_only: false };
+    Ok(std::iter::once(workspace).chain(order.mounts.iter().cloned()).collect())
+}
+
+/// What was asked for, else the image's own, else a shell.
+fn command(order: &Order<'_>) -> Option<Vec<String>> {
+    let shell = order.image.command.is_empty().then(|| vec![order.account.shell.clone()]);
+    order.asked.command.clone().or(shell)
+}
+
+/// The built-in ones, and over them the group's.
+fn ulimits(limits: &GroupLimits) -> BTreeMap<String, (i64, i64)> {
+    let mut all = BTreeMap::from([(MEMLOCK.into(), (-1, -1)), ("stack".into(), (STACK, STACK))]);
+    all.extend(limits.ulimits.clone());
+    all
 }
 
 /// The cgroup parent, where systemd keeps cgroups. systemd reads `-` in a
 /// slice's name as a level, so the account has `_` instead.
 fn slice(order: &Order<'_>, engine: &Facts) -> Option<String> {
     let account = order.account.name.replace('-', "_");
-    (engine.cgroup_driver == "systemd").then(|| format!("ds01-{}-{account}.slice", order.group))
+    (engine.cgroup_driver == "systemd").then(|| format!("ds01-{}-{account}.slice", order.limits.group))
 }
 
-fn labels(order: &Order<'_>, now: Timestamp, slice: Option<String>) -> write::Labels {
-    ContainerLabels {
+fn labels(
+    order: &Order<'_>,
+    now: Timestamp,
+    slice: Option<String>,
+    assigned: Option<Gpus>,
+) -> Result<write::Labels, Refusal> {
+    let source = |target: &str| {
+        let mount = order.mounts.iter().find(|mount| mount.target == target);
+        mount.map(|mount| mount.source.clone())
+    };
+    let labels = ContainerLabels {
         user: order.account.login.clone(),
-        group: order.group.into(),
+        group: order.limits.group.clone(),
         interface: Interface::Orchestration,
         name: order.name.to_owned(),
         project: order.project.cloned(),
@@ -186,17 +215,27 @@ fn labels(order: &Order<'_>, now: Timestamp, slice: Option<String>) -> write::La
         created_at: now,
         slice,
         work_mount: Some(order.workspace.to_owned()),
-        gpus: "0".into(),
+        data_mount: source(DATA),
+        models_mount: source(MODELS),
+        gpus: order.asked.gpus.to_string(),
+        assigned,
         workspace_folder: WORKSPACE.into(),
         inherited: order.image.labels.clone(),
+    };
+    let labels = labels.to_map();
+    let keys = write::strays(&order.image.labels, &labels);
+    if keys.is_empty() {
+        Ok(labels)
+    } else {
+        Err(Refusal::StrayLabels { image: order.image.id.clone(), keys })
     }
-    .to_map()
 }
 
 /// A shell at a terminal ignores SIGTERM and would be waited for in vain; a
 /// hang-up ends it.
 fn stop_signal(order: &Order<'_>) -> Option<String> {
-    let program = order.image.command.first().unwrap_or(&order.account.shell);
+    let asked = order.asked.command.as_ref().and_then(|command| command.first());
+    let program = asked.or(order.image.command.first()).unwrap_or(&order.account.shell);
     let name = program.rsplit('/').next().unwrap_or(program);
     SHELLS.contains(&name).then(|| "SIGHUP".to_owned())
 }

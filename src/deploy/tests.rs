@@ -1,16 +1,22 @@
 //! The request as a whole, each refusal, and the edge on the fake engine.
 
+mod folders;
+mod golden;
+mod machine;
+mod refusals;
+
 use super::*;
-use crate::engine::fake::FakeEngine;
-use crate::engine::{Engine, Error};
 use crate::names::{ImageId, Login};
-use crate::reference::Reference;
 
 struct Case {
     project: ProjectName,
     account: Account,
-    group: String,
-    limits: Limits,
+    limits: Applied,
+    mounts: Vec<Mount>,
+    asked: Asked,
+    gpus: Option<Overview>,
+    files: DeviceFiles,
+    way: Option<Way>,
     image: ImageDetail,
     workspace: std::path::PathBuf,
     engine: Facts,
@@ -26,6 +32,8 @@ impl Case {
             pids: Some(4096),
             containers: Some(2),
             gpu_equivalents: Some(2.0),
+            swap: Some(0),
+            ..GroupLimits::default()
         };
         Self {
             project: ProjectName::new("my_thesis.v2"),
@@ -38,11 +46,17 @@ impl Case {
                 sudo: false,
                 jupyter: None,
             },
-            group: "student".into(),
-            limits: Limits {
-                default_group: "student".into(),
-                groups: BTreeMap::from([("student".into(), student)]),
+            limits: Applied {
+                group: "student".into(),
+                limits: student,
+                own: std::collections::BTreeSet::new(),
+                by_default: false,
             },
+            mounts: Vec::new(),
+            asked: Asked::default(),
+            gpus: None,
+            files: DeviceFiles::default(),
+            way: None,
             image: ImageDetail {
                 id: ImageId::new(format!("sha256:{}", "1".repeat(64))),
                 tags: Vec::new(),
@@ -73,17 +87,28 @@ impl Case {
             name: self.project.as_str(),
             project: Some(&self.project),
             account: &self.account,
-            group: &self.group,
             limits: &self.limits,
             image: &self.image,
             workspace: &self.workspace,
+            mounts: &self.mounts,
+            asked: &self.asked,
+            way: self.way,
         };
         let now = Timestamp::from_millisecond(1_760_000_000_999).unwrap();
-        request(&order, &Seen { engine: &self.engine, containers: &self.containers, now })
+        request(
+            &order,
+            &Seen {
+                engine: &self.engine,
+                containers: &self.containers,
+                gpus: self.gpus.as_ref(),
+                files: &self.files,
+                now,
+            },
+        )
     }
 
     fn student(&mut self) -> &mut GroupLimits {
-        self.limits.groups.get_mut("student").unwrap()
+        &mut self.limits.limits
     }
 }
 
@@ -99,6 +124,7 @@ fn facts() -> Facts {
         cpus: 24,
         memory: 256 << 30,
         platform: "linux/amd64".into(),
+        ..Facts::default()
     }
 }
 
@@ -161,13 +187,10 @@ fn an_image_without_a_command_gets_the_account_s_shell() {
 }
 
 #[test]
-fn an_unknown_group_or_limit_is_refused() {
+fn a_limit_of_zero_is_refused() {
     let mut case = Case::new();
     case.student().memory = Some(0);
     assert!(matches!(case.request(), Err(Refusal::ZeroLimit { limit: "memory", .. })));
-    case.group = "guest".into();
-    let refusal = case.request().unwrap_err();
-    assert_eq!(refusal.to_string(), "no limits are known for group `guest` of `h.baker@hertie-school.lan`");
 }
 
 #[test]
@@ -177,7 +200,7 @@ fn a_name_that_is_taken_says_what_to_do() {
     case.containers = vec![container(name, "exited", &[])];
     let refusal = case.request().unwrap_err();
     assert_eq!(refusal.to_string(), format!("container `{name}` already exists and is stopped"));
-    assert!(refusal.help().contains(&format!("docker start {name}")));
+    assert!(refusal.help().contains(&format!("ds01-build container start {name}")));
     case.containers = vec![container(name, "running", &[])];
     let refusal = case.request().unwrap_err();
     assert!(refusal.to_string().ends_with("is running") && !refusal.help().contains("start"));
@@ -197,10 +220,9 @@ fn the_group_s_number_of_containers_holds_for_the_owner_alone() {
     ];
     assert!(case.request().is_ok());
     case.containers.push(container("e._.1722830498", "running", &[("aime.mlc.DS01_MANAGED", "true")]));
-    let refusal = case.request().unwrap_err();
     assert_eq!(
-        refusal.to_string(),
-        "group `student` may have 2 containers, and these exist: a._.1722830498, e._.1722830498"
+        case.request().unwrap_err().to_string(),
+        "group `student` may have 2 containers; there are a._.1722830498, e._.1722830498, and one more is asked for"
     );
     case.student().containers = None;
     assert!(case.request().is_ok());
@@ -232,52 +254,4 @@ fn a_workspace_must_be_absolute() {
 fn host_names_are_of_their_grammar() {
     assert_eq!(hostname("a_b.c"), "a-b-c");
     assert_eq!(hostname(&"x".repeat(100)).len(), HOSTNAME);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deployed_container_runs_with_its_labels() {
-    let (engine, request) = on_fake();
-    let deployed = run(&engine, &request).await.unwrap();
-    assert_eq!(deployed.name, "my_thesis.v2._.1722830498");
-    assert!(deployed.notes.is_empty());
-    let containers = engine.containers().await.unwrap();
-    assert_eq!((containers[0].id.as_str(), containers[0].state.as_str()), (&*deployed.id, "running"));
-    assert_eq!(containers[0].labels["ds01.gpus"], "0");
-    assert_eq!(containers[0].labels["vendor"], "v");
-    assert!(matches!(run(&engine, &request).await, Err(Error::Refused { .. })), "the name is taken");
-    assert_eq!(engine.containers().await.unwrap().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_container_that_cannot_start_is_removed() {
-    let (engine, mut request) = on_fake();
-    request.command = Some(vec!["/no/such/shell".into()]);
-    let error = run(&engine, &request).await.unwrap_err();
-    assert!(error.to_string().contains("Exited (127)"), "{error}");
-    assert!(engine.containers().await.unwrap().is_empty());
-    request.init = false;
-    let error = run(&engine, &request).await.unwrap_err();
-    assert!(error.to_string().contains("/no/such/shell"), "{error}");
-    assert!(engine.containers().await.unwrap().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_engine_that_cannot_lift_locked_memory_still_runs_the_container_and_says_so() {
-    let (engine, request) = on_fake();
-    engine.drop_privileges();
-    let deployed = run(&engine, &request).await.unwrap();
-    assert!(deployed.notes[0].contains("locked memory"), "{deployed:?}");
-    assert_eq!(engine.containers().await.unwrap()[0].state, "running");
-    let kept = engine.created();
-    assert_eq!(kept.len(), 2);
-    let without = CreateContainer { ulimits: kept[1].ulimits.clone(), ..kept[0].clone() };
-    assert_eq!(kept[1], without, "nothing else is given up");
-    assert_eq!(kept[1].ulimits.keys().collect::<Vec<_>>(), ["stack"]);
-}
-
-fn on_fake() -> (FakeEngine, CreateContainer) {
-    let engine = FakeEngine::new();
-    let id = engine.add_image(&Reference::parse("x:1").unwrap(), &labels(&[("vendor", "v")]));
-    let request = CreateContainer { image: id.to_string(), ..Case::new().request().unwrap() };
-    (engine, request)
 }

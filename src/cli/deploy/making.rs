@@ -4,13 +4,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::build::lock::Locks;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::cli::signals;
+use crate::cli::signals::Signals;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::event::{Event, Events, Failure, Outcome};
+use crate::lock::Locks;
 use crate::names::NodeName;
 use crate::problem::Problem;
 use crate::reference::Reference;
@@ -43,30 +43,39 @@ impl From<engine::Error> for Ended {
 /// It cannot be put there.
 pub async fn lay(
     settings: &Settings,
+    signals: &Signals,
     engine: &dyn Engine,
     engine_id: &str,
     base: &ImageDetail,
     layer: &Layer,
     why: &str,
 ) -> Result<ImageDetail, Ended> {
-    let locks = Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
-        let problem =
-            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        Trouble::Usage(
-            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
-        )
-    })?;
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
-    let stop = signals.building();
+    let locks = locks(settings, engine_id)?;
+    let working = signals.working();
+    let stop = working.token();
     let begin = Begin { name: &layer.solve.node, reason: why, fetch: false };
-    watched(settings, begin, &stop, async |events| {
-        let made = setup::run(engine, &locks, base, layer, events, &stop).await?;
+    watched(settings, begin, stop, async |events| {
+        let made = setup::run(engine, &locks, base, layer, events, stop).await?;
         Ok(match made {
             Made::Built(image) => (Outcome::Built { id: image.id.clone() }, image),
             Made::Elsewhere(image) => (Outcome::BuiltElsewhere { id: image.id.clone() }, image),
         })
     })
     .await
+}
+
+/// The locks of this machine's users of an engine.
+///
+/// # Errors
+/// Their folder cannot be used.
+pub fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, Trouble> {
+    Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
+        let problem =
+            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
+        Trouble::Usage(
+            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
+        )
+    })
 }
 
 /// Pulls an image.

@@ -1,9 +1,12 @@
 //! `deploy`: a container from a project's image, or from any image that its
 //! owner's account is put onto.
 
+mod asked;
+mod devices;
 mod folder;
-mod making;
-mod owner;
+pub(super) mod giving;
+pub(super) mod making;
+pub(super) mod owner;
 mod source;
 
 use std::path::Path;
@@ -16,11 +19,16 @@ use super::args::{BuildArgs, DeployArgs};
 use super::build;
 use super::exit::Exit;
 use super::load::{self, Trouble};
+use super::machine::Gpus;
 use super::settings::Settings;
+use super::signals;
 use crate::account::Account;
 use crate::build::request::Surroundings;
-use crate::deploy::{self, Deployed, Order};
-use crate::engine::{Container, CreateContainer, Engine, Facts, ImageDetail};
+use crate::deploy::assign::Found;
+use crate::deploy::gpus::is_for_amd;
+use crate::deploy::{self, Asked, Deployed, DeviceFiles, Order, Refusal};
+use crate::engine::{CreateContainer, Engine, Facts, ImageDetail};
+use crate::gpus::wish::Wish;
 use crate::graph::{Graph, NodeId};
 use crate::people::may_act_for;
 use crate::problem::Problem;
@@ -28,6 +36,8 @@ use crate::setup::{self, Decision, Layer, Stand, Why};
 use crate::spec::Spec;
 use crate::subject::Subject;
 use crate::userlayer;
+use folder::Folders;
+use giving::Giving;
 use making::Ended;
 use owner::Owner;
 use source::{Among, Source, Target};
@@ -41,6 +51,10 @@ pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble
 
 async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     name_said(args)?;
+    let wanted = asked::of(args)?;
+    // NVML may take its time, and nobody is to wait for it with the lock.
+    let gpus = (wanted.gpus != Wish::Nothing).then(|| Gpus::open(settings));
+    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let asked = asked_owner(settings, args, &spec)?;
     let among = Among { settings, args, spec: &spec, graph: &graph };
@@ -48,31 +62,44 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     // Whom it is for is known before the engine is asked for anything.
     let owner = owner(settings, &spec, target, asked)?;
     let engine = load::engine(settings).await?;
-    let (source, owner) = find_source(among, target, owner, engine.as_ref()).await?;
+    let engine = engine.as_ref();
+    let (source, owner) = find_source(among, target, owner, engine).await?;
     agree::check(settings, &spec, [&owner.account.login])?;
     let name = args.name.clone().unwrap_or_else(|| source.name.clone());
-    let workspace = folder::of(settings, args.workspace.as_deref(), &name, &owner.account)?;
-    let seen = look(engine.as_ref()).await?;
+    let administrator = settings.caller(Some(&spec)).is_administrator();
+    let folders = folder::find(settings, args, &name, &owner, administrator)?;
+    let facts = engine.facts().await?;
     let around = match owner.account.sudo {
         true => build::surroundings(settings, &BuildArgs::default(), &spec)?,
         false => Surroundings::default(),
     };
-    let setup = Setup::of(&source, &owner.account, &seen.engine, &around, engine.as_ref()).await?;
-    let want = Want { spec: &spec, owner: &owner, source: &source, name: &name, workspace: &workspace };
-    // Refused before anything is made for it.
-    let mut request = want.request(setup.image(&source), &seen)?;
-    if args.dry_run {
-        return Ok(show_request(settings, &request, &setup, &source, &owner)?);
+    let setup = Setup::of(&source, &owner.account, &facts, &around, engine).await?;
+    let files = devices::read(Path::new("/"));
+    let (folders, facts) = (&folders, &facts);
+    let want =
+        Want { owner: &owner, source: &source, name: &name, folders, asked: &wanted, facts, files: &files };
+    let giving =
+        Giving::new(settings, engine, facts, gpus.filter(|_| !is_for_amd(&source.image)), args.wait)?;
+    // Refused before anything is made for it; under the lock it is decided anew.
+    if args.dry_run || setup.is_to_make() || !folders.workspace().is_dir() {
+        let request = giving.preview(&|found| want.request(setup.image(&source), found)).await?;
+        if args.dry_run {
+            return Ok(show_request(settings, &request, &setup, &source, &owner)?);
+        }
     }
-    folder::make(&workspace, &owner.account)?;
-    if let Setup::Make { layer, why } = &setup {
-        let why = format!("{} gets the account of {}, since {why}", source.reference, owner.account.login);
-        let base = &source.image;
-        let image = making::lay(settings, engine.as_ref(), &seen.engine.id, base, layer, &why).await?;
-        request = want.request(&image, &seen)?;
-    }
-    let deployed = deploy::run(engine.as_ref(), &request).await?;
-    Ok(report(settings, &deployed, &workspace, &source, &owner)?)
+    folder::make(folders, &owner.account)?;
+    let made;
+    let image = match &setup {
+        Setup::Make { layer, why } => {
+            let why =
+                format!("{} gets the account of {}, since {why}", source.reference, owner.account.login);
+            made = making::lay(settings, &signals, engine, &facts.id, &source.image, layer, &why).await?;
+            &made
+        }
+        _ => setup.image(&source),
+    };
+    let deployed = giving.run(&signals, &|found| want.request(image, found)).await?;
+    Ok(report(settings, &deployed, &want)?)
 }
 
 /// `--name` is taken as it is, so it must be a name already.
@@ -115,7 +142,7 @@ fn owner(
                 let problem = Problem::new(format!("the project belongs to {theirs}, not to {login}"));
                 return Err(Trouble::Refused(problem.help("leave --user out")));
             }
-            let owner = Owner::of_project(project);
+            let owner = Owner::of_project(spec, project).map_err(Trouble::Refused)?;
             allowed(settings, spec, &owner.account)?;
             owner
         }
@@ -174,19 +201,6 @@ async fn find_source(
     Ok((source, owner))
 }
 
-struct Now {
-    engine: Facts,
-    containers: Vec<Container>,
-    at: Timestamp,
-}
-
-async fn look(engine: &dyn Engine) -> Result<Now, Trouble> {
-    let (facts, containers) = tokio::join!(engine.facts(), engine.containers());
-    #[expect(clippy::disallowed_methods, reason = "the label ds01.created_at is the time of this call")]
-    let at = Timestamp::now();
-    Ok(Now { engine: facts?, containers: containers?, at })
-}
-
 /// What an image needs before its owner can run in it.
 enum Setup {
     /// It has the account.
@@ -231,6 +245,10 @@ impl Setup {
         })
     }
 
+    fn is_to_make(&self) -> bool {
+        matches!(self, Self::Make { .. })
+    }
+
     /// The image to run, as far as it is known.
     fn image<'a>(&'a self, source: &'a Source) -> &'a ImageDetail {
         match self {
@@ -248,29 +266,35 @@ impl Setup {
     }
 }
 
-/// All that a request is made of but the image.
+/// All that a request is made of but the image and what is free.
 struct Want<'a> {
-    spec: &'a Spec,
     owner: &'a Owner,
     source: &'a Source,
     name: &'a str,
-    workspace: &'a Path,
+    folders: &'a Folders,
+    asked: &'a Asked,
+    facts: &'a Facts,
+    files: &'a DeviceFiles,
 }
 
 impl Want<'_> {
-    fn request(&self, image: &ImageDetail, now: &Now) -> Result<CreateContainer, Trouble> {
+    fn request(&self, image: &ImageDetail, found: Found<'_>) -> Result<CreateContainer, Refusal> {
         let order = Order {
             name: self.name,
             project: self.source.project.as_ref(),
             account: &self.owner.account,
-            group: &self.owner.group,
-            limits: &self.spec.limits,
+            limits: &self.owner.limits,
             image,
-            workspace: self.workspace,
+            workspace: self.folders.workspace(),
+            mounts: &self.folders.mounts,
+            asked: self.asked,
+            way: found.way,
         };
-        let seen = deploy::Seen { engine: &now.engine, containers: &now.containers, now: now.at };
+        #[expect(clippy::disallowed_methods, reason = "the label ds01.created_at is the time of this call")]
+        let now = Timestamp::now();
+        let Found { containers, gpus, .. } = found;
+        let seen = deploy::Seen { engine: self.facts, containers, gpus, files: self.files, now };
         deploy::request(&order, &seen)
-            .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
     }
 }
 
@@ -324,21 +348,31 @@ fn notes(source: &Source, owner: &Owner) -> Vec<String> {
     notes.into_iter().flatten().map(|note| format!("note: {note}")).collect()
 }
 
-fn report(
-    settings: &Settings,
-    deployed: &Deployed,
-    workspace: &Path,
-    source: &Source,
-    owner: &Owner,
-) -> Result<Exit, Trouble> {
+fn report(settings: &Settings, deployed: &Deployed, want: &Want<'_>) -> Result<Exit, Trouble> {
     let mut output = settings.output();
     output.data(deployed, |deployed, _| {
-        format!("{} is running; {} is its /workspace\n", deployed.name, workspace.display())
+        let with = giving::with_words(&deployed.gpus);
+        let workspace = want.folders.workspace().display();
+        // Others' containers have their whole name only.
+        let own = want.owner.account.uid == settings.uid;
+        let name = if own { want.name } else { deployed.name.as_str() };
+        let full = &deployed.name;
+        match deployed.ended {
+            None => format!(
+                "{full} is running{with}; {workspace} is its /workspace\n\
+                 enter it: ds01-build container enter {name}\n"
+            ),
+            Some(code) => format!(
+                "{full} was started{with}, and its program has ended already with code {code}\n\
+                 what it wrote: ds01-build container logs {name}\n\
+                 when it is no longer needed: ds01-build container retire {name}\n"
+            ),
+        }
     });
     for note in &deployed.notes {
         output.note(&format!("note: {note}"));
     }
-    notes(source, owner).iter().for_each(|note| output.note(note));
+    notes(want.source, want.owner).iter().for_each(|note| output.note(note));
     output.finish()?;
     Ok(Exit::Done)
 }

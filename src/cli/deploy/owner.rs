@@ -4,6 +4,7 @@ use crate::account::{Account, account_name};
 use crate::names::Login;
 use crate::people::{People, Person};
 use crate::problem::Problem;
+use crate::spec::limits::Applied;
 use crate::spec::{Project, Spec, User};
 
 const SHELL: &str = "/bin/bash";
@@ -12,15 +13,37 @@ const SHELL: &str = "/bin/bash";
 #[derive(Debug)]
 pub struct Owner {
     pub account: Account,
-    pub group: String,
+    /// What holds for them.
+    pub limits: Applied,
     /// What people should know of how the group was found.
     pub note: Option<String>,
 }
 
 impl Owner {
     /// A project's.
-    pub fn of_project(project: &Project) -> Self {
-        Self { account: project.account.clone(), group: project.group.clone(), note: None }
+    ///
+    /// # Errors
+    /// No limits are known.
+    pub fn of_project(spec: &Spec, project: &Project) -> Result<Self, Problem> {
+        Self::of(spec, project.account.clone(), project.group.as_deref())
+    }
+
+    fn of(spec: &Spec, account: Account, group: Option<&str>) -> Result<Self, Problem> {
+        let unknown = || {
+            let group = group.unwrap_or(&spec.limits.default_group);
+            let problem =
+                Problem::new(format!("no limits are known for group `{group}` of `{}`", account.login));
+            problem.help(format!("add `{group}` under `limits:` in the spec, or give the user another group"))
+        };
+        let limits = spec.limits.of(&account.login, group).ok_or_else(unknown)?;
+        let login = &account.login;
+        let named = spec.users.contains_key(login) || spec.limits.knows(login);
+        // Root and accounts of the system have no entry there, and never get one.
+        let stranger = limits.by_default && !named && account.uid >= FIRST_UID;
+        let note = stranger.then(|| {
+            format!("the spec names no group for `{login}`, so the limits are those of `{}`", limits.group)
+        });
+        Ok(Self { account, limits, note })
     }
 }
 
@@ -34,7 +57,7 @@ pub fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, 
         user.login.as_str() == login || account_name(&user.login).is_ok_and(|name| name == login)
     };
     if let Some(user) = spec.users.values().find(named) {
-        return of_user(user);
+        return of_user(spec, user);
     }
     let person = people.by_login(&Login::new(login)).map_err(unasked)?;
     known(spec, person, &format!("`{login}`"))
@@ -46,7 +69,7 @@ pub fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, 
 /// As for [`by_login`].
 pub fn by_uid(spec: &Spec, people: &dyn People, uid: u32) -> Result<Owner, Problem> {
     match spec.users.values().find(|user| user.uid == uid) {
-        Some(user) => of_user(user),
+        Some(user) => of_user(spec, user),
         None => known(spec, people.by_uid(uid).map_err(unasked)?, &format!("uid {uid}")),
     }
 }
@@ -60,21 +83,17 @@ fn known(spec: &Spec, person: Option<Person>, who: &str) -> Result<Owner, Proble
         let problem = Problem::new(format!("{who} is neither in the spec nor in the user database"));
         return Err(problem.help("add the person under `users:` in the spec, with uid, gid and group"));
     };
-    // Root and accounts of the system have no entry there, and never get one.
-    let person = uid >= FIRST_UID;
-    let group = spec.limits.default_group.clone();
-    let note = format!("`{login}` is not under `users:` in the spec, so the limits are those of `{group}`");
     let shell = shell.unwrap_or_else(|| SHELL.into());
-    Ok(Owner { account: account(login, (uid, gid), shell, false)?, group, note: person.then_some(note) })
+    Owner::of(spec, account(login, (uid, gid), shell, false)?, None)
 }
 
 /// Below it are a system's own accounts.
 const FIRST_UID: u32 = 1000;
 
-fn of_user(user: &User) -> Result<Owner, Problem> {
+fn of_user(spec: &Spec, user: &User) -> Result<Owner, Problem> {
     let shell = user.shell.clone().unwrap_or_else(|| SHELL.into());
     let account = account(user.login.clone(), (user.uid, user.gid), shell, user.sudo)?;
-    Ok(Owner { account, group: user.group.clone(), note: None })
+    Owner::of(spec, account, user.group.as_deref())
 }
 
 fn account(login: Login, (uid, gid): (u32, u32), shell: String, sudo: bool) -> Result<Account, Problem> {
@@ -128,7 +147,7 @@ mod tests {
             by_login(&spec(), &people, "h-baker").unwrap(),
         ] {
             assert_eq!(
-                (owner.account.gid, owner.account.sudo, owner.group.as_str()),
+                (owner.account.gid, owner.account.sudo, owner.limits.group.as_str()),
                 (1_722_830_499, true, "faculty")
             );
             assert_eq!(owner.note, None);
@@ -147,7 +166,7 @@ mod tests {
         let owner = by_uid(&spec(), &One(person), 2001).unwrap();
         let account = &owner.account;
         assert_eq!((account.name.as_str(), account.gid, account.shell.as_str()), ("j-doe", 2002, "/bin/zsh"));
-        assert_eq!((owner.group.as_str(), account.sudo), ("student", false));
+        assert_eq!((owner.limits.group.as_str(), account.sudo), ("student", false));
         assert!(owner.note.unwrap().contains("limits are those of `student`"));
     }
 
@@ -155,5 +174,19 @@ mod tests {
     fn nobody_is_an_error_that_says_where_to_add_them() {
         let problem = by_login(&spec(), &Nobody, "eve").unwrap_err();
         assert!(problem.message.contains("`eve`") && problem.help.unwrap().contains("`users:`"));
+    }
+
+    #[test]
+    fn who_is_named_in_limits_alone_has_what_is_written_there_and_no_note() {
+        let mut spec = spec();
+        let text =
+            "tag: {prefix: t}\nlimits: {groups: {faculty: {members: [j.doe]}}, users: {j.doe: {cpus: 3}}}\n";
+        let files = crate::spec::files::memory::Memory::default().file("/r/spec.yml", text);
+        let read = crate::spec::read("/r".as_ref(), "spec.yml".as_ref(), &crate::spec::World::of(&files));
+        spec.limits = read.unwrap().limits;
+        let person = Person { login: Login::new("j.doe"), uid: 2001, gid: 2002, home: None, shell: None };
+        let owner = by_uid(&spec, &One(person), 2001).unwrap();
+        assert_eq!((owner.limits.group.as_str(), owner.limits.limits.cpus), ("faculty", Some(3.0)));
+        assert_eq!(owner.note, None);
     }
 }

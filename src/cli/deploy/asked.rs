@@ -1,0 +1,192 @@
+//! What was typed of a container's sizes, ports and program, as it is meant.
+
+use std::net::IpAddr;
+
+use crate::cli::args::DeployArgs;
+use crate::cli::load::Trouble;
+use crate::deploy::Asked;
+use crate::engine::Port;
+use crate::gpus::wish::Wish;
+use crate::problem::Problem;
+use crate::spec::limits::sizes;
+
+/// Only who is on the machine, or comes through ssh, reaches it.
+const LOOPBACK: &str = "127.0.0.1";
+
+/// The least that an engine takes, in CPUs and bytes.
+const LEAST_CPUS: f64 = 0.01;
+const LEAST_MEMORY: u64 = 6 << 20;
+
+/// What the options mean.
+///
+/// # Errors
+/// One of them means nothing.
+pub fn of(args: &DeployArgs) -> Result<Asked, Trouble> {
+    Ok(Asked {
+        gpus: Wish::parse(
+            args.gpus.as_deref(),
+            args.mig.as_deref(),
+            args.gpu_memory.as_deref(),
+            args.cpu_only,
+        )
+        .map_err(Trouble::Usage)?,
+        cpus: args.cpus.map(cpus).transpose()?,
+        memory: args.memory.as_deref().map(|text| size("memory", text, LEAST_MEMORY)).transpose()?,
+        shm_size: args.shm_size.as_deref().map(|text| size("shm-size", text, 1)).transpose()?,
+        ports: args.publish.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
+        env: args.env.iter().map(|text| variable(text)).collect::<Result<_, _>>()?,
+        command: (!args.command.is_empty()).then(|| args.command.clone()),
+    })
+}
+
+fn cpus(cpus: f64) -> Result<f64, Trouble> {
+    if cpus.is_finite() && cpus >= LEAST_CPUS {
+        return Ok(cpus);
+    }
+    let problem = Problem::new(format!("`{cpus}` is no number of CPUs"));
+    Err(Trouble::Usage(problem.help("write 0.01 or more, as --cpus 8 or --cpus 1.5")))
+}
+
+/// Bytes, as limits of a spec are written: `16g`, `512m`; `16GiB` is the same.
+fn size(option: &str, text: &str, least: u64) -> Result<u64, Trouble> {
+    let lower = text.to_ascii_lowercase();
+    let short = lower.strip_suffix("ib").unwrap_or(&lower);
+    match sizes::bytes(short) {
+        Some(bytes) if bytes >= least => Ok(bytes),
+        Some(_) => {
+            let problem = Problem::new(format!("`{text}` is too little for --{option}"));
+            Err(Trouble::Usage(problem.help("write 6m or more")))
+        }
+        None => {
+            let problem = Problem::new(format!("`{}` is no size for --{option}", text.escape_debug()));
+            Err(Trouble::Usage(problem.help("write a whole number and k, m, g or t, such as 16g")))
+        }
+    }
+}
+
+/// `8888`, `8888:80`, `0.0.0.0:8888:80`, `[::1]:8888:80`.
+fn port(text: &str) -> Result<Port, Trouble> {
+    let wrong = |help: &str| {
+        let problem = Problem::new(format!("`{}` is no port to publish", text.escape_debug()));
+        Err(Trouble::Usage(problem.help(help)))
+    };
+    let form =
+        "write CONTAINER, HOST:CONTAINER or ADDR:HOST:CONTAINER, as 8888, 8888:8888 or 0.0.0.0:8888:8888";
+    let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let (before, container) =
+        text.rsplit_once(':').map_or((None, text), |(before, last)| (Some(before), last));
+    let Some(container) = number(container) else { return wrong(form) };
+    let Some(before) = before else {
+        return Ok(Port { address: Some(LOOPBACK.into()), host: None, container });
+    };
+    let (address, host) = before.rsplit_once(':').unwrap_or((LOOPBACK, before));
+    let Some(host) = number(host) else { return wrong(form) };
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => Ok(Port { address: Some(address.to_string()), host: Some(host), container }),
+        Err(_) => wrong("the address is one of this machine's, as 0.0.0.0 for all of them, or [::1]"),
+    }
+}
+
+/// `NAME=VALUE`; the value may be empty and hold `=`.
+fn variable(text: &str) -> Result<String, Trouble> {
+    let good = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    match text.split_once('=') {
+        Some((name, _)) if good(name) && !text.contains('\0') => Ok(text.to_owned()),
+        _ => {
+            // A value may be a secret: it is not told.
+            let name = text.split('=').next().unwrap_or_default();
+            let problem = Problem::new(format!("`{}` is no variable", name.escape_debug()));
+            Err(Trouble::Usage(problem.help("write NAME=VALUE, such as --env WANDB_MODE=offline")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DeployArgs,
+    }
+
+    fn typed(words: &[&str]) -> Result<Asked, String> {
+        let words = ["deploy", "thesis"].iter().chain(words);
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        of(&line.args).map_err(|trouble| match trouble {
+            Trouble::Usage(problem) => format!("{}; {}", problem.message, problem.help.unwrap_or_default()),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn nothing_said_is_nothing_asked_for() {
+        assert_eq!(typed(&[]).unwrap(), Asked::default());
+        assert_eq!(typed(&["--cpu-only"]).unwrap(), Asked::default());
+    }
+
+    #[test]
+    fn sizes_and_the_program_are_as_typed() {
+        let words = ["--cpus", "1.5", "--memory", "16GiB", "--shm-size", "512m", "-e", "A=b=c", "-e", "B="];
+        let asked = typed(&[&words[..], &["--", "python", "-c", "print()"]].concat()).unwrap();
+        assert_eq!((asked.cpus, asked.memory, asked.shm_size), (Some(1.5), Some(16 << 30), Some(512 << 20)));
+        assert_eq!(asked.env, ["A=b=c", "B="]);
+        assert_eq!(asked.command.unwrap(), ["python", "-c", "print()"]);
+    }
+
+    #[test]
+    fn a_port_listens_on_the_machine_alone_unless_an_address_is_said() {
+        let port = |text: &str| {
+            let port = typed(&["--publish", text]).unwrap().ports.remove(0);
+            (port.address.unwrap(), port.host, port.container)
+        };
+        assert_eq!(port("8888"), ("127.0.0.1".into(), None, 8888));
+        assert_eq!(port("9000:8888"), ("127.0.0.1".into(), Some(9000), 8888));
+        assert_eq!(port("0.0.0.0:9000:8888"), ("0.0.0.0".into(), Some(9000), 8888));
+        assert_eq!(port("[::1]:9000:8888"), ("::1".into(), Some(9000), 8888));
+    }
+
+    #[test]
+    fn what_means_nothing_is_a_usage_error_that_says_the_form() {
+        let said: String = [
+            &["--cpus", "0"][..],
+            &["--cpus", "nan"],
+            &["--memory", "16"],
+            &["--memory", "16GB"],
+            &["--memory", "1m"],
+            &["--shm-size", "0g"],
+            &["--memory", "99999999999t"],
+            &["--publish", "70000"],
+            &["--publish", "0:80"],
+            &["--publish", "a:8888:80"],
+            &["--publish", ""],
+            &["--env", "NAME"],
+            &["--env", "=secret"],
+        ]
+        .iter()
+        .map(|words| format!("{}: {}\n", words.join(" "), typed(words).unwrap_err()))
+        .collect();
+        insta::assert_snapshot!(said);
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_not_taken_together() {
+        let both = Wish::Whole { count: 2, memory: Some(80 << 30) };
+        assert_eq!(typed(&["--gpus", "2", "--gpu-memory", "80g"]).unwrap().gpus, both);
+        for words in [
+            &["--gpus", "1", "--mig", "1g.10gb"][..],
+            &["--gpus", "1", "--cpu-only"],
+            &["--mig", "1g.10gb", "--cpu-only"],
+            &["--mig", "1g.10gb", "--gpu-memory", "20g"],
+        ] {
+            let said = typed(words).unwrap_err();
+            assert!(
+                words.iter().filter(|word| word.starts_with("--")).all(|word| said.contains(word)),
+                "{said}"
+            );
+        }
+    }
+}

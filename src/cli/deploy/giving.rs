@@ -1,0 +1,138 @@
+//! Giving a container what it asked for, in the words of the command line.
+
+use std::time::Duration;
+
+use super::making;
+use crate::cli::load::Trouble;
+use crate::cli::machine::Gpus;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::deploy::Deployed;
+use crate::deploy::assign::{self, Decide, Given, Look, Stopped, World};
+use crate::doctor;
+use crate::engine::{CreateContainer, Engine, Facts};
+use crate::lock::Locks;
+use crate::problem::Problem;
+use tokio_util::sync::CancellationToken;
+
+/// What is needed for it.
+pub struct Giving<'a> {
+    settings: &'a Settings,
+    engine: &'a dyn Engine,
+    facts: &'a Facts,
+    gpus: Option<Gpus>,
+    locks: Locks,
+    limit: Duration,
+}
+
+impl<'a> Giving<'a> {
+    /// `gpus` where NVIDIA's are asked for; `wait` in seconds.
+    ///
+    /// # Errors
+    /// GPUs are asked for on another machine, or the locks cannot be used.
+    pub fn new(
+        settings: &'a Settings,
+        engine: &'a dyn Engine,
+        facts: &'a Facts,
+        gpus: Option<Gpus>,
+        wait: u64,
+    ) -> Result<Self, Trouble> {
+        if gpus.is_some() && !facts.local {
+            return Err(trouble(settings, Stopped::Elsewhere));
+        }
+        let locks = making::locks(settings, &facts.id)?;
+        Ok(Self { settings, engine, facts, gpus, locks, limit: Duration::from_secs(wait) })
+    }
+
+    /// What would be created now; nothing is.
+    ///
+    /// # Errors
+    /// It would be refused.
+    pub async fn preview(&self, decide: &Decide<'_>) -> Result<CreateContainer, Trouble> {
+        let never = CancellationToken::new();
+        let users = |uid| self.settings.login(uid);
+        let request = assign::preview(&self.world(&users, &never), decide).await;
+        request.map_err(|stopped| trouble(self.settings, stopped))
+    }
+
+    /// Creates and starts it. A signal removes what was not started yet.
+    ///
+    /// # Errors
+    /// It is refused, or the engine fails.
+    pub async fn run(&self, signals: &Signals, decide: &Decide<'_>) -> Result<Deployed, Trouble> {
+        let working = signals.working();
+        let users = |uid| self.settings.login(uid);
+        let deployed = assign::run(&self.world(&users, working.token()), decide).await;
+        deployed.map_err(|stopped| trouble(self.settings, stopped))
+    }
+
+    fn world<'b>(
+        &'b self,
+        users: &'b dyn Fn(u32) -> Option<crate::names::Login>,
+        cancel: &'b CancellationToken,
+    ) -> World<'b> {
+        World {
+            engine: self.engine,
+            facts: self.facts,
+            locks: &self.locks,
+            gpus: self.gpus.as_ref().map(|gpus| gpus as &dyn Look),
+            users,
+            limit: self.limit,
+            cancel,
+        }
+    }
+}
+
+/// The same end in the words of the command line.
+pub fn trouble(settings: &Settings, stopped: Stopped) -> Trouble {
+    let problem = Problem { help: stopped.help(), ..Problem::new(stopped.to_string()) };
+    match (stopped.cause(), &stopped) {
+        (_, Stopped::Engine(error)) => Trouble::Engine(error.clone()),
+        (Stopped::Cancelled, Stopped::Left { .. }) => {
+            settings.output().problems(&[problem]);
+            Trouble::Interrupted
+        }
+        (Stopped::Cancelled, _) => Trouble::Interrupted,
+        (Stopped::Driver(state), _) => {
+            let finding = doctor::gpu::driver(state);
+            let message = format!("the GPUs cannot be seen: {}", finding.message);
+            Trouble::Gpus(Problem { help: finding.help, ..Problem::new(message) })
+        }
+        (Stopped::NoGpus(_) | Stopped::Engine(_), _) => Trouble::Gpus(problem),
+        (Stopped::Lock(_), _) => Trouble::Usage(problem),
+        _ => Trouble::Refused(problem),
+    }
+}
+
+/// ` with GPU 0 (GPU-…)`; nothing without any.
+pub fn with_words(gpus: &[Given]) -> String {
+    let Some(first) = gpus.first() else { return String::new() };
+    let kind = match (first.slot.contains('.'), gpus.len()) {
+        (true, 1) => "MIG instance",
+        (true, _) => "MIG instances",
+        (false, 1) => "GPU",
+        (false, _) => "GPUs",
+    };
+    let one = |given: &Given| match &given.uuid {
+        Some(uuid) => format!("{} ({uuid})", given.slot),
+        None => given.slot.clone(),
+    };
+    format!(" with {kind} {}", gpus.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_told_by_slot_and_uuid() {
+        let given =
+            |uuid: Option<&str>, slot: &str| Given { uuid: uuid.map(str::to_owned), slot: slot.into() };
+        assert_eq!(with_words(&[]), "");
+        assert_eq!(with_words(&[given(Some("GPU-1"), "0")]), " with GPU 0 (GPU-1)");
+        let two = [given(Some("GPU-1"), "0"), given(Some("GPU-2"), "1")];
+        assert_eq!(with_words(&two), " with GPUs 0 (GPU-1), 1 (GPU-2)");
+        assert_eq!(with_words(&[given(Some("MIG-1"), "0.1")]), " with MIG instance 0.1 (MIG-1)");
+        assert_eq!(with_words(&[given(None, "renderD128")]), " with GPU renderD128");
+    }
+}

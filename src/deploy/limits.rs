@@ -1,0 +1,279 @@
+//! What a person's limits allow. Pure.
+//!
+//! A limit that is not known never comes here; `None` is unlimited.
+
+use std::fmt;
+
+use super::gpus::amd_held;
+use super::{Order, Refusal, Seen};
+use crate::engine::{Container, Facts};
+use crate::gpus::choose::WHOLE;
+use crate::gpus::held::{self, held_by};
+use crate::gpus::overview::{Overview, Standing};
+use crate::gpus::wish::Wish;
+use crate::labels::read::{self, Owner, Users};
+use crate::names::Login;
+use crate::spec::limits::{Applied, GroupLimits, sizes};
+
+/// Whose limit it is, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    Group(String),
+    /// It is written for this person alone.
+    Person(String),
+}
+
+impl Who {
+    fn of(order: &Order<'_>, key: &str) -> Self {
+        Self::limited(order.limits, &order.account.login, key)
+    }
+
+    fn limited(limits: &Applied, login: &Login, key: &str) -> Self {
+        match limits.own.contains(key) {
+            true => Self::Person(login.to_string()),
+            false => Self::Group(limits.group.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(name) => write!(f, "group `{name}`"),
+            Self::Person(login) => write!(f, "`{login}`, by a limit of their own,"),
+        }
+    }
+}
+
+/// What a container takes of the machine besides GPUs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sizes {
+    pub cpus: Option<f64>,
+    /// Bytes, as all that follow.
+    pub memory: Option<u64>,
+    pub swap: Option<u64>,
+    pub shm_size: Option<u64>,
+}
+
+/// A container that counts, and the sevenths of a GPU that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub container: String,
+    pub sevenths: u32,
+}
+
+/// A limit of zero is refused, since an engine reads zero as none.
+///
+/// # Errors
+/// The first that is zero.
+pub fn zero(order: &Order<'_>) -> Result<(), Refusal> {
+    let limits = &order.limits.limits;
+    let zero = [
+        ("cpus", limits.cpus.is_some_and(|cpus| cpus.is_nan() || cpus <= 0.0)),
+        ("memory", limits.memory == Some(0)),
+        ("shm_size", limits.shm_size == Some(0)),
+        ("pids", limits.pids == Some(0)),
+    ];
+    match zero.into_iter().find(|(_, zero)| *zero) {
+        Some((limit, _)) => Err(Refusal::ZeroLimit { group: order.limits.group.clone(), limit }),
+        None => Ok(()),
+    }
+}
+
+/// What was asked for, else what is allowed.
+///
+/// # Errors
+/// More is asked for than is allowed, or than the machine has.
+pub fn sizes(order: &Order<'_>, engine: &Facts) -> Result<Sizes, Refusal> {
+    let (limits, asked) = (&order.limits.limits, order.asked);
+    let memory = within(order, "memory", limits.memory, asked.memory)?;
+    Ok(Sizes {
+        cpus: cpus(order, engine)?,
+        memory,
+        swap: limits.swap,
+        shm_size: within(order, "shm_size", limits.shm_size, asked.shm_size)?
+            .or_else(|| shared(memory, engine)),
+    })
+}
+
+fn within(
+    order: &Order<'_>,
+    key: &'static str,
+    limit: Option<u64>,
+    asked: Option<u64>,
+) -> Result<Option<u64>, Refusal> {
+    match (limit, asked) {
+        (Some(limit), Some(asked)) if asked > limit => Err(Refusal::OverLimit {
+            who: Who::of(order, key),
+            key,
+            limit: sizes::text(limit),
+            asked: sizes::text(asked),
+        }),
+        (limit, asked) => Ok(asked.or(limit)),
+    }
+}
+
+fn cpus(order: &Order<'_>, engine: &Facts) -> Result<Option<f64>, Refusal> {
+    // 0: the engine does not say.
+    let machine = (engine.cpus > 0).then_some(f64::from(engine.cpus));
+    let Some(asked) = order.asked.cpus else {
+        // An engine refuses more than its machine has.
+        return Ok(order.limits.limits.cpus.map(|limit| machine.map_or(limit, |machine| limit.min(machine))));
+    };
+    if let Some(limit) = order.limits.limits.cpus.filter(|limit| asked > *limit) {
+        let (limit, asked) = (limit.to_string(), asked.to_string());
+        return Err(Refusal::OverLimit { who: Who::of(order, "cpus"), key: "cpus", limit, asked });
+    }
+    match machine {
+        Some(machine) if asked > machine => {
+            Err(Refusal::FewerCpus { cpus: engine.cpus, asked: asked.to_string() })
+        }
+        _ => Ok(Some(asked)),
+    }
+}
+
+/// Shared memory without a limit: all that the container may use, else half of
+/// the machine's as Linux does. An engine's own choice is 64 MiB, at which data
+/// loaders die.
+fn shared(memory: Option<u64>, engine: &Facts) -> Option<u64> {
+    memory.or_else(|| (engine.memory > 1).then_some(engine.memory / 2))
+}
+
+/// Every container of the owner counts, running or not: a stopped one can be
+/// started at any time.
+///
+/// # Errors
+/// There are as many as there may be.
+pub fn places(order: &Order<'_>, limits: &GroupLimits, containers: &[Container]) -> Result<(), Refusal> {
+    let Some(limit) = limits.containers else { return Ok(()) };
+    let names: Vec<_> =
+        theirs(order, containers).filter(|c| read::managed(&c.labels)).map(|c| c.name.clone()).collect();
+    if names.len() < limit as usize {
+        return Ok(());
+    }
+    Err(Refusal::TooMany { who: Who::of(order, "containers"), limit, names })
+}
+
+/// The owner's containers, of whichever generation, whoever made them.
+fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<Item = &'a Container> {
+    let account = order.account;
+    let owner = Some(Owner::Login(account.login.clone()));
+    containers.iter().filter(move |container| {
+        let users = |uid| (uid == account.uid).then(|| account.login.clone());
+        read::owner(&container.labels, &container.name, &users) == owner
+    })
+}
+
+/// How many units and sevenths of a GPU a wish surely means; `None`: that
+/// shows in what is chosen.
+pub fn said(wish: &Wish) -> Option<(u32, u32)> {
+    match wish {
+        Wish::Nothing => Some((0, 0)),
+        Wish::Whole { count, .. } => Some((*count, count.saturating_mul(WHOLE))),
+        Wish::Mig { profile, count } => {
+            let slices: u32 = profile.split('g').next()?.parse().ok()?;
+            Some((*count, count.saturating_mul(slices)))
+        }
+        Wish::Named(_) | Wish::Memory(_) => None,
+    }
+}
+
+/// Whether the owner may have so many more units, of so many sevenths in all.
+///
+/// # Errors
+/// It is too much for one container, or with what they hold already.
+pub fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) -> Result<(), Refusal> {
+    let limits = &order.limits.limits;
+    if let Some(limit) = limits.gpus_per_container.filter(|limit| count > *limit) {
+        let who = Who::of(order, "gpus_per_container");
+        return Err(Refusal::GpusPerContainer { who, limit, asked: count });
+    }
+    let Some(limit) = limits.gpu_equivalents else { return Ok(()) };
+    let held = held(order, seen);
+    let used: u32 = held.iter().map(|held| held.sevenths).sum();
+    let most = sevenths(limit);
+    if used.saturating_add(asked) <= most {
+        return Ok(());
+    }
+    let fits = fits(most.saturating_sub(used), limits.gpus_per_container, seen.gpus);
+    let who = Who::of(order, "gpu_equivalents");
+    Err(Refusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits })
+}
+
+/// Whether a container of this person that is there may have its GPUs, with
+/// all that the person's others hold.
+///
+/// # Errors
+/// It is too much.
+pub fn may_run(
+    container: &Container,
+    login: &Login,
+    limits: &Applied,
+    containers: &[Container],
+    gpus: &Overview,
+    users: Users<'_>,
+) -> Result<(), Refusal> {
+    let Some(limit) = limits.limits.gpu_equivalents else { return Ok(()) };
+    let owner = Owner::Login(login.clone());
+    let is_theirs =
+        |one: &&Container| read::owner(&one.labels, &one.name, users).is_some_and(|found| found == owner);
+    let asked = sevenths_of(container, Some(gpus));
+    let others = containers.iter().filter(is_theirs).filter(|one| one.id != container.id);
+    let held = holding(others, Some(gpus));
+    let used: u32 = held.iter().map(|held| held.sevenths).sum();
+    let most = sevenths(limit);
+    if asked == 0 || used.saturating_add(asked) <= most {
+        return Ok(());
+    }
+    let who = Who::limited(limits, login, "gpu_equivalents");
+    Err(Refusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits: None })
+}
+
+/// A limit in sevenths. People write 0.14 for one of them.
+fn sevenths(limit: f64) -> u32 {
+    let near = 0.05;
+    (limit * f64::from(WHOLE) + near).clamp(0.0, f64::from(u32::MAX)).floor() as u32
+}
+
+/// What the owner's containers hold, by the machine's GPUs; of AMD's by labels.
+fn held(order: &Order<'_>, seen: &Seen<'_>) -> Vec<Held> {
+    holding(theirs(order, seen.containers), seen.gpus)
+}
+
+/// Those that hold something.
+fn holding<'a>(containers: impl Iterator<Item = &'a Container>, gpus: Option<&Overview>) -> Vec<Held> {
+    let held = containers.map(|one| Held { container: one.name.clone(), sevenths: sevenths_of(one, gpus) });
+    held.filter(|held| held.sevenths > 0).collect()
+}
+
+fn sevenths_of(container: &Container, gpus: Option<&Overview>) -> u32 {
+    let held = gpus.map(|gpus| held_by(gpus, |holder| holder.container == container.name));
+    held.map_or(0, |held| held::sevenths(&held)) + amd_held(container).map_or(0, |count| count * WHOLE)
+}
+
+/// What could be asked for instead, with so many sevenths left.
+fn fits(left: u32, most: Option<u32>, overview: Option<&Overview>) -> Option<String> {
+    let whole = (left / WHOLE).min(most.unwrap_or(u32::MAX));
+    if whole > 0 {
+        return Some(format!("--gpus {whole}"));
+    }
+    let instances = overview?.gpus.iter().flat_map(|gpu| &gpu.instances);
+    let free = instances.filter(|instance| instance.usage.standing == Standing::Free);
+    let small = free.filter(|instance| instance.sevenths().is_some_and(|sevenths| sevenths <= left));
+    let largest = small.max_by_key(|instance| instance.sevenths())?;
+    largest.profile.as_ref().map(|profile| format!("--mig {profile}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_in_equivalents_is_whole_sevenths() {
+        for (limit, expected) in
+            [(2.0, 14), (0.14, 1), (0.1429, 1), (0.5, 3), (0.0, 0), (-1.0, 0), (1.2857, 9)]
+        {
+            assert_eq!(sevenths(limit), expected, "{limit}");
+        }
+    }
+}
