@@ -7,14 +7,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::build::Outcomes;
-use crate::event::Outcome;
+use crate::event::{Event, Outcome};
 use crate::graph::NodeId;
 use crate::observe::{DockerfileSeen, Seen};
 use crate::plan::{self, Absent, Built, Memory, Plan, Planned, Question, Recall};
 use crate::recipe::{self, Ingredient, Recipe, Written, masked_text};
-use crate::records::{Ended, MOST_FILES, Record, Records};
+use crate::records::{Ended, MOST_FILES, Record, Records, Run};
 
 /// Bytes of a Dockerfile that a record keeps.
 const MOST_TEXT: usize = 64 * 1024;
@@ -75,21 +76,20 @@ impl Ledger {
         Self { records, dockerfiles: made.filter_map(dockerfile).collect() }
     }
 
-    /// Writes a record for each image that was tried. `now` in seconds since
-    /// 1970.
+    /// Writes a record for each image that was tried, and one of the run.
+    /// `now` in seconds since 1970.
     ///
     /// # Errors
     /// The first that could not be written; the others are.
     pub fn keep(&self, plan: &Plan, outcomes: &Outcomes, now: i64) -> io::Result<()> {
-        let mut result = Ok(());
+        let mut result = self.records.set_last_run(&run(plan, outcomes, now));
         for (position, image) in plan.images.iter().enumerate() {
             let ended = match outcomes.built(position) {
                 Some(id) => Some(Ended::Built { id: id.clone() }),
                 None => outcomes.of(position).and_then(|o| ended(o, &image.recipe)),
             };
             let Some(ended) = ended else { continue };
-            let took_ms = u64::try_from(outcomes.took(position).as_millis()).unwrap_or(u64::MAX);
-            let kept = self.keep_one(position, image, ended, took_ms, now);
+            let kept = self.keep_one(position, image, ended, millis(outcomes.took(position)), now);
             result = result.and(kept);
         }
         result
@@ -121,6 +121,28 @@ impl Ledger {
         }
         self.records.add(&image.repository(), &image.name, &record)
     }
+}
+
+/// The run as a whole.
+fn run(plan: &Plan, outcomes: &Outcomes, at: i64) -> Run {
+    let counted = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    match outcomes.summary(plan) {
+        Event::RunFinished { built, fetched, kept, failed, blocked, cancelled, took, .. } => Run {
+            at,
+            took_ms: millis(took),
+            built: counted(built),
+            fetched: counted(fetched),
+            kept: counted(kept),
+            failed: counted(failed),
+            blocked: counted(blocked),
+            cancelled: counted(cancelled),
+        },
+        _ => Run { at, ..Run::default() },
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How it failed. `None`: it did not, or the engine or a registry failed

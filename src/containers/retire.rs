@@ -2,11 +2,10 @@
 
 use super::Caller;
 use crate::engine::{Container, Engine, Error};
-use crate::labels::PROTECTED;
 use crate::labels::read::{self, UID_MARK, Users};
 
 /// Seconds between asking a container's processes to end and killing them.
-const GRACE: u32 = 10;
+pub(super) const GRACE: u32 = 10;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +28,15 @@ impl Retirement {
     /// The container's full name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The same for one that was stopped meanwhile.
+    pub fn stopped(self) -> Self {
+        Self { stop: false, ..self }
     }
 
     /// Whether it is stopped first.
@@ -128,7 +136,7 @@ pub fn decide(
     if !read::managed(&container.labels) {
         return Err(Refusal::NotManaged { name });
     }
-    if read::flag(&container.labels, &PROTECTED) && !(administrator && asked.force) {
+    if read::protected(&container.labels) && !(administrator && asked.force) {
         return Err(Refusal::Protected { name, administrator });
     }
     let stop = matches!(container.state.as_str(), "running" | "paused" | "restarting");

@@ -1,10 +1,11 @@
 //! Who sees what, and who may remove what.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::*;
-use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
+use crate::engine::{DeviceRequest, Devices, Engine};
 use crate::names::ImageId;
 use crate::names::Login;
 
@@ -73,27 +74,125 @@ fn names(rows: &[Row]) -> Vec<&str> {
     rows.iter().map(|row| row.name.as_str()).collect()
 }
 
+/// An engine that has these, and no images.
+fn engine(containers: Vec<Container>) -> FakeEngine {
+    let engine = FakeEngine::new();
+    containers.into_iter().for_each(|container| engine.add_container(container));
+    engine
+}
+
+async fn listed(engine: &FakeEngine, caller: &Caller, all: bool, now: i64) -> Vec<Row> {
+    let sight = look(engine, |container| is_shown(container, caller, all, &users)).await.unwrap();
+    rows(&sight, &Around { now, users: &users, notices: &BTreeMap::new() })
+}
+
 fn decided(name: &str, caller: &Caller, force: bool) -> Result<Retirement, Refusal> {
     decide(Asked { name, force }, &server(), caller, &users)
 }
 
-#[test]
-fn a_person_sees_new_and_legacy_containers_of_their_own_and_no_others() {
-    let rows = rows(&server(), &ann(), false, 8_200, &users);
+#[tokio::test]
+async fn a_person_sees_new_and_legacy_containers_of_their_own_and_no_others() {
+    let rows = listed(&engine(server()), &ann(), false, 8_200).await;
     assert_eq!(names(&rows), ["bare._.1001", "code", "old._.1001", "thesis._.1001"]);
 }
 
-#[test]
-fn all_shows_every_container_with_its_owner() {
-    let rows = rows(&server(), &ann(), true, 8_200, &users);
+#[tokio::test]
+async fn all_shows_every_container_with_its_owner_and_who_made_it() {
+    let engine = engine(server());
+    let all = Devices {
+        requests: vec![DeviceRequest {
+            count: -1,
+            capabilities: vec![vec!["gpu".into()]],
+            ..DeviceRequest::default()
+        }],
+        ..Devices::default()
+    };
+    engine.add_devices("id of code", all);
+    let rows = listed(&engine, &ann(), true, 8_200).await;
     assert_eq!(rows.len(), server().len());
     insta::assert_snapshot!(serde_json::to_string_pretty(&rows).unwrap());
 }
 
-#[test]
-fn a_clock_that_runs_behind_makes_no_negative_age() {
-    let rows = rows(&server(), &ann(), false, 0, &users);
+#[tokio::test]
+async fn a_clock_that_runs_behind_makes_no_negative_age() {
+    let rows = listed(&engine(server()), &ann(), false, 0).await;
     assert!(rows.iter().all(|row| row.age == Duration::ZERO));
+}
+
+/// `at` tells what GPUs each of them says it has.
+fn many(at: impl Fn(usize) -> Vec<(&'static str, String)>) -> Vec<Container> {
+    let one = |n: usize| {
+        let labels = at(n);
+        let labels: Vec<_> = labels.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        container(
+            &format!("c{n}._.1001"),
+            "running",
+            &[&[OURS, ("ds01.user", "ann@x")], &labels[..]].concat(),
+        )
+    };
+    (0..500).map(one).collect()
+}
+
+#[tokio::test]
+async fn five_hundred_labelled_containers_are_two_calls() {
+    let engine = engine(many(|n| match n % 2 {
+        0 => vec![("ds01.gpus", "0".into())],
+        _ => vec![("ds01.gpus", "1".into()), ("ds01.gpu.uuids", format!("GPU-{n}"))],
+    }));
+    assert_eq!(listed(&engine, &ann(), true, 0).await.len(), 500);
+    let calls = ["containers", "images", "container", "usage"].map(|call| engine.calls(call));
+    assert_eq!(calls, [1, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_single_container_is_asked_about_only_where_no_label_says_what_it_holds() {
+    // One in ten says how many, and not which.
+    let engine = engine(many(|n| vec![("ds01.gpus", if n % 10 == 0 { "2" } else { "0" }.into())]));
+    engine.add_container(container("theirs._.1002", "running", &[]));
+    engine.add_container(container("stopped._.1001", "exited", &[]));
+    let asked = |all| {
+        let engine = &engine;
+        async move {
+            let before = engine.calls("container");
+            listed(engine, &ann(), all, 0).await;
+            engine.calls("container") - before
+        }
+    };
+    assert_eq!(asked(false).await, 50, "others' are not shown, so not asked about");
+    assert_eq!(asked(true).await, 51);
+}
+
+#[test]
+fn who_made_a_container_is_told_by_labels_that_no_image_has() {
+    let made_by = |name: &str, labels: &[(&str, &str)], held: Option<Held>| {
+        let sight = Sight {
+            containers: vec![Seen { container: container(name, "running", labels), held }],
+            images: Vec::new(),
+        };
+        rows(&sight, &Around { now: 0, users: &users, notices: &BTreeMap::new() })[0].made_by
+    };
+    let gpu = || Some(Held { all: true, ..Held::default() });
+    assert_eq!(made_by("x", &[OURS, ("ds01.user", "ann@x")], None), Maker::Ours);
+    assert_eq!(made_by("x", &[("ds01.interface", "compose")], None), Maker::Ours);
+    assert_eq!(made_by("x._.1001", &[OURS], None), Maker::Ours);
+    // Somebody ran our image by hand.
+    assert_eq!(made_by("x", &[OURS, ("ds01.user_id", "1001")], None), Maker::Other);
+    assert_eq!(made_by("x", &[OURS, ("ds01.user_id", "1001")], gpu()), Maker::Foreign);
+    assert_eq!(made_by("x", &[("aime.mlc.USER", "ann@x")], gpu()), Maker::Legacy);
+    assert_eq!(made_by("x", &[("ds01.container_type", "compose")], None), Maker::Legacy);
+    assert_eq!(made_by("x._.1001", &[], None), Maker::Legacy);
+    assert_eq!(made_by("x", &[], gpu()), Maker::Foreign);
+    assert_eq!(made_by("x", &[], Some(Held::default())), Maker::Other);
+}
+
+#[test]
+fn a_notice_is_shown_with_the_state() {
+    let seen = Seen { container: server().remove(4), held: None };
+    let notices = BTreeMap::from([(seen.container.id.clone(), "stopped in 2 hours".to_owned())]);
+    let sight = Sight { containers: vec![seen], images: Vec::new() };
+    let rows = rows(&sight, &Around { now: 0, users: &users, notices: &notices });
+    assert_eq!(rows[0].notice.as_deref(), Some("stopped in 2 hours"));
+    assert_eq!(rows[0].status_text(), "Up 2 hours, protected, stopped in 2 hours");
 }
 
 #[test]

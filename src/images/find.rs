@@ -27,7 +27,9 @@ pub fn find<'g, 'a>(
     let whole = Reference::parse(name).ok().map(|reference| reference.canonical());
     let tagged = |group: &&Group<'_>| {
         let mut names = group.tags.iter();
-        names.any(|tag| Some(tag.canonical()) == whole || tag.repository().as_str() == name)
+        // Saved containers lie beside their project's images.
+        let of_all = !matches!(group.key, Key::Saved(..));
+        names.any(|tag| Some(tag.canonical()) == whole || of_all && tag.repository().as_str() == name)
     };
     let old = |group: &&Group<'_>| {
         group.tags.iter().any(|tag| tag.tag() == Some(name) && read::split_name(name).is_some())

@@ -6,6 +6,7 @@ use super::{Known, owner_of};
 use crate::engine::Image;
 use crate::graph::{Kind, NodeId};
 use crate::labels::read::{self, Owner, Users};
+use crate::labels::saved::is_saved;
 use crate::labels::{self, IMAGE, USERNAME};
 use crate::names::ImageId;
 use crate::reference::{Reference, Repository};
@@ -18,6 +19,9 @@ pub enum Key {
     Node(NodeId),
     /// `ds01-<uid>/<project>`, which the spec does not have.
     Personal(u32, String),
+    /// A container that was saved, by its tag: no build of its project, and
+    /// not removed with it.
+    Saved(u32, String),
     /// Another repository whose images are labelled.
     Repository(String),
     /// A tag that ends in `._.<uid>`.
@@ -103,8 +107,12 @@ fn keys(known: &Known<'_>, image: &Image) -> Vec<(Key, Option<Reference>)> {
     if image.tags.is_empty() && marked {
         return vec![(Key::Untagged(image.id.clone()), None)];
     }
+    let saved = is_saved(&image.labels);
     let key = |tag: &Reference| {
         let repository = tag.repository();
+        if let Some((uid, _)) = personal(&repository).filter(|_| saved) {
+            return Some(Key::Saved(uid, tag.to_string()));
+        }
         node_of(known, &repository, image)
             .map(Key::Node)
             .or_else(|| personal(&repository).map(|(uid, project)| Key::Personal(uid, project.to_owned())))
@@ -198,6 +206,10 @@ fn called(known: &Known<'_>, key: &Key, image: Option<&Image>) -> (String, Strin
                 None => format!("ds01-{uid}/{project}"),
             };
             (name, project.clone(), Some(*uid))
+        }
+        Key::Saved(uid, name) => {
+            let short = name.split_once('/').map_or(name.as_str(), |(_, short)| short);
+            (name.clone(), short.to_owned(), Some(*uid))
         }
         Key::Repository(name) => plain(name, None),
         Key::Legacy(name) => {

@@ -91,6 +91,8 @@ pub enum State {
         reasons: Vec<Reason>,
     },
     NotBuilt,
+    /// A container that was saved: nothing could build it again.
+    Saved,
     /// The spec has no such image.
     NotInSpec,
     Unknown {
@@ -115,6 +117,7 @@ impl State {
             Self::InRegistry => "in the registry",
             Self::Outdated { .. } => "outdated",
             Self::NotBuilt => "not built",
+            Self::Saved => "saved",
             Self::NotInSpec => "not in spec",
             Self::Unknown { .. } => "unknown",
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Group, Key, Known, find, groups, stand_on, users_of};
 use crate::engine::{Engine, Error};
+use crate::labels::saved::is_saved;
 use crate::names::ImageId;
 use crate::reference::Reference;
 use crate::spec::Project;
@@ -157,7 +158,9 @@ pub fn decide(
     }
     let ids: Vec<&ImageId> = leaving(group);
     let above = stand_on(&ids, layers);
-    let above: Vec<&ImageId> = above.into_iter().filter(|id| !group.has(id)).collect();
+    // A saved container keeps its layers, and nothing would build it again.
+    let saved = |id: &ImageId| known.images.iter().any(|image| image.id == *id && is_saved(&image.labels));
+    let above: Vec<&ImageId> = above.into_iter().filter(|id| !group.has(id) && !saved(id)).collect();
     if !above.is_empty() {
         let images = above.into_iter().map(|id| called(known, id)).collect();
         return Err(Refusal::StoodOn { name, images });

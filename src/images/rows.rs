@@ -132,6 +132,7 @@ fn state(known: &Known<'_>, looked: &Looked<'_>, group: &Group<'_>) -> State {
             states.get(node).cloned().unwrap_or_else(|| unknown("it was not looked at"))
         }
         (Key::Node(_), Verdicts::Unknown(cause)) => unknown(cause),
+        (Key::Saved(..), _) => State::Saved,
         (_, Verdicts::Unknown(cause)) if known.stack.is_none() => unknown(cause),
         _ => State::NotInSpec,
     }

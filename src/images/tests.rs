@@ -306,6 +306,35 @@ fn what_others_stand_on_stays() {
     assert!(decide(asked, &scene.known(), &all).is_ok());
 }
 
+#[test]
+fn a_saved_container_is_an_image_of_its_own_beside_its_project_s() {
+    let mut scene = Scene::of(1001);
+    let label = ("ds01.image", "thesis@saved");
+    let mut saved = image("5a", &["ds01-1001/thesis:saved-20260921-141320"], &[OURS, label]);
+    // A build is of the year 2000, this is of now: it is still not what the
+    // project stands for.
+    saved.created = 1_790_000_000;
+    scene.images.push(saved.clone());
+    let row = |name: &str| scene.rows(false).into_iter().find(|row| row.name == name).unwrap();
+    assert_eq!(row("ann/thesis").image, Some(server()[0].id.clone()));
+    let own = row("ds01-1001/thesis:saved-20260921-141320");
+    assert_eq!((own.state.words(), own.project.as_str()), ("saved", "thesis:saved-20260921-141320"));
+    let layers: Vec<_> = [(&server()[0], 1), (&saved, 2)]
+        .map(|(image, n)| (image.id.clone(), vec!["layer".to_owned(); n]))
+        .into();
+    let asked = |name| Asked { name, keep_spec: false };
+    for (name, tags) in [("thesis", 3), ("ds01-1001/thesis", 3), (own.name.as_str(), 1)] {
+        let retirement = decide(asked(name), &scene.known(), &layers).unwrap();
+        assert_eq!(retirement.tags().len(), tags, "{name}");
+        let also = retirement.tags().iter().any(|tag| tag.to_string() == own.name);
+        assert_eq!((also, retirement.entry().is_some()), (tags == 1, tags == 3), "{name}");
+    }
+    assert!(matches!(
+        decide(asked(&own.name), &Known { caller: &caller(10012), ..scene.known() }, &layers),
+        Err(Refusal::NotYours { .. })
+    ));
+}
+
 #[tokio::test]
 async fn tags_go_and_images_that_have_others_stay() {
     let engine = FakeEngine::new();

@@ -50,6 +50,14 @@ impl Output {
         self.out.put(text);
     }
 
+    /// What a program wrote to one of its two outputs: as it is and at once, on
+    /// the same one of ours.
+    pub fn bytes(&mut self, stderr: bool, bytes: &[u8]) {
+        let pipe = if stderr { &mut self.remarks } else { &mut self.out };
+        pipe.write(bytes);
+        pipe.flush();
+    }
+
     /// A remark on stderr, a line end added: not part of the data.
     pub fn note(&mut self, text: &str) {
         self.remarks.put(&format!("{text}\n"));
@@ -115,8 +123,12 @@ impl Pipe {
     }
 
     fn put(&mut self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
         if !self.closed
-            && let Err(error) = self.to.write_all(text.as_bytes())
+            && let Err(error) = self.to.write_all(bytes)
         {
             self.fail(error);
         }
@@ -209,6 +221,17 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&wrote.0).unwrap();
         assert_eq!(value["problems"][0]["message"], "a problem");
         assert_eq!(wrote.1, "");
+    }
+
+    #[test]
+    fn what_a_program_wrote_goes_on_as_it_is() {
+        let out = Shared::default();
+        let look = Look::default();
+        let mut output = Output::new(false, look, look, Box::new(out.clone()), Box::new(out.clone()));
+        output.bytes(false, b"no line end, \xff\0");
+        assert_eq!(*out.0.lock().unwrap(), b"no line end, \xff\0", "before the end of all");
+        output.bytes(true, b"!");
+        assert_eq!(*out.0.lock().unwrap(), b"no line end, \xff\0!");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// Longest wait for anything, on a crowded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -79,6 +79,20 @@ impl Terminal {
     pub fn interrupts(&self) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// Somebody pulls at the window's corner.
+    pub fn resizes(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keyboard, size).unwrap();
+        // It is not the program's controlling terminal, so the kernel tells nobody.
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::WINCH).unwrap();
+    }
+
+    /// Whether keys are read, and not lines.
+    pub fn is_raw(&self) -> bool {
+        !tcgetattr(&self.keyboard).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
     /// Waits for the end: the exit code.

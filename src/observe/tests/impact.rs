@@ -53,6 +53,7 @@ async fn run_container(stack: &Stack, name: &str, image: &str) {
         tty: false,
         init: false,
         stop_signal: None,
+        ..CreateContainer::default()
     };
     stack.engine.create(&request).await.unwrap();
     stack.engine.start(name).await.unwrap();

@@ -22,12 +22,12 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::lock::Locks;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, Options, Outcomes, Run};
 use crate::context::HashCache;
 use crate::engine::fake::FakeEngine;
 use crate::history::{self, Ledger};
+use crate::lock::Locks;
 use crate::pins::Pins;
 use crate::plan::{self, Plan, Remote, Selection};
 use crate::records::Records;

@@ -136,6 +136,25 @@ fn a_missing_parent_is_rebuilt_and_so_are_its_children() {
 }
 
 #[test]
+fn a_saved_container_is_not_what_was_built_whatever_tag_is_put_on_it() {
+    let tree = Tree::new(["1", "1", "1", "1"]);
+    let mut store = tree.store();
+    let below = &store[2].labels;
+    let saved = labels::saved::SavedLabels {
+        name: "a1",
+        container: "a1._.1001",
+        project: None,
+        below,
+        base_name: "ds01/a1:2026.4-main",
+        base_digest: "sha256:1",
+    };
+    store[2].labels = saved.to_map();
+    let plan = plan(tree.questions(), &store, &Remote::default(), &Memory::new());
+    let builds: Vec<&str> = plan.builds().map(|at| plan.images[at].name.as_str()).collect();
+    assert_eq!(builds, ["a1"]);
+}
+
+#[test]
 fn a_content_tag_on_an_image_of_another_recipe_does_not_count() {
     let tree = Tree::new(["1", "1", "1", "1"]);
     let mut store = tree.store();

@@ -1,0 +1,128 @@
+//! `container list`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::cli::args::ListArgs;
+use crate::cli::exit::Exit;
+use crate::cli::load::{self, Trouble};
+use crate::cli::settings::Settings;
+use crate::containers::{self, Around, Row};
+use crate::engine::{Engine, Error};
+use crate::report::table::{Column, Table};
+use crate::report::{Look, human};
+use crate::sweep;
+
+/// Shown where a container is not measured.
+const NONE: &str = "-";
+
+pub async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Trouble> {
+    let engine = load::engine(settings).await?;
+    let caller = settings.caller(None);
+    let users = |uid| settings.login(uid);
+    let sight = containers::look(engine.as_ref(), |container| {
+        containers::is_shown(container, &caller, args.all, &users)
+    })
+    .await?;
+    let around = Around { now: now(), users: &users, notices: &notices(now()) };
+    let mut rows = containers::rows(&sight, &around);
+    if args.stats {
+        measure(engine.as_ref(), rows.iter_mut()).await?;
+    }
+    let mut output = settings.output();
+    output.data(&rows, |rows, look| table(rows, args.stats, look));
+    if !settings.json {
+        remarks(&rows, args.all).iter().for_each(|remark| output.note(remark));
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+#[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
+pub(super) fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// What the last sweep announced, by a container's id. Where no sweep runs
+/// nothing is announced, and what cannot be read is no reason to show no list.
+pub(super) fn notices(now: i64) -> BTreeMap<String, String> {
+    let state = sweep::file::load(Path::new(sweep::file::PATH)).unwrap_or_default();
+    sweep::words::notices(&state, now)
+}
+
+/// What those that run take now.
+pub(super) async fn measure<'a>(
+    engine: &dyn Engine,
+    rows: impl Iterator<Item = &'a mut Row>,
+) -> Result<(), Error> {
+    let rows: Vec<_> = rows.filter(|row| row.runs()).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let usage = engine.usage(&ids).await?;
+    rows.into_iter().for_each(|row| row.usage = usage.get(&row.id).copied());
+    Ok(())
+}
+
+fn table(rows: &[Row], stats: bool, look: &Look) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = ["NAME", "PROJECT", "STATUS", "GPUS", "OWNER", "IMAGE"].map(Column::left);
+    let measured = ["CPU", "MEMORY"].map(Column::right);
+    let measured = measured.into_iter().filter(|_| stats);
+    let mut table = Table::new(columns.into_iter().chain([Column::right("AGE")]).chain(measured));
+    for row in rows {
+        let image = match row.newer {
+            Some(true) => format!("{} (newer exists)", row.image),
+            _ => row.image.clone(),
+        };
+        let usage = row.usage;
+        table.row([
+            row.name.clone(),
+            row.project_text(),
+            row.status_text(),
+            row.gpus_text(),
+            row.owner.clone().unwrap_or_else(|| "?".into()),
+            image,
+            age(row),
+            usage.map_or_else(|| NONE.into(), |usage| format!("{:.2}", usage.cpus)),
+            usage.map_or_else(|| NONE.into(), |usage| containers::memory(usage.memory)),
+        ]);
+    }
+    table.render(look.width, look.either("…", "~"))
+}
+
+/// Without `ago`, for which a narrow table has no room.
+fn age(row: &Row) -> String {
+    let age = human::age(row.age);
+    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
+}
+
+/// What a table cannot hold.
+fn remarks(rows: &[Row], all: bool) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if rows.is_empty() {
+        remarks.push(if all {
+            "there are no containers; `ds01-build deploy PROJECT` makes one".into()
+        } else {
+            "you have no containers; `--all` shows everybody's, `ds01-build deploy PROJECT` makes one".into()
+        });
+    }
+    // Others' containers are others' to make anew.
+    let old: Vec<_> = rows.iter().filter(|row| !all && row.managed && row.newer == Some(true)).collect();
+    if let [first, more @ ..] = old.as_slice() {
+        let others = if more.is_empty() { "" } else { ", and likewise for the others" };
+        let (count, Row { name, deploy, .. }) = (human::count(old.len() as u64, "container"), first);
+        remarks.push(format!(
+            "a newer image exists for {count}; to have it: `ds01-build container retire {name}`, then `{deploy}`{others}"
+        ));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests;
