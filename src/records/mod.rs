@@ -4,12 +4,14 @@
 //! An edge. Only explains: without it the same images are built, and the
 //! reasons say less. Whatever cannot be read is not known. Decides nothing.
 
+mod runs;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use runs::Run;
 pub use store::{MOST_FILES, Records};
 
 use crate::names::ImageId;

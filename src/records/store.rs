@@ -28,7 +28,7 @@ const LONGEST: usize = 200;
 /// The records of one engine.
 #[derive(Clone, Debug)]
 pub struct Records {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl Records {
@@ -134,11 +134,11 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// For the user alone: Dockerfiles are nobody else's business.
-fn make(folder: &Path) -> io::Result<()> {
+pub(super) fn make(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension(format!("{}.part", std::process::id()));
     fs::write(&part, bytes)?;
     fs::rename(part, path)

@@ -109,3 +109,16 @@ fn only_the_user_can_read_them_and_a_long_name_has_a_folder() {
     let mode = std::fs::metadata(dir.path().join("engine1")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
 }
+
+#[test]
+fn the_last_run_stands_in_place_of_the_one_before() {
+    let (dir, records) = records();
+    assert_eq!(records.last_run(), None);
+    let run = |at: i64| Run { at, took_ms: 5, built: 2, failed: 1, ..Run::default() };
+    records.set_last_run(&run(1)).unwrap();
+    records.set_last_run(&run(2)).unwrap();
+    assert_eq!(records.last_run(), Some(run(2)));
+    assert_eq!(Records::new(dir.path(), "engine:2").last_run(), None);
+    std::fs::write(dir.path().join("engine1/last-run.json"), "{").unwrap();
+    assert_eq!(records.last_run(), None);
+}
