@@ -31,6 +31,7 @@ const MODULES: &[(&str, &str)] = &[
     ("recipe", "account names packages"),
     ("context", "ignore problem recipe"),
     ("credentials", ""),
+    ("lock", ""),
     ("solve", "account context names problem reference"),
     ("packages::steps", "solve"),
     ("userlayer", "account names solve"),
@@ -46,6 +47,9 @@ const MODULES: &[(&str, &str)] = &[
     ("llb", "reference userlayer"),
     ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
     ("engine::docker", "buildkit credentials event names reference solve userlayer"),
+    // The edge: GPUs.
+    ("gpus", "engine labels problem"),
+    ("nvml", "gpus"),
     // The edge: what earlier runs did.
     ("records", "names recipe reference"),
     // What is done, in the order in which it is done.
@@ -62,24 +66,24 @@ const MODULES: &[(&str, &str)] = &[
     ("since", "graph names observe pins plan problem recipe reference spec"),
     (
         "build",
-        "account dockerfile engine event graph labels names observe packages packages::steps plan \
-         problem recipe reference registry solve spec subject userlayer",
+        "account dockerfile engine event graph labels lock names observe packages packages::steps \
+         plan problem recipe reference registry solve spec subject userlayer",
     ),
     ("history", "build event graph observe plan recipe records"),
-    ("containers", "engine labels people spec"),
+    ("containers", "engine event gpus labels names packages people reference solve spec tags"),
     ("images", "containers engine graph labels names plan reference spec subject tags userlayer"),
     ("audit", "engine images labels userlayer"),
     ("equivalent", "labels names recipe reference solve userlayer"),
     ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
-    ("deploy", "account engine labels names spec"),
-    ("setup", "account build engine event labels names recipe reference solve tags userlayer"),
+    ("deploy", "account containers engine gpus labels lock names spec"),
+    ("setup", "account build engine event labels lock names recipe reference solve tags userlayer"),
     (
         "impact",
         "build dockerfile engine graph labels names observe problem recipe records reference spec \
          subject tags",
     ),
-    ("gpus", "engine labels"),
-    ("nvml", "gpus"),
+    ("metrics", "engine gpus labels records"),
+    ("sweep", "engine gpus labels names spec"),
     (
         "doctor",
         "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
@@ -89,8 +93,8 @@ const MODULES: &[(&str, &str)] = &[
     (
         "cli",
         "account audit build buildkit catalog containers credentials deploy doctor engine engine::docker \
-         equivalent event gpus graph history images impact labels names nvml observe packages people pins \
-         plan problem records reference registry report setup since solve spec subject userlayer why",
+         equivalent event gpus graph history images impact labels lock metrics names nvml observe packages people pins \
+         plan problem records reference registry report setup since solve spec subject sweep userlayer why",
     ),
     ("main", "cli"),
 ];
@@ -118,6 +122,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("miette", &["report/problems"]),
     ("dialoguer", &["cli/image/form.rs"]),
     ("similar", &["cli/image/update.rs"]),
+    ("tar", &["containers", "engine/docker/files.rs", "engine/fake/inside.rs"]),
     ("tempfile", &["cli/image/file.rs", "since"]),
     ("yaml_edit", &["spec/edit/text.rs"]),
     ("nvml_wrapper", &["nvml"]),

@@ -2,26 +2,36 @@
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
-    Done = 0,
+    Done,
     /// Something failed to build.
-    BuildFailed = 1,
+    BuildFailed,
     /// The command line or the spec is wrong.
-    Usage = 2,
+    Usage,
     /// The engine, a registry or the network failed.
-    Engine = 3,
+    Engine,
     /// Refused: quota, ownership, no such container.
-    Refused = 5,
+    Refused,
     /// A bug of ours.
-    Bug = 70,
+    Bug,
     /// Stopped by a signal.
-    Interrupted = 130,
+    Interrupted,
+    /// That of a program which was run in a container.
+    Program(u8),
 }
 
 impl Exit {
     /// The code for the shell.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::BuildFailed => 1,
+            Self::Usage => 2,
+            Self::Engine => 3,
+            Self::Refused => 5,
+            Self::Bug => 70,
+            Self::Interrupted => 130,
+            Self::Program(code) => code,
+        }
     }
 }

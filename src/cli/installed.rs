@@ -21,7 +21,7 @@ pub struct Installed {
 }
 
 /// All of them.
-pub const NAMES: [Installed; 7] = [
+pub const NAMES: [Installed; 9] = [
     Installed { name: "image-create", command: ["image", "create"] },
     Installed { name: "image-update", command: ["image", "update"] },
     Installed { name: "image-list", command: ["image", "list"] },
@@ -29,6 +29,8 @@ pub const NAMES: [Installed; 7] = [
     Installed { name: "container-deploy", command: ["container", "deploy"] },
     Installed { name: "container-list", command: ["container", "list"] },
     Installed { name: "container-retire", command: ["container", "retire"] },
+    Installed { name: "container-start", command: ["container", "start"] },
+    Installed { name: "container-stop", command: ["container", "stop"] },
 ];
 
 /// The program's own name.

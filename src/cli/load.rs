@@ -31,6 +31,8 @@ pub enum Trouble {
     Registries(Vec<registry::Error>),
     /// The engine's disk is full.
     Space(Problem),
+    /// The machine's GPUs or their driver.
+    Gpus(Problem),
     /// A rule says no.
     Refused(Problem),
     /// The command line, or a folder we need.
@@ -66,9 +68,11 @@ impl Trouble {
             }
             Self::Engine(error) => error.to_string(),
             Self::Registries(errors) => errors.first().map(ToString::to_string).unwrap_or_default(),
-            Self::Space(problem) | Self::Refused(problem) | Self::Usage(problem) | Self::Bug(problem) => {
-                problem.message.clone()
-            }
+            Self::Space(problem)
+            | Self::Gpus(problem)
+            | Self::Refused(problem)
+            | Self::Usage(problem)
+            | Self::Bug(problem) => problem.message.clone(),
             Self::Output(error) => error.to_string(),
             Self::Interrupted => "interrupted".into(),
         }
@@ -78,7 +82,9 @@ impl Trouble {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Problems(_) | Self::Usage(_) | Self::Output(_) => Exit::Usage,
-            Self::Engine(_) | Self::Registries(_) | Self::Space(_) | Self::Bases(_) => Exit::Engine,
+            Self::Engine(_) | Self::Registries(_) | Self::Space(_) | Self::Gpus(_) | Self::Bases(_) => {
+                Exit::Engine
+            }
             Self::Refused(_) => Exit::Refused,
             Self::Bug(_) => Exit::Bug,
             Self::Interrupted => Exit::Interrupted,
@@ -102,9 +108,11 @@ impl Trouble {
                 };
                 output.problems(&errors.iter().map(problem).collect::<Vec<_>>());
             }
-            Self::Refused(problem) | Self::Usage(problem) | Self::Bug(problem) | Self::Space(problem) => {
-                output.problems(&[problem])
-            }
+            Self::Refused(problem)
+            | Self::Usage(problem)
+            | Self::Bug(problem)
+            | Self::Space(problem)
+            | Self::Gpus(problem) => output.problems(&[problem]),
             Self::Output(error) => {
                 output.problems(&[Problem::new(format!("the output cannot be written: {error}"))]);
             }

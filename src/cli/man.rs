@@ -134,13 +134,20 @@ mod tests {
             "SYNOPSIS",
             "DESCRIPTION",
             "OPTIONS",
+            "GPUS",
+            "SIZES",
+            "FOLDERS",
+            "PROGRAM",
             "\"OPTIONS OF EVERY COMMAND\"",
             "EXAMPLES",
             "NOTES",
         ];
         assert_eq!(sections, all);
         assert!(page.starts_with(".TH \"container-deploy\" 1 \"\" \"ds01-build "), "{page}");
-        assert!(page.contains("\ncontainer\\-deploy [OPTIONS] <PROJECT|IMAGE>\n"), "{page}");
+        assert!(
+            page.contains("\ncontainer\\-deploy [OPTIONS] <PROJECT|IMAGE> [\\-\\- <CMD>...]\n"),
+            "{page}"
+        );
         let (_, examples) = page.split_once(".SH EXAMPLES\n.nf\n").unwrap();
         assert!(examples.starts_with("  container\\-deploy thesis\n"), "{examples}");
     }

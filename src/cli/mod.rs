@@ -9,7 +9,7 @@ mod catalog;
 mod check;
 mod commits;
 mod completions;
-mod containers;
+mod container;
 mod deploy;
 mod doctor;
 pub mod exit;
@@ -21,8 +21,11 @@ mod image;
 mod impact;
 pub mod installed;
 mod labels;
+mod limits;
 mod load;
+mod machine;
 mod man;
+mod metrics;
 mod pins;
 mod plan;
 mod remote;
@@ -30,10 +33,11 @@ mod settings;
 mod signals;
 mod since;
 mod sites;
+mod terminal;
 mod update;
 mod why;
 
-use args::{Cli, Command, ContainerCommand};
+use args::{Cli, Command};
 use exit::Exit;
 use load::Trouble;
 use settings::Settings;
@@ -84,15 +88,10 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble>
         Command::Catalog { command } => catalog::run(settings, &command),
         Command::Gpu { command } => gpu::run(settings, &command).await,
         Command::Doctor(args) => doctor::run(settings, &args).await,
-        Command::Deploy(args) | Command::Container { command: ContainerCommand::Deploy(args) } => {
-            deploy::run(settings, &args).await
-        }
-        Command::Container { command: ContainerCommand::List(args) } => {
-            containers::list(settings, &args).await
-        }
-        Command::Container { command: ContainerCommand::Retire(args) } => {
-            containers::retire(settings, &args).await
-        }
+        Command::Deploy(args) => deploy::run(settings, &args).await,
+        Command::Container { command } => container::run(settings, &command).await,
+        Command::Limits(args) => limits::run(settings, &args),
+        Command::Metrics(args) => metrics::run(settings, &args).await,
         Command::Labels { command } => labels::run(settings, &command).await,
         Command::Completions(args) => completions::run(settings, &args),
         Command::Man(args) => man::run(settings, &args),

@@ -50,6 +50,9 @@ pub struct Settings {
     pub host: Host,
     /// Somebody sits at a terminal and can be asked.
     pub can_ask: bool,
+    /// Somebody sits at a terminal, and programs may have it: what it is,
+    /// `xterm-256color`.
+    pub terminal: Option<String>,
     /// What is known of where output goes.
     pub screen: report::Facts,
     pub progress: Mode,
@@ -95,6 +98,8 @@ impl Settings {
             can_ask: std::io::stdin().is_terminal()
                 && screen.stderr_terminal
                 && !(screen.ci || screen.dumb || global.json),
+            terminal: (std::io::stdin().is_terminal() && screen.stdout_terminal)
+                .then(|| var("TERM").unwrap_or_else(|| "xterm".into())),
             screen,
             progress: global.progress,
             json: global.json,

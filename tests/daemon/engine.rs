@@ -8,16 +8,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::images::docker;
 use ds01_build::buildkit::{Builder, Options};
-use ds01_build::deploy;
+use ds01_build::deploy::Deployed;
+use ds01_build::deploy::assign::{self, Stopped, World};
 use ds01_build::engine::address::Address;
 use ds01_build::engine::docker::Docker;
 use ds01_build::engine::{CreateContainer, Engine, Error, Mount};
+use ds01_build::lock::Locks;
 use ds01_build::reference::Reference;
+use tokio_util::sync::CancellationToken;
 
 const SOCKET: &str = "/var/run/docker.sock";
+const LOCKS: &str = "/tmp/ds01-build-locks";
 
 /// An engine with a busybox image of this test's own.
 struct Bench {
@@ -41,6 +46,21 @@ impl Bench {
         Self { engine, prefix, base, folder }
     }
 
+    /// Under the locks of this machine: other tests deploy on this engine.
+    async fn deploy(&self, request: &CreateContainer) -> Result<Deployed, Stopped> {
+        let facts = self.engine.facts().await.unwrap();
+        let world = World {
+            engine: &self.engine,
+            facts: &facts,
+            locks: &Locks::open(Path::new(LOCKS), &facts.id).unwrap(),
+            gpus: None,
+            users: &|_| None,
+            limit: Duration::from_secs(60),
+            cancel: &CancellationToken::new(),
+        };
+        assign::run(&world, &|_| Ok(request.clone())).await
+    }
+
     fn request(&self, name: &str) -> CreateContainer {
         CreateContainer {
             name: format!("{}-{name}", self.prefix),
@@ -58,6 +78,7 @@ impl Bench {
             }],
             cpus: Some(0.5),
             memory: Some(64 << 20),
+            swap: Some(0),
             shm_size: Some(8 << 20),
             pids: Some(77),
             cgroup_parent: None,
@@ -67,6 +88,7 @@ impl Bench {
             tty: true,
             init: true,
             stop_signal: None,
+            ..CreateContainer::default()
         }
     }
 }
@@ -204,7 +226,7 @@ async fn every_limit_is_set_at_creation() {
 async fn a_container_is_started_stopped_and_removed() {
     let bench = Bench::new("life").await;
     let request = bench.request("c");
-    let deployed = deploy::run(&bench.engine, &request).await.unwrap();
+    let deployed = bench.deploy(&request).await.unwrap();
     let id = deployed.id.as_str();
     assert_eq!(state(&bench, id).await.as_deref(), Some("running"), "the shell stays open without a client");
     assert!(deployed.notes.len() <= 1, "{deployed:?}");
@@ -229,10 +251,10 @@ async fn a_container_that_cannot_start_leaves_its_name_free() {
     let bench = Bench::new("nostart").await;
     let mut request = bench.request("c");
     request.command = Some(vec!["/no/such/shell".into()]);
-    let error = deploy::run(&bench.engine, &request).await.unwrap_err();
+    let error = bench.deploy(&request).await.unwrap_err();
     assert!(error.to_string().contains("cannot be run"), "{error}");
     request.init = false;
-    let error = deploy::run(&bench.engine, &request).await.unwrap_err();
+    let error = bench.deploy(&request).await.unwrap_err();
     assert!(error.to_string().contains("/no/such/shell"), "{error}");
     let containers = bench.engine.containers().await.unwrap();
     assert!(containers.iter().all(|container| container.name != request.name));
@@ -244,7 +266,7 @@ async fn a_workspace_that_is_not_there_is_an_error_and_not_a_new_folder() {
     let mut request = bench.request("c");
     let missing = bench.folder.path().join("missing");
     request.mounts[0].source = missing.clone();
-    let error = deploy::run(&bench.engine, &request).await.unwrap_err();
+    let error = bench.deploy(&request).await.unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
     assert!(!missing.exists());
 }

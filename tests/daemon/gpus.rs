@@ -50,6 +50,7 @@ fn containers_of_every_kind_are_shown_as_holders() {
     made.add(&name("old"), &["--label", &label("ds01.gpu.uuid", &gpu(2)), "--label", "aime.mlc.USER=ann"]);
     made.add(&name("foreign"), &["--gpus", &format!("\"device={}\"", gpu(3))]);
     made.add(&name("none"), &[]);
+    made.add(&name("everything"), &["--privileged"]);
 
     let look = || -> Value {
         let mut command = stack.command(&["gpu", "list", "--json"]);
@@ -64,6 +65,9 @@ fn containers_of_every_kind_are_shown_as_holders() {
     assert_eq!(of(1), [(name("ours"), "h.baker@hertie-school.lan".into(), "labels".to_owned())]);
     assert_eq!(of(2), [(name("old"), "ann".into(), "labels".to_owned())]);
     assert_eq!(of(3), [(name("foreign"), Value::Null, "request".to_owned())]);
+    // It may use every GPU, and is said to; it holds none by that.
+    let privileged = seen["privileged"].as_array().unwrap();
+    assert!(privileged.iter().any(|one| one["container"] == name("everything").as_str()), "{privileged:?}");
     for at in 1..4 {
         assert_eq!(seen["gpus"][at]["usage"]["standing"], "held");
     }

@@ -2,10 +2,23 @@
 //! shares nothing with the first: folders, socket, bridge are its own, and all
 //! of it is gone when it is dropped.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+/// How an engine grants GPUs. None of the ways attaches anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gpus {
+    None,
+    /// It has NVIDIA's driver, as with the toolkit installed.
+    Driver,
+    /// It has a runtime by NVIDIA's name, and no driver.
+    Runtime,
+}
 
 pub struct SecondEngine {
     folder: tempfile::TempDir,
@@ -20,19 +33,39 @@ impl SecondEngine {
 
     /// One that stores layers by this driver; its log, if it does not start.
     pub fn with_driver(driver: &str) -> Result<Self, String> {
+        Self::with(driver, Gpus::None)
+    }
+
+    /// One that grants GPUs in this way.
+    pub fn with(driver: &str, gpus: Gpus) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let bridge = bridge();
         let at = |name: &str| folder.path().join(name);
         // Without a bridge of its own it would take the first engine's away.
-        let config = serde_json::json!({
+        let config = json!({
             "bridge": bridge, "iptables": false, "ip-forward": false, "ip-masq": false,
             "storage-driver": driver, "data-root": at("data"), "exec-root": at("exec"),
             "pidfile": at("pid"), "hosts": [format!("unix://{}", at("sock").display())],
-            "max-concurrent-uploads": 2
+            "max-concurrent-uploads": 2,
+            "runtimes": if gpus == Gpus::Runtime { json!({"nvidia": {"path": "runc"}}) } else { json!({}) }
         });
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a server that finds a program before those that are there"
+        )]
+        let mut path = std::env::var("PATH").unwrap_or_default();
+        if gpus == Gpus::Driver {
+            // What makes an engine register its driver, and what containers call.
+            let hook = at("bin/nvidia-container-runtime-hook");
+            std::fs::create_dir(at("bin")).unwrap();
+            std::fs::write(&hook, "#!/bin/sh\nexit 0\n").unwrap();
+            std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path = format!("{}:{path}", at("bin").display());
+        }
         std::fs::write(at("daemon.json"), config.to_string()).unwrap();
         let log = std::fs::File::create(at("log")).unwrap();
         let server = Command::new("dockerd")
+            .env("PATH", path)
             .arg("--config-file")
             .arg(at("daemon.json"))
             .stdin(Stdio::null())

@@ -199,21 +199,27 @@ fn raw_bytes_stay(image: &str) {
 
 #[test]
 fn sudo_comes_with_the_account_where_the_base_has_none_and_is_one_layer_for_all() {
+    // Of this run alone, or an earlier run's layers would come from the cache.
+    let [first, second] = [1_722_000_000, 200_000].map(|from| from + std::process::id());
     let stack = stack(
         &["bare"],
         &[
-            ("one@x", 1_722_830_499, 1_722_830_499, ", sudo: true"),
-            ("two@x", 2002, 100, ", sudo: true"),
+            ("one@x", first, first, ", sudo: true"),
+            ("two@x", second, 100, ", sudo: true"),
             ("three@x", 2003, 2003, ""),
         ],
     );
     let image = |uid: u32, name: &str| format!("ds01-{uid}/{name}:latest");
-    let one = image(1_722_830_499, &project(&stack, "one", "one@x", "bare"));
-    let two = image(2002, &project(&stack, "two", "two@x", "bare"));
+    let one_name = project(&stack, "one", "one@x", "bare");
+    let one = image(first, &one_name);
+    let two = image(second, &project(&stack, "two", "two@x", "bare"));
     let three = image(2003, &project(&stack, "three", "three@x", "bare"));
+    // One before the other: BuildKit 20.10 now and then runs a step twice that
+    // two solves ask for at the same moment, and then there are two layers.
+    stack.build(&["--ca-bundle", CA, &one_name]).expect(0);
     stack.build(&["--ca-bundle", CA]).expect(0);
 
-    let told_one = seen(&one, (1_722_830_499, 1_722_830_499), "");
+    let told_one = seen(&one, (first, first), "");
     let told_one = told(&told_one);
     assert_eq!((told_one["sudo"], told_one["rules"]), ("0", "README one "));
     let told_three = seen(&three, (2003, 2003), "echo \"program=$(command -v sudo || echo none)\"");

@@ -9,6 +9,8 @@ mod gpu;
 mod image;
 mod impact;
 mod labels;
+mod limits;
+mod metrics;
 mod update;
 mod why;
 
@@ -18,7 +20,10 @@ pub use build::{BuildArgs, PlanArgs, Selection};
 use catalog::EXAMPLES as CATALOG_EXAMPLES;
 pub use catalog::{CatalogCheckArgs, CatalogCommand, CatalogListArgs};
 use containers::DEPLOY_EXAMPLES;
-pub use containers::{ContainerCommand, DeployArgs, ListArgs, RetireArgs};
+pub use containers::{
+    ContainerCommand, DeployArgs, EnterArgs, ListArgs, LogsArgs, RetireArgs, ShowArgs as ContainerShowArgs,
+    Since, StartArgs, StopArgs, SweepArgs,
+};
 pub use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
@@ -33,6 +38,10 @@ use impact::IMPACT_EXAMPLES;
 pub use impact::{ImpactArgs, Kind};
 use labels::EXAMPLES as LABELS_EXAMPLES;
 pub use labels::{LabelsCommand, SchemaArgs};
+use limits::EXAMPLES as LIMITS_EXAMPLES;
+pub use limits::LimitsArgs;
+use metrics::EXAMPLES as METRICS_EXAMPLES;
+pub use metrics::MetricsArgs;
 use update::UPDATE_EXAMPLES;
 pub use update::UpdateArgs;
 use why::EXAMPLES as WHY_EXAMPLES;
@@ -138,10 +147,10 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Create and start a container from a project image (= container deploy)
     #[command(after_help = DEPLOY_EXAMPLES)]
-    Deploy(DeployArgs),
-    /// Deploy, list and retire containers
+    Deploy(Box<DeployArgs>),
+    /// Deploy, list, show, enter, stop, start and retire containers
     #[command(
-        after_help = "Examples:\n  ds01-build container deploy thesis\n  ds01-build container list --all\n  ds01-build container retire thesis"
+        after_help = "Examples:\n  ds01-build container deploy thesis\n  ds01-build container list --all\n  ds01-build container enter thesis\n  ds01-build container retire thesis"
     )]
     Container {
         #[command(subcommand)]
@@ -153,6 +162,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LabelsCommand,
     },
+    /// Show what a person's containers may use, and where that is written
+    #[command(after_help = LIMITS_EXAMPLES)]
+    Limits(LimitsArgs),
+    /// Print figures about GPUs, containers and images for Prometheus
+    #[command(after_help = METRICS_EXAMPLES)]
+    Metrics(MetricsArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
