@@ -91,6 +91,84 @@ fn manual_can_be_read(page: &Path) {
     }
 }
 
+const UNITS: [&str; 4] = [
+    "ds01-build-metrics.service",
+    "ds01-build-metrics.timer",
+    "ds01-build-sweep.service",
+    "ds01-build-sweep.timer",
+];
+
+/// The units of a prefix.
+fn units(prefix: &Path) -> Vec<PathBuf> {
+    match prefix.join("lib").is_dir() {
+        true => files(&prefix.join("lib/systemd/system")),
+        false => Vec::new(),
+    }
+}
+
+#[test]
+fn services_run_the_installed_program_and_come_with_their_timers() {
+    let folder = tempfile::tempdir().unwrap();
+    // Everything that means something to systemd, or to sed.
+    let prefix = folder.path().join("100% of a & b|c $d");
+    let said = done(&["--prefix", prefix.to_str().unwrap()]);
+    assert_eq!(units(&prefix), UNITS.map(PathBuf::from));
+    assert!(said.contains("systemctl enable --now ds01-build-sweep.timer"), "{said}");
+    assert!(said.contains("systemctl link "), "systemd does not look there by itself: {said}");
+    for (name, command) in
+        [("sweep", "container sweep $DS01_SWEEP"), ("metrics", "metrics --output ${DS01_METRICS}")]
+    {
+        let unit = prefix.join(format!("lib/systemd/system/ds01-build-{name}.service"));
+        let text = fs::read_to_string(unit).unwrap();
+        let program = prefix.join("bin/ds01-build").display().to_string().replace('%', "%%");
+        assert!(text.contains(&format!("ExecStart=\"{program}\" {command}\n")), "{text}");
+        assert!(!text.contains('@'), "{text}");
+        let words: Vec<_> = command.split(' ').take_while(|word| !word.contains(['$', '-'])).collect();
+        let program = prefix.join("bin/ds01-build");
+        let help = run(&program, &[&words.clone()[..], &["--help"]].concat());
+        let help = String::from_utf8(help.stdout).unwrap();
+        let mut flags = command.split(' ').filter(|word| word.starts_with("--"));
+        assert!(
+            help.contains("Usage: ") && flags.all(|flag| help.contains(flag)),
+            "no such command: {command}"
+        );
+        let man = text.lines().find_map(|line| line.strip_prefix("Documentation=man:")).unwrap();
+        assert!(prefix.join("share/man/man1").join(man.replace("(1)", ".1")).is_file(), "{man}");
+    }
+    done(&["--prefix", prefix.to_str().unwrap(), "--uninstall"]);
+    assert_eq!(files(folder.path()), [""; 0].map(PathBuf::from));
+}
+
+/// With systemd's own eyes, where it is installed.
+#[test]
+fn systemd_understands_the_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("100% of a & b $d");
+    done(&["--prefix", prefix.to_str().unwrap()]);
+    let paths = UNITS.map(|unit| prefix.join("lib/systemd/system").join(unit));
+    let mut analyze = Command::new("systemd-analyze");
+    // Pages of a prefix of the test are not where `man` looks.
+    let Ok(output) = analyze.args(["verify", "--man=no"]).args(&paths).output() else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let about_ours: Vec<_> = said.lines().filter(|line| line.contains("ds01-build")).collect();
+    assert!(output.status.success() && about_ours.is_empty(), "{said}");
+}
+
+#[test]
+fn a_prefix_in_somebodys_home_gets_no_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/install");
+    let mut command = Command::new(script);
+    command
+        .args(["--binary", env!("CARGO_BIN_EXE_ds01-build"), "--prefix"])
+        .arg(folder.path().join(".local"));
+    let output = command.env("HOME", folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.path().join(".local/bin/ds01-build").is_file());
+    assert!(units(&folder.path().join(".local")).is_empty());
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("systemctl"));
+}
+
 #[test]
 fn a_second_run_changes_nothing_and_one_after_a_change_mends_it() {
     let folder = tempfile::tempdir().unwrap();
