@@ -9,7 +9,14 @@
 mod bake;
 #[path = "../../tests/daemon/base.rs"]
 mod base;
+mod containers;
+mod deploys;
 mod measure;
+#[path = "../../tests/nvml/mod.rs"]
+mod nvml;
+#[expect(dead_code, reason = "tests use more of it")]
+#[path = "../../tests/race/mod.rs"]
+mod race;
 #[expect(dead_code, reason = "tests use more of it")]
 #[path = "../../tests/daemon/second_engine.rs"]
 mod second_engine;
@@ -32,13 +39,15 @@ fn main() {
     }
     // What cargo adds is not for us.
     let wanted: Vec<String> = args.by_ref().filter(|arg| !arg.starts_with("--")).collect();
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 8] = [
         ("version", version),
         ("plan-10000", plan_10000),
         ("plan-200", plan_200),
         ("leaf-200", leaf_200),
+        ("containers", containers::figures),
         ("users", users::figures),
         ("bake", bake::against),
+        ("deploys", deploys::figures),
     ];
     println!("{:44} {:>22} {:>10} {:>20}", "figure", "median (min-max) ms", "peak MB", "wanted");
     for (_, part) in
