@@ -13,6 +13,8 @@ use crate::report::Output;
 #[derive(Debug, Serialize)]
 pub struct Report {
     container: String,
+    /// `retired`, or `would_retire`.
+    outcome: &'static str,
     dry_run: bool,
     /// It ran.
     stopped: bool,
@@ -46,6 +48,7 @@ impl Report {
         };
         Self {
             container: retirement.name().to_owned(),
+            outcome: if dry_run { "would_retire" } else { "retired" },
             dry_run,
             stopped: retirement.stops(),
             saved: None,
@@ -153,6 +156,7 @@ mod tests {
         let target = Target::Project("thesis".into());
         Report {
             container: "thesis._.1001".into(),
+            outcome: "retired",
             dry_run,
             stopped: true,
             saved: saved.then(|| SavedAs {
