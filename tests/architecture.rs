@@ -1,4 +1,4 @@
-//! Which part of the program may know which other, read from the sources.
+//! Which module of the program may use which other, read from the sources.
 //!
 //! Tests inside the program may use anything; they are left out.
 
@@ -12,133 +12,65 @@ use regex::Regex;
 /// Longest file, in lines that are not tests.
 const MOST_LINES: usize = 400;
 
-/// A module and those that it may use, which all stand above it: so there is
-/// no circle. A part of a module that stands on another level has a row of
-/// its own, and may use the rest of its module.
+/// A module and those that it may use, which all stand above it in this table:
+/// so there is no circle.
 const MODULES: &[(&str, &str)] = &[
-    // Words and grammars.
-    ("names", ""),
-    ("problem", ""),
-    ("reference", ""),
-    ("tags", ""),
-    ("ignore", ""),
-    ("event", "names"),
-    ("account", "names"),
-    ("people", "names"),
-    ("labels", "account names"),
-    ("packages", ""),
-    ("dockerfile", "ignore problem reference"),
-    ("recipe", "account names packages"),
-    ("context", "ignore problem recipe"),
-    ("credentials", ""),
-    ("lock", ""),
-    ("solve", "account context names problem reference"),
-    ("packages::steps", "solve"),
-    ("userlayer", "account names solve"),
-    ("catalog", "problem reference"),
-    ("spec", "account catalog names packages people problem reference"),
-    ("graph", "names problem reference spec"),
-    ("subject", "account graph packages problem reference spec"),
-    // The edge: registries.
-    ("registry", "credentials reference"),
-    // The edge: engines and BuildKit.
-    ("engine", "event names reference solve userlayer"),
-    ("engine::fake", "account event labels names reference registry solve userlayer"),
-    ("llb", "reference userlayer"),
-    ("buildkit", "account context credentials engine event llb names reference solve userlayer"),
-    ("engine::docker", "buildkit credentials event names reference solve userlayer"),
-    // The edge: GPUs.
-    ("gpus", "engine labels problem"),
-    ("nvml", "gpus"),
-    // The edge: what earlier runs did.
-    ("records", "names recipe reference"),
-    // What is done, in the order in which it is done.
-    ("pins", "problem reference spec"),
-    (
-        "observe",
-        "context dockerfile engine graph ignore names pins problem recipe reference registry spec subject",
-    ),
-    (
-        "plan",
-        "dockerfile engine graph labels names observe packages problem recipe records reference \
-         spec subject tags userlayer",
-    ),
-    ("since", "graph names observe pins plan problem recipe reference spec"),
-    (
-        "build",
-        "account dockerfile engine event graph labels lock names observe packages packages::steps \
-         plan problem recipe reference registry solve spec subject userlayer",
-    ),
-    ("history", "build event graph observe plan recipe records"),
-    ("containers", "engine event gpus labels names packages people reference solve spec tags"),
-    ("images", "containers engine graph labels names plan reference spec subject tags userlayer"),
-    ("audit", "engine images labels userlayer"),
-    ("equivalent", "labels names recipe reference solve userlayer"),
-    ("why", "engine graph labels names observe plan problem recipe reference spec subject"),
-    ("deploy", "account containers engine gpus labels lock names spec"),
-    ("setup", "account build engine event labels lock names recipe reference solve tags userlayer"),
-    (
-        "impact",
-        "build dockerfile engine graph labels names observe problem recipe records reference spec \
-         subject tags",
-    ),
-    ("metrics", "engine gpus labels records"),
-    ("sweep", "engine gpus labels names spec"),
-    (
-        "doctor",
-        "account credentials engine labels names nvml people problem reference registry spec tags userlayer",
-    ),
-    ("report", "event names problem"),
-    // What a person types.
-    (
-        "cli",
-        "account audit build buildkit catalog containers credentials deploy doctor engine engine::docker \
-         equivalent event gpus graph history images impact labels lock metrics names nvml observe packages people pins \
-         plan problem records reference registry report setup since solve spec subject sweep userlayer why",
-    ),
+    ("model", ""),
+    ("host", "model"),
+    ("dockerfile", "model"),
+    ("registry", "model"),
+    ("ui", "model"),
+    ("image", "dockerfile model"),
+    ("spec", "host image model"),
+    ("engine", "dockerfile image model registry"),
+    ("gpu", "engine model"),
+    ("plan", "dockerfile engine image model registry spec"),
+    ("build", "dockerfile engine host image model plan registry spec"),
+    ("container", "engine gpu host image model spec"),
+    ("deploy", "container engine gpu host model spec"),
+    ("admin", "container engine gpu host image model plan registry spec"),
+    ("cli", "admin build container deploy engine gpu host image model plan registry spec ui"),
     ("main", "cli"),
 ];
 
 /// Libraries that stay in one place, and the modules or files they stay in.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("petgraph", &["graph"]),
+    ("petgraph", &["spec/graph"]),
     ("bollard", &["engine/docker"]),
-    ("bollard_buildkit_proto", &["buildkit", "llb"]),
-    ("prost", &["buildkit", "llb"]),
-    ("prost_types", &["buildkit"]),
-    ("tonic", &["buildkit"]),
-    ("tower", &["buildkit"]),
-    ("hyper", &["buildkit", "engine/stream"]),
+    ("bollard_buildkit_proto", &["engine/buildkit", "engine/llb"]),
+    ("prost", &["engine/buildkit", "engine/llb"]),
+    ("prost_types", &["engine/buildkit"]),
+    ("tonic", &["engine/buildkit"]),
+    ("tower", &["engine/buildkit"]),
+    ("hyper", &["engine/buildkit", "engine/stream"]),
     ("reqwest", &["registry/http"]),
     ("rustls", &["engine/stream", "registry/http/tls.rs"]),
     ("rustls_native_certs", &["registry/http/tls.rs"]),
     ("tokio_rustls", &["engine/stream"]),
-    // `--progress` is a choice of `report`, so it is spelled there once.
-    ("clap", &["cli", "report/look.rs"]),
+    // `--progress` is a choice of `ui`, so it is spelled there once.
+    ("clap", &["cli", "ui/look.rs"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli/man.rs"]),
-    ("indicatif", &["report/bars"]),
-    ("console", &["report"]),
-    ("miette", &["report/problems"]),
+    ("indicatif", &["ui/bars"]),
+    ("console", &["ui"]),
+    ("miette", &["ui/problems"]),
     ("dialoguer", &["cli/image/form.rs"]),
     ("similar", &["cli/image/update.rs"]),
-    ("tar", &["containers", "engine/docker/files.rs", "engine/fake/inside.rs"]),
-    ("tempfile", &["cli/image/file.rs", "since"]),
+    ("tar", &["container", "engine/docker/files.rs", "engine/fake/inside.rs"]),
+    ("tempfile", &["cli/image/file.rs", "plan/since"]),
     ("yaml_edit", &["spec/edit/text.rs"]),
-    ("nvml_wrapper", &["nvml"]),
+    ("nvml_wrapper", &["gpu/nvml"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
-    ("oci_spec", &["reference.rs", "reference/plain.rs"]),
+    ("oci_spec", &["model/reference.rs", "model/reference/plain.rs"]),
     ("parse_dockerfile", &["engine/fake"]),
 ];
 
-/// How each row is named in code: a part also without `crate::`.
+/// How each module is named in code.
 static NAMED: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    let named = |row: &str| match row.contains("::") {
-        true => format!(r"\b{row}\b"),
-        false => format!(r"\b(crate|ds01_build)::(\{{[^}}]*\b)?{row}\b"),
-    };
-    MODULES.iter().map(|(row, _)| (*row, Regex::new(&named(row)).unwrap())).collect()
+    let named =
+        |module: &str| Regex::new(&format!(r"\b(crate|ds01_build)::(\{{[^}}]*\b)?{module}\b")).unwrap();
+    MODULES.iter().map(|(module, _)| (*module, named(module))).collect()
 });
 
 /// A file of `src` without its tests and comments.
@@ -192,21 +124,19 @@ fn code(text: &str) -> String {
 }
 
 impl Source {
-    /// The row that it belongs to: the longest that its path begins with.
+    /// The module that it lies in.
     fn module(&self) -> &'static str {
         let path = self.path.with_extension("");
-        let rows = MODULES.iter().map(|(name, _)| *name);
-        let mine = rows.filter(|name| path.starts_with(name.replace("::", "/")));
-        mine.max_by_key(|name| name.len()).unwrap_or_else(|| {
+        let module = MODULES.iter().map(|(name, _)| *name).find(|name| path.starts_with(name));
+        module.unwrap_or_else(|| {
             panic!("src/{}: its module has no row in MODULES; add one", self.path.display())
         })
     }
 
-    /// The rows whose modules it names, without its own.
+    /// The other modules that it names.
     fn uses(&self) -> BTreeSet<&'static str> {
-        let top = self.module().split("::").next().unwrap();
-        let others = NAMED.iter().filter(|(row, _)| row.split("::").next() != Some(top));
-        others.filter(|(_, named)| named.is_match(&self.code)).map(|(row, _)| *row).collect()
+        let others = NAMED.iter().filter(|(module, _)| *module != self.module());
+        others.filter(|(_, named)| named.is_match(&self.code)).map(|(module, _)| *module).collect()
     }
 }
 
@@ -246,7 +176,7 @@ fn modules_use_what_the_table_allows_and_the_table_allows_no_more() {
 }
 
 #[test]
-fn every_row_is_a_module_and_stands_below_what_it_uses() {
+fn every_row_is_a_module_and_comes_after_what_it_uses() {
     let files: BTreeSet<_> = sources().iter().map(Source::module).collect();
     let mut faults = Vec::new();
     for (at, (module, _)) in MODULES.iter().enumerate() {
@@ -255,7 +185,7 @@ fn every_row_is_a_module_and_stands_below_what_it_uses() {
         }
         let above: Vec<_> = MODULES[..at].iter().map(|(name, _)| *name).collect();
         let wrong = allowed(module).filter(|other| !above.contains(other));
-        faults.extend(wrong.map(|other| format!("`{module}` uses `{other}`, which does not stand above it")));
+        faults.extend(wrong.map(|other| format!("`{module}` uses `{other}`, which does not come before it")));
         if !allowed(module).is_sorted() {
             faults.push(format!("sort the uses of `{module}`"));
         }
@@ -322,29 +252,17 @@ mod reading {
 
     #[test]
     fn every_way_to_name_a_module_counts() {
-        assert_eq!(uses("plan/mod.rs", "use crate::names::ImageId;\n"), ["names"]);
-        assert_eq!(
-            uses("plan/mod.rs", "use crate::{packages,\n    userlayer};\n"),
-            ["packages", "userlayer"]
-        );
-        assert_eq!(uses("plan/mod.rs", "let x = crate::tags::content_tag(y);\n"), ["tags"]);
+        assert_eq!(uses("plan/mod.rs", "use crate::model::names::ImageId;\n"), ["model"]);
+        assert_eq!(uses("plan/mod.rs", "use crate::{image,\n    spec};\n"), ["image", "spec"]);
+        assert_eq!(uses("plan/mod.rs", "let x = crate::model::tags::content_tag(y);\n"), ["model"]);
         assert_eq!(uses("main.rs", "use ds01_build::cli::{self, args::Cli};\n"), ["cli"]);
-        assert_eq!(uses("cli/load.rs", "Ok(engine::docker::Docker::connect())\n"), ["engine::docker"]);
     }
 
     #[test]
     fn comments_tests_and_its_own_module_do_not_count() {
-        assert_eq!(uses("plan/mod.rs", "/// [`x`](crate::report)\nuse crate::plan::Plan;\n"), [""; 0]);
-        let inline = "#[cfg(test)]\nmod tests {\n    use crate::report;\n}\nuse crate::names;\n";
-        assert_eq!(uses("plan/mod.rs", inline), ["names"]);
-        assert_eq!(uses("plan/mod.rs", "#[cfg(test)]\nmod tests;\nuse crate::names;\n"), ["names"]);
-    }
-
-    #[test]
-    fn a_part_with_a_row_is_not_its_module() {
-        assert_eq!(source("engine/docker/mod.rs", "").module(), "engine::docker");
-        assert_eq!(source("engine/address.rs", "").module(), "engine");
-        assert_eq!(source("packages/steps.rs", "").module(), "packages::steps");
-        assert_eq!(source("names.rs", "").module(), "names");
+        assert_eq!(uses("plan/mod.rs", "/// [`x`](crate::ui)\nuse crate::plan::Plan;\n"), [""; 0]);
+        let inline = "#[cfg(test)]\nmod tests {\n    use crate::ui;\n}\nuse crate::model::names;\n";
+        assert_eq!(uses("plan/mod.rs", inline), ["model"]);
+        assert_eq!(uses("plan/mod.rs", "#[cfg(test)]\nmod tests;\nuse crate::spec;\n"), ["spec"]);
     }
 }

@@ -19,7 +19,7 @@ fn the_page_about_labels_is_what_the_command_prints() {
     assert!(
         printed == (0, page),
         "docs/LABEL_SCHEMA.md is not as declared in src/labels: write it with\n  {}",
-        ds01_build::labels::show::COMMAND
+        ds01_build::model::labels::show::COMMAND
     );
 }
 

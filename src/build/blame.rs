@@ -1,10 +1,10 @@
 //! Which line of the spec, or of a requirements file, a failed install comes
 //! from. Decides nothing: it only says more of a failure.
 
-use crate::event::{Excerpt, Failure};
-use crate::packages;
-use crate::problem::Place;
-use crate::solve::{ExecStep, Solve};
+use crate::image::packages;
+use crate::image::solve::{ExecStep, Solve};
+use crate::model::event::{Excerpt, Failure};
+use crate::model::problem::Place;
 
 /// Lines that are named at most.
 const MOST: usize = 5;
@@ -40,10 +40,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::names::NodeName;
-    use crate::problem::SourceFile;
-    use crate::reference::Reference;
-    use crate::solve::{ConfigChange, Start};
+    use crate::image::solve::{ConfigChange, Start};
+    use crate::model::names::NodeName;
+    use crate::model::problem::SourceFile;
+    use crate::model::reference::Reference;
 
     fn solve(text: &str, origins: &[&str]) -> Solve {
         let file = Arc::new(SourceFile { path: "reqs.txt".into(), text: text.to_owned() });

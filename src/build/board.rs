@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::Outcomes;
-use super::schedule::{Schedule, State};
 use super::{Run, worker};
 use crate::engine::SolveError;
-use crate::event::{Event, Events, Outcome};
-use crate::names::{ImageId, NodeName};
+use crate::model::event::{Event, Events, Outcome};
+use crate::model::names::{ImageId, NodeName};
+use crate::plan::schedule::{Schedule, State};
 use crate::plan::{Action, Planned};
 
 pub(super) struct Board<'a> {

@@ -7,11 +7,12 @@
 
 mod blame;
 mod board;
+pub mod history;
 mod moves;
 mod outcome;
 pub mod request;
 mod retry;
-pub mod schedule;
+pub mod setup;
 pub mod space;
 #[cfg(test)]
 mod tests;
@@ -30,12 +31,12 @@ pub use moves::{MoveError, move_tags};
 pub use outcome::{Complete, Outcomes};
 
 use crate::engine::{Engine, SolveError};
-use crate::event::{Event, Events, Outcome};
-use crate::lock::Locks;
-use crate::names::NodeName;
+use crate::host::lock::Locks;
+use crate::image::solve::Solve;
+use crate::model::event::{Event, Events, Outcome};
+use crate::model::names::NodeName;
 use crate::plan::{Action, Plan};
 use crate::registry::Registry;
-use crate::solve::Solve;
 use board::Board;
 
 /// A run: the plan and all that is needed to carry it out.

@@ -5,7 +5,7 @@ use futures::future::join_all;
 
 use super::outcome::Complete;
 use crate::engine::{self, Engine};
-use crate::event::{Event, Events};
+use crate::model::event::{Event, Events};
 use crate::plan::{Plan, TagMove};
 use crate::registry::{self, Registry};
 

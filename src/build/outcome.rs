@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::event::{Event, Outcome};
-use crate::names::{ImageId, NodeName};
+use crate::model::event::{Event, Outcome};
+use crate::model::names::{ImageId, NodeName};
 use crate::plan::{Action, Plan, Planned, Where};
 
 /// How each image to build ended.

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::Account;
 use crate::dockerfile::{self, Foundation, Inputs};
-use crate::graph::{Graph, NodeId};
-use crate::observe::{DockerfileSeen, Seen};
-use crate::packages::{
+use crate::image::packages::{
     self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, Packages, Site, StepSettings,
 };
+use crate::image::recipe::{Ingredient, Written};
+use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
+use crate::image::userlayer;
+use crate::model::account::Account;
+use crate::model::reference::Reference;
+use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::plan::{Action, Plan, recipes};
-use crate::recipe::{Ingredient, Written};
-use crate::reference::Reference;
-use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::userlayer;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 /// What holds for every image of a run.
 #[derive(Clone, Debug, Default)]

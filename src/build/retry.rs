@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::SolveError;
-use crate::event::{Event, Events, Failure};
-use crate::names::NodeName;
+use crate::model::event::{Event, Events, Failure};
+use crate::model::names::NodeName;
 
 /// Waits before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];

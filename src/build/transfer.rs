@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::retry::{self, OF_TRANSFERS};
 use super::{Run, worker};
 use crate::engine::{self, SolveError};
-use crate::event::{Events, Failure};
-use crate::labels;
-use crate::names::ImageId;
+use crate::model::event::{Events, Failure};
+use crate::model::labels;
+use crate::model::names::ImageId;
 use crate::plan::Planned;
 use crate::registry;
 

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::retry::{self, OF_STEPS};
 use super::{Run, blame, transfer};
 use crate::engine::{self, ImageDetail, SolveError};
-use crate::event::{Event, Events, Failure, Outcome};
-use crate::labels;
-use crate::names::ImageId;
+use crate::image::solve::Solve;
+use crate::model::event::{Event, Events, Failure, Outcome};
+use crate::model::labels;
+use crate::model::names::ImageId;
 use crate::plan::{Action, Planned, Reason, Where};
-use crate::solve::Solve;
 
 /// Does what the plan says of the image at a position, but for its push.
 pub(super) async fn work(run: &Run, position: usize, events: &Events, cancel: &CancellationToken) -> Outcome {

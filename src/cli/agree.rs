@@ -4,10 +4,10 @@
 use super::load::Trouble;
 use super::plan::Made;
 use super::settings::Settings;
-use crate::graph::Graph;
-use crate::names::Login;
+use crate::model::names::Login;
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::Graph;
+use crate::spec::subject::Subject;
 
 /// Asks about those of these logins that `users:` has. A database that cannot
 /// be asked is a warning: the spec alone says who they are then.

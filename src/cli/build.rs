@@ -18,21 +18,21 @@ use super::remote;
 use super::settings::Settings;
 use super::signals::{self, Signals};
 use super::sites;
+use crate::build::history::Ledger;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
 use crate::engine::Engine;
-use crate::event::{Event, Events};
-use crate::graph::Graph;
-use crate::history::Ledger;
-use crate::lock::Locks;
-use crate::observe::Seen;
-use crate::pins::Pins;
+use crate::host::lock::Locks;
+use crate::model::event::{Event, Events};
+use crate::model::problem::Problem;
 use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::plan::observe::Seen;
 use crate::registry::Registry;
-use crate::report::{self, log};
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::Graph;
+use crate::spec::pins::Pins;
+use crate::spec::subject::Subject;
+use crate::ui::{self, log};
 
 pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
@@ -98,12 +98,12 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
         return plan::nothing(settings, why, &plan.to_json());
     }
     let progress = settings.progress.settle(&settings.screen);
-    if progress == report::Progress::Json {
+    if progress == ui::Progress::Json {
         let (events, received) = mpsc::unbounded_channel();
         let _ = events.send(outcomes.summary(&plan));
         drop(events);
-        let reporter = report::reporter(progress, settings.screen.stderr_look());
-        report::drive(received, vec![reporter], None).await;
+        let reporter = ui::reporter(progress, settings.screen.stderr_look());
+        ui::drive(received, vec![reporter], None).await;
         settings.output().note(why);
         return Ok(Exit::Done);
     }
@@ -238,16 +238,16 @@ async fn carry_out(
         let _ = events.send(Event::Warning { image: None, text });
     }
     let progress = settings.progress.settle(&settings.screen);
-    let reporter = report::reporter(progress, settings.screen.stderr_look());
+    let reporter = ui::reporter(progress, settings.screen.stderr_look());
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
-    let reports = tokio::spawn(report::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
+    let reports = tokio::spawn(ui::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
     let (outcomes, moved) = build_and_tag(run, said.last, &events, stop).await;
     keep(settings, ledger, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
     reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
-    if settings.json && progress != report::Progress::Json {
+    if settings.json && progress != ui::Progress::Json {
         let mut output = settings.output();
         let mut data = outcomes.to_json(&plan);
         if let Some((key, facts)) = said.facts {

@@ -7,8 +7,8 @@ use super::exit::Exit;
 use super::hashes::Hashes;
 use super::load::{self, Trouble};
 use super::settings::Settings;
-use crate::observe;
-use crate::report::human;
+use crate::plan::observe;
+use crate::ui::human;
 
 pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;

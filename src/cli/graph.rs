@@ -7,10 +7,10 @@ use super::exit::Exit;
 use super::load::{self, Trouble};
 use super::plan::{self, Made};
 use super::settings::Settings;
-use crate::graph::{Graph, NodeId};
 use crate::plan::{Action, Reason, Where};
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;

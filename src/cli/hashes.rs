@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::settings::Settings;
-use crate::observe::HashCache;
+use crate::plan::observe::HashCache;
 
 /// The cache while a command uses it.
 pub struct Hashes {

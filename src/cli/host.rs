@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::catalog::Host;
-use crate::catalog::host::{self, Clue, Clues};
+use crate::spec::catalog::Host;
+use crate::spec::catalog::host::{self, Clue, Clues};
 use crate::spec::files::{Disk, Files};
 
 /// CUDA's own place, and Debian's.

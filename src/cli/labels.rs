@@ -8,11 +8,11 @@ use super::args::{LabelsCommand, SchemaArgs};
 use super::exit::Exit;
 use super::load::{self, Trouble};
 use super::settings::Settings;
-use crate::audit::{self, Audit, Carrier, Fallback, Relying, Wrong};
-use crate::labels::show::{OWNER, Schema};
-use crate::report::table::{Column, Table};
-use crate::report::text::clean;
-use crate::report::{Look, human};
+use crate::admin::audit::{self, Audit, Carrier, Fallback, Relying, Wrong};
+use crate::model::labels::show::{OWNER, Schema};
+use crate::ui::table::{Column, Table};
+use crate::ui::text::clean;
+use crate::ui::{Look, human};
 
 pub async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, Trouble> {
     match command {

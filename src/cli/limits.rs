@@ -7,7 +7,7 @@ use super::deploy::owner;
 use super::exit::Exit;
 use super::load::{self, Trouble};
 use super::settings::Settings;
-use crate::report::table::{Column, Table};
+use crate::ui::table::{Column, Table};
 
 pub fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, Trouble> {
     let (spec, _) = load::spec(settings)?;

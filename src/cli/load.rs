@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::exit::Exit;
 use super::settings::Settings;
 use crate::build::MoveError;
-use crate::buildkit;
-use crate::catalog::Host;
-use crate::credentials::Credentials;
+use crate::engine::buildkit;
 use crate::engine::{self, Engine};
-use crate::graph::Graph;
-use crate::observe;
-use crate::problem::Problem;
+use crate::model::problem::Problem;
+use crate::plan::observe;
+use crate::registry::credentials::Credentials;
 use crate::registry::{self, Registry};
-use crate::report::Output;
+use crate::spec::catalog::Host;
 use crate::spec::files::{Disk, Files};
+use crate::spec::graph::Graph;
 use crate::spec::{self, BaseSource, Spec};
+use crate::ui::Output;
 
 /// Why a command ended before it did anything.
 #[derive(Debug)]

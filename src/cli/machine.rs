@@ -11,10 +11,10 @@ use super::load;
 use super::settings::Settings;
 use crate::deploy::assign::Look;
 use crate::engine::Engine;
-use crate::gpus::look::{Claimant, claimants};
-use crate::gpus::overview::{self, Overview};
-use crate::gpus::{Machine, State};
-use crate::nvml;
+use crate::gpu::look::{Claimant, claimants};
+use crate::gpu::nvml;
+use crate::gpu::overview::{self, Overview};
+use crate::gpu::{Machine, State};
 
 /// A driver in trouble may never answer.
 const PATIENCE: Duration = Duration::from_secs(10);

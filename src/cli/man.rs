@@ -12,8 +12,8 @@ use super::exit::Exit;
 use super::installed::{self, NAMES, PROGRAM};
 use super::load::Trouble;
 use super::settings::Settings;
-use crate::problem::Problem;
-use crate::report::human::count;
+use crate::model::problem::Problem;
+use crate::ui::human::count;
 
 pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, Trouble> {
     let folder = settings.here.join(&args.folder);

@@ -11,11 +11,11 @@ use super::exit::Exit;
 use super::load::Trouble;
 use super::machine;
 use super::settings::Settings;
+use crate::admin::metrics::{self, Looked, Store};
 use crate::engine::{self, Container, Engine, Image};
-use crate::gpus::State;
-use crate::metrics::{self, Looked, Store};
-use crate::problem::Problem;
-use crate::records::Run;
+use crate::gpu::State;
+use crate::model::problem::Problem;
+use crate::plan::records::Run;
 
 /// Others read the file: that is what it is for.
 const MODE: u32 = 0o644;

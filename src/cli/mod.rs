@@ -42,7 +42,7 @@ use exit::Exit;
 use load::Trouble;
 use settings::Settings;
 
-use crate::report::{Look, Output};
+use crate::ui::{Look, Output};
 
 /// Runs the command.
 pub fn main(cli: Cli) -> Exit {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::load::Trouble;
 use super::plan::World;
 use super::settings::Settings;
-use crate::graph::{Graph, NodeId};
-use crate::names::NodeName;
-use crate::observe::{self, BaseSeen, Newest, Pinning, Seen};
-use crate::pins::{self, Lock, Pin, Pins, file};
-use crate::reference::Reference;
+use crate::model::names::NodeName;
+use crate::model::reference::Reference;
+use crate::plan::observe::{self, BaseSeen, Newest, Pinning, Seen};
 use crate::registry::Registry;
-use crate::report::{Output, human};
 use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::{self, Lock, Pin, Pins, file};
+use crate::ui::{Output, human};
 
 /// Where the lock of the spec is. A command that has a spec has its file.
 pub fn path(settings: &Settings) -> PathBuf {

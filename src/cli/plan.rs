@@ -14,16 +14,16 @@ use super::remote;
 use super::settings::Settings;
 use super::signals::{self, Signals};
 use super::since;
+use crate::build::history;
 use crate::engine::Engine;
-use crate::graph::{Graph, NodeId};
-use crate::history;
-use crate::observe::{self, Seen};
-use crate::pins::Pins;
+use crate::plan::observe::{self, Seen};
 use crate::plan::{self, Plan, Selection};
 use crate::registry::Registry;
-use crate::report::{Output, human};
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::Pins;
+use crate::spec::subject::Subject;
+use crate::ui::{Output, human};
 
 pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;

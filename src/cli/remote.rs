@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::load::Trouble;
 use super::settings::Settings;
 use crate::engine::Image;
-use crate::graph::Graph;
-use crate::observe::remote::{self, Answers};
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::plan::observe::remote::{self, Answers};
 use crate::plan::remote::{candidates, contents};
 use crate::plan::{Question, Remote, Selection};
-use crate::problem::Problem;
-use crate::reference::Reference;
 use crate::registry::{Error, Registry};
+use crate::spec::graph::Graph;
 
 /// What registries said, and what people should know of those that said
 /// nothing.
@@ -66,7 +66,7 @@ pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Re
             ),
         ));
     }
-    let lives = |repository: &crate::reference::Repository| repository.host().is_some();
+    let lives = |repository: &crate::model::reference::Repository| repository.host().is_some();
     if selection.nodes.iter().any(|&node| graph.node(node).repository.as_ref().is_some_and(lives)) {
         return Ok(());
     }
@@ -82,7 +82,7 @@ mod tests {
     use crate::registry::fake::FakeRegistry;
 
     fn question(host: &str) -> Question {
-        let recipe = crate::recipe::Recipe::new(&crate::recipe::Parts {
+        let recipe = crate::image::recipe::Recipe::new(&crate::image::recipe::Parts {
             dockerfile: None,
             context: None,
             args: &BTreeMap::new(),
@@ -94,9 +94,9 @@ mod tests {
             platform: "linux/amd64",
             secrets: &Default::default(),
         });
-        let repository = crate::reference::Repository::parse(&format!("{host}/x")).unwrap();
+        let repository = crate::model::reference::Repository::parse(&format!("{host}/x")).unwrap();
         Question {
-            name: crate::names::NodeName::new(host),
+            name: crate::model::names::NodeName::new(host),
             caches: vec![repository.with_tag("stable")],
             repository,
             recipe,

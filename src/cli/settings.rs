@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use super::args::Global;
 use super::host;
-use crate::catalog::Host;
 use crate::engine;
 use crate::engine::address::Address;
-use crate::names::Login;
-use crate::people::{Caller, People, System};
-use crate::records::Records;
-use crate::reference::Reference;
-use crate::report::{self, Mode, Output};
+use crate::host::people::{Caller, People, System};
+use crate::model::names::Login;
+use crate::model::reference::Reference;
+use crate::plan::records::Records;
 use crate::spec::Spec;
+use crate::spec::catalog::Host;
+use crate::ui::{self, Mode, Output};
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Settings {
     /// `xterm-256color`.
     pub terminal: Option<String>,
     /// What is known of where output goes.
-    pub screen: report::Facts,
+    pub screen: ui::Facts,
     pub progress: Mode,
     pub json: bool,
     pub verbose: u8,
@@ -208,9 +208,9 @@ fn parsed_base((name, image): &(String, String)) -> Option<(String, Reference)> 
     Some((name.clone(), Reference::parse(image).ok()?))
 }
 
-fn screen() -> report::Facts {
+fn screen() -> ui::Facts {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default();
-    report::Facts {
+    ui::Facts {
         stdout_terminal: std::io::stdout().is_terminal(),
         stderr_terminal: std::io::stderr().is_terminal(),
         ci: var("CI").is_some(),

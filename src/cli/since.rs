@@ -10,13 +10,13 @@ use super::load::Trouble;
 use super::pins as locks;
 use super::settings::Settings;
 use super::signals::Signals;
-use crate::graph::{Graph, NodeId};
-use crate::observe::HashCache;
-use crate::pins::{self, Lock};
-use crate::problem::Problem;
-use crate::reference::Reference;
-use crate::since::{self, Difference, Failed, Images, Unknown};
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::plan::observe::HashCache;
+use crate::plan::since::{self, Difference, Failed, Images, Unknown};
 use crate::spec::files::Disk;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::{self, Lock};
 use crate::spec::{self, BaseSource, Spec};
 
 /// The nodes that differ from a revision, with what stands on them; `None`:

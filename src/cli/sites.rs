@@ -7,8 +7,8 @@ use std::path::Path;
 use super::load::Trouble;
 use super::settings::Settings;
 use crate::build::request::Surroundings;
-use crate::packages::Site;
-use crate::problem::Problem;
+use crate::image::packages::Site;
+use crate::model::problem::Problem;
 use crate::spec::{SiteSource, Spec};
 
 /// An index or mirror, from its file if it has one. What is in the file is

@@ -6,13 +6,13 @@ use super::load::{self, Trouble};
 use super::plan::{self, Made};
 use super::settings::Settings;
 use super::{commits, deploy};
-use crate::containers::{self, Refusal};
+use crate::container::{self, Refusal};
 use crate::engine::{Container, Engine};
-use crate::graph::{Graph, NodeId};
-use crate::problem::Problem;
+use crate::model::problem::Problem;
+use crate::plan::why::{self, Known, OfContainer, Standing};
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::why::{self, Known, OfContainer, Standing};
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 /// Files whose last commit is looked for.
 const MOST_COMMITS: usize = 5;
@@ -29,7 +29,7 @@ pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Trouble> {
             let engine = load::engine(settings).await?;
             let all = engine.containers().await?;
             let caller = settings.caller(stack.as_ref().ok().map(|(spec, _)| spec));
-            let found = containers::look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
+            let found = container::look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
             match (found, node, stack) {
                 (Ok(container), _, stack) => {
                     of_container(settings, args, stack, container, engine.as_ref()).await
@@ -88,7 +88,7 @@ async fn image(
     output.data(&answer, |answer, _| answer.text(verbose));
     let namesake = engine.containers().await?;
     if let Ok(container) =
-        containers::look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
+        container::look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
     {
         output.note(&format!("there is a container {} too; --container explains it", container.name));
     }

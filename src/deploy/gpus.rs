@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use super::{Order, Refusal, Seen, limits};
 use crate::engine::{Container, DeviceRequest, ImageDetail};
-use crate::gpus::attach::{self, Attachment};
-use crate::gpus::choose::{self, Choice, Equivalents, WHOLE};
-use crate::gpus::wish::Wish;
-use crate::labels::write::Gpus;
-use crate::labels::{ARCH, GPU_SLOTS, read};
+use crate::gpu::attach::{self, Attachment};
+use crate::gpu::choose::{self, Choice, Equivalents, WHOLE};
+use crate::gpu::wish::Wish;
+use crate::model::labels::write::Gpus;
+use crate::model::labels::{ARCH, GPU_SLOTS, read};
 
 /// The kernel's way to AMD's GPUs for computing, and their device files.
 const AMD_FILES: [&str; 2] = ["/dev/kfd", "/dev/dri"];

@@ -7,12 +7,12 @@ use std::fmt;
 use super::gpus::amd_held;
 use super::{Order, Refusal, Seen};
 use crate::engine::{Container, Facts};
-use crate::gpus::choose::WHOLE;
-use crate::gpus::held::{self, held_by};
-use crate::gpus::overview::{Overview, Standing};
-use crate::gpus::wish::Wish;
-use crate::labels::read::{self, Owner, Users};
-use crate::names::Login;
+use crate::gpu::choose::WHOLE;
+use crate::gpu::held::{self, held_by};
+use crate::gpu::overview::{Overview, Standing};
+use crate::gpu::wish::Wish;
+use crate::model::labels::read::{self, Owner, Users};
+use crate::model::names::Login;
 use crate::spec::limits::{Applied, GroupLimits, sizes};
 
 /// Whose limit it is, for messages.

@@ -16,15 +16,15 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::account::Account;
 use crate::engine::{Container, CreateContainer, Facts, ImageDetail, Mount, Port};
-use crate::gpus::attach::Way;
-use crate::gpus::overview::Overview;
-use crate::gpus::wish::Wish;
-use crate::labels::ContainerLabels;
-use crate::labels::read::{self, UID_MARK};
-use crate::labels::write::{self, Gpus, Interface};
-use crate::names::ProjectName;
+use crate::gpu::attach::Way;
+use crate::gpu::overview::Overview;
+use crate::gpu::wish::Wish;
+use crate::model::account::Account;
+use crate::model::labels::ContainerLabels;
+use crate::model::labels::read::{self, UID_MARK};
+use crate::model::labels::write::{self, Gpus, Interface};
+use crate::model::names::ProjectName;
 use crate::spec::limits::{Applied, GroupLimits};
 pub use gpus::{Amd, DeviceFiles};
 pub use mounts::WORKSPACE;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use super::limits::{Held, Who};
 use super::mounts::Wrong;
-use crate::gpus::choose::{Equivalents, Unmet};
-use crate::names::{ImageId, Login};
+use crate::gpu::choose::{Equivalents, Unmet};
+use crate::model::names::{ImageId, Login};
 
 /// A deploy that is refused before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,7 +175,7 @@ fn in_use(held: &[Held]) -> String {
 }
 
 fn are(sevenths: u32) -> String {
-    let verb = if sevenths > crate::gpus::choose::WHOLE { "are" } else { "is" };
+    let verb = if sevenths > crate::gpu::choose::WHOLE { "are" } else { "is" };
     format!("{} {verb}", Equivalents(sevenths))
 }
 

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::assign::Given;
-use crate::containers::begin::{self, Watch};
+use crate::container::begin::{self, Watch};
 use crate::engine::{CreateContainer, Engine, Error};
-use crate::lock::Slot;
+use crate::host::lock::Slot;
 
 /// A container that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,7 +6,7 @@ mod machine;
 mod refusals;
 
 use super::*;
-use crate::names::{ImageId, Login};
+use crate::model::names::{ImageId, Login};
 
 struct Case {
     project: ProjectName,

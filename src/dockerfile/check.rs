@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::parent_arg;
 use super::{Evaluated, Foundation, ImageUse};
-use crate::problem::{Place, Problem};
-use crate::reference::{Reference, Repository};
+use crate::model::problem::{Place, Problem};
+use crate::model::reference::{Reference, Repository};
 
 /// A parent as the spec names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

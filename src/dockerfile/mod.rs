@@ -6,8 +6,10 @@
 //! may set), it takes the build to depend on everything.
 
 mod check;
+pub mod context;
 mod evaluate;
 mod expand;
+pub mod ignore;
 mod lines;
 mod pinned;
 mod steps;
@@ -19,8 +21,8 @@ use std::sync::Arc;
 pub use check::{Expectation, ExpectedParent};
 pub use evaluate::{Evaluated, Foundation, ImageUse, Inputs};
 
-use crate::problem::{Place, Problem, SourceFile};
-use crate::reference::Reference;
+use crate::model::problem::{Place, Problem, SourceFile};
+use crate::model::reference::Reference;
 use pinned::Token;
 use steps::{Kind, Step};
 

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::lines::Flag;
 use super::{Facts, Inputs};
-use crate::problem::Problem;
-use crate::reference::Reference;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
 
 /// Where an instruction names an image, and what else stands in that word.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use super::lines::{self, Flag, Heredoc, Line};
 use super::pinned::Token;
-use crate::problem::{Place, Problem};
+use crate::model::problem::{Place, Problem};
 
 /// An instruction of a stage.
 #[derive(Clone, Debug)]
@@ -238,7 +238,7 @@ fn words(args: &str, escape: char) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::SourceFile;
+    use crate::model::problem::SourceFile;
     use std::sync::Arc;
 
     fn kind_of(text: &str) -> Result<Kind, Problem> {

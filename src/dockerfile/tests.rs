@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::reference::Repository;
+use crate::model::reference::Repository;
 
 fn parse(text: &str) -> Result<Facts, Vec<Problem>> {
     Facts::parse(&Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() }))

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::devices::{DeviceRequest, Devices};
-use crate::names::ImageId;
+use crate::model::names::ImageId;
 
 /// One container of the list call.
 #[derive(Clone, Debug, PartialEq, Eq)]

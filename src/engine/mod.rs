@@ -4,12 +4,14 @@
 //! memory. Decides nothing.
 
 pub mod address;
+pub mod buildkit;
 mod container;
 mod devices;
 pub mod docker;
 mod exec;
 #[cfg(test)]
 pub mod fake;
+pub mod llb;
 pub mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,11 +21,11 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Events, Failure};
-use crate::names::{ImageId, NodeName};
-use crate::reference::Reference;
-use crate::solve::Solve;
-use crate::userlayer::{BaseFacts, Layer, Want};
+use crate::image::solve::Solve;
+use crate::image::userlayer::{BaseFacts, Layer, Want};
+use crate::model::event::{Events, Failure};
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::Reference;
 pub use container::{
     Change, ChangeKind, Container, ContainerDetail, CreateContainer, FileKind, FileStat, Mount, Network,
     Port, Usage,

@@ -6,10 +6,10 @@ use super::remote::{self, Remote};
 use super::shelf::Shelf;
 use super::{Action, Plan, Planned, Reason, TagMove, Where};
 use crate::engine::Image;
-use crate::names::{ImageId, NodeName};
-use crate::recipe::Recipe;
-use crate::reference::{Reference, Repository};
-use crate::tags;
+use crate::image::recipe::Recipe;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::{Reference, Repository};
+use crate::model::tags;
 
 /// One selected image, before it is decided what to do with it.
 #[derive(Clone, Debug)]

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::decide::Question;
 use super::shelf::Shelf;
+use crate::dockerfile::context::Listing;
 use crate::engine::Image;
-use crate::labels::{self, On};
-use crate::recipe::{Before, Digest, Files, Ingredient, Now, Recipe, Recorded, Written};
-use crate::records::{Ended, Record};
+use crate::image::recipe::{Before, Ingredient, Now, Recipe, Recorded, Written};
+use crate::model::digest::Digest;
+use crate::model::labels::{self, On};
+use crate::plan::records::{Ended, Record};
 
 /// By position of the question. Missing: nothing but the engine's images is
 /// known.
@@ -23,7 +25,7 @@ pub struct Recall {
     /// The last build, with all that is known of it.
     pub last: Option<Built>,
     /// What its context holds now, if that changed.
-    pub files: Option<Files>,
+    pub files: Option<Listing>,
     /// The Dockerfile's text now, masked, if that changed.
     pub dockerfile: Option<String>,
 }
@@ -37,7 +39,7 @@ pub struct Built {
     pub scheme: Option<u32>,
     pub digests: Recorded,
     pub fields: Option<Written>,
-    pub files: Option<Arc<Files>>,
+    pub files: Option<Arc<Listing>>,
     /// The Dockerfile's text, masked.
     pub dockerfile: Option<String>,
 }
@@ -162,6 +164,6 @@ pub fn absent(questions: &[Question], store: &[Image]) -> Vec<Absent> {
 /// The labels of an image that its recipe counts.
 fn own_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let written = |name: &str| labels::key(name).is_some_and(|key| key.on != On::Container);
-    let own = labels.iter().filter(|(name, _)| written(name) && crate::recipe::counts(name));
+    let own = labels.iter().filter(|(name, _)| written(name) && crate::image::recipe::counts(name));
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

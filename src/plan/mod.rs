@@ -6,13 +6,19 @@
 //! which decides nothing again.
 
 mod decide;
+pub mod impact;
 mod memory;
+pub mod observe;
 mod questions;
 mod reasons;
 pub mod recipes;
+pub mod records;
 pub mod remote;
+pub mod schedule;
 mod shelf;
 mod show;
+pub mod since;
+pub mod why;
 
 pub use decide::{Question, plan};
 pub use memory::{Absent, Built, Memory, Recall, absent};
@@ -23,10 +29,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::labels;
-use crate::names::{ImageId, NodeName};
-use crate::recipe::{Changed, Recipe};
-use crate::reference::{Reference, Repository};
+use crate::image::recipe::{Changed, Recipe};
+use crate::model::labels;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::{Reference, Repository};
 
 /// Everything a run will do.
 #[derive(Clone, Debug, Default)]

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use super::{Question, recipes};
-use crate::graph::{Graph, NodeId};
-use crate::observe::Seen;
-use crate::problem::Problem;
-use crate::reference::Reference;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::model::tags;
+use crate::plan::observe::Seen;
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::tags;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]

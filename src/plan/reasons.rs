@@ -8,8 +8,8 @@ use super::memory::{Built, Recall};
 use super::shelf::Shelf;
 use super::{Planned, Reason};
 use crate::engine::Image;
-use crate::recipe::{self, Changed, Ingredient};
-use crate::records::Ended;
+use crate::image::recipe::{self, Changed, Ingredient};
+use crate::plan::records::Ended;
 
 /// All reasons to build it; none: it is kept.
 pub(super) fn reasons(

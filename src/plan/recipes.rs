@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::dockerfile::parent_arg;
-use crate::graph::{Graph, NodeId};
-use crate::labels::ImageLabels;
-use crate::labels::write::{Catalogue, UserImage};
-use crate::observe::{DockerfileSeen, Seen};
-use crate::recipe::{self, BaseIdentity, DockerfilePart, PackagesPart, Parts, Recipe, UserPart};
+use crate::image::recipe::{self, BaseIdentity, DockerfilePart, PackagesPart, Parts, Recipe, UserPart};
+use crate::image::{packages, userlayer};
+use crate::model::labels::ImageLabels;
+use crate::model::labels::write::{Catalogue, UserImage};
+use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::{packages, userlayer};
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 /// Recipes of the nodes that are built here.
 pub type Recipes = HashMap<NodeId, Recipe>;
@@ -81,7 +81,7 @@ fn bases(
 pub fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
     let subject = Subject::of(spec, graph, node);
     let image = match subject {
-        Subject::Project(project) => crate::names::NodeName::new(project.name.as_str()),
+        Subject::Project(project) => crate::model::names::NodeName::new(project.name.as_str()),
         _ => graph.node(node).name.clone(),
     };
     ImageLabels {

@@ -9,7 +9,7 @@ use super::decide::{self, Question};
 use super::memory::Memory;
 use super::shelf::Shelf;
 use crate::engine::Image;
-use crate::reference::Reference;
+use crate::model::reference::Reference;
 
 /// What registries said, and whether they are to have what is built.
 #[derive(Clone, Debug, Default)]

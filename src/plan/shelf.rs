@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::decide::Question;
 use crate::engine::Image;
-use crate::labels;
-use crate::recipe::{Ingredient, Recipe};
-use crate::reference::{Reference, Repository};
+use crate::image::recipe::{Ingredient, Recipe};
+use crate::model::labels;
+use crate::model::reference::{Reference, Repository};
 
 /// The engine's images, by what is asked of them.
 pub(super) struct Shelf<'a> {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::{Action, Plan, Planned, Reason, TagMove, Where};
-use crate::names::NodeName;
+use crate::model::names::NodeName;
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

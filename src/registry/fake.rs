@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::{Error, Registry, RemoteImage};
-use crate::reference::{Reference, Repository};
+use crate::model::reference::{Reference, Repository};
 
 /// All registries of a test. Shared by reference; each call sees the ones before it.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 //!
 //! An edge. Decides nothing; layers are sent and fetched by the engine.
 
+pub mod credentials;
 #[cfg(test)]
 pub mod fake;
 pub mod http;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::reference::{Reference, Repository};
+use crate::model::reference::{Reference, Repository};
 
 /// Any number of registries, each found by the host of a reference.
 #[async_trait]

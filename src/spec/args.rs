@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::names::{self, passes};
 use super::read::Known;
 use super::reader::{Item, Problems};
-use crate::names::PlanName;
+use crate::model::names::PlanName;
 
 /// Name to value.
 pub type Args = BTreeMap<String, String>;

@@ -7,8 +7,8 @@ use super::args::{Args, build_args, plan_args};
 use super::images::Draft;
 use super::read::Known;
 use super::reader::{Fields, Item, Problems, short};
-use crate::names::PlanName;
-use crate::problem::Problem;
+use crate::model::names::PlanName;
+use crate::model::problem::Problem;
 
 /// `root: NAME` named the one image without a parent. Any number may be
 /// without one now, so the key only has to be true.

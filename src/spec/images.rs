@@ -8,9 +8,9 @@ use super::names::{self, passes};
 use super::read::{Known, Reading};
 use super::reader::{Broken, Fields, Item, Key, Problems, short};
 use super::{Content, Dockerfile, Image, Origins, Parent, Registry, datahub, packages, paths};
-use crate::names::{ImageName, PlanName};
-use crate::problem::{Place, Problem};
-use crate::reference::Repository;
+use crate::model::names::{ImageName, PlanName};
+use crate::model::problem::{Place, Problem};
+use crate::model::reference::Repository;
 
 const KEYS: &[&str] = &[
     "base",

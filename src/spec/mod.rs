@@ -9,10 +9,12 @@
 //! shows in the whole is checked last (`parents`).
 
 mod args;
-mod catalog;
+mod bases;
+pub mod catalog;
 mod datahub;
 pub mod edit;
 pub mod files;
+pub mod graph;
 mod images;
 mod include;
 pub mod limits;
@@ -22,12 +24,14 @@ mod packages;
 mod parents;
 mod paths;
 mod people;
+pub mod pins;
 pub mod placing;
 mod projects;
 mod read;
 pub(crate) mod reader;
 mod requirements;
 mod sections;
+pub mod subject;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -42,11 +46,11 @@ pub use read::{catalog_file, read};
 pub(crate) use reader::nearest;
 pub use world::World;
 
-use crate::account::Account;
-use crate::names::{BaseName, ImageName, Login, PlanName, ProjectName};
-use crate::packages::{Allowed, Packages, Site};
-use crate::problem::Place;
-use crate::reference::{Reference, Repository};
+use crate::image::packages::{Allowed, Packages, Site};
+use crate::model::account::Account;
+use crate::model::names::{BaseName, ImageName, Login, PlanName, ProjectName};
+use crate::model::problem::Place;
+use crate::model::reference::{Reference, Repository};
 
 /// A whole spec.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@
 //! image references, labels and argument vectors.
 
 use super::reader::{Broken, short};
-use crate::problem::Place;
-use crate::reference::Repository;
+use crate::model::problem::Place;
+use crate::model::reference::Repository;
 
 /// Longest name of an image, base, plan or project.
 const MAX_NAME: usize = 63;

@@ -5,8 +5,8 @@ use super::Origins;
 use super::read::Reading;
 use super::reader::{Fields, Item, Problems, short};
 use super::requirements;
-use crate::packages::{self, Packages, parse_apt, parse_pip_from};
-use crate::problem::{Place, Problem};
+use crate::image::packages::{self, Packages, parse_apt, parse_pip_from};
+use crate::model::problem::{Place, Problem};
 
 /// What is declared, and where each of it stands.
 #[derive(Debug, Default)]

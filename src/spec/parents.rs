@@ -7,8 +7,8 @@ use super::images::Draft;
 use super::read::Known;
 use super::reader::Problems;
 use super::{Parent, Project};
-use crate::names::ImageName;
-use crate::problem::{Place, Problem};
+use crate::model::names::ImageName;
+use crate::model::problem::{Place, Problem};
 
 pub fn check(known: &Known, images: &[Draft], projects: &[Project], problems: &mut Problems) {
     shared_names(known, problems);

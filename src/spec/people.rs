@@ -12,9 +12,9 @@ use super::read::Document;
 use super::reader::{Item, Problems, short};
 use super::users::{FIRST_UID, Users, impersonal, is_personal_gid, is_personal_uid};
 use super::{Spec, User};
-use crate::names::Login;
-use crate::people::{People, Person};
-use crate::problem::{Place, Problem};
+use crate::host::people::{People, Person};
+use crate::model::names::Login;
+use crate::model::problem::{Place, Problem};
 
 /// Tells the database all logins that it will be asked for.
 pub fn expect(included: &[Document], users: &Users, people: &dyn People) {

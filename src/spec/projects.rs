@@ -6,11 +6,11 @@ use super::read::{Document, Known, Reading};
 use super::reader::{Fields, Item, Key, Problems};
 use super::users::Users;
 use super::{Parent, Project, User, args, packages, people};
-use crate::account::{Account, account_name};
-use crate::names::{PlanName, ProjectName};
+use crate::model::account::{Account, account_name};
+use crate::model::names::{PlanName, ProjectName};
 
-use crate::problem::{Place, Problem};
-use crate::reference::Repository;
+use crate::model::problem::{Place, Problem};
+use crate::model::reference::Repository;
 
 const KEYS: &[&str] =
     &["user", "image", "packages", "jupyter", "dockerfile", "context", "target", "build_args", "use_case"];

@@ -12,10 +12,10 @@ use super::reader::{Fields, Item, Problems, short};
 use super::requirements::Shelf;
 use super::world::World;
 use super::yaml::{self, Node};
-use super::{Parent, Spec, catalog, images, include, limits, parents, paths, projects, sections, users};
-use crate::names::{BaseName, ImageName};
-use crate::packages::Allowed;
-use crate::problem::{Place, Problem, SourceFile};
+use super::{Parent, Spec, bases, images, include, limits, parents, paths, projects, sections, users};
+use crate::image::packages::Allowed;
+use crate::model::names::{BaseName, ImageName};
+use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Largest file: room for ten thousand images with some keys each.
 const MAX_FILE: u64 = 4 << 20;
@@ -49,10 +49,10 @@ pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Pro
     let (mut rd, document) = begin(cwd, spec_file, world)?;
     let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
     let catalog = match top.get("catalog") {
-        None => catalog::Source::Own,
+        None => bases::Source::Own,
         Some(item) => match catalog_text(item, &mut rd) {
-            Some(file) => catalog::source(&file, &mut rd.problems),
-            None => catalog::Source::Broken,
+            Some(file) => bases::source(&file, &mut rd.problems),
+            None => bases::Source::Broken,
         },
     };
     let limits = limits(top.get("limits"), &mut rd);
@@ -339,7 +339,7 @@ fn includes(top: &Fields, rd: &mut Reading) -> Vec<Document> {
 fn whole(
     document: &Document,
     top: &Fields,
-    catalog: &catalog::Source,
+    catalog: &bases::Source,
     limits: limits::Reading,
     included: &[Document],
     rd: &mut Reading,

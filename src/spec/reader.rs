@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::yaml::{Node, Value};
-use crate::problem::{Place, Problem, SourceFile};
+use crate::model::problem::{Place, Problem, SourceFile};
 
 /// All that is wrong so far.
 #[derive(Default)]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::files::Kind;
 use super::paths;
 use super::read::Reading;
-use crate::packages::{self, Content, Line};
-use crate::problem::{Place, Problem, SourceFile};
+use crate::image::packages::{self, Content, Line};
+use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Largest file, and largest sum over the files of one image: what pip gets
 /// of it goes to the engine in one message.

@@ -8,14 +8,13 @@ use super::args::build_args;
 use super::names::{self, passes};
 use super::reader::{Broken, Fields, Item, Problems, short};
 use super::{
-    Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, catalog,
-    datahub,
+    Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, bases, datahub,
 };
-use crate::catalog::Host;
-use crate::names::{BaseName, PlanName};
-use crate::packages::{Allowed, Site};
-use crate::problem::{Place, Problem};
-use crate::reference::Reference;
+use crate::image::packages::{Allowed, Site};
+use crate::model::names::{BaseName, PlanName};
+use crate::model::problem::{Place, Problem};
+use crate::model::reference::Reference;
+use crate::spec::catalog::Host;
 
 /// `version: 1`; stacks of before have none.
 pub fn version(item: Option<Item>, problems: &mut Problems) {
@@ -65,12 +64,7 @@ fn checked(item: Item, grammar: fn(&str) -> Result<(), Broken>, problems: &mut P
     passes(grammar(text), &item.place(), problems).then(|| text.to_owned())
 }
 
-pub fn bases(
-    item: Option<Item>,
-    source: &catalog::Source,
-    host: &Host,
-    problems: &mut Problems,
-) -> Vec<Base> {
+pub fn bases(item: Option<Item>, source: &bases::Source, host: &Host, problems: &mut Problems) -> Vec<Base> {
     let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
     let mut bases = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -79,7 +73,7 @@ pub fn bases(
         let fields = value.fields(&["image", "catalog"], problems);
         let source = match (fields.get("image"), fields.get("catalog")) {
             (Some(image), None) => reference(image, problems).map(BaseSource::Image),
-            (None, Some(entry)) => catalog::base(entry, &place, source, host, problems),
+            (None, Some(entry)) => bases::base(entry, &place, source, host, problems),
             _ => {
                 let problem =
                     Problem::new(format!("the base `{}` needs one source", short(key.text))).at(&place);

@@ -8,9 +8,9 @@ use super::limits;
 use super::names::{self, passes};
 use super::parents::spot;
 use super::reader::{Item, Key, Problems};
-use crate::account::account_name;
-use crate::names::Login;
-use crate::problem::{Place, Problem};
+use crate::model::account::account_name;
+use crate::model::names::Login;
+use crate::model::problem::{Place, Problem};
 
 /// Below it are a system's own accounts.
 pub const FIRST_UID: u64 = 1000;

@@ -1,9 +1,9 @@
 //! What reading a spec may ask besides its own text.
 
 use super::files::Files;
-use crate::catalog::Host;
-use crate::catalog::host::NOWHERE;
-use crate::people::{Nobody, People};
+use crate::host::people::{Nobody, People};
+use crate::spec::catalog::Host;
+use crate::spec::catalog::host::NOWHERE;
 
 /// The surroundings of a spec.
 pub struct World<'a> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use crate::problem::{Place, Problem, SourceFile};
+use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Lists and mappings in one another.
 const MAX_DEPTH: usize = 64;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use ds01_build::buildkit::{Builder, Options};
 use ds01_build::engine::address::Address;
+use ds01_build::engine::buildkit::{Builder, Options};
 use ds01_build::engine::docker::Docker;
 use ds01_build::engine::{CreateContainer, DeviceRequest, Engine, Network, Port};
 use serde_json::{Value, json};

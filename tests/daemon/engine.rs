@@ -11,14 +11,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::images::docker;
-use ds01_build::buildkit::{Builder, Options};
 use ds01_build::deploy::Deployed;
 use ds01_build::deploy::assign::{self, Stopped, World};
 use ds01_build::engine::address::Address;
+use ds01_build::engine::buildkit::{Builder, Options};
 use ds01_build::engine::docker::Docker;
 use ds01_build::engine::{CreateContainer, Engine, Error, Mount};
-use ds01_build::lock::Locks;
-use ds01_build::reference::Reference;
+use ds01_build::host::lock::Locks;
+use ds01_build::model::reference::Reference;
 use tokio_util::sync::CancellationToken;
 
 const SOCKET: &str = "/var/run/docker.sock";

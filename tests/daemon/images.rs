@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ds01_build::engine::address::Address;
-use ds01_build::names::ImageId;
-use ds01_build::reference::Reference;
+use ds01_build::model::names::ImageId;
+use ds01_build::model::reference::Reference;
 
 /// The engine to test against: `DOCKER_HOST`, or the local socket.
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment which engine to use")]

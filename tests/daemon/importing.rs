@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use ds01_build::buildkit::{Builder, Options};
 use ds01_build::engine::address::Address;
+use ds01_build::engine::buildkit::{Builder, Options};
 use ds01_build::engine::{SolveError, Solved};
-use ds01_build::event::{Event, StepState};
-use ds01_build::names::NodeName;
-use ds01_build::reference::Reference;
-use ds01_build::solve::{ConfigChange, ExecStep, Solve, Start};
+use ds01_build::image::solve::{ConfigChange, ExecStep, Solve, Start};
+use ds01_build::model::event::{Event, StepState};
+use ds01_build::model::names::NodeName;
+use ds01_build::model::reference::Reference;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use ds01_build::reference::Reference;
+use ds01_build::model::reference::Reference;
 use ds01_build::registry::http::{Options, Registries};
 use ds01_build::registry::{Error, Registry as _};
 use futures::future::try_join_all;

@@ -14,15 +14,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::context::Context;
+use crate::dockerfile::context::Context;
+use crate::dockerfile::ignore::Ignore;
 use crate::engine::fake::FakeEngine;
-use crate::ignore::Ignore;
-use crate::labels;
-use crate::names::{ImageId, NodeName};
+use crate::image::recipe::{BaseIdentity, DockerfilePart, Parts, Recipe};
+use crate::image::solve::{ConfigChange, DockerfileBuild, Start};
+use crate::model::labels;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::{Reference, Repository};
 use crate::plan::{self, Question, Remote};
-use crate::recipe::{BaseIdentity, DockerfilePart, Parts, Recipe};
-use crate::reference::{Reference, Repository};
-use crate::solve::{ConfigChange, DockerfileBuild, Start};
 
 /// An image of a test: its name, those above it, and what its RUN does.
 struct Image {
@@ -129,7 +129,7 @@ impl Stack {
     async fn plan(&self) -> Plan {
         let (questions, store) = (self.questions(), self.engine.images().await.unwrap());
         let contents = plan::remote::contents(&questions, &store, self.push);
-        let answers = crate::observe::remote::ask(&*self.engine.hub().registry, &contents).await;
+        let answers = crate::plan::observe::remote::ask(&*self.engine.hub().registry, &contents).await;
         let remote = Remote { found: answers.found, push: self.push };
         plan::plan(questions, &store, &remote, &plan::Memory::new())
     }
@@ -273,7 +273,7 @@ impl Ran {
         finished.collect()
     }
 
-    fn failure(&self, name: &str) -> &crate::event::Failure {
+    fn failure(&self, name: &str) -> &crate::model::event::Failure {
         match self.of(name) {
             Outcome::Failed { failure, .. } => failure,
             other => panic!("{name} is {other:?}"),

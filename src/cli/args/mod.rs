@@ -49,7 +49,7 @@ pub use why::WhyArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::report::Mode;
+use crate::ui::Mode;
 
 /// Container images for shared GPU servers.
 #[derive(Debug, Parser)]
@@ -206,6 +206,6 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 fn base_override(text: &str) -> Result<(String, String), String> {
     let (name, image) = key_value(text).map_err(|_| "write NAME=REF, e.g. pytorch=debian:12")?;
-    crate::reference::Reference::parse(&image).map_err(|why| format!("`{image}`: {why}"))?;
+    crate::model::reference::Reference::parse(&image).map_err(|why| format!("`{image}`: {why}"))?;
     Ok((name, image))
 }

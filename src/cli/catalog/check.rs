@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::catalog::{self, Catalog};
 use crate::cli::args::CatalogCheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::problem::{Place, Problem, SourceFile};
-use crate::report::human::count;
-use crate::report::problems;
+use crate::model::problem::{Place, Problem, SourceFile};
+use crate::spec::catalog::{self, Catalog};
+use crate::ui::human::count;
+use crate::ui::problems;
 
 pub fn run(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, Trouble> {
     let file = match &args.file {

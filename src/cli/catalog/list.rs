@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::catalog::{self, Catalog, Host, LATEST, Miss, Row};
 use crate::cli::args::CatalogListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::problem::Problem;
-use crate::report::table::{Column, Table};
-use crate::report::text::clean;
+use crate::model::problem::Problem;
+use crate::spec::catalog::{self, Catalog, Host, LATEST, Miss, Row};
+use crate::ui::table::{Column, Table};
+use crate::ui::text::clean;
 
 pub fn run(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, Trouble> {
     let file = super::named(settings)?;

@@ -11,7 +11,7 @@ use super::args::CatalogCommand;
 use super::exit::Exit;
 use super::load::Trouble;
 use super::settings::Settings;
-use crate::problem::{Problem, SourceFile};
+use crate::model::problem::{Problem, SourceFile};
 use crate::spec::files::{Disk, Files, Unreadable};
 use crate::spec::{self, World};
 

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
-use crate::containers::{Action, Asked, Caller, may};
+use crate::container::{Action, Asked, Caller, may};
 use crate::engine::{Container, Engine};
-use crate::problem::Problem;
-use crate::report::Output;
+use crate::model::problem::Problem;
+use crate::ui::Output;
 
 /// An engine's containers, and who asks for them.
 pub struct Here {

@@ -10,10 +10,10 @@ use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
 use crate::cli::terminal::{self, Raw};
-use crate::containers::enter::{Visit, program};
-use crate::containers::{Action, Asked, State};
+use crate::container::enter::{Visit, program};
+use crate::container::{Action, Asked, State};
 use crate::engine::Container;
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 
 /// What a shell says of a program that nobody read.
 const UNREAD: u8 = 141;

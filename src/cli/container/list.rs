@@ -9,11 +9,11 @@ use crate::cli::args::ListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
-use crate::containers::{self, Around, Row};
+use crate::container::sweep;
+use crate::container::{self, Around, Row};
 use crate::engine::{Engine, Error};
-use crate::report::table::{Column, Table};
-use crate::report::{Look, human};
-use crate::sweep;
+use crate::ui::table::{Column, Table};
+use crate::ui::{Look, human};
 
 /// Shown where a container is not measured.
 const NONE: &str = "-";
@@ -22,12 +22,12 @@ pub async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Trouble> 
     let engine = load::engine(settings).await?;
     let caller = settings.caller(None);
     let users = |uid| settings.login(uid);
-    let sight = containers::look(engine.as_ref(), |container| {
-        containers::is_shown(container, &caller, args.all, &users)
+    let sight = container::look(engine.as_ref(), |container| {
+        container::is_shown(container, &caller, args.all, &users)
     })
     .await?;
     let around = Around { now: now(), users: &users, notices: &notices(now()) };
-    let mut rows = containers::rows(&sight, &around);
+    let mut rows = container::rows(&sight, &around);
     if args.stats {
         measure(engine.as_ref(), rows.iter_mut()).await?;
     }
@@ -90,7 +90,7 @@ fn table(rows: &[Row], stats: bool, look: &Look) -> String {
             image,
             age(row),
             usage.map_or_else(|| NONE.into(), |usage| format!("{:.2}", usage.cpus)),
-            usage.map_or_else(|| NONE.into(), |usage| containers::memory(usage.memory)),
+            usage.map_or_else(|| NONE.into(), |usage| container::memory(usage.memory)),
         ]);
     }
     table.render(look.width, look.either("…", "~"))

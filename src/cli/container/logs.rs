@@ -10,9 +10,9 @@ use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
-use crate::containers::{Action, Asked};
+use crate::container::{Action, Asked};
 use crate::engine::{Chunk, Logs};
-use crate::report::Output;
+use crate::ui::Output;
 
 pub async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, Trouble> {
     // Ctrl-C ends it with the code of that.

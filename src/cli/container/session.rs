@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Attached, Engine, Error};
-use crate::report::Output;
+use crate::ui::Output;
 
 /// A program is not always known to have ended when its output has.
 const END: Duration = Duration::from_secs(10);
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
     use crate::engine::fake::FakeEngine;
     use crate::engine::{Container, Exec};
-    use crate::names::ImageId;
-    use crate::report::Look;
+    use crate::model::names::ImageId;
+    use crate::ui::Look;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

@@ -5,10 +5,10 @@ use crate::cli::args::ContainerShowArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
-use crate::containers::{self, Around, Refusal};
+use crate::container::{self, Around, Refusal};
 use crate::engine::Container;
-use crate::problem::Problem;
-use crate::report::human;
+use crate::model::problem::Problem;
+use crate::ui::human;
 
 pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, Trouble> {
     let engine = load::engine(settings).await?;
@@ -16,14 +16,14 @@ pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, 
     let (all, images) = tokio::try_join!(engine.containers(), engine.images())?;
     let caller = settings.caller(None);
     let users = |uid| settings.login(uid);
-    let found = containers::look_up(&args.container, &all, &caller, &users);
+    let found = container::look_up(&args.container, &all, &caller, &users);
     let found = found.map_err(|refusal| refused(&refusal, &all))?;
     // One that somebody removes at this moment is not found either.
     let gone = || refused(&Refusal::NotFound { name: args.container.clone() }, &[]);
     let detail = engine.container(&found.id).await?.ok_or_else(gone)?;
-    let seen = containers::seen(found.clone(), &detail);
+    let seen = container::seen(found.clone(), &detail);
     let around = Around { now: list::now(), users: &users, notices: &list::notices(list::now()) };
-    let mut shown = containers::show(&seen, detail, &images, &around);
+    let mut shown = container::show(&seen, detail, &images, &around);
     list::measure(engine, std::iter::once(&mut shown.row)).await?;
     let mut output = settings.output();
     output.data(&shown, |shown, _| shown.text(&human::age));

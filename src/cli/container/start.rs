@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use super::asked::{Done, Here, each};
+use crate::admin::doctor;
 use crate::cli::args::StartArgs;
 use crate::cli::deploy::{giving, making};
 use crate::cli::exit::Exit;
@@ -13,20 +14,19 @@ use crate::cli::load::{self, Trouble};
 use crate::cli::machine;
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals, Working};
-use crate::containers::begin::{self, Watch};
-use crate::containers::start::{self, Obstacle};
-use crate::containers::{Action, Asked, State};
+use crate::container::begin::{self, Watch};
+use crate::container::start::{self, Obstacle};
+use crate::container::{Action, Asked, State};
 use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
-use crate::doctor;
 use crate::engine::{Container, Engine, Error, Facts, Logs};
-use crate::gpus::claim;
-use crate::gpus::look::{Claimant, claimants};
-use crate::gpus::overview::{Overview, overview};
-use crate::labels::read::{self, Owner};
-use crate::lock::{Living, MachineLock};
-use crate::problem::Problem;
-use crate::report::text::clean;
+use crate::gpu::claim;
+use crate::gpu::look::{Claimant, claimants};
+use crate::gpu::overview::{Overview, overview};
+use crate::host::lock::{Living, MachineLock};
+use crate::model::labels::read::{self, Owner};
+use crate::model::problem::Problem;
+use crate::ui::text::clean;
 
 /// Longest wait for one who only looks whether somebody is at the container.
 const LEAVING: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use crate::cli::args::StopArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::containers::{Action, Asked, State};
+use crate::container::{Action, Asked, State};
 
 pub async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, Trouble> {
     let here = Here::look(settings).await?;

@@ -6,8 +6,8 @@ use crate::cli::args::DeployArgs;
 use crate::cli::load::Trouble;
 use crate::deploy::Asked;
 use crate::engine::Port;
-use crate::gpus::wish::Wish;
-use crate::problem::Problem;
+use crate::gpu::wish::Wish;
+use crate::model::problem::Problem;
 use crate::spec::limits::sizes;
 
 /// Only who is on the machine, or comes through ssh, reaches it.

@@ -15,14 +15,14 @@ use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::owner::Owner;
-use crate::account::Account;
 use crate::cli::args::DeployArgs;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::deploy::mounts::{DATA, MODELS, Place, Root, Roots, Typed, Wrong};
 use crate::engine::Mount;
-use crate::people::People;
-use crate::problem::Problem;
+use crate::host::people::People;
+use crate::model::account::Account;
+use crate::model::problem::Problem;
 
 /// What a container gets of the host.
 #[derive(Debug)]
@@ -244,7 +244,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
-    use crate::names::Login;
+    use crate::model::names::Login;
 
     /// A home, and a folder for reading beside it.
     fn place() -> (tempfile::TempDir, PathBuf, Roots) {

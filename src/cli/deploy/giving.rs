@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::making;
+use crate::admin::doctor;
 use crate::cli::load::Trouble;
 use crate::cli::machine::Gpus;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::deploy::Deployed;
 use crate::deploy::assign::{self, Decide, Given, Look, Stopped, World};
-use crate::doctor;
 use crate::engine::{CreateContainer, Engine, Facts};
-use crate::lock::Locks;
-use crate::problem::Problem;
+use crate::host::lock::Locks;
+use crate::model::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 /// What is needed for it.
@@ -68,7 +68,7 @@ impl<'a> Giving<'a> {
 
     fn world<'b>(
         &'b self,
-        users: &'b dyn Fn(u32) -> Option<crate::names::Login>,
+        users: &'b dyn Fn(u32) -> Option<crate::model::names::Login>,
         cancel: &'b CancellationToken,
     ) -> World<'b> {
         World {

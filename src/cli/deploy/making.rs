@@ -4,18 +4,18 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::build::setup::{self, Layer, Made};
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
-use crate::event::{Event, Events, Failure, Outcome};
-use crate::lock::Locks;
-use crate::names::NodeName;
-use crate::problem::Problem;
-use crate::reference::Reference;
-use crate::report;
-use crate::setup::{self, Layer, Made};
+use crate::host::lock::Locks;
+use crate::model::event::{Event, Events, Failure, Outcome};
+use crate::model::names::NodeName;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::ui;
 
 /// Why a deploy ends early.
 #[derive(Debug)]
@@ -117,8 +117,8 @@ async fn watched<T>(
 ) -> Result<T, Ended> {
     let (events, received) = mpsc::unbounded_channel();
     let progress = settings.progress.settle(&settings.screen);
-    let reporter = report::reporter(progress, settings.screen.stderr_look());
-    let reports = tokio::spawn(report::drive(received, vec![reporter], None));
+    let reporter = ui::reporter(progress, settings.screen.stderr_look());
+    let reports = tokio::spawn(ui::drive(received, vec![reporter], None));
     let (started, image) = (Instant::now(), begin.name.clone());
     let (build, fetch) = if begin.fetch { (vec![], vec![image]) } else { (vec![image], vec![]) };
     let _ = events.send(Event::RunStarted { build, fetch, push: vec![], keep: vec![], jobs: 1 });

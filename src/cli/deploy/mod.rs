@@ -22,20 +22,20 @@ use super::load::{self, Trouble};
 use super::machine::Gpus;
 use super::settings::Settings;
 use super::signals;
-use crate::account::Account;
 use crate::build::request::Surroundings;
+use crate::build::setup::{self, Decision, Layer, Stand, Why};
 use crate::deploy::assign::Found;
 use crate::deploy::gpus::is_for_amd;
 use crate::deploy::{self, Asked, Deployed, DeviceFiles, Order, Refusal};
 use crate::engine::{CreateContainer, Engine, Facts, ImageDetail};
-use crate::gpus::wish::Wish;
-use crate::graph::{Graph, NodeId};
-use crate::people::may_act_for;
-use crate::problem::Problem;
-use crate::setup::{self, Decision, Layer, Stand, Why};
+use crate::gpu::wish::Wish;
+use crate::host::people::may_act_for;
+use crate::image::userlayer;
+use crate::model::account::Account;
+use crate::model::problem::Problem;
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::userlayer;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 use folder::Folders;
 use giving::Giving;
 use making::Ended;
@@ -300,7 +300,7 @@ impl Want<'_> {
 
 /// The project of that name; of several people's, the caller's own.
 pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
-    let own = |node: &&crate::graph::Node| match Subject::of(spec, graph, node.id) {
+    let own = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
         Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
         _ => false,
     };

@@ -1,9 +1,9 @@
 //! For whom a container is made: an account and a group.
 
-use crate::account::{Account, account_name};
-use crate::names::Login;
-use crate::people::{People, Person};
-use crate::problem::Problem;
+use crate::host::people::{People, Person};
+use crate::model::account::{Account, account_name};
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 use crate::spec::limits::Applied;
 use crate::spec::{Project, Spec, User};
 
@@ -104,7 +104,7 @@ fn account(login: Login, (uid, gid): (u32, u32), shell: String, sudo: bool) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::people::Nobody;
+    use crate::host::people::Nobody;
 
     struct One(Person);
 

@@ -7,22 +7,22 @@
 //! error and never looked for on Docker Hub.
 
 use super::making::{self, Ended};
+use crate::build::setup;
 use crate::cli::args::DeployArgs;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::cli::{pins, plan};
 use crate::engine::{Engine, ImageDetail};
-use crate::graph::{Graph, Node, NodeId};
-use crate::labels;
-use crate::labels::write::Catalogue;
-use crate::names::{NodeName, ProjectName};
-use crate::people::may_act_for;
+use crate::host::people::may_act_for;
+use crate::model::labels;
+use crate::model::labels::write::Catalogue;
+use crate::model::names::{NodeName, ProjectName};
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
 use crate::plan::{Action, Planned, Where};
-use crate::problem::Problem;
-use crate::reference::Reference;
-use crate::setup;
+use crate::spec::graph::{Graph, Node, NodeId};
+use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec};
-use crate::subject::Subject;
 
 /// Shortest part of an id that is taken for one: shorter words are names.
 const ID_DIGITS: usize = 12;

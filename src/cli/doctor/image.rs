@@ -5,19 +5,19 @@ use super::super::deploy;
 use super::super::load::{self, Trouble};
 use super::super::plan;
 use super::super::settings::Settings;
-use crate::account::Account;
-use crate::doctor::{self, Finding, Report};
+use crate::admin::doctor::{self, Finding, Report};
 use crate::engine::{Container, Engine, ImageDetail};
-use crate::graph::{Graph, NodeId};
-use crate::labels::read::UserSetup;
-use crate::names::Login;
+use crate::image::userlayer;
+use crate::model::account::Account;
+use crate::model::labels::read::UserSetup;
+use crate::model::names::Login;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
 use crate::plan::Planned;
-use crate::problem::Problem;
-use crate::reference::Reference;
+use crate::plan::why;
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::userlayer;
-use crate::why;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
 
 /// What the spec says of a name: its node, and its account if it has one.
 struct Declared<'a> {

@@ -13,15 +13,15 @@ use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::load::{self, Trouble};
 use super::settings::Settings;
+use crate::admin::doctor::folders::Folder;
+use crate::admin::doctor::registry::Use;
+use crate::admin::doctor::{self, Finding, Report};
 use crate::build::space;
-use crate::credentials::Credentials;
-use crate::doctor::folders::Folder;
-use crate::doctor::registry::Use;
-use crate::doctor::{self, Finding, Report};
 use crate::engine::{self, Container, Engine, Image};
-use crate::graph::Graph;
-use crate::nvml;
+use crate::gpu::nvml;
+use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
+use crate::spec::graph::Graph;
 
 pub async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, Trouble> {
     let report = match &args.image {
@@ -65,7 +65,9 @@ fn spec(settings: &Settings, stack: &Result<(Spec, Graph), Trouble>) -> Vec<Find
             [vec![doctor::spec::right(&file, spec)], agreement].concat()
         }
         Err(Trouble::Problems(problems)) => doctor::spec::wrong(&file, problems),
-        Err(trouble) => doctor::spec::wrong(&file, &[crate::problem::Problem::new(trouble.sentence())]),
+        Err(trouble) => {
+            doctor::spec::wrong(&file, &[crate::model::problem::Problem::new(trouble.sentence())])
+        }
     }
 }
 

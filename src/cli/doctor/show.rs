@@ -1,8 +1,8 @@
 //! Findings as text: what is wrong first catches the eye, what is right stays
 //! short.
 
-use crate::doctor::{Finding, Report, Severity};
-use crate::report::{Look, human};
+use crate::admin::doctor::{Finding, Report, Severity};
+use crate::ui::{Look, human};
 
 /// Findings of one look that are shown before the rest is only counted.
 const SHOWN: usize = 8;

@@ -9,11 +9,11 @@ use super::exit::Exit;
 use super::load::Trouble;
 use super::machine;
 use super::settings::Settings;
-use crate::doctor;
-use crate::gpus::State;
-use crate::gpus::overview::Overview;
-use crate::problem::Problem;
-use crate::report::Output;
+use crate::admin::doctor;
+use crate::gpu::State;
+use crate::gpu::overview::Overview;
+use crate::model::problem::Problem;
+use crate::ui::Output;
 
 /// Between two looks of `--watch`.
 const INTERVAL: Duration = Duration::from_secs(2);

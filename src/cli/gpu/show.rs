@@ -1,9 +1,9 @@
 //! GPUs as a table: one line for each, and one for each MIG instance below it.
 
-use crate::gpus::overview::{Gone, Holder, InstanceRow, Overview, Row, Running, Standing, Usage};
-use crate::gpus::{Kind, Memory, State};
-use crate::report::human::count;
-use crate::report::table::{Column, Table};
+use crate::gpu::overview::{Gone, Holder, InstanceRow, Overview, Row, Running, Standing, Usage};
+use crate::gpu::{Kind, Memory, State};
+use crate::ui::human::count;
+use crate::ui::table::{Column, Table};
 
 /// What is not known.
 const UNKNOWN: &str = "?";

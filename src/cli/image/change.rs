@@ -2,8 +2,8 @@
 //! sees what the entry says, touches no file.
 
 use crate::cli::args::ImageUpdateArgs;
-use crate::packages::{Allowed, parse_apt, parse_pip_from};
-use crate::problem::Problem;
+use crate::image::packages::{Allowed, parse_apt, parse_pip_from};
+use crate::model::problem::Problem;
 use crate::spec::edit::{Path, Step, Tree, Value};
 use crate::spec::nearest;
 

@@ -7,13 +7,13 @@ use crate::cli::args::{self, BuildArgs, ImageSurroundings};
 use crate::cli::load::{self, Trouble};
 use crate::cli::plan::{self, Made};
 use crate::cli::settings::Settings;
-use crate::graph::{Graph, NodeId};
-use crate::names::ProjectName;
-use crate::problem::Problem;
+use crate::model::names::ProjectName;
+use crate::model::problem::Problem;
 use crate::spec::files::Disk;
+use crate::spec::graph::{Graph, NodeId};
 use crate::spec::overlay::Overlay;
+use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec};
-use crate::subject::Subject;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -40,7 +40,7 @@ impl Draft {
     pub fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, Trouble> {
         let files = Overlay { under: &Disk, path: self.path.clone(), text: self.text.clone() };
         let (spec, graph) = load::spec_in(settings, &files)?;
-        let is_it = |node: &&crate::graph::Node| match Subject::of(&spec, &graph, node.id) {
+        let is_it = |node: &&crate::spec::graph::Node| match Subject::of(&spec, &graph, node.id) {
             Subject::Project(found) => {
                 found.name == *project
                     && found.place.file.text == self.text.trim_start_matches(BYTE_ORDER_MARK)

@@ -15,12 +15,12 @@ use crate::cli::args::CreateArgs;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::graph::Graph;
-use crate::names::Login;
-use crate::packages::{Packages, parse_apt, parse_pip};
-use crate::problem::Problem;
+use crate::image::packages::{Packages, parse_apt, parse_pip};
+use crate::model::names::Login;
+use crate::model::problem::Problem;
+use crate::spec::graph::Graph;
+use crate::spec::subject::Subject;
 use crate::spec::{Spec, edit};
-use crate::subject::Subject;
 
 /// Choices that are shown at once.
 const ROWS: usize = 12;

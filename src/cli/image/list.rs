@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use super::look::Scene;
+use crate::admin::images::{self, Group, Row};
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::images::{self, Group, Row};
-use crate::report::table::{Column, Table};
-use crate::report::{Look, human};
+use crate::ui::table::{Column, Table};
+use crate::ui::{Look, human};
 
 pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trouble> {
     let scene = Scene::look(settings).await?;
@@ -97,8 +97,8 @@ fn age(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{AgeFrom, State, User};
-    use crate::names::{ImageId, NodeName};
+    use crate::admin::images::{AgeFrom, State, User};
+    use crate::model::names::{ImageId, NodeName};
     use crate::plan::Reason;
 
     fn row(name: &str, state: State) -> Row {

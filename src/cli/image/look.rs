@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::admin::images::{Group, Key, Known, Looked, Stack, State, Verdicts};
 use crate::cli::load::{self, Trouble};
 use crate::cli::plan;
 use crate::cli::settings::Settings;
-use crate::containers::Caller;
+use crate::container::Caller;
 use crate::engine::{Container, Engine, Footprint, Image};
-use crate::graph::{Graph, NodeId};
-use crate::images::{Group, Key, Known, Looked, Stack, State, Verdicts};
-use crate::names::{ImageId, Login};
-use crate::people::People;
-use crate::records::Ended;
+use crate::host::people::People;
+use crate::model::names::{ImageId, Login};
+use crate::plan::records::Ended;
 use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
 
 /// How long registries and bases are waited for. What is not known by then is
 /// shown as such.

@@ -3,9 +3,9 @@
 
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
-use crate::containers::Caller;
+use crate::container::Caller;
 use crate::engine::{Container, ImageDetail};
-use crate::labels::{self, read};
+use crate::model::labels::{self, read};
 use crate::spec::{Project, Spec};
 
 /// Says it.

@@ -9,15 +9,15 @@ use rustix::fs::{Access, access};
 use super::file;
 use super::look::Scene;
 use super::show::refused;
+use crate::admin::images::{self, Asked, Entry, Gone, Retirement};
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::images::{self, Asked, Entry, Gone, Retirement};
-use crate::names::ImageId;
-use crate::problem::Problem;
-use crate::report::human;
+use crate::model::names::ImageId;
+use crate::model::problem::Problem;
 use crate::spec::edit;
+use crate::ui::human;
 
 /// Calls under way at one time.
 const AT_ONCE: usize = 16;

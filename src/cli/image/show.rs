@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::look::Scene;
+use crate::admin::images::{self, Group, Key, Refusal};
 use crate::build::request::Requests;
 use crate::cli::args::{BuildArgs, ShowArgs};
 use crate::cli::build;
@@ -14,17 +15,16 @@ use crate::cli::pins;
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::engine::{SolveError, UserLayer};
-use crate::equivalent::{Below, Equivalent};
-use crate::event::Failure;
-use crate::graph::{Graph, NodeId};
-use crate::images::{self, Group, Key, Refusal};
-use crate::labels;
-use crate::names::NodeName;
-use crate::problem::Problem;
-use crate::report::human;
-use crate::solve::Start;
+use crate::image::equivalent::{Below, Equivalent};
+use crate::image::solve::Start;
+use crate::model::event::Failure;
+use crate::model::labels;
+use crate::model::names::NodeName;
+use crate::model::problem::Problem;
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
+use crate::ui::human;
 
 pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> {
     let scene = Scene::look(settings).await?;
@@ -49,7 +49,9 @@ pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> 
     let sight = scene.seen(settings, &[group]).await?;
     // A lock that cannot be read keeps nobody from looking.
     let pins = pins::load(settings).ok();
-    let pin = |image: &crate::reference::Reference| Some(pins.as_ref()?.lock.get(image)?.digest().to_owned());
+    let pin = |image: &crate::model::reference::Reference| {
+        Some(pins.as_ref()?.lock.get(image)?.digest().to_owned())
+    };
     let shown = images::show(&known, &sight.looked(), group, detail.as_ref(), &pin);
     let mut output = settings.output();
     let age = |seconds| human::age(Duration::from_secs(seconds));
@@ -158,7 +160,7 @@ async fn equivalent(
 /// The account's files, as a build would lay them.
 async fn layer(
     engine: &dyn crate::engine::Engine,
-    solve: &crate::solve::Solve,
+    solve: &crate::image::solve::Solve,
 ) -> Result<UserLayer, Trouble> {
     let (events, _unread) = mpsc::unbounded_channel();
     engine.user_layer(solve, &events).await.map_err(|error| match error {

@@ -15,11 +15,11 @@ use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals};
 use crate::cli::{agree, build, deploy, plan};
-use crate::containers::may_act_for;
-use crate::graph::Graph;
-use crate::problem::Problem;
+use crate::container::may_act_for;
+use crate::model::problem::Problem;
+use crate::spec::graph::Graph;
+use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec, edit};
-use crate::subject::Subject;
 
 pub async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;

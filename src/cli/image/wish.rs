@@ -4,15 +4,15 @@
 
 use std::path::Path;
 
-use crate::account::account_name;
 use crate::cli::args::CreateArgs;
 use crate::cli::load::Trouble;
 use crate::cli::settings::Settings;
-use crate::graph::{Graph, Kind};
-use crate::names::Login;
-use crate::packages::{parse_apt, parse_pip_from};
-use crate::problem::Problem;
+use crate::image::packages::{parse_apt, parse_pip_from};
+use crate::model::account::account_name;
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 use crate::spec::edit::{self, Entry};
+use crate::spec::graph::{Graph, Kind};
 use crate::spec::{Spec, nearest};
 
 /// Flags by the key of the project file that they write.
@@ -194,7 +194,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::problem::{Place, SourceFile};
+    use crate::model::problem::{Place, SourceFile};
 
     #[test]
     fn a_problem_in_the_new_file_names_the_flag_that_wrote_it() {

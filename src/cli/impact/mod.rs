@@ -11,10 +11,10 @@ use super::exit::Exit;
 use super::hashes::Hashes;
 use super::load::{self, Trouble};
 use super::settings::Settings;
-use crate::graph::NodeId;
-use crate::impact::{self, Asked, Known, Listed, Read, Sort, Stack};
-use crate::observe;
-use crate::records::Record;
+use crate::plan::impact::{self, Asked, Known, Listed, Read, Sort, Stack};
+use crate::plan::observe;
+use crate::plan::records::Record;
+use crate::spec::graph::NodeId;
 
 pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, Trouble> {
     let (spec, graph) = load::spec(settings)?;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::impact::{Container, Impact, Rebuilt};
-use crate::report::table::{Column, Table};
-use crate::report::{Look, human};
+use crate::plan::impact::{Container, Impact, Rebuilt};
+use crate::ui::table::{Column, Table};
+use crate::ui::{Look, human};
 
 /// The whole answer; the last line sums it up.
 pub fn show(impact: &Impact, look: &Look) -> String {
@@ -92,8 +92,8 @@ fn summary(impact: &Impact) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::impact::{Asked, Bytes, Time, User, Why};
-    use crate::names::{Login, NodeName};
+    use crate::model::names::{Login, NodeName};
+    use crate::plan::impact::{Asked, Bytes, Time, User, Why};
 
     fn image(name: &str, why: Why, bytes: Option<u64>, took_ms: Option<u64>) -> Rebuilt {
         Rebuilt {

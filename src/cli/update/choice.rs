@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::observe::Use;
-use crate::problem::Problem;
-use crate::reference::Reference;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::plan::observe::Use;
 use crate::spec::{Spec, nearest};
 
 /// The images behind the names, each once; no names: all that can be pinned.

@@ -15,12 +15,12 @@ use super::pins;
 use super::plan::{self, World};
 use super::settings::Settings;
 use crate::engine::{Engine, Image};
-use crate::graph::{Graph, NodeId};
-use crate::observe::{self, Newest, Use};
-use crate::pins::{Lock, Pins};
-use crate::problem::Problem;
+use crate::model::problem::Problem;
+use crate::plan::observe::{self, Newest, Use};
 use crate::registry::Registry;
 use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::{Lock, Pins};
 use report::{Rebuild, Report, Step, What};
 
 pub async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, Trouble> {

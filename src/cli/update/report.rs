@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::graph::{Graph, NodeId};
-use crate::names::{Login, NodeName};
-use crate::pins::{Pin, short};
-use crate::reference::Reference;
-use crate::report::{Output, human};
+use crate::model::names::{Login, NodeName};
+use crate::model::reference::Reference;
 use crate::spec::Spec;
-use crate::subject::Subject;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::{Pin, short};
+use crate::spec::subject::Subject;
+use crate::ui::{Output, human};
 
 /// More names than this are counted only.
 const MOST_NAMES: usize = 10;

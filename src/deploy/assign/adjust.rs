@@ -3,7 +3,7 @@
 
 use super::super::MEMLOCK;
 use crate::engine::{CreateContainer, Error, Facts};
-use crate::gpus::attach::{self, Way};
+use crate::gpu::attach::{self, Way};
 
 /// What was learnt.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 
 use super::World;
 use crate::engine::Container;
-use crate::labels::INTERFACE;
-use crate::labels::read;
+use crate::model::labels::INTERFACE;
+use crate::model::labels::read;
 
 /// Ours, and never started: either somebody is about to, or was killed.
 pub fn is_unfinished(container: &Container) -> bool {

@@ -1,8 +1,8 @@
 //! Who else has what one container was given. Pure.
 
 use super::Given;
-use crate::gpus::Kind;
-use crate::gpus::overview::{Overview, Standing, Usage};
+use crate::gpu::Kind;
+use crate::gpu::overview::{Overview, Standing, Usage};
 
 /// All but the container `mine` that hold one of these or compute on it, and
 /// whatever else makes it useless; for people. Empty: it is this one's alone.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::super::Refusal;
 use crate::engine::Error;
-use crate::gpus::State;
-use crate::lock::Holder;
-use crate::names::Login;
+use crate::gpu::State;
+use crate::host::lock::Holder;
+use crate::model::names::Login;
 
 /// A deploy that ended early. Nothing of it is left but where it says so.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{DeviceRequest, Devices};
-use crate::gpus::overview::Standing;
-use crate::gpus::{Card, ComputeMode, Gpu, Kind, Memory, Mig, Place, Process};
-use crate::names::{ImageId, Login};
-use crate::reference::Reference;
+use crate::gpu::overview::Standing;
+use crate::gpu::{Card, ComputeMode, Gpu, Kind, Memory, Mig, Place, Process};
+use crate::model::names::{ImageId, Login};
+use crate::model::reference::Reference;
 
 /// A machine with these GPUs; processes may come.
 #[derive(Default)]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::deploy::{Amd, DeviceFiles};
 use crate::engine::Container;
-use crate::gpus::look::Claimant;
-use crate::gpus::overview::{Overview, overview};
-use crate::gpus::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State, claim};
+use crate::gpu::look::Claimant;
+use crate::gpu::overview::{Overview, overview};
+use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State, claim};
 
 const GIB: u64 = 1 << 30;
 

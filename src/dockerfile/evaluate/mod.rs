@@ -13,8 +13,8 @@ use super::pinned::Token;
 use super::steps::{Kind, Step};
 use super::variables::{Variables, platform_args};
 use super::{Facts, Stage};
-use crate::problem::{Place, Problem};
-use crate::reference::Reference;
+use crate::model::problem::{Place, Problem};
+use crate::model::reference::Reference;
 
 /// What a Dockerfile is evaluated with.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,9 @@
 
 use super::super::steps::{Copy, From, Mount};
 use super::{ImageUse, Variables, Work};
-use crate::ignore::glob;
-use crate::problem::Place;
-use crate::reference::Reference;
+use crate::dockerfile::ignore::glob;
+use crate::model::problem::Place;
+use crate::model::reference::Reference;
 
 impl Work<'_> {
     pub(super) fn arg(

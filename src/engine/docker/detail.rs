@@ -6,7 +6,7 @@ use bollard::models::{ContainerInspectResponse, ContainerState, HostConfig, Moun
 use jiff::Timestamp;
 
 use crate::engine::{ContainerDetail, DeviceRequest, Devices, Mount, Network, Port};
-use crate::names::ImageId;
+use crate::model::names::ImageId;
 
 /// A limit on CPUs is a billionth of one to the engine.
 const NANO: f64 = 1e9;

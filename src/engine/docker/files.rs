@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::fault::{self, Fault};
 use crate::engine::{Change, ChangeKind, Error, FileKind, FileStat, ImageConfig};
-use crate::names::ImageId;
+use crate::model::names::ImageId;
 
 /// How long the engine may take over all files of a container. A commit
 /// writes every changed one and answers when all are written; where storage

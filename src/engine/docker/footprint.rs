@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::fault;
 use crate::engine::Footprint;
-use crate::names::ImageId;
+use crate::model::names::ImageId;
 
 /// Calls under way at one time.
 const AT_ONCE: usize = 16;

@@ -34,13 +34,13 @@ use super::{
     Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Engine, Error, Exec, Facts,
     FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer, stream,
 };
-use crate::buildkit::Builder;
-use crate::credentials::Credentials;
-use crate::event::Events;
-use crate::names::{ImageId, NodeName};
-use crate::reference::Reference;
-use crate::solve::Solve;
-use crate::userlayer::{BaseFacts, Want};
+use crate::engine::buildkit::Builder;
+use crate::image::solve::Solve;
+use crate::image::userlayer::{BaseFacts, Want};
+use crate::model::event::Events;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
 use fault::Fault;
 #[cfg(test)]
 pub use send::body;
@@ -348,7 +348,7 @@ impl Engine for Docker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buildkit::Options;
+    use crate::engine::buildkit::Options;
 
     async fn connect(address: &Address) -> Option<Error> {
         let builder = Builder::connect(address, Options::default()).unwrap();

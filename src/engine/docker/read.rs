@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use bollard::models::{ContainerSummary, DeviceInfo, ImageInspect, ImageSummary, SystemInfo};
 
 use crate::engine::{Container, Facts, Image, ImageDetail};
-use crate::names::ImageId;
-use crate::reference::Reference;
+use crate::model::names::ImageId;
+use crate::model::reference::Reference;
 
 /// `/info` has all of it: `/version` would say the platform in OCI's words,
 /// and costs as much again.

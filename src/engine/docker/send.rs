@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use crate::engine::{self, CreateContainer, Network, Port};
-use crate::reference::Reference;
+use crate::model::reference::Reference;
 
 const ID_DIGITS: usize = 64;
 

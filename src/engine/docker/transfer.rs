@@ -9,9 +9,9 @@ use bollard::models::{CreateImageInfo, ErrorDetail, ProgressDetail, PushImageInf
 use futures::{Stream, StreamExt};
 use tokio::time::Instant;
 
-use crate::credentials::Login;
-use crate::event::{Event, Events, StepState};
-use crate::names::NodeName;
+use crate::model::event::{Event, Events, StepState};
+use crate::model::names::NodeName;
+use crate::registry::credentials::Login;
 
 const AUTH: &str = "x-registry-auth";
 

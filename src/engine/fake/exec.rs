@@ -234,7 +234,7 @@ impl Program {
 mod tests {
     use super::*;
     use crate::engine::{Container, Engine};
-    use crate::names::ImageId;
+    use crate::model::names::ImageId;
 
     fn engine() -> FakeEngine {
         let engine = FakeEngine::new();

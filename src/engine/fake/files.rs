@@ -1,8 +1,8 @@
 //! The files of a fake image: those of its account, and none other.
 
 use super::store::Stored;
-use crate::account::Account;
-use crate::userlayer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, home_of};
+use crate::image::userlayer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, home_of};
+use crate::model::account::Account;
 
 /// What a real engine would read back, for accounts without sudo.
 pub fn read(image: &Stored, wants: &[Want]) -> BaseFacts {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::store::Stored;
-use crate::reference::Reference;
+use crate::model::reference::Reference;
 use crate::registry::fake::FakeRegistry;
 use crate::registry::{Error, Registry};
 

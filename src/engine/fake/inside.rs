@@ -6,8 +6,8 @@ use std::io::Read;
 use super::FakeEngine;
 use super::store::{Store, no_container, refused};
 use crate::engine::{Change, ChangeKind, Error, FileKind, FileStat};
-use crate::names::ImageId;
-use crate::reference::Reference;
+use crate::model::names::ImageId;
+use crate::model::reference::Reference;
 
 /// A regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]

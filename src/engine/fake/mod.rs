@@ -34,12 +34,12 @@ use super::{
     Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Devices, Engine, Error, Exec,
     Facts, FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer,
 };
-use crate::account::Account;
-use crate::event::Events;
-use crate::names::{ImageId, NodeName};
-use crate::reference::Reference;
-use crate::solve::{Solve, Start};
-use crate::userlayer::{BaseFacts, Want};
+use crate::image::solve::{Solve, Start};
+use crate::image::userlayer::{BaseFacts, Want};
+use crate::model::account::Account;
+use crate::model::event::Events;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::Reference;
 pub use hub::FakeHub;
 pub use inside::FakeFile;
 use store::{Store, Stored};

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::store::{Store, Stored};
 use super::{FakeEngine, dockerfile};
 use crate::engine::{Error, SolveError, UserLayer};
-use crate::event::{Event, Events, Excerpt, Failure, StepState};
-use crate::labels::NAMESPACE;
-use crate::names::NodeName;
-use crate::reference::Reference;
-use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
-use crate::userlayer::{self, BaseFacts, FactKind, FileFact};
+use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
+use crate::image::userlayer::{self, BaseFacts, FactKind, FileFact};
+use crate::model::event::{Event, Events, Excerpt, Failure, StepState};
+use crate::model::labels::NAMESPACE;
+use crate::model::names::NodeName;
+use crate::model::reference::Reference;
 
 impl FakeEngine {
     /// Counts a solve in; gives how many of this image there were with it.

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::exec::Programs;
 use super::inside::{FakeFile, Inside};
-use crate::account::Account;
 use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageConfig, ImageDetail, Usage};
-use crate::names::ImageId;
-use crate::reference::Reference;
+use crate::model::account::Account;
+use crate::model::names::ImageId;
+use crate::model::reference::Reference;
 
 #[derive(Debug, Default)]
 pub struct Store {

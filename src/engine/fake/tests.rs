@@ -7,12 +7,12 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
 use super::*;
-use crate::context::Context;
+use crate::dockerfile::context::Context;
+use crate::dockerfile::ignore::Ignore;
 use crate::engine::Port;
-use crate::event::{Event, Failure};
-use crate::ignore::Ignore;
-use crate::names::Login;
-use crate::solve::{ConfigChange, DockerfileBuild, ExecStep, Start};
+use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Start};
+use crate::model::event::{Event, Failure};
+use crate::model::names::Login;
 
 fn reference(text: &str) -> Reference {
     Reference::parse(text).unwrap()
@@ -174,12 +174,12 @@ async fn the_account_is_kept_with_the_image() {
     request.config.path_first = vec!["/home/h-baker/.local/bin".into()];
     let id = solve(&engine, &request).await.0.unwrap();
     assert_eq!(engine.account_of(id.as_str()), Some(account.clone()));
-    let (tag, wants) = (reference("h-baker/x:1"), crate::userlayer::verify_wants(&account));
+    let (tag, wants) = (reference("h-baker/x:1"), crate::image::userlayer::verify_wants(&account));
     engine.tag(&id, &tag).await.unwrap();
     let read = engine.read_files(&tag, &wants).await.unwrap();
-    assert_eq!(crate::userlayer::verify(&read, &account), Ok(()));
+    assert_eq!(crate::image::userlayer::verify(&read, &account), Ok(()));
     let base = engine.read_files(&reference("base:1"), &wants).await.unwrap();
-    assert!(crate::userlayer::verify(&base, &account).is_err());
+    assert!(crate::image::userlayer::verify(&base, &account).is_err());
     assert!(engine.read_files(&reference("none:1"), &wants).await.is_err());
     let detail = engine.image(id.as_str()).await.unwrap().unwrap();
     assert_eq!(detail.user, "1001:1001");

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::engine::Image;
-use crate::labels;
-use crate::recipe::{BaseIdentity, DockerfilePart, Ingredient, Parts, Recipe};
+use crate::image::recipe::{BaseIdentity, DockerfilePart, Ingredient, Parts, Recipe};
+use crate::model::labels;
 
 /// A recipe that differs by `content` and by its parent.
 fn recipe(content: &str, parent: Option<&Recipe>) -> Recipe {
@@ -48,7 +48,7 @@ fn question(name: &str, recipe: &Recipe, parents: &[usize]) -> Question {
 /// An image as a finished run leaves it.
 fn image(name: &str, recipe: &Recipe) -> Image {
     let digest = recipe.digest().to_string();
-    let content = repository(name).with_tag(&crate::tags::content_tag(&digest));
+    let content = repository(name).with_tag(&crate::model::tags::content_tag(&digest));
     Image {
         id: ImageId::new(format!("sha256:{digest}")),
         tags: vec![content, repository(name).with_tag("2026.4-main")],

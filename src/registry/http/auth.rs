@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::wire::{Answer, Fault, Method, Url, Wire};
-use crate::credentials::{Credentials, Login};
+use crate::registry::credentials::{Credentials, Login};
 
 /// Scopes of one token. Each adds about 60 bytes to an address and 100 to a
 /// token, and servers take headers of 8 KiB.

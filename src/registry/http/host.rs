@@ -14,7 +14,7 @@ use super::patience::Patience;
 use super::tls::Trust;
 use super::wire::{Answer, Fault, Method, StatusCode, Url, Wire};
 use super::{Error, Options};
-use crate::credentials::Credentials;
+use crate::registry::credentials::Credentials;
 
 /// Questions that are open at a time, each on a connection that is kept.
 const LANES: usize = 32;

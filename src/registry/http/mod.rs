@@ -24,7 +24,7 @@ use self::manifest::{Config, Manifest};
 pub use self::patience::Patience;
 use self::wire::{Answer, Method};
 use super::{Error, Registry, RemoteImage};
-use crate::reference::{Reference, Repository};
+use crate::model::reference::{Reference, Repository};
 
 /// What is to be known before the first question.
 #[derive(Clone, Debug, Default)]

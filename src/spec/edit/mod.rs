@@ -14,7 +14,7 @@ mod tests;
 
 use super::names;
 use super::reader::Broken;
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 pub use tree::{Tree, Value};
 pub use write::{Entry, entry};
 

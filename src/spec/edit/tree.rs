@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Path, Step};
-use crate::problem::SourceFile;
+use crate::model::problem::SourceFile;
 use crate::spec::reader::plain_type;
 use crate::spec::yaml::{self, Node};
 

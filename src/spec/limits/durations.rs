@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 use crate::spec::reader::{Item, Problems, short};
 
 /// Seconds.

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::names::Login;
-use crate::problem::Problem;
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 use crate::spec::names::{self, passes};
 use crate::spec::reader::{Fields, Item, Problems, short};
 

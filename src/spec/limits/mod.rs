@@ -31,8 +31,8 @@ use super::files::Files;
 use super::names::{self, passes};
 use super::paths;
 use super::reader::{Item, Key, Problems, short};
-use crate::names::Login;
-use crate::problem::Problem;
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 
 /// `limits:` as a whole.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::layer::{self, KEYS, Layer};
-use crate::names::Login;
-use crate::problem::{Place, Problem};
+use crate::model::names::Login;
+use crate::model::problem::{Place, Problem};
 use crate::spec::names::{self, passes};
 use crate::spec::parents::spot;
 use crate::spec::reader::{Item, Problems};

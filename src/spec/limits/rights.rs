@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::sizes;
 use super::{Allowed, Network};
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 use crate::spec::reader::{Item, Key, Problems, short};
 
 /// The kernel's capabilities, without `CAP_`.

@@ -1,6 +1,6 @@
 //! Numbers and bytes of limits, and what an engine takes for them.
 
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 use crate::spec::reader::{Item, Problems, short};
 
 /// Below it the engine refuses to start a container.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::layer::{KEYS, Limit};
 use super::{Allowed, GroupLimits, Limits, Network, Origin, Rule, Whom};
-use crate::names::Login;
+use crate::model::names::Login;
 use crate::spec::files::memory::Memory;
 use crate::spec::tests::{files, right, shown, small, wrong};
 use crate::spec::{Spec, tests::open};

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{files, shown};
-use crate::catalog::Host;
+use crate::spec::catalog::Host;
 use crate::spec::files::memory::Memory;
+use crate::spec::subject::Subject;
 use crate::spec::{BaseSource, Spec, World, catalog_file, read};
-use crate::subject::Subject;
 
 const SITE: &str = "Pytorch, 3.0.0, [CUDA_ADA;CUDA_BLACKWELL], hub/pytorch-3.0.0\n\
                     Pytorch, 2.9.1, [CUDA_BLACKWELL], hub/pytorch-2.9.1\n";

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::super::files::memory::Memory;
 use super::super::{Parent, Spec, read};
 use super::{shown, wrong};
-use crate::graph::Graph;
-use crate::names::PlanName;
+use crate::model::names::PlanName;
+use crate::spec::graph::Graph;
 
 const STACK: &str = r#"
 root: datascience-notebook

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::files::memory::Memory;
 use super::{Spec, read};
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 
 /// A small spec that is right; `more` is put behind it.
 pub fn small(more: &str) -> String {

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::super::files::memory::Memory;
 use super::super::{Spec, World, read};
 use super::{app, files, right, shown};
-use crate::names::Login;
-use crate::people::known::Known;
-use crate::problem::Problem;
+use crate::host::people::known::Known;
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 
 /// A spec with the image `app` and the user `a@x`, and projects beside it.
 fn stack(projects: &str) -> Memory {

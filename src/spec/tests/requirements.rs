@@ -3,7 +3,7 @@
 use super::super::Content;
 use super::super::files::memory::Memory;
 use super::{right, small, wrong};
-use crate::packages::Packages;
+use crate::image::packages::Packages;
 
 fn hash(digit: char) -> String {
     format!("--hash=sha256:{}", digit.to_string().repeat(64))

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::super::files::Disk;
 use super::super::{Content, Parent, read};
 use super::{app, files, open, right, small};
-use crate::graph::Graph;
-use crate::names::{BaseName, ImageName, Login};
+use crate::model::names::{BaseName, ImageName, Login};
+use crate::spec::graph::Graph;
 
 const DESIGN: &str = r#"
 version: 1

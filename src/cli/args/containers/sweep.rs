@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::sweep::file::PATH;
+use crate::container::sweep::file::PATH;
 
 pub const EXAMPLES: &str = "Examples:\n  ds01-build container sweep --dry-run       what would be done now, and what is left alone\n  ds01-build container sweep                 as the timer does it\n  ds01-build container sweep --notify /usr/local/bin/mail-owner\n  systemctl enable --now ds01-build-sweep.timer\n\nRules are those of the container's group in the spec, for each of them a time or null for never: `longest_run` (since its last start) and `idle` stop a container, `stopped` and `never_started` remove it, the latter not before 10 minutes. A whole GPU is idle while its utilization stays below `idle_below` percent, whatever processes wait on it; a MIG instance tells no utilization and is idle while no process computes on it. What cannot be read counts as busy.\n\nNothing is done that an earlier sweep did not announce: `warning` before, or at half of the rule's time if that is later. Whoever was warned late has as much longer. Containers of others, protected and exempt ones, and those of unknown groups are left alone. What a sweep has to know of the last one stands in the state file; losing it only postpones.\n\nThe program of --notify is run for each warning and action with one JSON object on standard input: step, container, owner, rule, due, text, advice. It has 30 seconds; what it does changes nothing else.";
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::containers::{Held, Maker};
+use crate::container::{Held, Maker};
 use crate::engine::Usage;
-use crate::names::ImageId;
+use crate::model::names::ImageId;
 
 fn row(name: &str, made_by: Maker) -> Row {
     Row {

@@ -8,16 +8,16 @@ use crate::cli::args::RetireArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
-use crate::containers::installed::{self, Target};
-use crate::containers::{self, Asked, Caller, Retirement};
+use crate::container::installed::{self, Target};
+use crate::container::{self, Asked, Caller, Retirement};
 use crate::engine::{Container, Engine};
-use crate::graph::Graph;
-use crate::labels::read;
-use crate::labels::{USER_ID, USERNAME};
-use crate::problem::Problem;
+use crate::model::labels::read;
+use crate::model::labels::{USER_ID, USERNAME};
+use crate::model::problem::Problem;
+use crate::plan::why;
 use crate::spec::Spec;
-use crate::subject::Subject;
-use crate::why;
+use crate::spec::graph::Graph;
+use crate::spec::subject::Subject;
 use show::Report;
 
 type Stack = (Spec, Graph);
@@ -37,7 +37,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     fn decide(&self, containers: &[Container]) -> Result<Retirement, Trouble> {
         let asked = Asked { name: self.name, force: self.args.force };
-        containers::decide(asked, containers, self.caller, &|uid| self.settings.login(uid))
+        container::decide(asked, containers, self.caller, &|uid| self.settings.login(uid))
             .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
     }
 
@@ -54,7 +54,7 @@ impl Scene<'_> {
                 _ => name.to_string(),
             }),
             Some((_, name)) => Target::New { name: short.to_owned(), image: Some(name.to_string()) },
-            None => match read::text(&container.labels, &crate::labels::PROJECT) {
+            None => match read::text(&container.labels, &crate::model::labels::PROJECT) {
                 // Without a spec the label is believed.
                 Some(project) if self.stack.is_none() => Target::Project(self.owned(container, project)),
                 _ => Target::New { name: short.to_owned(), image: None },
@@ -99,7 +99,7 @@ async fn one(scene: &Scene<'_>) -> Result<Report, Trouble> {
         false => installed::glance(engine, retirement.id()).await,
     };
     if !args.dry_run {
-        containers::retire(engine, &retirement).await?;
+        container::retire(engine, &retirement).await?;
     }
     Ok(Report::new(&retirement, &installed, &target, args.dry_run))
 }

@@ -7,12 +7,12 @@ use super::Scene;
 use super::show::Report;
 use crate::cli::load::Trouble;
 use crate::cli::signals;
-use crate::containers::installed::{self, Target};
-use crate::containers::save::{self, Failed, Kept, Left, Save};
-use crate::containers::{self, Retirement};
+use crate::container::installed::{self, Target};
+use crate::container::save::{self, Failed, Kept, Left, Save};
+use crate::container::{self, Retirement};
 use crate::engine;
-use crate::lock::{ImageLock, Locks};
-use crate::problem::Problem;
+use crate::host::lock::{ImageLock, Locks};
+use crate::model::problem::Problem;
 
 pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) -> Result<Report, Trouble> {
     let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
@@ -37,7 +37,7 @@ pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) ->
     drop(working);
     let mut report = Report::new(&retirement, &installed, target, false);
     report.saved(&saved);
-    if let Err(error) = containers::retire(scene.engine, &retirement.clone().stopped()).await {
+    if let Err(error) = container::retire(scene.engine, &retirement.clone().stopped()).await {
         let note = format!("{} is saved as {}, and still there", retirement.name(), decided.target());
         scene.settings.output().note(&note);
         return Err(error.into());

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use crate::cli::container::asked::Tell;
-use crate::containers::Retirement;
-use crate::containers::installed::{Found, Installed, Target};
-use crate::containers::save::{Look, Save, Saved};
-use crate::names::ImageId;
-use crate::report::Output;
+use crate::container::Retirement;
+use crate::container::installed::{Found, Installed, Target};
+use crate::container::save::{Look, Save, Saved};
+use crate::model::names::ImageId;
+use crate::ui::Output;
 
 /// What was done, or would be.
 #[derive(Debug, Serialize)]
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
-    use crate::containers::installed::{Debian, Python};
+    use crate::container::installed::{Debian, Python};
 
     fn python(name: &str, requested: bool, from_index: bool) -> Python {
         Python { name: name.into(), version: "1.0".into(), requested, from_index }
@@ -204,7 +204,7 @@ mod tests {
             apt in proptest::collection::vec("[ -~]{1,12}", 0..4),
             image in proptest::option::of("[a-z]{1,8}"),
         ) {
-            use crate::containers::installed::read;
+            use crate::container::installed::read;
             use crate::engine::{Change, ChangeKind};
             let pip = pip.iter().map(|name| format!("/opt/lib/site-packages/{name}.dist-info"));
             let apt = apt.iter().map(|name| format!("/var/lib/dpkg/info/{name}.list"));

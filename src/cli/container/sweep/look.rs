@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 
+use crate::admin::doctor;
 use crate::cli::args::SweepArgs;
 use crate::cli::load::Trouble;
 use crate::cli::machine;
 use crate::cli::settings::Settings;
-use crate::doctor;
+use crate::container::sweep::{
+    Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, runs, subject,
+};
 use crate::engine::{Container, Engine, Error};
-use crate::gpus::State;
-use crate::gpus::look::claimants;
-use crate::gpus::overview::{Overview, overview};
-use crate::sweep::{Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, runs, subject};
+use crate::gpu::State;
+use crate::gpu::look::claimants;
+use crate::gpu::overview::{Overview, overview};
 
 /// Questions at once.
 const AT_ONCE: usize = 16;

@@ -14,15 +14,15 @@ use crate::cli::args::SweepArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, Trouble};
 use crate::cli::settings::Settings;
+use crate::container::sweep::words::Outcome;
+use crate::container::sweep::{Rules, State, Step, act, decide, file};
 use crate::engine::Engine;
-use crate::lock::{ImageLock, Locks};
-use crate::names::Login;
-use crate::problem::Problem;
-use crate::report::Output;
+use crate::host::lock::{ImageLock, Locks};
+use crate::model::names::Login;
+use crate::model::problem::Problem;
 use crate::spec::Spec;
 use crate::spec::limits::Lifetime;
-use crate::sweep::words::Outcome;
-use crate::sweep::{Rules, State, Step, act, decide, file};
+use crate::ui::Output;
 
 /// Containers that are stopped at once.
 const AT_ONCE: usize = 8;

@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use super::look::Looked;
-use crate::sweep::act::End;
-use crate::sweep::words::{self, Outcome};
-use crate::sweep::{Step, Why};
+use crate::container::sweep::act::End;
+use crate::container::sweep::words::{self, Outcome};
+use crate::container::sweep::{Step, Why};
 
 /// A sweep.
 #[derive(Debug, Serialize)]

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::gpus::overview::{By, Privileged};
-use crate::gpus::{Place, Process};
+use crate::gpu::overview::{By, Privileged};
+use crate::gpu::{Place, Process};
 
 fn usage(standing: Standing, why: Option<&str>, holders: &[(&str, Option<&str>, &str)]) -> Usage {
     let holder = |(container, owner, state): &(&str, Option<&str>, &str)| Holder {

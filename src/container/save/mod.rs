@@ -1,0 +1,223 @@
+//! Saving a container's files as an image before it is removed.
+//!
+//! What is saved are files; what the image says of containers made from it is
+//! said again by the image below. [`decide`] and `logs` are pure, [`look`]
+//! and [`run`] the edge. A save over a tag that is there is refused, whoever
+//! asks: that is how one person's account once came into everyone's base.
+
+mod failed;
+mod logs;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+use super::Retirement;
+use crate::engine::{Container, Image};
+use crate::gpu::claim;
+use crate::model::labels::read;
+use crate::model::labels::{PROJECT, USER_ID};
+use crate::model::names::ImageId;
+use crate::model::reference::{Reference, Repository};
+use crate::model::tags;
+pub use failed::{Failed, Kept, Left};
+pub use run::{Look, Saved, look, run};
+
+/// Begins the tag that the engine's own commit has while it is made into the
+/// saved image.
+const UNDER_WAY: &str = "saving-";
+
+/// Hex digits of a container's id in that tag.
+const ID_DIGITS: usize = 12;
+
+/// Longest tag that the distribution specification allows.
+const LONGEST: usize = 128;
+
+/// A save that is allowed; made only by [`decide`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Save {
+    id: String,
+    container: String,
+    project: Option<String>,
+    runs: bool,
+    /// While it is stopped its GPUs are nobody else's, so that it can be
+    /// started again unseen if the save fails.
+    keeps_gpus: bool,
+    image: ImageId,
+    owner: u32,
+    target: Reference,
+}
+
+impl Save {
+    /// What it is saved as.
+    pub fn target(&self) -> &Reference {
+        &self.target
+    }
+
+    /// What no two saves may hold at a time: of one person's images one is
+    /// made after the other.
+    pub fn lock(&self) -> String {
+        format!("save-{}", self.owner)
+    }
+
+    fn under_way(&self) -> Reference {
+        let id = self.id.get(..ID_DIGITS).unwrap_or(&self.id);
+        let usable = |c: &char| c.is_ascii_alphanumeric();
+        self.target
+            .repository()
+            .with_tag(&format!("{UNDER_WAY}{}", id.chars().filter(usable).collect::<String>()))
+    }
+
+    /// The last part of the repository.
+    fn name(&self) -> String {
+        let repository = self.target.repository();
+        repository.as_str().rsplit('/').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// Why a container is not saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("`{}` can be no tag: {why}", text.escape_debug())]
+    NoTag { text: String, why: String },
+    #[error("the image {tag} is there already")]
+    Exists { tag: String, another: String },
+    #[error("{tag} is not in the repositories of the container's owner")]
+    NotOwn { tag: String, own: String },
+    #[error("the tag `{tag}` is moved or made by builds")]
+    Taken { tag: String },
+    #[error("nothing says whose user id container `{container}` is of, and so whose image it would be")]
+    NoOwner { container: String },
+    #[error("`{name}` can be no repository's name")]
+    NoName { name: String, owner: u32 },
+}
+
+impl Refusal {
+    /// What to do.
+    pub fn help(&self) -> String {
+        match self {
+            Self::NoTag { .. } => {
+                "write letters, digits and `_`, `.`, `-`, as in `--save before-pruning`, or `--save` alone"
+                    .into()
+            }
+            Self::Exists { another, .. } => {
+                format!("a save never goes over an image: say another tag, or `--save` alone for {another}")
+            }
+            Self::NotOwn { own, .. } => format!("say a tag alone, or a name that begins with `{own}`"),
+            Self::Taken { .. } => "say another one, or `--save` alone".into(),
+            Self::NoOwner { container } => {
+                format!("save it by hand with `docker commit {container}`, then retire it")
+            }
+            Self::NoName { owner, .. } => format!("say all of it: --save ds01-{owner}/NAME:TAG"),
+        }
+    }
+
+    /// Whether it was typed wrong, rather than forbidden.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoTag { .. })
+    }
+}
+
+/// Whether the container may be saved, and as what. `tag`: what was asked
+/// for; `None` or nothing: a new one by the time.
+///
+/// # Errors
+/// The tag is none, is there already, or is not in the owner's repositories.
+pub fn decide(
+    retirement: &Retirement,
+    tag: Option<&str>,
+    containers: &[Container],
+    images: &[Image],
+    now: Timestamp,
+) -> Result<Save, Refusal> {
+    let name = retirement.name().to_owned();
+    let container = containers.iter().find(|container| container.id == retirement.id());
+    let container = container.ok_or_else(|| Refusal::NoOwner { container: name.clone() })?;
+    let owner = owner(container).ok_or(Refusal::NoOwner { container: name })?;
+    let target = target(container, owner, tag.filter(|tag| !tag.is_empty()), now)?;
+    if images.iter().any(|image| image.tags.contains(&target)) {
+        let another = target.repository().with_tag(&by_time(now)).to_string();
+        return Err(Refusal::Exists { tag: target.to_string(), another });
+    }
+    Ok(Save {
+        id: container.id.clone(),
+        container: container.name.clone(),
+        project: read::text(&container.labels, &PROJECT).map(str::to_owned),
+        runs: retirement.stops(),
+        keeps_gpus: claim::by_labels(&container.labels).is_some(),
+        image: container.image_id.clone(),
+        owner,
+        target,
+    })
+}
+
+/// The uid of the owner: by the container's name, else as its image has it.
+fn owner(container: &Container) -> Option<u32> {
+    let named = read::split_name(&container.name).map(|(_, uid)| uid);
+    named
+        .or_else(|| read::user_setup(&container.labels).map(|setup| setup.uid))
+        .or_else(|| read::text(&container.labels, &USER_ID)?.parse().ok())
+}
+
+fn by_time(now: Timestamp) -> String {
+    now.strftime("saved-%Y%m%d-%H%M%S").to_string()
+}
+
+fn target(
+    container: &Container,
+    owner: u32,
+    tag: Option<&str>,
+    now: Timestamp,
+) -> Result<Reference, Refusal> {
+    let whole = tag.filter(|tag| tag.contains(['/', ':', '@']));
+    let target = match whole {
+        Some(text) => whole_target(text, owner)?,
+        None => {
+            let tag = tag.map_or_else(|| by_time(now), str::to_owned);
+            checked(&tag)?;
+            own_repository(container, owner)?.with_tag(&tag)
+        }
+    };
+    let tag = target.tag().unwrap_or_default();
+    if tag == "latest" || tags::is_content_tag(tag) || tag.starts_with(UNDER_WAY) {
+        return Err(Refusal::Taken { tag: tag.to_owned() });
+    }
+    Ok(target)
+}
+
+/// A whole reference, which must lie in the owner's own repositories.
+fn whole_target(text: &str, owner: u32) -> Result<Reference, Refusal> {
+    let no_tag = |why: String| Refusal::NoTag { text: text.to_owned(), why };
+    let target = Reference::parse(text).map_err(no_tag)?;
+    if target.digest().is_some() {
+        return Err(no_tag("it names a digest, which nobody can choose".into()));
+    }
+    let own = format!("ds01-{owner}/");
+    let repository = target.repository();
+    match repository.as_str().strip_prefix(&own) {
+        Some(name) if !name.contains('/') => Ok(target),
+        _ => Err(Refusal::NotOwn { tag: target.to_string(), own }),
+    }
+}
+
+fn checked(tag: &str) -> Result<(), Refusal> {
+    let no_tag = |why: &str| Err(Refusal::NoTag { text: tag.to_owned(), why: why.to_owned() });
+    if tag.len() > LONGEST {
+        return no_tag("it has more than 128 characters");
+    }
+    if tag.starts_with(['.', '-']) {
+        return no_tag("it begins with `.` or `-`");
+    }
+    match tag.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))) {
+        Some(bad) => no_tag(&format!("{bad:?} cannot be in one")),
+        None => Ok(()),
+    }
+}
+
+fn own_repository(container: &Container, owner: u32) -> Result<Repository, Refusal> {
+    let name = read::project(&container.labels, &container.name);
+    let plain = !name.contains('/');
+    let repository = Repository::parse(&format!("ds01-{owner}/{name}")).ok().filter(|_| plain);
+    repository.ok_or_else(|| Refusal::NoName { name: name.to_owned(), owner })
+}

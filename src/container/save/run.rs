@@ -1,0 +1,346 @@
+//! Carrying a save out: stop, logs, commit, and the image made of it.
+//!
+//! The engine's commit cannot drop a label or a variable of the container, so
+//! that an image is made on it that says what the image below says; it has
+//! the commit's layers and no others. Whatever fails, the container stays, and
+//! runs if it ran.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::Save;
+use super::failed::{Failed, Kept, Left, MOST};
+use super::logs::{self, Log};
+use crate::container::retire::GRACE;
+use crate::engine::{
+    Change, ChangeKind, CreateContainer, Engine, Error, FileKind, ImageConfig, ImageDetail, Network,
+    SolveError,
+};
+use crate::image::solve::{ConfigChange, Solve, Start};
+use crate::model::event::Events;
+use crate::model::labels::legacy;
+use crate::model::labels::saved::SavedLabels;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::Reference;
+
+/// How many paths are looked at in a search for the largest, and how long.
+const SEARCHED: usize = 5_000;
+const SEARCH: Duration = Duration::from_secs(20);
+const AT_ONCE: usize = 8;
+
+/// What was found before anything is done.
+#[derive(Clone, Debug)]
+pub struct Look {
+    base: ImageDetail,
+    config: ImageConfig,
+    /// All that differs from the image.
+    pub changes: Vec<Change>,
+    /// Log files that become as in the image.
+    pub logs: Vec<String>,
+}
+
+/// A container that was saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    pub reference: Reference,
+    pub id: ImageId,
+    /// Log files that are as in the image.
+    pub logs: Vec<String>,
+    /// What could not be cleared away, for people.
+    pub notes: Vec<String>,
+}
+
+/// Looks at what would be saved; changes nothing.
+///
+/// # Errors
+/// It cannot be saved, or the engine cannot say.
+pub async fn look(engine: &dyn Engine, save: &Save) -> Result<Look, Failed> {
+    let lacks = engine.lacks().await?;
+    if !lacks.is_empty() {
+        let message = format!("its BuildKit lacks {}", lacks.join(", "));
+        return Err(Error::Refused { action: "make images".into(), message }.into());
+    }
+    let base = engine.image(save.image.as_str()).await?.ok_or(Failed::BaseGone)?;
+    let config = engine.image_config(save.image.as_str()).await?.ok_or(Failed::BaseGone)?;
+    let changes = engine.changes(&save.id).await?;
+    let (mut logs, mut in_logs) = (Vec::new(), 0);
+    for change in logs::changed(&changes) {
+        let stat = engine.stat(&save.id, &change.path).await?;
+        match stat {
+            Some(stat) if stat.kind == FileKind::File => in_logs += stat.size,
+            None => {}
+            Some(_) => continue,
+        }
+        logs.push(change.path.clone());
+    }
+    fits(engine, save, &changes, in_logs).await?;
+    Ok(Look { base, config, changes, logs })
+}
+
+/// Refuses more than is saved. `less`: bytes that will be gone.
+async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -> Result<(), Failed> {
+    let Some(written) = engine.written(&save.id).await? else { return Ok(()) };
+    let bytes = written.saturating_sub(less);
+    if bytes <= MOST {
+        return Ok(());
+    }
+    let mut path = None;
+    let search = async {
+        let logs: Vec<_> = logs::changed(changes).collect();
+        let there =
+            changes.iter().filter(|c| c.kind != ChangeKind::Deleted && !(less > 0 && logs.contains(c)));
+        let paths: Vec<String> = there.take(SEARCHED).map(|change| change.path.clone()).collect();
+        let stats = paths.into_iter().map(|path| async {
+            let stat = engine.stat(&save.id, &path).await.ok()??;
+            (stat.kind == FileKind::File).then_some((path, stat.size))
+        });
+        let mut stats = futures::stream::iter(stats).buffer_unordered(AT_ONCE);
+        while let Some(found) = stats.next().await {
+            if let Some((name, size)) = found
+                && path.as_ref().is_none_or(|(_, most)| size > *most)
+            {
+                path = Some((name, size));
+            }
+        }
+    };
+    // Without a name it is refused all the same.
+    let _ = tokio::time::timeout(SEARCH, search).await;
+    Err(Failed::TooLarge { bytes, path })
+}
+
+/// Stops the container and saves it.
+///
+/// # Errors
+/// It was not saved; it is still there.
+pub async fn run(
+    engine: &dyn Engine,
+    save: &Save,
+    look: &Look,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Saved, Box<Kept>> {
+    let mut work = Work { engine, save, look, stopped: false, made: None, tagged: false, spare: None };
+    match work.run(events, cancel).await {
+        Ok((id, logs)) => {
+            let notes = work.clear().await;
+            Ok(Saved { reference: save.target.clone(), id, logs, notes })
+        }
+        Err(failed) => {
+            let notes = work.clear().await;
+            let left = match (work.stopped, save.keeps_gpus) {
+                (false, _) => Left::AsItWas,
+                (true, true) => Left::Restarted(engine.start(&save.id).await),
+                (true, false) => Left::Stopped,
+            };
+            Err(Box::new(Kept { failed, left, notes }))
+        }
+    }
+}
+
+struct Work<'a> {
+    engine: &'a dyn Engine,
+    save: &'a Save,
+    look: &'a Look,
+    /// It ran, and was stopped for this.
+    stopped: bool,
+    /// The engine's commit, which goes again.
+    made: Option<ImageId>,
+    /// It has a tag by now.
+    tagged: bool,
+    /// The image itself, while it has no tag.
+    spare: Option<ImageId>,
+}
+
+impl Work<'_> {
+    async fn run(
+        &mut self,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<(ImageId, Vec<String>), Failed> {
+        let go_on = || if cancel.is_cancelled() { Err(Failed::Cancelled) } else { Ok(()) };
+        let (engine, save) = (self.engine, self.save);
+        go_on()?;
+        if save.runs {
+            self.stopped = true;
+            engine.stop(&save.id, GRACE).await?;
+        }
+        go_on()?;
+        let logs = self.reset_logs().await?;
+        go_on()?;
+        let made = engine.commit(&save.id).await?;
+        self.made = Some(made.clone());
+        go_on()?;
+        let under_way = save.under_way();
+        engine.tag(&made, &under_way).await?;
+        self.tagged = true;
+        let solve = self.solve(under_way);
+        let solved = engine.solve(&solve, events, cancel).await.map_err(|error| match error {
+            SolveError::Engine(error) => Failed::Engine(error),
+            SolveError::Failed(failure) => Failed::Unsound(failure.message),
+            SolveError::Cancelled => Failed::Cancelled,
+        })?;
+        self.spare = Some(solved.id.clone());
+        self.check(&made, &solved.id, &solve).await?;
+        go_on()?;
+        // Somebody may have made it while this was under way.
+        if engine.image(&save.target.to_string()).await?.is_some() {
+            return Err(Failed::Unsound(format!("{} was made by somebody else meanwhile", save.target)));
+        }
+        engine.tag(&solved.id, &save.target).await?;
+        self.spare = None;
+        Ok((solved.id, logs))
+    }
+
+    /// Makes log files as in the image; gives those that differed.
+    async fn reset_logs(&self) -> Result<Vec<String>, Failed> {
+        let (engine, id) = (self.engine, self.save.id.as_str());
+        // Read again: it may have written until it stopped.
+        let changes = engine.changes(id).await?;
+        let of_image: Vec<&str> =
+            logs::changed(&changes).filter(|c| logs::is_of_image(c)).map(|c| c.path.as_str()).collect();
+        let mut originals = match of_image.as_slice() {
+            [] => BTreeMap::new(),
+            paths => self.originals(paths).await?,
+        };
+        let mut logs = Vec::new();
+        for change in logs::changed(&changes) {
+            let stat = engine.stat(id, &change.path).await?;
+            let replaced = stat.as_ref().is_none_or(|stat| stat.kind == FileKind::File);
+            let log = originals.remove(&change.path).filter(|_| replaced);
+            logs.extend(log.or_else(|| Log::emptied(&change.path, stat.as_ref()?)));
+        }
+        if !logs.is_empty() {
+            let archive = logs::archive(&logs).map_err(|e| Failed::Unsound(e.to_string()))?;
+            engine.write_files(id, archive).await?;
+        }
+        // What was written is believed only when it was looked at.
+        for log in &logs {
+            let stat = engine.stat(id, &log.path).await?;
+            if stat.is_none_or(|stat| stat.size != log.bytes.len() as u64) {
+                let message =
+                    format!("the log file {} could not be made as in the image", log.path.escape_debug());
+                return Err(Failed::Unsound(message));
+            }
+        }
+        fits(engine, self.save, &changes, 0).await?;
+        Ok(logs.into_iter().map(|log| log.path).collect())
+    }
+
+    /// The image's own log files, from a container of it that is never started.
+    async fn originals(&self, paths: &[&str]) -> Result<BTreeMap<String, Log>, Failed> {
+        let id = self.save.id.get(..super::ID_DIGITS).unwrap_or(&self.save.id);
+        let request = CreateContainer {
+            name: format!("ds01-{}{id}", super::UNDER_WAY),
+            image: self.save.image.to_string(),
+            command: Some(vec!["/bin/true".into()]),
+            env: vec!["NVIDIA_VISIBLE_DEVICES=void".into()],
+            network: Network::None,
+            ..CreateContainer::default()
+        };
+        // One that a killed run left would have the name.
+        let _ = self.engine.remove(&request.name).await;
+        let helper = self.engine.create(&request).await?;
+        let read = self.read_originals(&helper, paths).await;
+        self.engine.remove(&helper).await?;
+        read
+    }
+
+    async fn read_originals(&self, helper: &str, paths: &[&str]) -> Result<BTreeMap<String, Log>, Failed> {
+        let mut found = BTreeMap::new();
+        for path in paths {
+            let stat = self.engine.stat(helper, path).await?;
+            if stat.is_none_or(|stat| stat.kind != FileKind::File || stat.size > logs::MOST) {
+                continue;
+            }
+            // Archives have headers, and end with blocks of nothing.
+            let Some(archive) = self.engine.read_tar(helper, path, logs::MOST + (1 << 20)).await? else {
+                continue;
+            };
+            let log = Log::read(path, &archive).map_err(|e| Failed::Unsound(e.to_string()))?;
+            found.extend(log.map(|log| ((*path).to_owned(), log)));
+        }
+        Ok(found)
+    }
+
+    /// An image with the commit's files that says what the image below says.
+    fn solve(&self, from: Reference) -> Solve {
+        let base = &self.look.base;
+        let base_name = base.tags.first().map_or_else(|| base.id.to_string(), ToString::to_string);
+        let labels = SavedLabels {
+            name: &self.save.name(),
+            container: &self.save.container,
+            project: self.save.project.as_deref(),
+            below: &base.labels,
+            base_name: &base_name,
+            base_digest: base.id.as_str(),
+        };
+        let old = |key: &&String| legacy::is_old(key) || is_of_container(key);
+        Solve {
+            node: NodeName::new(self.save.target.to_string()),
+            start: Start::Image(from),
+            steps: Vec::new(),
+            user: None,
+            sudo: None,
+            config: ConfigChange {
+                instead: Some(self.look.config.clone()),
+                labels: labels.to_map(),
+                drop_labels: base.labels.keys().filter(old).cloned().collect(),
+                ..ConfigChange::default()
+            },
+            secrets: BTreeMap::new(),
+            proxy: BTreeMap::new(),
+            no_cache: false,
+            cache_from: Vec::new(),
+            inline_cache: false,
+        }
+    }
+
+    /// What must hold before anything names it.
+    async fn check(&self, made: &ImageId, solved: &ImageId, solve: &Solve) -> Result<(), Failed> {
+        let lost = || Failed::Unsound("the engine lost it right after it was there".into());
+        let commit = self.engine.image(made.as_str()).await?.ok_or_else(lost)?;
+        let image = self.engine.image(solved.as_str()).await?.ok_or_else(lost)?;
+        let base = &self.look.base;
+        let mut labels = base.labels.clone();
+        labels.retain(|key, _| {
+            !key.starts_with(crate::model::labels::NAMESPACE) && !solve.config.drop_labels.contains(key)
+        });
+        labels.extend(solve.config.labels.clone());
+        let wrong = if image.diff_ids != commit.diff_ids {
+            "it does not have the container's files"
+        } else if !image.diff_ids.starts_with(&base.diff_ids) {
+            "it does not stand on the image that the container was made from"
+        } else if image.labels != labels {
+            "its labels are not those that were asked for"
+        } else if (&image.env, &image.user, &image.workdir, &image.command)
+            != (&base.env, &base.user, &base.workdir, &base.command)
+        {
+            "it does not say what the image below says"
+        } else {
+            return Ok(());
+        };
+        Err(Failed::Unsound(wrong.into()))
+    }
+
+    /// Removes the engine's commit, and what was made on it in vain. What
+    /// stands on the commit keeps its layers.
+    async fn clear(&mut self) -> Vec<String> {
+        let under_way = self.tagged.then(|| self.save.under_way().to_string());
+        let made = self.made.take().map(|made| under_way.unwrap_or_else(|| made.to_string()));
+        let mut notes = Vec::new();
+        for name in self.spare.take().map(|spare| spare.to_string()).into_iter().chain(made) {
+            if let Err(error) = self.engine.remove_image(&name).await {
+                notes.push(format!("{error}; `docker image rm {name}` removes it"));
+            }
+        }
+        notes
+    }
+}
+
+fn is_of_container(key: &str) -> bool {
+    crate::model::labels::key(key).is_some_and(|key| key.on == crate::model::labels::On::Container)
+}

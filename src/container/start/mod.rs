@@ -1,0 +1,193 @@
+//! Whether a stopped container can have its GPUs back, and what to do where it
+//! cannot. Pure but for the question what it was created with.
+//!
+//! A container of ours keeps its GPUs while it is stopped, but only we know
+//! that: other tools give them away, and machines change.
+
+use super::Caller;
+use crate::engine::{Container, Engine, Error};
+use crate::gpu::Kind;
+use crate::gpu::State as Driver;
+use crate::gpu::claim::{self, Claim};
+use crate::gpu::look::Claimant;
+use crate::gpu::overview::{Holder, Overview, Running, Standing, Usage};
+use crate::model::labels::read::{self, Users};
+use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
+use std::fmt;
+
+/// Why a container cannot have its GPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There is no driver that knows of any.
+    Driver(Driver),
+    /// The machine does not show it; as the container names it.
+    Gone(String),
+    /// It cannot be used, by anybody.
+    Useless { unit: String, why: String },
+    /// Another container has it.
+    Held { unit: String, by: Holder },
+    /// A process outside of containers computes on it.
+    Busy { unit: String, process: Running },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Driver(_) => f.write_str("the GPUs of this machine cannot be seen"),
+            Self::Gone(device) => write!(f, "this machine has no {device} any more"),
+            Self::Useless { unit, why } => write!(f, "{unit} cannot be used: {why}"),
+            Self::Held { unit, by } => {
+                write!(f, "{unit} is held by `{}`", by.container)?;
+                match &by.owner {
+                    Some(owner) => write!(f, " of {owner} ({})", by.state),
+                    None => write!(f, " ({})", by.state),
+                }
+            }
+            Self::Busy { unit, process } => {
+                write!(f, "process {}", process.process.pid)?;
+                if let Some(name) = &process.process.name {
+                    write!(f, " ({name})")?;
+                }
+                match &process.user {
+                    Some(user) => write!(f, " of {user} computes on {unit}"),
+                    None => write!(f, " computes on {unit}"),
+                }
+            }
+        }
+    }
+}
+
+/// What a container will have when it runs. Its labels say it; of one without
+/// such labels the engine is asked what it was created with, and the claimants
+/// are told, who count a stopped one of those as claiming nothing.
+///
+/// # Errors
+/// The engine cannot be asked.
+pub async fn claim(
+    engine: &dyn Engine,
+    container: &Container,
+    claimants: &mut [Claimant],
+) -> Result<Claim, Error> {
+    if let Some(claim) = claim::by_labels(&container.labels) {
+        return Ok(claim);
+    }
+    let detail = engine.container(&container.id).await?;
+    let claim = detail.map(|detail| claim::by_devices(&detail.devices)).unwrap_or_default();
+    if let Some(own) = claimants.iter_mut().find(|one| one.container.id == container.id) {
+        own.claim = claim.clone();
+    }
+    Ok(claim)
+}
+
+/// All that keeps a container from its GPUs; nothing where it claims none. The
+/// overview was made with this claim among the claims.
+pub fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -> Vec<Obstacle> {
+    if claim.is_empty() {
+        return Vec::new();
+    }
+    if !matches!(seen.driver, Driver::Ready { .. }) {
+        return vec![Obstacle::Driver(seen.driver.clone())];
+    }
+    let gone = seen.gone.iter().filter(|gone| gone.container == container.name);
+    let mut all: Vec<_> = gone.map(|gone| Obstacle::Gone(gone.device.clone())).collect();
+    if seen.gpus.is_empty() {
+        let named = claim.names.iter().cloned();
+        all.extend(named.chain(claim.names.is_empty().then(|| "GPU".to_owned())).map(Obstacle::Gone));
+    }
+    for row in &seen.gpus {
+        let check = Check { container, usage: &row.usage, read: row.unreadable.get("processes") };
+        if check.is_claimed() {
+            // What is said of the whole GPU holds for its instances.
+            all.extend(check.obstacles(&format!("GPU {}", row.index)));
+            continue;
+        }
+        for part in &row.instances {
+            let check = Check { container, usage: &part.usage, read: part.unreadable.get("processes") };
+            if check.is_claimed() {
+                all.extend(check.obstacles(&format!("MIG instance {}", part.slot)));
+            }
+        }
+    }
+    all
+}
+
+/// One GPU or instance, for one container.
+struct Check<'a> {
+    container: &'a Container,
+    usage: &'a Usage,
+    /// Why its processes could not be read.
+    read: Option<&'a String>,
+}
+
+impl Check<'_> {
+    fn is_claimed(&self) -> bool {
+        self.usage.holders.iter().any(|holder| holder.container == self.container.name)
+    }
+
+    fn obstacles(&self, unit: &str) -> Vec<Obstacle> {
+        if let Some(why) = self.useless() {
+            return vec![Obstacle::Useless { unit: unit.to_owned(), why }];
+        }
+        let others = self.usage.holders.iter().filter(|holder| holder.container != self.container.name);
+        let held = others.map(|by| Obstacle::Held { unit: unit.to_owned(), by: by.clone() });
+        let running = self.usage.processes.iter().flatten();
+        let foreign = running.filter(|one| one.process.kind == Kind::Compute && one.container.is_none());
+        let busy = foreign.map(|process| Obstacle::Busy { unit: unit.to_owned(), process: process.clone() });
+        held.chain(busy).collect()
+    }
+
+    /// What is not known is not free.
+    fn useless(&self) -> Option<String> {
+        let said = || self.usage.why.clone();
+        match self.usage.standing {
+            Standing::Free | Standing::Held | Standing::Busy => {
+                self.read.map(|why| format!("its processes cannot be read: {why}"))
+            }
+            Standing::Divided => Some("it was divided into MIG instances".into()),
+            Standing::NoInstances => Some("it is in MIG mode without instances".into()),
+            Standing::Prohibited => Some("its compute mode lets nobody compute".into()),
+            Standing::Lost => Some(said().unwrap_or_else(|| "it does not work".into())),
+            Standing::Unknown => Some(said().unwrap_or_else(|| "its state cannot be read".into())),
+        }
+    }
+}
+
+/// The commands that make such a container anew, with GPUs that are free: from
+/// what its labels say of it.
+pub fn again(container: &Container, caller: &Caller, users: Users<'_>) -> Vec<String> {
+    let labels = &container.labels;
+    let name = read::short_name(labels, &container.name);
+    let own = caller.owns(container, users);
+    let named = if own { name } else { &container.name };
+    let project = read::text(labels, &PROJECT);
+    let source = project.or_else(|| read::text(labels, &IMAGE)).unwrap_or(&container.image);
+    let mut deploy = format!("ds01-build deploy {}", quoted(source));
+    if project != Some(name) {
+        deploy += &format!(" --name {name}");
+    }
+    match read::text(labels, &GPUS) {
+        None | Some("0") => {}
+        Some(mig) if mig.contains("g.") => deploy += &format!(" --mig {mig}"),
+        Some(count) => deploy += &format!(" --gpus {count}"),
+    }
+    // The default is `workspace/NAME` in the owner's home.
+    let usual = format!("/workspace/{name}");
+    if let Some(folder) = read::text(labels, &WORK_MOUNT).filter(|folder| !folder.ends_with(&usual)) {
+        deploy += &format!(" --workspace {}", quoted(folder));
+    }
+    if let (false, Some(read::Owner::Login(login))) =
+        (own || project.is_some(), read::owner(labels, &container.name, users))
+    {
+        deploy += &format!(" --user {login}");
+    }
+    vec![format!("ds01-build container retire {named} --save"), deploy]
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@:+".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The files an image is built from, listed and hashed.
+//!
+//! An edge: it reads the file system. What is left out is decided by
+//! `ignore` and `dockerfile`; what a digest means is decided by `recipe`.
+
+mod cache;
+mod error;
+mod readable;
+mod tree;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+
+pub use cache::HashCache;
+pub use error::Error;
+pub use tree::{Listing, Node, Tree, TreeEntry, digest_of, listing, scan, scan_with};
+
+use crate::dockerfile::ignore::Ignore;
+use crate::model::digest::Digest;
+use crate::model::problem::SourceFile;
+
+/// A context folder as it is sent: the same for every image that shares it.
+#[derive(Debug)]
+pub struct Context {
+    /// Stable from run to run, distinct for each (folder, ignore rules):
+    /// names the local source, so that the engine keeps the last copy and
+    /// asks only for what changed.
+    pub id: String,
+    /// Absolute path of the folder.
+    pub root: PathBuf,
+    /// What `.dockerignore` leaves out.
+    pub ignore: Ignore,
+    /// Paths (relative, `/`-separated, may hold wildcards) that some
+    /// instruction of some image of this run can read; `.` means all, none
+    /// means none.
+    pub readable: BTreeSet<String>,
+}
+
+/// One thing of a context, with what a file sync tells of it. Owner and group
+/// are always 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the root, `/`-separated.
+    pub path: String,
+    pub kind: EntryKind,
+    /// Permission bits alone, at most 0o7777.
+    pub mode: u32,
+    /// Bytes; 0 for folders and links.
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Where a link points, as it is written there.
+    pub link_target: Option<String>,
+}
+
+/// What an entry is; sockets, pipes and devices cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Dir,
+    Link,
+}
+
+impl Context {
+    /// A context of a folder that exists.
+    ///
+    /// # Errors
+    /// The folder cannot be reached.
+    pub fn new(root: &Path, ignore: Ignore, readable: BTreeSet<String>) -> Result<Self, Error> {
+        let root = root.canonicalize().map_err(|e| Error::io(&root.display().to_string(), &e))?;
+        let rules = ignore.canonical();
+        let id = Digest::of_parts(&[b"context", root.as_os_str().as_bytes(), rules.as_bytes()]);
+        Ok(Self { id: format!("context-{}", &id.as_str()[..16]), root, ignore, readable })
+    }
+
+    /// Everything to be sent: not ignored, and readable by some instruction,
+    /// with the folders on the way to it. Parents come before children, names
+    /// in the order of their bytes, as fsutil wants them. Symbolic links are
+    /// listed, not followed; but where an instruction reads through one, what
+    /// it points to within the folder is readable too.
+    ///
+    /// # Errors
+    /// A name that is not UTF-8, a socket or the like, a folder that may not
+    /// be read, a change during the walk.
+    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
+        Ok(walk::walk(self)?.into_iter().map(|found| found.entry).collect())
+    }
+
+    /// Opens a file of the context. No part of the path is followed if it is a
+    /// link, so that nothing outside the folder is ever read.
+    ///
+    /// # Errors
+    /// It vanished, may not be read, or is no longer a plain path.
+    pub fn open(&self, path: &str) -> Result<File, Error> {
+        let wrap = |e: rustix::io::Errno| Error::read(path, &e.into());
+        let folder = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
+        let mut at = rustix::fs::open(&self.root, folder, Mode::empty()).map_err(wrap)?;
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
+            at = rustix::fs::openat(&at, part, folder | OFlags::NOFOLLOW, Mode::empty()).map_err(wrap)?;
+        }
+        // A pipe that took the file's place must not block us.
+        let file = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        rustix::fs::openat(&at, name, file, Mode::empty()).map(File::from).map_err(wrap)
+    }
+
+    /// Whether instructions that read `readable` get one of these entries of
+    /// it that is `path` or lies below; the empty path is the folder itself.
+    pub fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
+        let readable = readable::Readable::new(readable, &walk::Disk(&self.root));
+        let within = |entry: &Entry| {
+            let rest = entry.path.strip_prefix(path);
+            path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        entries.iter().any(|entry| within(entry) && readable.cover(&entry.path) == readable::Cover::Yes)
+    }
+}
+
+/// The file with the ignore rules of a build, if there is one.
+pub fn ignore_file(root: &Path, dockerfile: &Path) -> Option<PathBuf> {
+    ignore_files(root, dockerfile).into_iter().find(|path| path.is_file())
+}
+
+/// Where ignore rules may lie; the first that is there counts.
+fn ignore_files(root: &Path, dockerfile: &Path) -> [PathBuf; 2] {
+    let mut beside: OsString = dockerfile.as_os_str().to_owned();
+    beside.push(".dockerignore");
+    [PathBuf::from(beside), root.join(".dockerignore")]
+}
+
+/// Reads the ignore rules of a build: `<Dockerfile>.dockerignore` beside the
+/// Dockerfile if there is one, else `.dockerignore` of the context.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is no pattern.
+pub fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
+    for path in ignore_files(root, dockerfile) {
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(Error::io(&path.display().to_string(), &e)),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| Error::Text { path: path.display().to_string() })?;
+        return Ignore::parse(&text).map_err(|(line, cause)| Error::Ignore {
+            file: Arc::new(SourceFile { path, text }),
+            line,
+            cause,
+        });
+    }
+    Ok(Ignore::default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Builds images as a gateway client of the engine's BuildKit: the protocol
+//! and role of the official front ends.
+//!
+//! One connection and one session serve the whole run of the program; each
+//! image is one job. Generated messages do not leave this module and `llb`.
+//! Decides nothing about what is built, and moves no tag.
+
+mod config;
+mod dial;
+mod facts;
+mod failure;
+mod hide;
+mod job;
+mod make;
+mod mode;
+mod random;
+mod session;
+mod watch;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use self::hide::Hidden;
+use self::job::{Export, Job};
+use self::make::Make;
+use self::session::{Offer, Session};
+use self::watch::Watch;
+use crate::engine::address::Address;
+use crate::engine::llb;
+use crate::engine::{Error, SolveError, Solved, UserLayer};
+use crate::image::solve::Solve;
+use crate::image::userlayer::{BaseFacts, Want};
+use crate::model::event::Events;
+use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
+
+/// An engine's HTTP/2 server takes 250 streams at once. A solve holds two until
+/// its end and needs more now and then: with more solves than this they would
+/// wait for each other for ever.
+const MOST_AT_ONCE: usize = 100;
+/// How long the rest of a finished job's progress is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the environment has to say, handed in by the caller.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The folder with Docker's `config.json`, for registry credentials.
+    pub docker_config: Option<PathBuf>,
+}
+
+/// BuildKit at one address. Cheap to make: it connects at the first use.
+pub struct Builder {
+    address: Address,
+    shared_key: String,
+    offer: Arc<Offer>,
+    live: Mutex<Option<Arc<Live>>>,
+    permits: Semaphore,
+    bases: Bases,
+}
+
+/// What is known of bases, by what they are made of. Each is filled by whoever
+/// comes first, the others wait for it.
+type Bases = std::sync::Mutex<HashMap<String, Arc<Mutex<BaseFacts>>>>;
+
+/// An open connection with its session. They end together.
+struct Live {
+    channel: Channel,
+    session: Session,
+}
+
+impl Builder {
+    /// A builder for an engine, not connected yet.
+    ///
+    /// # Errors
+    /// None today; an address that cannot be used is refused when it is parsed.
+    pub fn connect(address: &Address, options: Options) -> Result<Self, Error> {
+        Ok(Self {
+            address: address.clone(),
+            shared_key: shared_key(),
+            offer: Arc::new(Offer::new(Credentials::new(options.docker_config))),
+            live: Mutex::default(),
+            permits: Semaphore::new(MOST_AT_ONCE),
+            bases: Bases::default(),
+        })
+    }
+
+    /// Makes one image and puts it into the engine's store without a tag.
+    ///
+    /// # Errors
+    /// `Failed` when the image or a registry is at fault, `Engine` when the
+    /// engine is, `Cancelled` when `cancel` was. Its steps are then stopped.
+    pub async fn solve(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Solved, SolveError> {
+        tokio::select! {
+            biased;
+            // Dropping the calls is how BuildKit is told to stop.
+            () = cancel.cancelled() => Err(SolveError::Cancelled),
+            made = self.run(solve, events) => made,
+        }
+    }
+
+    async fn run(&self, solve: &Solve, events: &Events) -> Result<Solved, SolveError> {
+        self.with(solve, events, async |make| make.run().await).await
+    }
+
+    /// The files of the account's layer, as a solve would lay them; no image
+    /// is made.
+    ///
+    /// # Errors
+    /// As for a solve.
+    pub async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
+        self.with(solve, events, async |make| make.look().await).await
+    }
+
+    /// Does something in a job of its own.
+    async fn with<T>(
+        &self,
+        solve: &Solve,
+        events: &Events,
+        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, make::Stop>,
+    ) -> Result<T, SolveError> {
+        let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
+        let live = self.live().await?;
+        let job = Job::new(&live.channel).importing(&solve.cache_from);
+        let watch = Watch::new(&solve.node, events).hiding(Hidden::of(solve));
+        let make = Make {
+            solve,
+            events,
+            job: &job,
+            watch: &watch,
+            offer: &self.offer,
+            session: &live.session.id,
+            bases: &self.bases,
+            address: &self.address,
+        };
+        let mut made = std::pin::pin!(what(&make));
+        let mut following = std::pin::pin!(watch.follow(&job));
+        let mut followed = false;
+        let made = loop {
+            tokio::select! {
+                made = &mut made => break made,
+                () = &mut following, if !followed => followed = true,
+                () = live.session.lost() => {
+                    let lost = self.broken(&format!("build {}", solve.node), &"its session ended");
+                    break Err(make::Stop::Known(lost.into()));
+                }
+            }
+        };
+        if !followed {
+            let _ = tokio::time::timeout(LAST_WORDS, following).await;
+        }
+        made.map_err(|stop| match stop.explain(solve, &watch.seen()) {
+            SolveError::Failed(failure) => SolveError::Failed(Box::new(Hidden::of(solve).failure(*failure))),
+            error => error,
+        })
+    }
+
+    /// Asks the registry for the manifest digest of a reference; the engine's
+    /// own store is not looked at. `None`: the registry has no such image.
+    ///
+    /// # Errors
+    /// When the engine or the registry cannot be asked.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
+        let resolved =
+            self.ask("resolve", async |job| job.resolve(&reference.canonical(), "pull").await).await?;
+        match resolved {
+            Ok(resolved) => Ok(Some(resolved.digest).filter(|d| !d.is_empty())),
+            Err(status) if status.message().ends_with(": not found") => Ok(None),
+            Err(status) => Err(failure::refused(&format!("resolve {reference}"), &status)),
+        }
+    }
+
+    /// What every solve needs and this BuildKit lacks.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn lacks(&self) -> Result<Vec<String>, Error> {
+        let lacks = self.ask("ask for capabilities", async |job| job.opened().await).await?;
+        let lacks = lacks.map_err(|status| failure::refused("say what its BuildKit can do", &status))?;
+        Ok(lacks.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Reads files of an image of the store.
+    ///
+    /// # Errors
+    /// When there is no such image, or the engine cannot be asked.
+    pub async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+        let read = self
+            .ask("read files", async |job| {
+                let definition = llb::State::image(image).definition();
+                let result = match definition {
+                    Some(definition) => job.solve(definition).await?,
+                    None => job::Ref::default(),
+                };
+                facts::read_back(job, &result.id, wants).await
+            })
+            .await?;
+        read.map_err(|status| failure::refused(&format!("read files of {image}"), &status))
+    }
+
+    /// A job that makes nothing and only answers.
+    async fn ask<T>(
+        &self,
+        action: &str,
+        question: impl AsyncFnOnce(&Job) -> Result<T, Status>,
+    ) -> Result<Result<T, Status>, Error> {
+        let _permit = self.permits.acquire().await.map_err(|e| self.broken(action, &e))?;
+        let live = self.live().await?;
+        let job = Job::new(&live.channel);
+        let asked = async {
+            job.opened().await?;
+            let answer = question(&job).await;
+            let _ = job.succeed("", None).await;
+            answer
+        };
+        Ok(tokio::select! {
+            answer = asked => answer,
+            Err(status) = job.run(&live.session.id, Export::Nothing) => Err(status),
+        })
+    }
+
+    /// Bytes of context files sent so far.
+    pub fn bytes_sent(&self) -> u64 {
+        self.offer.bytes_sent()
+    }
+
+    /// Closes session and connection. Dropping the builder does the same.
+    pub async fn close(self) {
+        self.live.lock().await.take();
+    }
+
+    /// The open connection, or a new one.
+    async fn live(&self) -> Result<Arc<Live>, Error> {
+        let mut slot = self.live.lock().await;
+        if let Some(live) = slot.as_ref().filter(|live| live.session.is_open()) {
+            return Ok(live.clone());
+        }
+        let (session, channel) = tokio::try_join!(
+            Session::open(&self.address, random::id(), &self.shared_key, self.offer.clone()),
+            channel(&self.address)
+        )?;
+        let live = Arc::new(Live { channel, session });
+        *slot = Some(live.clone());
+        Ok(live)
+    }
+
+    fn broken(&self, action: &str, cause: &dyn std::fmt::Display) -> Error {
+        Error::Broken { action: action.to_owned(), cause: cause.to_string() }
+    }
+}
+
+/// gRPC to the engine.
+async fn channel(address: &Address) -> Result<Channel, Error> {
+    let stream = dial::upgrade(address, "/grpc", &[]).await?;
+    let mut stream = Some(stream);
+    let connector = tower::service_fn(move |_| {
+        // A new stream would know nothing of our jobs: the builder opens a
+        // new connection with a new session instead.
+        let stream = stream.take().ok_or_else(|| std::io::Error::other("the engine closed the connection"));
+        std::future::ready(stream)
+    });
+    Endpoint::from_static("http://engine").connect_with_connector(connector).await.map_err(|e| {
+        let cause = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+        Error::NoBuildKit { address: address.to_string(), cause }
+    })
+}
+
+/// The same for one person on one machine from run to run, so that BuildKit
+/// compares a context with the copy that the last run left.
+fn shared_key() -> String {
+    let machine = std::fs::read("/etc/machine-id")
+        .unwrap_or_else(|_| rustix::system::uname().nodename().to_bytes().to_vec());
+    let user = rustix::process::geteuid().as_raw().to_le_bytes();
+    crate::engine::llb::digest(&[b"ds01-build", machine.as_slice(), &user].concat())
+}

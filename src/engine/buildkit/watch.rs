@@ -1,0 +1,277 @@
+//! Turns BuildKit's progress stream into events, and remembers what a failure
+//! is explained with. Decides nothing.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bollard_buildkit_proto::google::protobuf::Timestamp;
+use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog, VertexStatus};
+use bollard_buildkit_proto::pb;
+
+use super::hide::Hidden;
+use super::job::Job;
+use crate::model::event::{Event, Events, StepState};
+use crate::model::names::NodeName;
+
+/// Lines of a step's output that are kept.
+const TAIL: usize = 20;
+
+/// How BuildKit calls the step that asks for another image's cache. Without
+/// it the build goes on.
+const IMPORT: &str = "importing cache manifest from ";
+
+/// What was seen of a job so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    steps: HashMap<String, SeenStep>,
+    failed: Option<String>,
+    /// Which Dockerfile lines the steps come from, once that is known.
+    pub(super) source: Option<pb::Source>,
+}
+
+/// One step.
+#[derive(Debug, Default)]
+pub(super) struct SeenStep {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) error: String,
+    running: bool,
+    lines: VecDeque<String>,
+    /// What has no newline yet, of each output stream by itself.
+    partial: BTreeMap<i64, String>,
+    /// What may be the beginning of a hidden text, of each stream by itself.
+    held: BTreeMap<i64, String>,
+}
+
+impl Seen {
+    /// The first step that failed by itself.
+    pub(super) fn failed(&self) -> Option<&SeenStep> {
+        self.failed.as_ref().and_then(|id| self.steps.get(id))
+    }
+}
+
+impl SeenStep {
+    /// The last lines of its output.
+    pub(super) fn output(&self) -> Vec<String> {
+        let partial = self.partial.values().filter(|p| !p.is_empty());
+        let lines: Vec<_> = self.lines.iter().chain(partial).cloned().collect();
+        lines[lines.len().saturating_sub(TAIL)..].to_vec()
+    }
+
+    fn log(&mut self, stream: i64, text: &str) {
+        let partial = self.partial.entry(stream).or_default();
+        for piece in text.split_inclusive('\n') {
+            partial.push_str(piece.trim_end_matches('\n'));
+            if piece.ends_with('\n') {
+                let line = std::mem::take(partial);
+                // A progress bar overwrites its line; what stands last counts.
+                let line = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default().to_owned();
+                self.lines.push_back(line);
+                if self.lines.len() > TAIL {
+                    self.lines.pop_front();
+                }
+            }
+        }
+    }
+}
+
+/// Reads a job's progress and tells it on.
+pub(super) struct Watch<'a> {
+    node: &'a NodeName,
+    events: &'a Events,
+    hidden: Hidden,
+    seen: Mutex<Seen>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(node: &'a NodeName, events: &'a Events) -> Self {
+        Self { node, events, hidden: Hidden::default(), seen: Mutex::default() }
+    }
+
+    /// The same, with texts that are never shown.
+    pub(super) fn hiding(self, hidden: Hidden) -> Self {
+        Self { hidden, ..self }
+    }
+
+    /// What was seen so far.
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads until the job ends. Progress that cannot be read is no failure:
+    /// the job itself says how it went.
+    pub(super) async fn follow(&self, job: &Job) {
+        let Ok(mut stream) = job.progress().await else { return };
+        while let Ok(Some(response)) = stream.message().await {
+            self.take(response);
+        }
+    }
+
+    fn take(&self, response: StatusResponse) {
+        let mut seen = self.seen();
+        for mut vertex in response.vertexes {
+            vertex.error = self.hidden.text(vertex.error);
+            self.vertex(&mut seen, vertex);
+        }
+        for status in response.statuses {
+            self.transfer(status);
+        }
+        for log in response.logs {
+            self.log(&mut seen, log);
+        }
+        for warning in response.warnings {
+            let text = self.hidden.text(String::from_utf8_lossy(&warning.short).into_owned());
+            self.send(Event::Warning { image: Some(self.node.clone()), text });
+        }
+    }
+
+    fn vertex(&self, seen: &mut Seen, vertex: Vertex) {
+        let step = seen.steps.entry(vertex.digest.clone()).or_default();
+        step.id.clone_from(&vertex.digest);
+        step.name.clone_from(&vertex.name);
+        let Some(started) = vertex.started else { return };
+        if !step.running {
+            step.running = true;
+            self.step(step, StepState::Started);
+        }
+        let Some(completed) = vertex.completed else { return };
+        step.running = false;
+        for (stream, text) in std::mem::take(&mut step.held) {
+            self.told(step, &vertex.digest, stream, text);
+        }
+        let import = vertex.name.strip_prefix(IMPORT).filter(|_| !vertex.error.is_empty());
+        if vertex.error.is_empty() || import.is_some() {
+            let millis = millis(&started, &completed);
+            self.step(step, StepState::Done { cached: vertex.cached, millis });
+            if let Some(image) = import {
+                let text = format!("the cache of {image} is not used: {}", vertex.error);
+                self.send(Event::Warning { image: Some(self.node.clone()), text });
+            }
+            return;
+        }
+        step.error.clone_from(&vertex.error);
+        self.step(step, StepState::Failed { message: vertex.error.clone() });
+        // A cancelled step only shows that another one failed.
+        if !vertex.error.contains("context canceled") {
+            seen.failed.get_or_insert(vertex.digest);
+        }
+    }
+
+    fn step(&self, step: &SeenStep, state: StepState) {
+        let (id, name) = (step.id.clone(), step.name.clone());
+        self.send(Event::Step { image: self.node.clone(), id, name, state });
+    }
+
+    fn transfer(&self, status: VertexStatus) {
+        let bytes = |n: i64| u64::try_from(n).unwrap_or(0);
+        let (current, total) = (bytes(status.current), bytes(status.total));
+        // The engine also tells one-off actions this way, without amounts.
+        if current > 0 || total > 0 {
+            let (step, what) = (status.vertex, status.id);
+            self.send(Event::Transfer { image: self.node.clone(), step, what, current, total });
+        }
+    }
+
+    fn log(&self, seen: &mut Seen, log: VertexLog) {
+        let step = seen.steps.entry(log.vertex.clone()).or_default();
+        let held = step.held.remove(&log.stream).unwrap_or_default();
+        let text = held + &String::from_utf8_lossy(&log.msg);
+        let (text, held) =
+            if step.running { self.hidden.begun(text) } else { (self.hidden.text(text), String::new()) };
+        if !held.is_empty() {
+            step.held.insert(log.stream, held);
+        }
+        self.told(step, &log.vertex, log.stream, text);
+    }
+
+    fn told(&self, step: &mut SeenStep, id: &str, stream: i64, text: String) {
+        if !text.is_empty() {
+            step.log(stream, &text);
+            self.send(Event::Log { image: self.node.clone(), step: id.to_owned(), text });
+        }
+    }
+
+    fn send(&self, event: Event) {
+        // Nobody listens any more: then nobody misses it.
+        let _ = self.events.send(event);
+    }
+}
+
+fn millis(from: &Timestamp, to: &Timestamp) -> u64 {
+    let millis = |t: &Timestamp| t.seconds * 1000 + i64::from(t.nanos) / 1_000_000;
+    u64::try_from(millis(to) - millis(from)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    fn vertex(id: &str, started: Option<Timestamp>, completed: Option<Timestamp>, error: &str) -> Vertex {
+        let (digest, name) = (id.to_owned(), format!("RUN {id}"));
+        Vertex { digest, name, started, completed, error: error.into(), ..Default::default() }
+    }
+
+    fn states(vertexes: Vec<Vertex>) -> (Vec<StepState>, Option<String>) {
+        let (events, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let node = NodeName::new("n");
+        let watch = Watch::new(&node, &events);
+        for vertex in vertexes {
+            watch.take(StatusResponse { vertexes: vec![vertex], ..Default::default() });
+        }
+        let failed = watch.seen().failed().map(|s| s.name.clone());
+        let mut states = Vec::new();
+        while let Ok(Event::Step { state, .. }) = received.try_recv() {
+            states.push(state);
+        }
+        (states, failed)
+    }
+
+    #[test]
+    fn a_step_is_told_once_for_each_change() {
+        let updates = vec![
+            vertex("a", None, None, ""),
+            vertex("a", at(1), None, ""),
+            vertex("a", at(1), None, ""),
+            vertex("a", at(1), at(3), ""),
+        ];
+        let done = StepState::Done { cached: false, millis: 2000 };
+        assert_eq!(states(updates), (vec![StepState::Started, done], None));
+    }
+
+    #[test]
+    fn a_cancelled_step_is_not_the_one_that_failed() {
+        let updates = vec![
+            vertex("a", at(1), at(2), "context canceled"),
+            vertex("b", at(1), at(2), "exit code: 1"),
+            vertex("c", at(1), at(2), "exit code: 2"),
+        ];
+        assert_eq!(states(updates).1.as_deref(), Some("RUN b"));
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_imported_is_no_failure_of_a_step() {
+        let name = format!("{IMPORT}reg.local/x:stable");
+        let import = Vertex { name, ..vertex("a", at(1), at(2), "not found") };
+        let (told, failed) = states(vec![import]);
+        let done = StepState::Done { cached: false, millis: 1000 };
+        assert_eq!((told, failed), (vec![StepState::Started, done], None));
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_a_progress_bar_counts_once() {
+        let mut step = SeenStep::default();
+        step.log(1, "10%\r50%\r100%\r\nsplit ");
+        step.log(2, "of another stream\n");
+        step.log(1, "line\nno newline at the end");
+        assert_eq!(step.output(), ["100%", "of another stream", "split line", "no newline at the end"]);
+        for n in 0..50 {
+            step.log(1, &format!("\n{n}"));
+        }
+        let output = step.output();
+        assert_eq!((output.len(), output[0].as_str(), output[19].as_str()), (20, "30", "49"));
+    }
+}

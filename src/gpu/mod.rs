@@ -1,0 +1,231 @@
+//! A machine's GPUs in plain words: what was read of them, and what could not
+//! be read and why. Pure; knows neither NVML nor an engine's interface.
+//!
+//! A value that cannot be read is a [`Fault`], never a zero.
+
+pub mod attach;
+pub mod choose;
+pub mod claim;
+pub mod held;
+pub mod look;
+pub mod nvml;
+pub mod overview;
+pub mod wish;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How the machine's driver stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    Ready {
+        /// The driver's version, `570.86.15`.
+        driver: String,
+        gpus: u32,
+    },
+    /// The library cannot be loaded: on most machines, since there is no driver.
+    NoLibrary { cause: String },
+    /// The library is there, the kernel's module is not loaded.
+    NoDriver,
+    /// This user may not reach the driver.
+    NoPermission,
+    /// Library and kernel module are of different versions, as after an
+    /// update without a restart.
+    Mismatch,
+    /// Any other answer.
+    Failed { cause: String },
+}
+
+/// A machine's GPUs at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    pub state: State,
+    /// By index; empty unless the state is [`State::Ready`].
+    pub gpus: Vec<Gpu>,
+}
+
+/// Why something cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The GPU fell off the bus.
+    Lost,
+    /// It works again after a reset only.
+    ResetRequired,
+    /// This user may not.
+    NoPermission,
+    /// This GPU, or this driver, has no such value.
+    NotSupported,
+    /// The driver says "unknown error": mostly it needs to be loaded again.
+    Unknown,
+    /// Any other answer, in NVML's words.
+    Other(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "it fell off the bus",
+            Self::ResetRequired => "needs a reset",
+            Self::NoPermission => "no permission",
+            Self::NotSupported => "not supported",
+            Self::Unknown => "unknown error",
+            Self::Other(cause) => cause,
+        })
+    }
+}
+
+impl Fault {
+    /// The GPU does not work, whatever else was read of it.
+    pub fn is_of_the_gpu(&self) -> bool {
+        matches!(self, Self::Lost | Self::ResetRequired)
+    }
+}
+
+/// What was read, or why it was not.
+pub type Read<T> = Result<T, Fault>;
+
+/// One place for a GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// NVML's; it may change when the machine starts again.
+    pub index: u32,
+    pub card: Read<Card>,
+}
+
+/// A GPU that says who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// `GPU-…`.
+    pub uuid: String,
+    /// `NVIDIA H200`.
+    pub model: Read<String>,
+    pub memory: Read<Memory>,
+    /// Percent of the last moment in which something ran. With MIG there is none.
+    pub utilization: Read<u32>,
+    pub compute_mode: Read<ComputeMode>,
+    pub mig: Read<Mig>,
+    pub processes: Read<Vec<Process>>,
+    /// Of its device file, `/dev/nvidia<minor>`; mostly the index, but not always.
+    pub minor: Read<u32>,
+    /// Indices of the GPUs that it reaches by NVLink, itself left out.
+    pub links: Read<Vec<u32>>,
+}
+
+impl Card {
+    /// What makes the GPU useless, in whichever value it showed.
+    pub fn broken(&self) -> Option<&Fault> {
+        let faults = [
+            self.model.as_ref().err(),
+            self.memory.as_ref().err(),
+            self.utilization.as_ref().err(),
+            self.compute_mode.as_ref().err(),
+            self.mig.as_ref().err(),
+            self.processes.as_ref().err(),
+        ];
+        faults.into_iter().flatten().find(|fault| fault.is_of_the_gpu())
+    }
+}
+
+/// Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    pub used: u64,
+    pub total: u64,
+}
+
+/// Who may compute on a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComputeMode {
+    /// Any number of processes.
+    Shared,
+    ExclusiveProcess,
+    ExclusiveThread,
+    /// Nobody.
+    Prohibited,
+}
+
+/// Whether a GPU is divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mig {
+    /// It is not, or cannot be.
+    Off,
+    /// It is, into these instances; with none, nobody can compute on it.
+    On(Vec<Instance>),
+}
+
+/// One place for a MIG instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Among the GPU's instances.
+    pub index: u32,
+    pub slice: Read<Slice>,
+}
+
+/// A MIG instance that says who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// `MIG-…`.
+    pub uuid: String,
+    /// `1g.10gb`.
+    pub profile: Read<String>,
+    /// How many of the GPU's 7.
+    pub slices: Read<u32>,
+    pub memory: Read<Memory>,
+    pub processes: Read<Vec<Process>>,
+}
+
+/// A process that uses a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Process {
+    pub pid: u32,
+    pub kind: Kind,
+    /// Bytes of the GPU's memory; `None`: the driver does not say.
+    #[serde(rename = "memory_bytes")]
+    pub memory: Option<u64>,
+    /// The owner; `None`: not readable.
+    pub uid: Option<u32>,
+    /// The program's short name; `None`: not readable.
+    pub name: Option<String>,
+    pub place: Place,
+}
+
+/// What a process does with a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Compute,
+    /// A display; it does not keep others from computing.
+    Graphics,
+}
+
+/// Where a process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the container of this id.
+    Container(String),
+    /// In none.
+    Host,
+    /// That is not readable.
+    Unknown,
+}
+
+/// The profile of an instance from the name that NVML gives it,
+/// `NVIDIA H200 MIG 1g.18gb`.
+pub fn profile_in(name: &str) -> Option<&str> {
+    let (_, profile) = name.rsplit_once("MIG ")?;
+    let whole = !profile.is_empty() && !profile.contains(char::is_whitespace);
+    (whole && profile.contains("g.")).then_some(profile)
+}
+
+/// The container that a process runs in, from its `/proc/<pid>/cgroup`.
+pub fn container_in(cgroup: &str) -> Option<&str> {
+    let words = cgroup.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| word.len() == 64).find(|word| word.bytes().all(|b| b.is_ascii_hexdigit()))
+}

@@ -1,0 +1,172 @@
+//! Joins what GPUs say with what containers claim: who holds each GPU and each
+//! MIG instance, and whether it is free. Pure; nothing is chosen here.
+//!
+//! What is not known is never free.
+
+mod join;
+mod unit;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::look::Claimant;
+use super::{ComputeMode, Machine, Memory, Process, State};
+use crate::model::labels::read::Users;
+use join::Join;
+pub(super) use unit::begins;
+
+/// A machine's GPUs and who holds them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    pub driver: State,
+    /// Why holders are not known.
+    pub holders_unknown: Option<String>,
+    pub gpus: Vec<Row>,
+    /// Claims on what the machine does not show: it is lost, or was divided anew.
+    pub gone: Vec<Gone>,
+    /// Containers that may compute on every GPU and claim none.
+    pub privileged: Vec<Privileged>,
+}
+
+/// One GPU. What cannot be read is absent, and `unreadable` says why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub index: u32,
+    pub uuid: Option<String>,
+    pub model: Option<String>,
+    #[serde(rename = "memory_bytes")]
+    pub memory: Option<Memory>,
+    #[serde(rename = "utilization_percent")]
+    pub utilization: Option<u32>,
+    pub compute_mode: Option<ComputeMode>,
+    /// MIG mode is on.
+    pub mig: Option<bool>,
+    /// Indices of the GPUs that it reaches by NVLink.
+    pub links: Option<Vec<u32>>,
+    pub instances: Vec<InstanceRow>,
+    pub usage: Usage,
+    /// Value → why not.
+    pub unreadable: BTreeMap<&'static str, String>,
+}
+
+/// One MIG instance, as a [`Row`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstanceRow {
+    /// `0.1`: the GPU's index and its own.
+    pub slot: String,
+    pub uuid: Option<String>,
+    pub profile: Option<String>,
+    /// How many of the GPU's 7.
+    pub slices: Option<u32>,
+    #[serde(rename = "memory_bytes")]
+    pub memory: Option<Memory>,
+    pub usage: Usage,
+    pub unreadable: BTreeMap<&'static str, String>,
+}
+
+impl InstanceRow {
+    /// Its share of a GPU's 7: as it says, else as its profile does (`3g.40gb`).
+    pub fn sevenths(&self) -> Option<u32> {
+        let profile = self.profile.as_deref();
+        self.slices.filter(|slices| *slices > 0).or_else(|| profile.and_then(slices_of))
+    }
+}
+
+/// The GPU slices of a profile; `1c.3g.40gb` is a part of three.
+fn slices_of(profile: &str) -> Option<u32> {
+    let slices = profile.split('.').find_map(|word| word.strip_suffix('g'))?;
+    slices.parse().ok().filter(|slices| *slices > 0)
+}
+
+/// Who uses a GPU or an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    pub standing: Standing,
+    /// Where the standing does not say it all.
+    pub why: Option<String>,
+    pub holders: Vec<Holder>,
+    /// `None`: not readable, or those of its instances.
+    pub processes: Option<Vec<Running>>,
+}
+
+/// Whether something can be given to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Free,
+    /// A container holds it.
+    Held,
+    /// No container does, but a process computes on it.
+    Busy,
+    /// In MIG mode: its instances are what is given.
+    Divided,
+    /// In MIG mode, and nobody made instances.
+    NoInstances,
+    /// Its compute mode lets nobody compute.
+    Prohibited,
+    /// It does not work.
+    Lost,
+    /// Something that decides it cannot be read.
+    Unknown,
+}
+
+/// A container that holds a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    pub container: String,
+    /// Login, or `uid 1001`.
+    pub owner: Option<String>,
+    /// `running`, `exited`, …
+    pub state: String,
+    pub by: By,
+}
+
+/// What makes a container a holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    Labels,
+    /// What it was created with; its labels say nothing.
+    Request,
+    /// A process of its computes on it.
+    Process,
+}
+
+/// A process on a GPU, with the names of its owner and container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Running {
+    #[serde(flatten)]
+    pub process: Process,
+    pub user: Option<String>,
+    /// The engine's name of its container, where that is one of its own.
+    pub container: Option<String>,
+}
+
+/// A claim on what is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gone {
+    pub container: String,
+    pub owner: Option<String>,
+    /// As the container names it.
+    pub device: String,
+}
+
+/// A container that has every device of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Privileged {
+    pub container: String,
+    pub owner: Option<String>,
+}
+
+/// Joins them. `claimants` is why there are none where the engine cannot be asked.
+pub fn overview(machine: &Machine, claimants: Result<&[Claimant], &str>, users: Users<'_>) -> Overview {
+    let join = Join { claimants: claimants.ok(), users };
+    Overview {
+        driver: machine.state.clone(),
+        holders_unknown: claimants.err().map(str::to_owned),
+        gpus: machine.gpus.iter().map(|gpu| join.row(gpu)).collect(),
+        gone: if machine.gpus.is_empty() { Vec::new() } else { join.gone(machine) },
+        privileged: join.privileged(),
+    }
+}

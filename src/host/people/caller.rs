@@ -1,0 +1,25 @@
+//! Who runs the program, and for whom they may act. Pure.
+
+use crate::model::names::Login;
+
+/// Who asks. Of `sudo` nothing is known: root through it is root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub login: Login,
+    pub uid: u32,
+    /// In one of the system groups that the spec's `administrators` names.
+    pub in_administrators: bool,
+}
+
+impl Caller {
+    /// Whether the caller may act for others.
+    pub fn is_administrator(&self) -> bool {
+        self.uid == 0 || self.in_administrators
+    }
+}
+
+/// Whether the caller may do something in the name of this uid: everybody for
+/// themselves, administrators for all.
+pub fn may_act_for(caller: &Caller, uid: u32) -> bool {
+    caller.uid == uid || caller.is_administrator()
+}

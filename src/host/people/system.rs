@@ -1,0 +1,158 @@
+//! The machine's own user database, LDAP included: asked through `getent`,
+//! since only libc's resolver knows every source.
+//!
+//! Each question is asked once. After one that stayed without an answer no
+//! more is asked: a database that hangs costs its patience once, not once for
+//! each container of a list.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::ask::{Answer, ask};
+use super::entry::{gids, group_name, looks_like_a_number, person};
+use super::{People, Person};
+use crate::model::names::Login;
+
+/// How long one question may take.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// `getent` has none of what it was asked for.
+const NOT_FOUND: i32 = 2;
+/// Logins in one question: a slow database answers each within its patience.
+const AT_ONCE: usize = 100;
+
+/// The system's user database.
+#[derive(Debug)]
+pub struct System {
+    getent: PathBuf,
+    id: PathBuf,
+    patience: Duration,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    logins: HashMap<Login, Option<Person>>,
+    uids: HashMap<u32, Option<Person>>,
+    /// Why it could not be asked.
+    lost: Option<String>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new("getent", "id", PATIENCE)
+    }
+}
+
+impl System {
+    /// Asked through these programs, found on `PATH` if they are only names.
+    pub fn new(getent: impl AsRef<Path>, id: impl AsRef<Path>, patience: Duration) -> Self {
+        let (getent, id) = (getent.as_ref().to_owned(), id.as_ref().to_owned());
+        Self { getent, id, patience, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, program: &Path, args: &[&str]) -> Result<Answer, String> {
+        if let Some(lost) = &self.known().lost {
+            return Err(lost.clone());
+        }
+        ask(program, args, self.patience).map_err(|why| {
+            let why = format!("the user database of this machine cannot be asked: {why}");
+            self.known().lost = Some(why.clone());
+            why
+        })
+    }
+
+    /// Lines of a database; none where it has nothing under these keys.
+    fn getent(&self, database: &str, keys: &[&str]) -> Result<Vec<String>, String> {
+        // Behind `--` nothing is an option, whatever a login begins with.
+        let answer = self.ask(&self.getent, &[&[database, "--"], keys].concat())?;
+        match answer.status.code() {
+            Some(0 | NOT_FOUND) => Ok(answer.text.lines().map(str::to_owned).collect()),
+            _ => Err(format!(
+                "the user database of this machine cannot be asked: `{} {database}` ended with {}",
+                self.getent.display(),
+                answer.status
+            )),
+        }
+    }
+
+    fn passwd(&self, key: &str) -> Result<Option<Person>, String> {
+        let lines = self.getent("passwd", &[key])?;
+        let Some(line) = lines.first() else { return Ok(None) };
+        let unread = || format!("the user database of this machine has no account in its answer: `{line}`");
+        person(line).map(Some).ok_or_else(unread)
+    }
+
+    /// `getent` takes such a login for a uid; `id` looks for the name first.
+    fn by_number_like(&self, login: &Login) -> Result<Option<Person>, String> {
+        let answer = self.ask(&self.id, &["-u", "--", login.as_str()])?;
+        let uid = answer.text.trim().parse().ok().filter(|_| answer.status.success());
+        let Some(uid) = uid else { return Ok(None) };
+        // It may have been a uid after all, and then somebody else's.
+        Ok(self.by_uid(uid)?.filter(|person| person.login == *login))
+    }
+}
+
+impl People for System {
+    fn by_login(&self, login: &Login) -> Result<Option<Person>, String> {
+        if let Some(known) = self.known().logins.get(login) {
+            return Ok(known.clone());
+        }
+        let found = match looks_like_a_number(login) {
+            true => self.by_number_like(login)?,
+            false => self.passwd(login.as_str())?,
+        };
+        self.known().logins.insert(login.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn by_uid(&self, uid: u32) -> Result<Option<Person>, String> {
+        if let Some(known) = self.known().uids.get(&uid) {
+            return Ok(known.clone());
+        }
+        let found = self.passwd(&uid.to_string())?.filter(|person| person.uid == uid);
+        self.known().uids.insert(uid, found.clone());
+        Ok(found)
+    }
+
+    fn groups(&self, login: &Login) -> Result<Vec<String>, String> {
+        let Some(person) = self.by_login(login)? else { return Ok(Vec::new()) };
+        // The further groups, to which the account's own is added.
+        let lines = self.getent("initgroups", &[person.login.as_str()])?;
+        let mut all: Vec<u32> = lines.iter().flat_map(|line| gids(line, &person.login)).collect();
+        all.push(person.gid);
+        all.sort_unstable();
+        all.dedup();
+        let keys: Vec<String> = all.iter().map(u32::to_string).collect();
+        let lines = self.getent("group", &keys.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(lines.iter().filter_map(|line| group_name(line)).map(str::to_owned).collect())
+    }
+
+    fn expect(&self, logins: &[Login]) {
+        let new = |login: &&Login| !looks_like_a_number(login) && !self.known().logins.contains_key(*login);
+        let mut asked: Vec<&Login> = logins.iter().filter(new).collect();
+        asked.sort();
+        asked.dedup();
+        for some in asked.chunks(AT_ONCE) {
+            let keys: Vec<&str> = some.iter().map(|login| login.as_str()).collect();
+            // What went wrong is told to who asks for one of them.
+            let Ok(lines) = self.getent("passwd", &keys) else { return };
+            let found: Vec<Person> = lines.iter().filter_map(|line| person(line)).collect();
+            let mut known = self.known();
+            // A database may answer under another spelling; then only a
+            // question of its own tells which login was meant.
+            let exact = found.iter().all(|person| some.contains(&&person.login));
+            for login in some {
+                let person = found.iter().find(|person| person.login == **login);
+                if person.is_some() || exact {
+                    known.logins.insert((*login).clone(), person.cloned());
+                }
+            }
+        }
+    }
+}

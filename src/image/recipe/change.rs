@@ -1,0 +1,241 @@
+//! What differs between two recipes, as old value and new value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::written::{Written, told};
+use super::{Fields, Ingredient, Recipe, lines};
+use crate::dockerfile::context::Listing;
+
+/// Details that one line names; the rest is counted.
+const SHOWN: usize = 2;
+/// Characters of a value that one line shows.
+const WIDE: usize = 60;
+
+/// An ingredient that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Changed {
+    pub ingredient: Ingredient,
+    /// Short digests of the whole ingredient; `none`: it was not there.
+    pub old: String,
+    pub new: String,
+    /// The files, lines and fields that differ, as far as they are known.
+    pub details: Vec<Detail>,
+}
+
+/// One thing of an ingredient, before and now.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Detail {
+    /// A path, `line 7`, the name of an arg, `pip`, …
+    pub what: String,
+    /// `None`: it was not there.
+    pub old: Option<String>,
+    /// `None`: it is there no more.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} changed: ", self.ingredient)?;
+        if self.details.is_empty() {
+            return write!(f, "{} → {}", self.old, self.new);
+        }
+        let shown: Vec<_> = self.details.iter().take(SHOWN).map(Detail::to_string).collect();
+        write!(f, "{}", shown.join(", "))?;
+        match self.details.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What a line of a file holds is no value of it.
+        let colon = if self.what.contains("line ") { ":" } else { "" };
+        write!(f, "{}{colon}", self.what)?;
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(f, " {} → {}", Value(old), Value(new)),
+            (None, Some(new)) => write!(f, "{}{} added", Space(new), Value(new)),
+            (Some(old), None) => write!(f, "{}{} removed", Space(old), Value(old)),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A value on one line: cut where it is long, without control characters.
+struct Value<'a>(&'a str);
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = WIDE;
+        for c in self.0.chars() {
+            if left == 0 {
+                return f.write_str("…");
+            }
+            left -= 1;
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+struct Space<'a>(&'a str);
+
+impl fmt::Display for Space<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { f.write_str(" ") }
+    }
+}
+
+/// Short digests by ingredient name, as an image carries them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded(BTreeMap<String, String>);
+
+impl Recorded {
+    pub(super) fn new(digests: BTreeMap<String, String>) -> Self {
+        Self(digests)
+    }
+
+    /// Reads the value of `ds01.build.ingredients`. Names that this version
+    /// does not know are kept; `None`: it is no such list.
+    pub fn parse(label: &str) -> Option<Self> {
+        let pair = |pair: &str| {
+            let (name, digest) = pair.split_once('=')?;
+            let sound =
+                !name.is_empty() && !digest.is_empty() && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            sound.then(|| (name.to_owned(), digest.to_owned()))
+        };
+        label.split(',').map(pair).collect::<Option<_>>().map(Self)
+    }
+
+    /// The short digest of an ingredient.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// What is known of an earlier build.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    pub digests: Option<&'a Recorded>,
+    pub fields: Option<&'a Written>,
+    pub files: Option<&'a Listing>,
+    /// The Dockerfile's text, masked.
+    pub dockerfile: Option<&'a str>,
+}
+
+/// What would be built.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    pub recipe: &'a Recipe,
+    pub files: Option<&'a Listing>,
+    /// The Dockerfile's text, masked.
+    pub dockerfile: Option<&'a str>,
+}
+
+const NONE: &str = "none";
+
+/// The ingredients that differ, in their order, each with what is known of
+/// how. Digests decide; what else is written only explains.
+pub fn compare(before: Before<'_>, now: Now<'_>) -> Vec<Changed> {
+    let digests = now.recipe.recorded();
+    let short = |recorded: Option<&Recorded>, i: Ingredient| {
+        recorded.and_then(|r| r.get(i.name())).unwrap_or(NONE).to_owned()
+    };
+    Ingredient::ALL
+        .into_iter()
+        .map(|i| (i, short(before.digests, i), short(Some(&digests), i)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(ingredient, old, new)| Changed {
+            ingredient,
+            old,
+            new,
+            details: details(ingredient, before, now),
+        })
+        .collect()
+}
+
+fn details(ingredient: Ingredient, before: Before<'_>, now: Now<'_>) -> Vec<Detail> {
+    let known = before.fields.and_then(|written| written.fields(ingredient));
+    let new = told(now.recipe, ingredient);
+    match ingredient {
+        Ingredient::Context => {
+            if let (Some(old), Some(new)) = (before.files, now.files) {
+                let details = files(old, new);
+                if !details.is_empty() {
+                    return details;
+                }
+            }
+        }
+        Ingredient::Dockerfile => {
+            if let (Some(old), Some(text)) = (before.dockerfile, now.dockerfile)
+                && let Some(mut details) = lines::changed(old, text)
+            {
+                let rest = known.map(|old| fields(old, &new)).unwrap_or_default();
+                details.extend(rest.into_iter().filter(|detail| detail.what != "content"));
+                return details;
+            }
+        }
+        Ingredient::Packages => return known.map(|old| packages(old, &new)).unwrap_or_default(),
+        _ => {}
+    }
+    known.map(|old| fields(old, &new)).unwrap_or_default()
+}
+
+/// Keys that one has and the other has not, or with another value.
+fn fields(old: &Fields, new: &Fields) -> Vec<Detail> {
+    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let differ = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    let detail =
+        |key: &String| Detail { what: key.clone(), old: old.get(key).cloned(), new: new.get(key).cloned() };
+    differ.map(detail).collect()
+}
+
+/// A folder is only told where it is empty: its files tell the rest.
+fn files(old: &Listing, new: &Listing) -> Vec<Detail> {
+    let holds = |files: &Listing, folder: &str| {
+        let below = format!("{folder}/");
+        files.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below))
+    };
+    let told = |detail: &Detail| match (detail.old.as_deref(), detail.new.as_deref()) {
+        (Some("dir"), None) => !holds(new, &detail.what),
+        (None, Some("dir")) => !holds(old, &detail.what),
+        _ => true,
+    };
+    fields(old, new).into_iter().filter(told).collect()
+}
+
+/// `pip timm>=1` and `pip timm>=1.2` are one package with two versions.
+fn packages(old: &Fields, new: &Fields) -> Vec<Detail> {
+    let (mut gone, mut rest) = (Vec::new(), Vec::new());
+    for detail in fields(old, new) {
+        match detail.what.split_once(' ') {
+            // The rule comes and goes with the first and the last package.
+            None if detail.old.is_none() || detail.new.is_none() => {}
+            None => rest.push(detail),
+            Some((kind, wanted)) if detail.new.is_none() => gone.push((kind.to_owned(), wanted.to_owned())),
+            Some((kind, wanted)) => {
+                let (what, new) = (kind.to_owned(), Some(wanted.to_owned()));
+                rest.push(Detail { what, old: None, new });
+            }
+        }
+    }
+    for (kind, wanted) in gone {
+        let same = |d: &&mut Detail| {
+            let new = d.new.as_deref().unwrap_or_default();
+            d.what == kind && d.old.is_none() && distribution(new) == distribution(&wanted)
+        };
+        match rest.iter_mut().find(same) {
+            Some(detail) => detail.old = Some(wanted),
+            None => rest.push(Detail { what: kind, old: Some(wanted), new: None }),
+        }
+    }
+    rest
+}
+
+/// The name that a requirement begins with.
+fn distribution(requirement: &str) -> String {
+    let name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    requirement.chars().take_while(name).collect::<String>().to_ascii_lowercase().replace(['_', '.'], "-")
+}

@@ -1,0 +1,111 @@
+//! A recipe as it is written down beside an image: what a later run explains
+//! its changes by.
+//!
+//! Digests are cut to what is shown and values of secrets are masked, so a
+//! recipe cannot be had back from it, nor its digest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, Ingredient, Recipe, SHORT, mask};
+use crate::dockerfile::context::Listing;
+
+/// The fields of a recipe. An ingredient without fields is not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    fields: BTreeMap<String, Fields>,
+    /// Ingredients that were too large to be written.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    left_out: BTreeSet<String>,
+}
+
+/// The label's JSON.
+#[derive(Serialize, Deserialize)]
+struct Label {
+    recipe: Written,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<Listing>,
+}
+
+impl Written {
+    /// Longest value of `ds01.build.record`, in bytes. An engine's list of
+    /// images carries the labels of all of them.
+    pub const MOST: usize = 4096;
+
+    /// All that may be written of a recipe.
+    pub fn of(recipe: &Recipe) -> Self {
+        let named = Ingredient::ALL.iter().map(|i| (i.name().to_owned(), told(recipe, *i)));
+        Self { fields: named.filter(|(_, fields)| !fields.is_empty()).collect(), left_out: BTreeSet::new() }
+    }
+
+    /// The fields of an ingredient; `None`: they were not written.
+    pub fn fields(&self, ingredient: Ingredient) -> Option<&Fields> {
+        static NONE: Fields = Fields::new();
+        let name = ingredient.name();
+        if self.left_out.contains(name) { None } else { Some(self.fields.get(name).unwrap_or(&NONE)) }
+    }
+
+    /// Says what an ingredient was that was left out, because it is known
+    /// from elsewhere.
+    pub fn supply(&mut self, ingredient: Ingredient, fields: Fields) {
+        self.left_out.remove(ingredient.name());
+        self.fields.insert(ingredient.name().to_owned(), fields);
+    }
+
+    /// The value of `ds01.build.record`, the same for the same input: with the
+    /// files if all of it fits, else without what is largest. Labels are
+    /// always left out: they stand on the image themselves.
+    pub fn to_label(&self, files: Option<&Listing>) -> String {
+        let mut label = Label { files: files.cloned(), recipe: self.clone() };
+        label.recipe.leave_out(Ingredient::Labels.name());
+        let mut text = json(&label);
+        if text.len() > Self::MOST {
+            label.files = None;
+            text = json(&label);
+        }
+        while text.len() > Self::MOST {
+            let size = |fields: &Fields| fields.iter().map(|(k, v)| k.len() + v.len() + 6).sum::<usize>();
+            let Some((largest, _)) = label.recipe.fields.iter().max_by_key(|(_, fields)| size(fields)) else {
+                break;
+            };
+            let largest = largest.clone();
+            label.recipe.leave_out(&largest);
+            text = json(&label);
+        }
+        text
+    }
+
+    /// Reads what [`Written::to_label`] wrote; `None`: it is something else.
+    pub fn from_label(text: &str) -> Option<(Self, Option<Listing>)> {
+        let label: Label = serde_json::from_str(text).ok()?;
+        Some((label.recipe, label.files))
+    }
+
+    fn leave_out(&mut self, ingredient: &str) {
+        self.fields.remove(ingredient);
+        self.left_out.insert(ingredient.to_owned());
+    }
+}
+
+fn json(label: &Label) -> String {
+    serde_json::to_string(label).expect("text becomes JSON")
+}
+
+/// The fields of an ingredient as they may be written and shown.
+pub(super) fn told(recipe: &Recipe, ingredient: Ingredient) -> Fields {
+    let value = |key: &str, value: &str| match ingredient {
+        Ingredient::Args => mask::masked(key, value),
+        _ => shortened(value),
+    };
+    recipe.fields(ingredient).iter().map(|(k, v)| (k.clone(), value(k, v))).collect()
+}
+
+/// Digests are told by their first digits.
+fn shortened(value: &str) -> String {
+    let (head, digest) = value.split_at(value.rfind(':').map_or(0, |colon| colon + 1));
+    match digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        true => format!("{head}{}", &digest[..SHORT]),
+        false => value.to_owned(),
+    }
+}

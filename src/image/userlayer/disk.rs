@@ -1,0 +1,196 @@
+//! A base in memory for tests: answers wants and takes layers.
+
+use std::collections::BTreeMap;
+
+use super::facts::join;
+use super::{BaseFacts, FactKind, FileFact, FileKind, Layer, Want};
+use super::{layer, verify, verify_wants, wanted};
+use crate::model::account::Account;
+use crate::model::names::Login;
+
+/// Everything on it by path, folders without their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk(BTreeMap<String, FileFact>);
+
+impl Disk {
+    pub fn new() -> Self {
+        Self(BTreeMap::new()).dir("/", 0o755, 0, 0).dir("/etc", 0o755, 0, 0)
+    }
+
+    pub fn dir(self, path: &str, mode: u32, uid: u32, gid: u32) -> Self {
+        self.put(path, FactKind::Dir(None), mode, uid, gid)
+    }
+
+    pub fn file(self, path: &str, text: &str, mode: u32, uid: u32, gid: u32) -> Self {
+        self.put(path, FactKind::File(Some(text.into())), mode, uid, gid)
+    }
+
+    pub fn link(self, path: &str, target: &str) -> Self {
+        self.put(path, FactKind::Symlink(target.into()), 0o777, 0, 0)
+    }
+
+    pub fn without(mut self, path: &str) -> Self {
+        self.0.retain(|p, _| p != path && !p.starts_with(&format!("{path}/")));
+        self
+    }
+
+    pub fn text(&self, path: &str) -> Option<String> {
+        match &self.0.get(path)?.kind {
+            FactKind::File(Some(bytes)) => Some(String::from_utf8(bytes.clone()).unwrap()),
+            _ => None,
+        }
+    }
+
+    fn put(mut self, path: &str, kind: FactKind, mode: u32, uid: u32, gid: u32) -> Self {
+        self.0.insert(path.to_owned(), FileFact { kind, mode, uid, gid });
+        self
+    }
+
+    fn answer(&self, want: &Want, facts: &mut BaseFacts) {
+        let path = want.path();
+        let Some(fact) = self.0.get(path) else { return facts.learn(path, FileFact::absent()) };
+        match (want, &fact.kind) {
+            (Want::Content(_), _) => facts.learn(path, fact.clone()),
+            (Want::Entries(_), FactKind::Dir(_)) => {
+                let inside = self.0.iter().filter_map(|(p, fact)| {
+                    let name = p.strip_prefix(&join(path, ""))?;
+                    (!name.is_empty() && !name.contains('/')).then(|| (name.to_owned(), stat(fact)))
+                });
+                facts.learn_entries(path, fact.clone(), inside.collect());
+            }
+            _ => facts.learn(path, stat(fact)),
+        }
+    }
+
+    /// Reads until nothing more is wanted, in at most eight rounds.
+    pub fn facts(&self, account: &Account) -> BaseFacts {
+        let mut facts = BaseFacts::default();
+        for _ in 0..8 {
+            let wants = wanted(&facts, account);
+            if wants.is_empty() {
+                return facts;
+            }
+            wants.iter().for_each(|want| self.answer(want, &mut facts));
+        }
+        panic!("still wanted: {:?}", wanted(&facts, account));
+    }
+
+    /// What an engine does with a layer.
+    pub fn with(&self, layer: &Layer) -> Self {
+        let mut disk = self.clone();
+        for node in &layer.nodes {
+            let kind = match &node.kind {
+                FileKind::Dir => FactKind::Dir(None),
+                FileKind::File(bytes) => FactKind::File(Some(bytes.clone())),
+            };
+            disk = disk.put(&node.path, kind, node.mode, node.uid, node.gid);
+        }
+        disk
+    }
+
+    /// Lays the account on and verifies the result.
+    pub fn baked(&self, account: &Account) -> Self {
+        let disk = self.with(&layer(&self.facts(account), account).unwrap());
+        assert_eq!(disk.verified(account), Ok(()));
+        disk
+    }
+
+    pub fn verified(&self, account: &Account) -> Result<(), String> {
+        let mut facts = BaseFacts::default();
+        verify_wants(account).iter().for_each(|want| self.answer(want, &mut facts));
+        verify(&facts, account)
+    }
+}
+
+fn stat(fact: &FileFact) -> FileFact {
+    let kind = match &fact.kind {
+        FactKind::File(_) => FactKind::File(None),
+        kind => kind.clone(),
+    };
+    FileFact { kind, ..fact.clone() }
+}
+
+pub fn account(name: &str, uid: u32, gid: u32) -> Account {
+    Account {
+        login: Login::new(format!("{name}@example.org")),
+        name: name.into(),
+        uid,
+        gid,
+        shell: "/bin/bash".into(),
+        sudo: false,
+        jupyter: None,
+    }
+}
+
+/// A small Debian.
+pub fn debian() -> Disk {
+    Disk::new()
+        .file("/bin/bash", "", 0o755, 0, 0)
+        .file("/bin/sh", "", 0o755, 0, 0)
+        .dir("/home", 0o755, 0, 0)
+        .dir("/etc/skel", 0o755, 0, 0)
+        .file("/etc/skel/.profile", "# profile\n", 0o644, 0, 0)
+        .file("/etc/skel/.bashrc", "# not interactive: return\n", 0o644, 0, 0)
+        .file(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+            0o644,
+            0,
+            0,
+        )
+        .file("/etc/group", "root:x:0:\nadm:x:4:\nsudo:x:27:\nusers:x:100:\nnogroup:x:65534:\n", 0o644, 0, 0)
+        .file("/etc/shadow", "root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", 0o640, 0, 42)
+        .file("/etc/gshadow", "root:*::\nadm:*::\nsudo:*::\nusers:*::\nnogroup:*::\n", 0o640, 0, 42)
+        .file("/etc/subuid", "", 0o644, 0, 0)
+        .file("/etc/subgid", "", 0o644, 0, 0)
+}
+
+/// An Ubuntu of 2024, with its account `ubuntu`.
+pub fn ubuntu() -> Disk {
+    let debian = debian();
+    let more = |path: &str, text: &str| debian.text(path).unwrap() + text;
+    debian
+        .clone()
+        .file(
+            "/etc/passwd",
+            &more("/etc/passwd", "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n"),
+            0o644,
+            0,
+            0,
+        )
+        .file(
+            "/etc/group",
+            "root:x:0:\nadm:x:4:syslog,ubuntu\nsudo:x:27:ubuntu\nubuntu:x:1000:\n",
+            0o644,
+            0,
+            0,
+        )
+        .file("/etc/shadow", &more("/etc/shadow", "ubuntu:!:19900:0:99999:7:::\n"), 0o640, 0, 42)
+        .file(
+            "/etc/gshadow",
+            "root:*::\nadm:*::syslog,ubuntu\nsudo:*:ubuntu:ubuntu\nubuntu:!::\n",
+            0o640,
+            0,
+            42,
+        )
+        .file("/etc/subuid", "ubuntu:100000:65536\n", 0o644, 0, 0)
+        .file("/etc/subgid", "ubuntu:100000:65536\n", 0o644, 0, 0)
+        .dir("/home/ubuntu", 0o750, 1000, 1000)
+        .file("/home/ubuntu/.profile", "# profile\n", 0o644, 1000, 1000)
+        .file("/home/ubuntu/.bashrc", "# not interactive: return\n", 0o644, 1000, 1000)
+        .dir("/home/ubuntu/.cache", 0o700, 1000, 1000)
+}
+
+/// Nothing but a shell and two lines.
+pub fn busybox() -> Disk {
+    Disk::new()
+        .file("/bin/sh", "", 0o755, 0, 0)
+        .file(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/bin/false",
+            0o644,
+            0,
+            0,
+        )
+        .file("/etc/group", "root:x:0:\nwww-data:x:33:", 0o644, 0, 0)
+}

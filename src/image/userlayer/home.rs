@@ -1,0 +1,207 @@
+//! The home directory: skeleton files, `~/.local/bin`, and a `.bashrc`.
+//! A home that is already there is never emptied and never given away.
+
+use super::facts::{BaseFacts, FactKind, FileFact, Want, join};
+use super::home_of;
+use super::refusal::Refusal;
+use super::standing::Standing;
+use super::tree::Tree;
+use crate::model::account::Account;
+
+pub(super) const SKELETON: &str = "/etc/skel";
+
+/// What login shells read, the one that all of them do first.
+const LOGIN_FILES: [&str; 3] = [".profile", ".bash_profile", ".bash_login"];
+
+/// First and last line of our part of `.bashrc`.
+const BLOCK_BEGIN: &str = "# >>> ds01 >>>";
+const BLOCK_END: &str = "# <<< ds01 <<<";
+
+/// What can be said of a folder that would have to be free of user files.
+pub(super) struct Survey {
+    /// Unknown so far.
+    pub wants: Vec<Want>,
+    /// A path that is neither of the skeleton nor an empty folder.
+    pub user_file: Option<String>,
+}
+
+/// Looks for user files in a home.
+pub(super) fn survey(base: &BaseFacts, home: &str) -> Survey {
+    let mut survey = Survey { wants: Vec::new(), user_file: None };
+    survey_folder(base, home, SKELETON, &mut survey);
+    if survey.user_file.is_some() {
+        survey.wants.clear();
+    }
+    survey
+}
+
+fn survey_folder(base: &BaseFacts, folder: &str, skeleton: &str, survey: &mut Survey) {
+    let want = Want::Entries(folder.to_owned());
+    if !base.answers(&want) {
+        survey.wants.push(want);
+        return;
+    }
+    for path in base.children(folder) {
+        let twin = join(skeleton, path.rsplit('/').next().unwrap_or_default());
+        match base.get(&path).map(|fact| &fact.kind) {
+            Some(FactKind::Dir(_)) => survey_folder(base, &path, &twin, survey),
+            Some(FactKind::File(None)) if base.get(&twin).is_some() => survey.wants.push(Want::Content(path)),
+            Some(FactKind::File(Some(bytes))) if base.content(&twin) == Some(bytes) => {}
+            _ => survey.user_file = Some(path),
+        }
+    }
+}
+
+/// The home of the base's own entry for this uid, if it is another folder
+/// and belongs to the uid. Its entries must be known.
+pub(super) fn old_home<'a>(base: &BaseFacts, account: &Account, standing: &'a Standing) -> Option<&'a str> {
+    let Standing::Known { home, .. } = standing else { return None };
+    let owned = base.get(home).is_some_and(|fact| fact.uid == account.uid);
+    (*home != home_of(account) && owned).then_some(home)
+}
+
+/// Whether the account can have its home without anybody losing files.
+///
+/// # Errors
+/// If the old home of the uid, or a folder of another uid that lies where the
+/// home will be, holds user files.
+pub(super) fn check(
+    base: &BaseFacts,
+    account: &Account,
+    standing: &Standing,
+    notes: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let free_it = "use a base without these files, or move them away in an image between";
+    if let (Some(old), Standing::Known { name, .. }) = (old_home(base, account, standing), standing) {
+        if let Some(file) = survey(base, old).user_file {
+            return Err(Refusal::new(
+                format!(
+                    "uid {} of `{}` is `{}` in the base, whose home holds files (`{file}`)",
+                    account.uid,
+                    account.name,
+                    String::from_utf8_lossy(name)
+                ),
+                free_it,
+            ));
+        }
+        notes.push(format!("the base's `{old}` holds nothing but skeleton files; it stays and is not used"));
+    }
+    let home = home_of(account);
+    match base.get(&home) {
+        Some(fact) if fact.uid != account.uid => match survey(base, &home).user_file {
+            Some(file) => Err(Refusal::new(
+                format!(
+                    "`{home}` of the base belongs to uid {}, not {}, and holds `{file}`",
+                    fact.uid, account.uid
+                ),
+                free_it,
+            )),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// What the skeleton holds, by path below it, folders first.
+pub(super) fn skeleton(base: &BaseFacts) -> Vec<(String, &FileFact)> {
+    let mut found = Vec::new();
+    let mut folders = vec![SKELETON.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in base.children(&folder) {
+            if let Some(fact) = base.get(&path) {
+                found.push((path[SKELETON.len() + 1..].to_owned(), fact));
+                if matches!(fact.kind, FactKind::Dir(_)) {
+                    folders.push(path);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Puts the home into the tree.
+pub(super) fn lay(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
+    let home = home_of(account);
+    // Files of a home that is the account's already are not touched.
+    let kept = |path: &str| base.get(path).filter(|_| base.get(&home).is_some_and(|h| h.uid == account.uid));
+    let mut folder = |path: &str, mode: u32| {
+        tree.dir(path, kept(path).map_or(mode, |fact| fact.mode), account.uid, account.gid);
+    };
+    folder(&home, 0o755);
+    folder(&join(&home, ".local"), 0o755);
+    folder(&join(&home, ".local/bin"), 0o755);
+    for (name, fact) in skeleton(base) {
+        let path = join(&home, &name);
+        match &fact.kind {
+            FactKind::Dir(_) => tree.dir(&path, kept(&path).unwrap_or(fact).mode, account.uid, account.gid),
+            FactKind::File(Some(_)) if kept(&path).is_some() || name == ".bashrc" => {}
+            FactKind::File(Some(bytes)) => {
+                tree.file(&path, bytes.clone(), fact.mode, account.uid, account.gid);
+            }
+            _ => notes.push(format!("`{SKELETON}/{name}` is neither a file nor a folder and is left out")),
+        }
+    }
+    if let Some(FactKind::Symlink(target)) = base.get(SKELETON).map(|fact| &fact.kind) {
+        notes.push(format!("`{SKELETON}` of the base is a link to `{target}` and is not followed"));
+    }
+    lay_bashrc(tree, base, account, notes);
+    lay_profile(tree, base, account);
+}
+
+/// Login shells read no `.bashrc`, and `/etc/profile` sets PATH anew. Where
+/// the base has a file for them, that is left to it, as Debian's does it.
+fn lay_profile(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account) {
+    let home = home_of(account);
+    let has = |name: &&str| [SKELETON, &home].iter().any(|folder| base.get(&join(folder, name)).is_some());
+    if !LOGIN_FILES.iter().any(has) {
+        let text = format!("{BLOCK_BEGIN}\n{}{BLOCK_END}\n", path_lines(account));
+        tree.file(&join(&home, LOGIN_FILES[0]), text.into_bytes(), 0o644, account.uid, account.gid);
+    }
+}
+
+fn lay_bashrc(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
+    let path = join(&home_of(account), ".bashrc");
+    let theirs = base.get(&path);
+    let found = theirs.or_else(|| base.get(&join(SKELETON, ".bashrc")));
+    let (mut bytes, mode) = match found.map(|fact| (&fact.kind, fact.mode)) {
+        Some((FactKind::File(Some(bytes)), mode)) => (bytes.clone(), mode),
+        Some(_) if theirs.is_some() => {
+            notes.push(format!("`{path}` of the base is not a file and is left as it is"));
+            return;
+        }
+        _ => (Vec::new(), 0o644),
+    };
+    if !contains(&bytes, BLOCK_BEGIN.as_bytes()) {
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(bashrc_block(account).as_bytes());
+    }
+    tree.file(&path, bytes, mode, account.uid, account.gid);
+}
+
+fn bashrc_block(account: &Account) -> String {
+    format!(
+        r"{BLOCK_BEGIN}
+{path}PS1='\u@\h:\w\$ '
+{BLOCK_END}
+",
+        path = path_lines(account)
+    )
+}
+
+fn path_lines(account: &Account) -> String {
+    format!(
+        r#"export HOME={home}
+case ":$PATH:" in
+    *":$HOME/.local/bin:"*) ;;
+    *) export PATH="$HOME/.local/bin:$PATH" ;;
+esac
+"#,
+        home = home_of(account)
+    )
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,151 @@
+//! The user layer: what is laid on a base so that a person has an account in
+//! it. A pure function from what the base has to files with owner and mode.
+//!
+//! No `useradd` runs: it would write `/var/log/lastlog` and `faillog` as
+//! sparse files indexed by uid, and the same input would not give the same
+//! bytes on another day. Knows nothing of engines, and not how files of the
+//! base are read: [`wanted`] says which ones, until there is nothing left.
+
+mod accounts;
+mod facts;
+mod home;
+mod jupyter;
+mod refusal;
+mod standing;
+mod sudo;
+mod table;
+mod tree;
+mod verify;
+mod want;
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+pub use facts::{BaseFacts, FactKind, FileFact, Want};
+pub use refusal::{Refusal, check_account};
+pub use sudo::lacks_sudo;
+pub use verify::{verify, verify_wants};
+pub use want::wanted;
+
+use crate::image::solve::ConfigChange;
+use crate::model::account::Account;
+use tree::Tree;
+
+/// Changes whenever the same base and account would give another layer, or
+/// sudo would be brought to it in another way; part of the recipe, so that
+/// images with the old layer are made anew.
+pub const RULE_VERSION: u32 = 2;
+
+/// Time of every file of the layer, of the image config and of its history
+/// entries: 2000-01-01T00:00:00Z. Any fixed time makes equal inputs equal
+/// images; this one is late enough for every archive format (zip begins in
+/// 1980) and early enough that no build tool takes a file for newer than its
+/// output. It is also a whole day, as `/etc/shadow` counts.
+pub const FIXED_TIME_SECONDS: i64 = 946_684_800;
+
+/// Where the person's files are mounted; also the working directory.
+pub const WORKSPACE: &str = "/workspace";
+
+/// Debian 12 and Ubuntu 24.04 mark their Python as managed, and pip then
+/// refuses `--user` too, though that cannot touch what the system has (PEP 668).
+const MANAGED_PYTHON: (&str, &str) = ("PIP_BREAK_SYSTEM_PACKAGES", "1");
+
+/// The shell of an account whose own shell the base lacks.
+const FALLBACK_SHELL: &str = "/bin/sh";
+
+/// What is laid on the base.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// Folders before what is in them; every folder on the way is there too,
+    /// with the mode and owner that the base has for it.
+    pub nodes: Vec<FileNode>,
+    /// What a person should know that is no error, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A folder or file of the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNode {
+    /// Absolute.
+    pub path: String,
+    pub kind: FileKind,
+    /// Permission bits, at most `0o777`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    Dir,
+    File(Vec<u8>),
+}
+
+/// The account's home directory.
+pub fn home_of(account: &Account) -> String {
+    format!("/home/{}", account.name)
+}
+
+/// What changes in the image config. Depends on the account alone.
+pub fn config(account: &Account) -> ConfigChange {
+    let home = home_of(account);
+    ConfigChange {
+        env: [("HOME", home.as_str()), MANAGED_PYTHON].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        path_first: vec![format!("{home}/.local/bin")],
+        user: Some(format!("{}:{}", account.uid, account.gid)),
+        workdir: Some(WORKSPACE.to_owned()),
+        ..ConfigChange::default()
+    }
+}
+
+/// What must be laid on a base for this account. Laying it on twice changes
+/// nothing: an account that is already there as asked for is left as it is.
+///
+/// A uid, gid or name that the base already has:
+/// - same uid and name: shell, group and home are set, the rest stays;
+/// - same uid, other name: the entry is renamed, if the old home holds nothing
+///   but skeleton files. The old folder stays, unused: removing it would put
+///   the present time into the layer;
+/// - same name, other uid: refused;
+/// - same gid: the group is used under the name it has.
+///
+/// # Errors
+/// A [`Refusal`] if the account cannot or must not be in this base.
+pub fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
+    check_account(account)?;
+    if let Some(want) = wanted(base, account).first() {
+        return Err(Refusal::new(
+            format!("`{}` of the base was not read", want.path()),
+            "read everything that `wanted` asks for; this is a fault of the program",
+        ));
+    }
+    let mut notes = Vec::new();
+    let mut tree = Tree::new(base);
+    let standing = standing::standing(base, account)?;
+    home::check(base, account, &standing, &mut notes)?;
+    let shell = shell(base, account, &mut notes);
+    let sudo = sudo::rule(base, account)?;
+    for (path, bytes) in accounts::edit(base, account, &standing, shell, &mut notes) {
+        tree.system_file(path, bytes);
+    }
+    home::lay(&mut tree, base, account, &mut notes);
+    jupyter::lay(&mut tree, account, |path| base.get(path).map(|fact| fact.mode));
+    if let Some(text) = sudo {
+        tree.file(&sudo::path_of(account), text.into_bytes(), 0o440, 0, 0);
+    }
+    tree.dir(WORKSPACE, 0o755, account.uid, account.gid);
+    Ok(Layer { nodes: tree.into_nodes()?, notes })
+}
+
+fn shell<'a>(base: &BaseFacts, account: &'a Account, notes: &mut Vec<String>) -> &'a str {
+    if base.get(&account.shell).is_some() {
+        return &account.shell;
+    }
+    notes.push(format!("the base has no `{}`, so the shell is `{FALLBACK_SHELL}`", account.shell));
+    FALLBACK_SHELL
+}

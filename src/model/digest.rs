@@ -1,0 +1,105 @@
+//! SHA-256 over parts that cannot run into each other.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256, as 64 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of plain bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_bytes(&Sha256::digest(bytes))
+    }
+
+    /// Of several parts, each with its length before it.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut framed = Framed::new("parts");
+        for part in parts {
+            framed.bytes(part);
+        }
+        framed.finish()
+    }
+
+    /// Of a finished hash.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let both = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self(both.map(|half| char::from(DIGITS[usize::from(half)])).collect())
+    }
+
+    /// Reads 64 lower-case hex digits; `None`: it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
+    }
+
+    /// All 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first digits, at most 64.
+    pub fn first(&self, digits: usize) -> &str {
+        &self.0[..digits.min(64)]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A hash under way. Every part is hashed behind its length, and the kind of
+/// what is hashed stands first: "ab", "c" differs from "a", "bc".
+pub struct Framed(Sha256);
+
+impl Framed {
+    pub fn new(kind: &str) -> Self {
+        let mut framed = Self(Sha256::new());
+        framed.text("ds01-build").text(kind);
+        framed
+    }
+
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    pub fn finish(self) -> Digest {
+        Digest::from_bytes(&self.0.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_plain_sha256() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").as_str(), abc);
+        assert_eq!(Digest::parse(abc).unwrap().first(12), "ba7816bf8f01");
+        assert!(Digest::parse(&abc.to_uppercase()).is_none());
+        assert!(Digest::parse("abc").is_none());
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let parts =
+            |parts: &[&str]| Digest::of_parts(&parts.iter().map(|p| p.as_bytes()).collect::<Vec<_>>());
+        let all =
+            [parts(&["ab", "c"]), parts(&["a", "bc"]), parts(&["abc"]), parts(&["abc", ""]), parts(&[])];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|other| other != one));
+        }
+    }
+}

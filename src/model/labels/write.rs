@@ -1,0 +1,365 @@
+//! What goes onto an image and onto a container.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::legacy::LEGACY;
+use super::{
+    ARCH, BASE_DIGEST, BASE_NAME, CREATED_AT, DATA_MOUNT, FRAMEWORK, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS,
+    GPUS, GROUP, GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, MANAGED, MODELS_MOUNT, NAME,
+    PROJECT, PROTECTED, RECIPE, RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT,
+    WORKSPACE_FOLDER,
+};
+use crate::model::account::Account;
+use crate::model::names::{Login, NodeName, ProjectName};
+
+/// Length of an ingredient's digest on the label, in hex digits.
+const SHORT_DIGEST: usize = 12;
+
+/// Labels as the engine has them.
+pub type Labels = BTreeMap<String, String>;
+
+/// What is known of an image when it is built. No clock, host or commit:
+/// they would make equal inputs unequal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageLabels {
+    /// Name in the spec; for a plan variant `name@plan`.
+    pub image: NodeName,
+    /// Recipe digest, 64 hex digits.
+    pub recipe: String,
+    /// Version of the rule the recipe digest was made by.
+    pub scheme: u32,
+    /// Name and digest (at least 12 hex digits) of each ingredient, in order.
+    pub ingredients: Vec<(String, String)>,
+    /// What the recipe was made of, as JSON.
+    pub record: String,
+    /// Framework with version, and architecture class, from a catalogue base.
+    pub catalogue: Option<Catalogue>,
+    /// Of user images.
+    pub user: Option<UserImage>,
+    /// Reference of the image it is built on.
+    pub base_name: String,
+    /// `sha256:<64 hex>`: manifest digest of an external base, or image ID of
+    /// one that exists only locally.
+    pub base_digest: String,
+    /// Name for people.
+    pub title: String,
+}
+
+/// What a catalogue says of its images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// `Pytorch-2.8.0-aime`.
+    pub framework: String,
+    /// `CUDA_ADA`.
+    pub arch: String,
+}
+
+/// Whose image it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserImage {
+    /// `None`: the account was put onto an image that no project describes.
+    pub project: Option<ProjectName>,
+    pub account: Account,
+}
+
+impl ImageLabels {
+    /// As the engine takes them.
+    pub fn to_map(&self) -> Labels {
+        let ingredients: Vec<_> =
+            self.ingredients.iter().map(|(name, digest)| format!("{name}={}", short(digest))).collect();
+        let mut map = Writer::default()
+            .with(&MANAGED, "true")
+            .with(&IMAGE, &self.image)
+            .with(&RECIPE, &self.recipe)
+            .with(&SCHEME, self.scheme)
+            .with(&INGREDIENTS, ingredients.join(","))
+            .with(&RECORD, &self.record)
+            .with(&BASE_NAME, &self.base_name)
+            .with(&BASE_DIGEST, &self.base_digest)
+            .with(&TITLE, &self.title);
+        if let Some(Catalogue { framework, arch }) = &self.catalogue {
+            map = map.with(&FRAMEWORK, framework).with(&ARCH, arch);
+        }
+        if let Some(UserImage { project, account }) = &self.user {
+            if let Some(project) = project {
+                map = map.with(&PROJECT, project);
+            }
+            map = map
+                .with(&HAS_USER_SETUP, "true")
+                .with(&USER_ID, account.uid)
+                .with(&GROUP_ID, account.gid)
+                .with(&USERNAME, &account.name);
+        }
+        map.0
+    }
+}
+
+/// How a container came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// `deploy` of this program.
+    Orchestration,
+}
+
+impl Interface {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Orchestration => "orchestration",
+        }
+    }
+}
+
+/// What is known of a container when it is created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerLabels {
+    pub user: Login,
+    pub group: String,
+    pub interface: Interface,
+    /// Without `._.<uid>`.
+    pub name: String,
+    pub project: Option<ProjectName>,
+    /// ID or reference with digest it is created from.
+    pub image: String,
+    pub created_at: Timestamp,
+    pub slice: Option<String>,
+    /// Folder of the host behind `/workspace`.
+    pub work_mount: Option<PathBuf>,
+    /// Folder of the host behind `/data`.
+    pub data_mount: Option<PathBuf>,
+    /// Folder of the host behind `/models`.
+    pub models_mount: Option<PathBuf>,
+    /// The request: `0` for none.
+    pub gpus: String,
+    /// What was given for it; `None`: no GPU.
+    pub assigned: Option<Gpus>,
+    /// Folder in the container that editors open.
+    pub workspace_folder: String,
+    /// Labels of the image: those that a container has in common with its
+    /// image (recipe, framework, architecture class) are written again.
+    pub inherited: Labels,
+}
+
+/// The GPUs and MIG instances of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpus {
+    /// In the order given; AMD's have none.
+    pub uuids: Vec<String>,
+    /// Likewise.
+    pub slots: Vec<String>,
+    /// 1 for a whole GPU, a MIG slice its share of 7.
+    pub equivalents: String,
+}
+
+impl ContainerLabels {
+    /// As the engine takes them.
+    pub fn to_map(&self) -> Labels {
+        let mut map = Writer::default()
+            .with(&MANAGED, "true")
+            .with(&USER, &self.user)
+            .with(&GROUP, &self.group)
+            .with(&INTERFACE, self.interface.word())
+            .with(&NAME, &self.name)
+            .with(&IMAGE, &self.image)
+            .with(&CREATED_AT, format_args!("{:.0}", self.created_at))
+            .with(&GPUS, &self.gpus)
+            .with(&WORKSPACE_FOLDER, &self.workspace_folder);
+        if let Some(project) = &self.project {
+            map = map.with(&PROJECT, project);
+        }
+        if let Some(slice) = &self.slice {
+            map = map.with(&SLICE, slice);
+        }
+        let mounts = [
+            (WORK_MOUNT, &self.work_mount),
+            (DATA_MOUNT, &self.data_mount),
+            (MODELS_MOUNT, &self.models_mount),
+        ];
+        for (key, folder) in mounts {
+            if let Some(folder) = folder {
+                map = map.with(&key, folder.display());
+            }
+        }
+        if let Some(gpus) = &self.assigned {
+            map = map.with(&GPU_EQUIVALENTS, &gpus.equivalents);
+            for (key, list) in [(GPU_UUIDS, &gpus.uuids), (GPU_SLOTS, &gpus.slots)] {
+                if !list.is_empty() {
+                    map = map.with(&key, list.join(","));
+                }
+            }
+        }
+        for key in [RECIPE, FRAMEWORK, ARCH] {
+            if let Some(value) = super::read::text(&self.inherited, &key) {
+                map = map.with(&key, value);
+            }
+        }
+        map.0
+    }
+}
+
+/// Keys that decide what a container holds and who may remove it.
+const DECISIVE: [Key; 6] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS, PROTECTED, DATA_MOUNT, MODELS_MOUNT];
+
+/// Labels of an image that a container of it must not inherit, and would:
+/// GPU, mount and protection keys, new or legacy, that `written` does not override.
+/// The engine can override an inherited label but not drop it, so that a GPU
+/// key on an image would look like an assignment.
+pub fn strays(image: &Labels, written: &Labels) -> Vec<String> {
+    let meant = |name: &str| {
+        let old = LEGACY.iter().find(|old| old.name == name);
+        old.map_or(name, |old| old.read_as.name).to_owned()
+    };
+    image
+        .keys()
+        .filter(|name| {
+            let meant = meant(name);
+            DECISIVE.iter().any(|key| key.name == meant) && !written.contains_key(&meant)
+        })
+        .cloned()
+        .collect()
+}
+
+#[derive(Default)]
+struct Writer(Labels);
+
+impl Writer {
+    fn with(mut self, key: &Key, value: impl std::fmt::Display) -> Self {
+        self.0.insert(key.name.to_owned(), value.to_string());
+        self
+    }
+}
+
+fn short(digest: &str) -> &str {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.get(..SHORT_DIGEST).unwrap_or(hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::labels::{self, NAMESPACE, On};
+
+    fn account() -> Account {
+        Account {
+            login: Login::new("h.baker@hertie-school.lan"),
+            name: "h-baker".into(),
+            uid: 1_722_830_498,
+            gid: 1_722_830_498,
+            shell: "/bin/bash".into(),
+            sudo: false,
+            jupyter: None,
+        }
+    }
+
+    fn image() -> ImageLabels {
+        ImageLabels {
+            image: NodeName::new("h-baker/thesis"),
+            recipe: "ab".repeat(32),
+            scheme: 1,
+            ingredients: vec![("base".into(), "0123456789abcdef".into()), ("user".into(), "f".repeat(64))],
+            record: r#"{"recipe":{"fields":{"platform":{"platform":"linux/amd64"}}}}"#.into(),
+            catalogue: Some(Catalogue { framework: "Pytorch-2.8.0-aime".into(), arch: "CUDA_ADA".into() }),
+            user: Some(UserImage { project: Some(ProjectName::new("thesis")), account: account() }),
+            base_name: "reg.local:5000/ds01/vision:r-0123456789abcdef".into(),
+            base_digest: format!("sha256:{}", "c".repeat(64)),
+            title: "thesis".into(),
+        }
+    }
+
+    fn container() -> ContainerLabels {
+        ContainerLabels {
+            user: account().login,
+            group: "student".into(),
+            interface: Interface::Orchestration,
+            name: "thesis".into(),
+            project: Some(ProjectName::new("thesis")),
+            image: "sha256:1".into(),
+            created_at: Timestamp::from_second(1_760_000_000).unwrap(),
+            slice: Some("ds01-student-h_baker.slice".into()),
+            work_mount: Some("/home/h.baker/workspace/thesis".into()),
+            data_mount: None,
+            models_mount: None,
+            gpus: "0".into(),
+            assigned: None,
+            workspace_folder: "/workspace".into(),
+            inherited: image().to_map(),
+        }
+    }
+
+    #[test]
+    fn a_user_image_carries_every_image_key() {
+        let map = image().to_map();
+        insta::assert_snapshot!(lines(&map));
+        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Container) {
+            assert!(map.contains_key(key.name), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn an_image_never_carries_a_key_of_one_container() {
+        for name in image().to_map().keys() {
+            assert_ne!(labels::key(name).map(|key| key.on), Some(On::Container), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_container_carries_every_required_key() {
+        let map = container().to_map();
+        insta::assert_snapshot!(lines(&map));
+        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image) {
+            assert!(key.required != labels::Required::Yes || map.contains_key(key.name), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_container_with_gpus_and_mounts_carries_every_key_but_protection() {
+        let assigned = Gpus {
+            uuids: vec!["GPU-1".into(), "MIG-2".into()],
+            slots: vec!["0".into(), "1.3".into()],
+            equivalents: "1.1429".into(),
+        };
+        let map = ContainerLabels {
+            data_mount: Some("/srv/data".into()),
+            models_mount: Some("/srv/models".into()),
+            gpus: "2".into(),
+            assigned: Some(assigned),
+            ..container()
+        }
+        .to_map();
+        assert_eq!(map["ds01.gpu.uuids"], "GPU-1,MIG-2");
+        assert_eq!(map["ds01.gpu.slots"], "0,1.3");
+        assert_eq!(map["ds01.gpu.equivalents"], "1.1429");
+        let never = [PROTECTED.name, labels::MLC_VERSION.name];
+        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image && !never.contains(&key.name)) {
+            assert!(map.contains_key(key.name), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn only_lower_case_keys_are_written() {
+        for name in image().to_map().into_keys().chain(container().to_map().into_keys()) {
+            assert!(labels::key(&name).is_some(), "{name}");
+            assert!(!name.starts_with(NAMESPACE) || name == name.to_lowercase(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_allocation_baked_into_an_image_is_a_stray() {
+        let written = container().to_map();
+        let mut image = image().to_map();
+        assert!(strays(&image, &written).is_empty());
+        for name in
+            ["ds01.gpu.uuids", "ds01.gpu.allocated", "ds01.protected", "aime.mlc.USER", "aime.mlc.GPUS"]
+        {
+            image.insert(name.into(), "x".into());
+        }
+        // The owner and the request are written anew, and new keys win.
+        assert_eq!(strays(&image, &written), ["ds01.gpu.allocated", "ds01.gpu.uuids", "ds01.protected"]);
+    }
+
+    fn lines(map: &Labels) -> String {
+        map.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! From what a person typed to what they ask about.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Stack;
+use crate::image::recipe;
+use crate::model::names::NodeName;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::spec::graph::{Kind, NodeId};
+use crate::spec::nearest;
+use crate::spec::subject::Subject;
+
+/// What may be asked about, in the order in which a name is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    Image,
+    Base,
+    File,
+    Arg,
+}
+
+impl Sort {
+    const ALL: [Self; 4] = [Self::Image, Self::Base, Self::File, Self::Arg];
+
+    /// As `--as` takes it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Base => "base",
+            Self::File => "file",
+            Self::Arg => "arg",
+        }
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file or folder",
+            Self::Arg => "build arg",
+            other => other.word(),
+        })
+    }
+}
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Asked {
+    Image {
+        name: NodeName,
+        #[serde(skip)]
+        node: NodeId,
+    },
+    /// An image that is not built here.
+    Base { reference: Reference },
+    /// Absolute.
+    File { path: PathBuf },
+    Arg {
+        name: String,
+        /// The new one; `None`: any other than now.
+        value: Option<String>,
+    },
+}
+
+impl Asked {
+    /// As it may be shown: without a value that looks secret.
+    pub(super) fn masked(self) -> Self {
+        match self {
+            Self::Arg { value: Some(value), name } => {
+                Self::Arg { value: Some(recipe::masked(&name, &value)), name }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What a name means, and what else it could mean. `file` is the path it is
+/// on this disk, if there is something.
+///
+/// # Errors
+/// It means nothing; says what was tried and what is near.
+pub fn ask(
+    stack: &Stack<'_>,
+    text: &str,
+    file: Option<&Path>,
+    only: Option<Sort>,
+) -> Result<(Asked, Vec<Sort>), Problem> {
+    let mut found = Vec::new();
+    for sort in Sort::ALL.into_iter().filter(|sort| only.is_none_or(|only| only == *sort)) {
+        let asked = match sort {
+            Sort::Image => image(stack, text)?,
+            Sort::Base => base(stack, text).map(|reference| Asked::Base { reference }),
+            Sort::File => file.map(|path| Asked::File { path: path.to_owned() }),
+            Sort::Arg => arg(stack, text),
+        };
+        found.extend(asked.map(|asked| (asked, sort)));
+    }
+    if found.is_empty() {
+        return Err(unknown(stack, text, only));
+    }
+    let (asked, _) = found.remove(0);
+    Ok((asked, found.into_iter().map(|(_, sort)| sort).collect()))
+}
+
+/// What to say of a name that could have meant something else.
+pub fn otherwise(text: &str, others: &[Sort]) -> Option<String> {
+    let ways: Vec<String> =
+        others.iter().map(|sort| format!("the {sort} of that name: --as {}", sort.word())).collect();
+    (!ways.is_empty()).then(|| format!("`{text}` could also mean {}", ways.join(", ")))
+}
+
+/// A node that is built here.
+fn image(stack: &Stack<'_>, text: &str) -> Result<Option<Asked>, Problem> {
+    match stack.graph.find(text) {
+        Ok(node) => {
+            let of = stack.graph.node(node);
+            let base = matches!(of.kind, Kind::Base(_));
+            Ok((!base).then(|| Asked::Image { name: of.name.clone(), node }))
+        }
+        // It is one of several people's: that is known better than anything else.
+        Err(problem) if projects(stack).any(|name| name == text) => Err(problem),
+        Err(_) => Ok(None),
+    }
+}
+
+fn projects<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a str> {
+    stack.graph.nodes().filter_map(|node| match &node.kind {
+        Kind::Project(_, name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// A base by its name in the spec, or any reference that something names.
+fn base(stack: &Stack<'_>, text: &str) -> Option<Reference> {
+    if let Ok(node) = stack.graph.find(text)
+        && let Some(reference) = Subject::of(stack.spec, stack.graph, node).external()
+    {
+        return Some(reference.clone());
+    }
+    let asked = Reference::parse(text).ok()?;
+    references(stack).find(|known| is(known, &asked)).map(|_| asked)
+}
+
+/// Every image that is not built here and that something names.
+fn references<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a Reference> {
+    let bases = stack.spec.bases.iter().map(|base| base.source.reference());
+    let named = stack.dockerfiles.values().flat_map(|seen| &seen.external);
+    bases.chain(named.map(|image| &image.reference))
+}
+
+/// Whether a reference of the stack is the one asked about: a pinned one is
+/// also meant by its tag.
+pub(super) fn is(known: &Reference, asked: &Reference) -> bool {
+    known.canonical() == asked.canonical()
+        || (asked.digest().is_none()
+            && known.repository() == asked.repository()
+            && known.tag() == asked.tag())
+}
+
+/// A build arg that the spec gives or a Dockerfile declares.
+fn arg(stack: &Stack<'_>, text: &str) -> Option<Asked> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    args(stack).contains(name).then(|| Asked::Arg { name: name.to_owned(), value: value.map(str::to_owned) })
+}
+
+/// Build args that a person can set; what an image stands on is said by its parents.
+fn args<'a>(stack: &Stack<'a>) -> BTreeSet<&'a str> {
+    let given = stack.graph.nodes().flat_map(|node| node.build_args.keys());
+    let declared = stack.dockerfiles.values().flat_map(|seen| &seen.evaluated.declared_args);
+    given.chain(declared).map(String::as_str).filter(|name| !is_ours(name)).collect()
+}
+
+fn is_ours(arg: &str) -> bool {
+    arg == "BASE_TAG" || arg == "BASE_IMAGE" || arg.starts_with("BASE_IMAGE_")
+}
+
+fn unknown(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Problem {
+    let shown = text.escape_debug();
+    let problem = Problem::new(match only {
+        None => format!("`{shown}` is no image, no base, no file or folder and no build arg"),
+        Some(Sort::File) => format!("there is no file or folder `{shown}`"),
+        Some(sort) => format!("there is no {sort} `{shown}`"),
+    });
+    let name = text.split('=').next().unwrap_or_default();
+    if is_ours(name) && only.is_none_or(|only| only == Sort::Arg) {
+        return problem
+            .help(format!("`{name}` is given to Dockerfiles by what the image stands on; ask for that"));
+    }
+    if let Some(near) = near(stack, text, only) {
+        return problem.help(format!("did you mean `{near}`?"));
+    }
+    let graph = stack.graph.find(text).err().and_then(|problem| problem.help);
+    problem.help(match only {
+        Some(Sort::File) => "paths are relative to where you stand".into(),
+        Some(Sort::Base) => format!("the bases are {}", listed(references(stack).map(ToString::to_string))),
+        Some(Sort::Arg) => {
+            format!("the build args are {}", listed(args(stack).iter().map(ToString::to_string)))
+        }
+        None | Some(Sort::Image) => graph.unwrap_or_else(|| "`ds01-build graph` lists all names".into()),
+    })
+}
+
+fn near(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Option<String> {
+    let wanted = |sort| only.is_none_or(|only| only == sort);
+    let mut known = BTreeSet::new();
+    for node in stack.graph.nodes() {
+        let sort = if matches!(node.kind, Kind::Base(_)) { Sort::Base } else { Sort::Image };
+        if wanted(sort) {
+            known.insert(node.name.to_string());
+        }
+    }
+    if wanted(Sort::Image) {
+        known.extend(projects(stack).map(str::to_owned));
+    }
+    if wanted(Sort::Base) {
+        // Whoever leaves the tag out means the one there is.
+        let bare = |known: &Reference| known.repository().as_str() == text;
+        if let Some(tagged) = references(stack).find(|known| bare(known)) {
+            return Some(tagged.to_string());
+        }
+        known.extend(references(stack).map(ToString::to_string));
+    }
+    if wanted(Sort::Arg) {
+        known.extend(args(stack).into_iter().map(str::to_owned));
+    }
+    let text = if wanted(Sort::Arg) { text.split('=').next().unwrap_or(text) } else { text };
+    nearest(text, known.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// At most eight, each once, sorted.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: BTreeSet<String> = names.collect();
+    let more = names.len().saturating_sub(8);
+    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+    match (shown.is_empty(), more) {
+        (true, _) => "none".into(),
+        (_, 0) => shown.join(", "),
+        _ => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,186 @@
+//! What would be rebuilt if something changed: the images, whose they
+//! are, what runs on them, and what that takes.
+//!
+//! Pure: knows what files say, what an engine listed and what earlier runs
+//! wrote down; asks nobody. It tells the most that a change can cost: an edit
+//! that leaves a recipe as it is builds nothing.
+
+mod ask;
+mod causes;
+mod cost;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+pub use ask::{Asked, Sort, ask, otherwise};
+pub use causes::{Read, Why, declared};
+pub use cost::{Known, Listed, Time};
+
+use crate::model::names::{ImageId, Login, NodeName};
+use crate::plan::observe::DockerfileSeen;
+use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
+
+/// A spec with what its files say.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack<'a> {
+    pub spec: &'a Spec,
+    pub graph: &'a Graph,
+    pub dockerfiles: &'a HashMap<NodeId, DockerfileSeen>,
+}
+
+/// The images that a change reaches, before anything is known of their cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Parents first.
+    pub images: Vec<Reached>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+    /// Entries of the spec that a file declares.
+    pub declares: Vec<String>,
+}
+
+/// An image that a change reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: NodeId,
+    /// What changes is its own, not a parent's.
+    pub direct: bool,
+    pub why: Why,
+}
+
+/// The whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    pub asked: Asked,
+    /// Parents first.
+    pub images: Vec<Rebuilt>,
+    /// People with a project among them.
+    pub users: Vec<User>,
+    /// Containers on them; `None`: no engine told.
+    pub containers: Option<Vec<Container>>,
+    /// `None`: no engine told.
+    pub bytes: Option<Bytes>,
+    pub time: Time,
+    pub declares: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// An image that would be rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rebuilt {
+    pub name: NodeName,
+    pub repository: String,
+    /// What changes is its own, not a parent's.
+    pub direct: bool,
+    pub why: Why,
+    /// The image there is now.
+    pub image_id: Option<ImageId>,
+    /// Of its own layers, as they are now.
+    pub bytes: Option<u64>,
+    /// Of its last build.
+    pub took_ms: Option<u64>,
+}
+
+/// A person and their projects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    pub login: Login,
+    pub projects: Vec<NodeName>,
+}
+
+/// A container on an image that would be rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Container {
+    pub name: String,
+    pub image: NodeName,
+    /// Login, or `uid 1001` where no login is known.
+    pub owner: Option<String>,
+    pub running: bool,
+    /// For people: `Up 3 minutes`.
+    pub status: String,
+}
+
+/// What would be written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    pub total: u64,
+    /// Images of which no size is known: they are not on the engine.
+    pub unknown: usize,
+}
+
+/// The images that a change reaches.
+pub fn reach(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Reach {
+    let direct = causes::direct(stack, asked, read);
+    Reach { images: spread(stack.graph, direct.causes), notes: direct.notes, declares: direct.declares }
+}
+
+/// Causes, and all that stands on them.
+fn spread(graph: &Graph, mut causes: HashMap<NodeId, Why>) -> Vec<Reached> {
+    let mut reached = vec![false; graph.len()];
+    let mut images = Vec::new();
+    for &node in graph.order() {
+        let through = || {
+            let mut parents = graph.parents(node).iter().enumerate();
+            let (at, parent) = parents.find(|(_, parent)| reached[parent.index()])?;
+            let name = graph.node(*parent).name.to_string();
+            Some(if at == 0 { Why::StandsOn { parent: name } } else { Why::CopiesFrom { parent: name } })
+        };
+        let own = causes.remove(&node);
+        let direct = own.is_some();
+        if let Some(why) = own.or_else(through) {
+            reached[node.index()] = true;
+            images.push(Reached { node, direct, why });
+        }
+    }
+    images
+}
+
+/// What the change costs.
+pub fn impact(stack: &Stack<'_>, asked: Asked, reach: Reach, known: &Known<'_>) -> Impact {
+    let nodes: Vec<NodeId> = reach.images.iter().map(|image| image.node).collect();
+    let images: Vec<Rebuilt> = reach.images.into_iter().map(|image| rebuilt(stack, image, known)).collect();
+    let took: Vec<_> = images.iter().map(|image| image.took_ms).collect();
+    Impact {
+        users: users(stack, &nodes),
+        containers: known.containers(stack, &nodes),
+        bytes: known.engine.is_some().then(|| Bytes {
+            total: images.iter().filter_map(|image| image.bytes).sum(),
+            unknown: images.iter().filter(|image| image.bytes.is_none()).count(),
+        }),
+        time: cost::time(stack.graph, &nodes, &took, known.jobs),
+        asked: asked.masked(),
+        images,
+        declares: reach.declares,
+        notes: reach.notes,
+    }
+}
+
+fn rebuilt(stack: &Stack<'_>, image: Reached, known: &Known<'_>) -> Rebuilt {
+    let node = stack.graph.node(image.node);
+    let (image_id, bytes) = known.present(stack, image.node);
+    Rebuilt {
+        name: node.name.clone(),
+        repository: node.repository.as_ref().map(ToString::to_string).unwrap_or_default(),
+        direct: image.direct,
+        why: image.why,
+        image_id,
+        bytes,
+        took_ms: known.took(image.node),
+    }
+}
+
+fn users(stack: &Stack<'_>, nodes: &[NodeId]) -> Vec<User> {
+    let mut users: BTreeMap<Login, Vec<NodeName>> = BTreeMap::new();
+    for &node in nodes {
+        if let Some(account) = Subject::of(stack.spec, stack.graph, node).account() {
+            let projects = users.entry(account.login.clone()).or_default();
+            projects.push(stack.graph.node(node).name.clone());
+        }
+    }
+    users.into_iter().map(|(login, projects)| User { login, projects }).collect()
+}

@@ -1,0 +1,199 @@
+//! Dockerfiles and contexts, read from disk: each context walked and hashed
+//! once, however many images share it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::DockerfileSeen;
+use crate::dockerfile::context::{self, Context, HashCache, Tree};
+use crate::dockerfile::ignore::Ignore;
+use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, Facts, ImageUse, Inputs};
+use crate::model::problem::{Place, Problem, SourceFile};
+use crate::model::reference::{Reference, Repository};
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
+use crate::spec::{self, Spec};
+
+/// Stands for a content tag that is not known yet.
+const ANY_CONTENT: &str = "r-0000000000000000";
+
+/// One image's Dockerfile, understood; its context is not read yet.
+struct Read {
+    source: Arc<SourceFile>,
+    spec: spec::Dockerfile,
+    syntax: Option<String>,
+    facts: Facts,
+    evaluated: Evaluated,
+    external: Vec<ImageUse>,
+    ignore: Ignore,
+}
+
+/// Folder and ignore rules: images that agree in both share a context.
+type Key = (PathBuf, String);
+
+/// Each distinct context with what it holds.
+type Contexts = HashMap<Key, (Arc<Context>, Arc<Tree>)>;
+
+/// Reads the files of every image of the graph that has a Dockerfile.
+pub(super) fn read(
+    spec: &Spec,
+    graph: &Graph,
+    platform: &str,
+    hashes: &HashCache,
+) -> Result<HashMap<NodeId, DockerfileSeen>, Vec<Problem>> {
+    let built = repositories(graph);
+    let mut problems = Vec::new();
+    let mut reads = Vec::new();
+    for &node in graph.order() {
+        let Some(dockerfile) = Subject::of(spec, graph, node).dockerfile() else { continue };
+        match understand(spec, graph, node, dockerfile, platform, &built) {
+            Ok(read) => reads.push((node, read)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let contexts = match contexts(&spec.root, &reads, hashes) {
+        Ok(contexts) => contexts,
+        Err(found) => {
+            problems.extend(found);
+            HashMap::new()
+        }
+    };
+    // Two plan variants of one image have the same mistakes.
+    let mut told: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !told.contains(&problem) {
+            told.push(problem);
+        }
+    }
+    let problems = told;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(reads.into_iter().map(|(node, read)| (node, seen(read, &contexts))).collect())
+}
+
+fn seen(read: Read, contexts: &Contexts) -> DockerfileSeen {
+    let (context, tree) = &contexts[&key(&read)];
+    DockerfileSeen {
+        text: read.source.text.as_str().into(),
+        path: read.source.path.clone(),
+        target: read.spec.target,
+        syntax: read.syntax,
+        facts: read.facts,
+        context_digest: context::digest_of(tree, &read.evaluated.readable),
+        evaluated: read.evaluated,
+        external: read.external,
+        context: Arc::clone(context),
+        tree: Arc::clone(tree),
+    }
+}
+
+/// Every repository this spec builds, for the check of FROM lines.
+fn repositories(graph: &Graph) -> BTreeMap<Repository, String> {
+    graph.nodes().filter_map(|node| Some((node.repository.clone()?, node.name.to_string()))).collect()
+}
+
+fn understand(
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+    dockerfile: &spec::Dockerfile,
+    platform: &str,
+    built: &BTreeMap<Repository, String>,
+) -> Result<Read, Vec<Problem>> {
+    let source = load(&spec.root, dockerfile)?;
+    let facts = Facts::parse(&source)?;
+    let expectation = expectation(spec, graph, node, built);
+    let further: Vec<_> =
+        expectation.further.iter().map(|parent| (parent.name.clone(), parent.given.clone())).collect();
+    let mut args = graph.node(node).build_args.clone();
+    args.extend(dockerfile::base_args(expectation.base.as_ref().map(|b| &b.given), &further));
+    let inputs = Inputs { target: dockerfile.target.as_deref(), args: &args, platform };
+    let evaluated = facts.evaluate(&inputs)?;
+    let problems = evaluated.check_from(&expectation);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let ignore = context::load_ignore(&dockerfile.context, &dockerfile.file)
+        .map_err(|error| vec![located(error, &dockerfile.place)])?;
+    let syntax = facts.syntax().map(str::to_owned);
+    let external = evaluated.external_images(&expectation).into_iter().cloned().collect();
+    Ok(Read { source, spec: dockerfile.clone(), syntax, facts, evaluated, external, ignore })
+}
+
+fn load(root: &Path, dockerfile: &spec::Dockerfile) -> Result<Arc<SourceFile>, Vec<Problem>> {
+    let path = dockerfile.file.strip_prefix(root).unwrap_or(&dockerfile.file).to_owned();
+    let problem = |why: String| {
+        vec![
+            Problem::new(format!("the Dockerfile {} cannot be read: {why}", path.display()))
+                .at(&dockerfile.place),
+        ]
+    };
+    let bytes = std::fs::read(&dockerfile.file).map_err(|error| problem(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8".into()))?;
+    Ok(Arc::new(SourceFile { path: path.clone(), text }))
+}
+
+/// What FROM and COPY --from should name. Content tags are not known before
+/// recipes are, so any stands for them; both sides get the same.
+fn expectation(
+    spec: &Spec,
+    graph: &Graph,
+    node: NodeId,
+    built: &BTreeMap<Repository, String>,
+) -> Expectation {
+    let mut parents = graph.parents(node).iter().map(|&parent| {
+        let subject = Subject::of(spec, graph, parent);
+        let repository = graph.node(parent).repository.as_ref();
+        let given = subject.external().cloned().unwrap_or_else(|| content(repository));
+        ExpectedParent { name: subject.key().to_owned(), given, alias: None }
+    });
+    Expectation { base: parents.next(), further: parents.collect(), built: built.clone() }
+}
+
+fn content(repository: Option<&Repository>) -> Reference {
+    repository.expect("what is not external is built here").with_tag(ANY_CONTENT)
+}
+
+fn key(read: &Read) -> Key {
+    (read.spec.context.clone(), read.ignore.canonical())
+}
+
+/// Each distinct context, read once, with all that any image can read of it.
+/// The union is over the whole spec, not over one run: the engine keeps the
+/// last copy and would drop what one run happens not to need.
+fn contexts(root: &Path, reads: &[(NodeId, Read)], hashes: &HashCache) -> Result<Contexts, Vec<Problem>> {
+    let mut groups: BTreeMap<Key, (&Read, BTreeSet<String>)> = BTreeMap::new();
+    for (_, read) in reads {
+        let group = groups.entry(key(read)).or_insert_with(|| (read, BTreeSet::new()));
+        group.1.extend(read.evaluated.readable.iter().cloned());
+    }
+    let mut problems = Vec::new();
+    let mut contexts = HashMap::new();
+    for (key, (read, readable)) in groups {
+        let read_context = || -> Result<_, context::Error> {
+            let context = Context::new(&read.spec.context, read.ignore.clone(), readable)?;
+            let tree = context::scan_with(&context, hashes)?;
+            Ok((Arc::new(context), Arc::new(tree)))
+        };
+        match read_context() {
+            Ok(context) => {
+                contexts.insert(key, context);
+            }
+            Err(error) => {
+                let folder =
+                    read.spec.context.strip_prefix(root).unwrap_or(&read.spec.context).display().to_string();
+                let mut problem = located(error, &read.spec.place);
+                problem.message = format!("in the context {folder}: {}", problem.message);
+                problems.push(problem);
+            }
+        }
+    }
+    if problems.is_empty() { Ok(contexts) } else { Err(problems) }
+}
+
+fn located(error: context::Error, place: &Place) -> Problem {
+    let problem = Problem::from(error);
+    if problem.place.is_none() { problem.at(place) } else { problem }
+}

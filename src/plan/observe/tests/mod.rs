@@ -1,0 +1,241 @@
+//! From files in a folder to a plan and its solves, with the engine in memory.
+
+mod bases;
+mod cases;
+mod datahub;
+mod dockerfiles;
+mod files;
+mod impact;
+mod laws;
+mod pins;
+mod reasons;
+mod solves;
+mod tags;
+mod went_wrong;
+mod why;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::build::history::{self, Ledger};
+use crate::build::request::{Requests, Surroundings};
+use crate::build::{self, Options, Outcomes, Run};
+use crate::dockerfile::context::HashCache;
+use crate::engine::fake::FakeEngine;
+use crate::host::lock::Locks;
+use crate::image::solve::{Solve, Start};
+use crate::plan::records::Records;
+use crate::plan::{self, Plan, Remote, Selection};
+use crate::registry::fake::FakeRegistry;
+use crate::spec::files::Disk;
+use crate::spec::pins::Pins;
+
+/// Passes on what its parent is.
+const DOCKERFILE: &str = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY data /data\n";
+
+/// A folder with a spec, and an engine. `debian:12` is in the engine's store.
+struct Stack {
+    dir: tempfile::TempDir,
+    spec: &'static str,
+    engine: Arc<FakeEngine>,
+    registry: FakeRegistry,
+    pins: Pins,
+}
+
+/// A plan with all it was made from.
+#[derive(Debug)]
+struct Made {
+    spec: Spec,
+    graph: Graph,
+    seen: Seen,
+    plan: Plan,
+    nodes: Vec<NodeId>,
+}
+
+impl Stack {
+    /// Images on the base `slim`, each with its Dockerfile and a file `data`.
+    fn new(images: &str) -> Self {
+        let stack = Self::empty("spec.yml");
+        stack.write(
+            "spec.yml",
+            &format!(
+                "tag: {{prefix: \"2026.4\"}}\nbases:\n  slim: {{image: \"debian:12\"}}\nimages:\n{images}"
+            ),
+        );
+        for line in images.lines().filter(|line| !line.contains("packages")) {
+            // Two blanks, a name, a colon: an image.
+            let Some((name, _)) = line.strip_prefix("  ").and_then(|rest| rest.split_once(':')) else {
+                continue;
+            };
+            if !name.starts_with(' ') {
+                stack.image(name, DOCKERFILE);
+            }
+        }
+        stack
+    }
+
+    /// A folder without files, whose spec will be at this path.
+    fn empty(spec: &'static str) -> Self {
+        let engine = Arc::new(FakeEngine::new());
+        engine.add_image(&reference("debian:12"), &BTreeMap::new());
+        let (registry, pins) = (FakeRegistry::new(), Pins::default());
+        Self { dir: tempfile::tempdir().unwrap(), spec, engine, registry, pins }
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn append(&self, path: &str, text: &str) {
+        let old = std::fs::read_to_string(self.dir.path().join(path)).unwrap();
+        self.write(path, &format!("{old}{text}"));
+    }
+
+    fn image(&self, name: &str, dockerfile: &str) {
+        self.write(&format!("images/{name}/Dockerfile"), dockerfile);
+        self.write(&format!("images/{name}/data"), name);
+    }
+
+    fn read(&self) -> (Spec, Graph) {
+        let spec = crate::spec::read(self.dir.path(), Path::new(self.spec), &crate::spec::World::of(&Disk));
+        let spec = spec.unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+        let graph = Graph::build(&spec);
+        (spec, graph)
+    }
+
+    async fn try_make(&self, branch: Option<&str>) -> Result<Made, Error> {
+        let (spec, graph) = self.read();
+        let branch = branch.map(str::to_owned);
+        let selection = Selection { nodes: graph.order().to_vec(), branch, ..Selection::default() };
+        let hashes = HashCache::default();
+        let seen = observe(&spec, &graph, &selection.nodes, &self.world(&hashes)).await?;
+        let questions = plan::questions(&spec, &graph, &seen, &selection);
+        let questions = questions.map_err(|problem| Error::Problems(vec![problem]))?;
+        let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
+        let memory = history::recall(&self.records(), &seen, &nodes, &questions);
+        let plan = plan::plan(questions, &seen.store, &Remote::default(), &memory);
+        Ok(Made { spec, graph, seen, plan, nodes })
+    }
+
+    fn world<'a>(&'a self, hashes: &'a HashCache) -> World<'a> {
+        World { engine: self.engine.as_ref(), registry: &self.registry, pins: &self.pins, hashes }
+    }
+
+    async fn make(&self) -> Made {
+        self.try_make(Some("main")).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// `file:line message` of all problems.
+    async fn problems(&self) -> String {
+        match self.try_make(Some("main")).await {
+            Err(Error::Problems(problems) | Error::Bases(problems)) => shown(&problems),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Names of what a run would build.
+    async fn to_build(&self) -> Vec<String> {
+        let plan = self.make().await.plan;
+        plan.builds().map(|at| plan.images[at].name.to_string()).collect()
+    }
+
+    fn records(&self) -> Records {
+        Records::new(&self.dir.path().join(".records"), "fake")
+    }
+
+    /// Plans, builds and tags everything.
+    async fn build(&self) {
+        let (plan, outcomes) = self.try_build().await;
+        let complete = outcomes.complete(&plan).unwrap_or_else(|name| panic!("{name}: {outcomes:?}"));
+        let (events, _reports) = unbounded_channel();
+        let registry = &*self.engine.hub().registry;
+        build::move_tags(&plan, &complete, self.engine.as_ref(), registry, &events).await.unwrap();
+    }
+
+    /// Plans and builds everything, and keeps how it ended.
+    async fn try_build(&self) -> (Arc<Plan>, Outcomes) {
+        self.try_build_with(|_, _| {}).await
+    }
+
+    /// As `try_build`, with solves that are tampered with.
+    async fn try_build_with(&self, tamper: impl Fn(&str, &mut Solve)) -> (Arc<Plan>, Outcomes) {
+        let made = self.make().await;
+        let mut solves = made.solves();
+        for solve in solves.iter_mut().flatten() {
+            let name = solve.node.to_string();
+            tamper(&name, solve);
+        }
+        let ledger = Ledger::new(self.records(), &made.plan, &made.nodes, made.seen);
+        let plan = Arc::new(made.plan);
+        let run = Run {
+            plan: plan.clone(),
+            logs: vec![None; solves.len()],
+            solves,
+            engine: self.engine.clone(),
+            registry: self.engine.hub().registry.clone(),
+            locks: Locks::open(&self.dir.path().join(".locks"), "fake").unwrap(),
+            options: Options { jobs: 4, fail_fast: false },
+        };
+        let (events, _reports) = unbounded_channel();
+        let outcomes = build::run(run, &events, &CancellationToken::new()).await;
+        ledger.keep(&plan, &outcomes, 1_760_000_000).unwrap();
+        (plan, outcomes)
+    }
+}
+
+impl Made {
+    fn solves(&self) -> Vec<Option<Solve>> {
+        let around = Surroundings::default();
+        let Self { spec, graph, seen, plan, nodes } = self;
+        Requests { spec, graph, seen, plan, nodes, around: &around }.solves()
+    }
+
+    fn position(&self, name: &str) -> usize {
+        self.plan.images.iter().position(|image| image.name.as_str() == name).unwrap()
+    }
+
+    /// What is solved for an image to be built.
+    fn solve(&self, name: &str) -> Solve {
+        self.solves().remove(self.position(name)).unwrap()
+    }
+
+    /// The build args of an image with a Dockerfile, as `NAME=value`.
+    fn args(&self, name: &str) -> Vec<String> {
+        let Start::Dockerfile(build) = self.solve(name).start else { panic!("{name} has no Dockerfile") };
+        build.args.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    fn content(&self, name: &str) -> String {
+        self.plan.images[self.position(name)].content.to_string()
+    }
+
+    fn tags(&self) -> Vec<String> {
+        self.plan.tags.iter().map(|step| step.tag.to_string()).collect()
+    }
+}
+
+fn reference(text: &str) -> Reference {
+    Reference::parse(text).unwrap()
+}
+
+fn digest(digit: &str) -> String {
+    format!("sha256:{}", digit.repeat(64))
+}
+
+fn shown(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
+        let place = problem
+            .place
+            .as_ref()
+            .map_or("-".into(), |place| format!("{}:{}", place.file.path.display(), place.line_column().0));
+        format!("{place} {}\n", problem.message)
+    };
+    problems.iter().map(line).collect()
+}

@@ -1,0 +1,146 @@
+//! The folder of records, as files.
+//!
+//! A file is written under another name first, so it is whole or not there;
+//! every try has one of its own, so two runs never write the same one.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
+
+use super::Record;
+use crate::dockerfile::context::Listing;
+use crate::model::digest::Digest;
+use crate::model::names::NodeName;
+use crate::model::reference::Repository;
+
+/// Tries that are kept of each image.
+const MOST: usize = 8;
+/// Listings of contexts that are kept. Images that share a context, and tries
+/// that left it as it was, share one.
+const MOST_TREES: usize = 128;
+/// Bytes of a listing; of a larger context the digest alone is kept.
+pub const MOST_FILES: usize = 512 * 1024;
+/// Longest name of a folder that every file system takes, with some room.
+const LONGEST: usize = 200;
+
+/// The records of one engine.
+#[derive(Clone, Debug)]
+pub struct Records {
+    pub(super) dir: PathBuf,
+}
+
+impl Records {
+    /// Below `dir`; `engine` tells engines apart. Nothing is read or made yet.
+    pub fn new(dir: &Path, engine: &str) -> Self {
+        let engine: String = engine.chars().filter(char::is_ascii_alphanumeric).collect();
+        Self { dir: dir.join(engine) }
+    }
+
+    /// The tries of an image, oldest first. Plan variants have a repository
+    /// in common, so the image's name counts too.
+    pub fn of(&self, repository: &Repository, image: &NodeName) -> Vec<Record> {
+        let folder = self.folder(repository, image);
+        let files = names(&folder).into_iter().filter(|name| name.ends_with(".json"));
+        files.filter_map(|name| serde_json::from_slice(&fs::read(folder.join(name)).ok()?).ok()).collect()
+    }
+
+    /// Adds a try and forgets the oldest.
+    ///
+    /// # Errors
+    /// The folder or file cannot be written. Later reasons say less.
+    pub fn add(&self, repository: &Repository, image: &NodeName, record: &Record) -> io::Result<()> {
+        let folder = self.folder(repository, image);
+        make(&folder)?;
+        // Sorted by name they are sorted by time.
+        let name = |n: u32| format!("{:012}-{n:03}-{}.json", record.at.max(0), std::process::id());
+        let free = (0..1000).map(name).find(|name| !folder.join(name).exists());
+        let name = free.ok_or_else(|| io::Error::other("a thousand tries within a second"))?;
+        write(&folder.join(name), &serde_json::to_vec(record)?)?;
+        let names = names(&folder);
+        for old in &names[..names.len().saturating_sub(MOST)] {
+            let _ = fs::remove_file(folder.join(old));
+        }
+        Ok(())
+    }
+
+    /// The files of a context by its digest.
+    pub fn files(&self, tree: &str) -> Option<Listing> {
+        serde_json::from_slice(&fs::read(self.tree(tree)?).ok()?).ok()
+    }
+
+    /// Keeps the files of a context; `files` is only asked if they are not
+    /// kept yet, and gives `None` if they are too many.
+    ///
+    /// # Errors
+    /// As [`Records::add`].
+    pub fn add_files(&self, tree: &str, files: impl FnOnce() -> Option<Listing>) -> io::Result<()> {
+        let Some(path) = self.tree(tree) else { return Ok(()) };
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let touched = Timestamps { last_access: now, last_modification: now };
+        if rustix::fs::utimensat(CWD, &path, &touched, AtFlags::empty()).is_ok() {
+            return Ok(());
+        }
+        let Some(files) = files() else { return Ok(()) };
+        make(&self.dir.join("trees"))?;
+        write(&path, &serde_json::to_vec(&files)?)?;
+        self.forget_trees();
+        Ok(())
+    }
+
+    /// Removes the listings that were not used for longest.
+    fn forget_trees(&self) {
+        let folder = self.dir.join("trees");
+        let names = names(&folder);
+        if names.len() <= MOST_TREES {
+            return;
+        }
+        let used = |name: String| {
+            let path = folder.join(name);
+            Some((fs::metadata(&path).and_then(|m| m.modified()).ok()?, path))
+        };
+        let mut trees: Vec<_> = names.into_iter().filter_map(used).collect();
+        trees.sort();
+        for (_, path) in &trees[..trees.len().saturating_sub(MOST_TREES)] {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// `None`: that is no digest, so no file may be named after it.
+    fn tree(&self, digest: &str) -> Option<PathBuf> {
+        Some(self.dir.join("trees").join(format!("{}.json", Digest::parse(digest)?)))
+    }
+
+    fn folder(&self, repository: &Repository, image: &NodeName) -> PathBuf {
+        let variant = image.as_str().rsplit_once('@').map_or("", |(_, variant)| variant);
+        // None of these is a part of a name.
+        let mut name = format!("{repository}@{variant}").replace('/', "%").replace(':', "=");
+        if name.len() > LONGEST {
+            let whole = Digest::of(name.as_bytes());
+            name.truncate(name.floor_char_boundary(LONGEST - 20));
+            name = format!("{name}-{}", whole.first(16));
+        }
+        self.dir.join("images").join(name)
+    }
+}
+
+/// The names in a folder, sorted; none if it cannot be read.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// For the user alone: Dockerfiles are nobody else's business.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&part, bytes)?;
+    fs::rename(part, path)
+}

@@ -1,0 +1,128 @@
+//! From a container back to the image, its recipe and the line of the spec.
+
+use serde::Serialize;
+
+use super::{Known, Made, declared, told};
+use crate::engine::{Container, Image};
+use crate::image::recipe::{self, Changed, Now};
+use crate::model::labels::{self, read};
+use crate::model::names::{ImageId, NodeName};
+use crate::model::reference::Reference;
+use crate::plan::{Action, Built, Reason, Where};
+use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
+
+/// What a container runs, and where that came from.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfContainer {
+    pub container: String,
+    pub id: String,
+    pub state: String,
+    pub image: ImageId,
+    /// Its image is still on the engine.
+    pub image_there: bool,
+    pub tags: Vec<Reference>,
+    /// `None`: it was not made from an image of ours.
+    pub made: Option<Made>,
+    /// Its image in the spec.
+    pub node: Option<NodeName>,
+    /// `file:line` of the spec.
+    pub declared: Option<String>,
+    pub standing: Standing,
+}
+
+/// How a container's image stands to the spec as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", rename_all = "snake_case")]
+pub enum Standing {
+    /// It runs what the spec says.
+    Current,
+    /// Another image is up to date now, by its ID or its digest in a registry.
+    Newer { image: String, changed: Vec<Changed> },
+    /// Its image would be built again.
+    Outdated { reasons: Vec<Reason>, changed: Vec<Changed> },
+    /// The spec has no such image, or there is no spec here.
+    NotInSpec,
+    /// Looking failed.
+    Unknown { cause: String },
+}
+
+impl OfContainer {
+    /// What the container's own labels tell, which need no image.
+    pub fn new(container: &Container, store: &[Image]) -> Self {
+        let image = store.iter().find(|image| image.id == container.image_id);
+        let label = |key: &labels::Key| container.labels.get(key.name).cloned();
+        let made = Built::of_container(&container.labels).map(|built| Made {
+            base: label(&labels::BASE_NAME),
+            base_digest: label(&labels::BASE_DIGEST),
+            ingredients: told(&built.digests, built.fields.as_ref()),
+            recipe: built.recipe,
+        });
+        Self {
+            container: container.name.clone(),
+            id: container.id.clone(),
+            state: container.state.clone(),
+            image: container.image_id.clone(),
+            image_there: image.is_some(),
+            tags: image.map(|image| image.tags.clone()).unwrap_or_default(),
+            made,
+            node: None,
+            declared: None,
+            standing: Standing::NotInSpec,
+        }
+    }
+
+    /// Says where the spec declares it.
+    pub fn declared_by(&mut self, spec: &Spec, graph: &Graph, node: NodeId) {
+        self.node = Some(graph.node(node).name.clone());
+        self.declared = Some(declared(spec, Subject::of(spec, graph, node).place()));
+    }
+}
+
+impl Known<'_> {
+    /// How a container stands to the image at a position of the plan.
+    pub fn standing(&self, container: &Container, position: usize) -> Standing {
+        let (image, node) = (&self.plan.images[position], self.nodes[position]);
+        let built = Built::of_container(&container.labels);
+        let same = built.as_ref().is_some_and(|built| built.recipe == image.recipe.digest().as_str());
+        let changed = || {
+            let Some(built) = built.as_ref().filter(|b| b.scheme.is_none_or(|s| s == recipe::SCHEME)) else {
+                return Vec::new();
+            };
+            let most = recipe::Written::MOST;
+            let files = || self.seen.dockerfiles.get(&node)?.files(most);
+            let files = built.files.is_some().then(files).flatten();
+            recipe::compare(
+                built.before(),
+                Now { recipe: &image.recipe, files: files.as_ref(), dockerfile: None },
+            )
+        };
+        match &image.action {
+            // The same recipe built twice runs the same things.
+            _ if same => Standing::Current,
+            Action::Keep(Where::Engine(id)) => Standing::Newer { image: id.to_string(), changed: changed() },
+            Action::Keep(Where::Registry(digest)) | Action::Fetch { digest, .. } => {
+                Standing::Newer { image: digest.clone(), changed: changed() }
+            }
+            Action::Build(reasons) => Standing::Outdated { reasons: reasons.clone(), changed: changed() },
+        }
+    }
+}
+
+/// The node whose image a container was made from, by its labels.
+pub fn node_of(spec: &Spec, graph: &Graph, container: &Container) -> Option<NodeId> {
+    let labels = &container.labels;
+    let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
+    let uid = || read::split_name(&container.name).map(|(_, uid)| uid);
+    let uid = label(&labels::USER_ID).and_then(|uid| uid.parse().ok()).or_else(uid);
+    let same = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
+        Subject::Project(project) => {
+            label(&labels::PROJECT) == Some(project.name.as_str()) && uid == Some(project.account.uid)
+        }
+        // A container that was made by hand has its image's own label.
+        Subject::Image(_) => label(&labels::IMAGE) == Some(node.name.as_str()),
+        Subject::Base(_) => false,
+    };
+    graph.nodes().find(same).map(|node| node.id)
+}

@@ -1,0 +1,241 @@
+//! Why an image will be built or is kept, and what a container runs: the
+//! chain of causes from a plan, as data and in words.
+//!
+//! Pure. Knows a plan, labels and where things are declared; asks nobody and
+//! decides nothing.
+
+mod container;
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+pub use container::{OfContainer, Standing, node_of};
+
+use crate::image::recipe::{Detail, Fields, Ingredient, Recorded, Written};
+use crate::model::labels;
+use crate::model::names::{ImageId, NodeName};
+use crate::model::problem::Place;
+use crate::model::reference::Reference;
+use crate::plan::observe::Seen;
+use crate::plan::{Plan, Planned, Reason};
+use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::subject::Subject;
+
+/// Why an image is built or kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfImage {
+    /// First the image that was asked for, then those whose causes it has.
+    pub images: Vec<Link>,
+    /// The last commit that touched a file, by path; what git knows.
+    pub commits: BTreeMap<String, String>,
+}
+
+/// One image of the chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct Link {
+    pub name: NodeName,
+    /// `file:line` of the spec.
+    pub declared: String,
+    /// Empty: it is kept.
+    pub reasons: Vec<Reason>,
+    pub last_failure: Option<String>,
+    /// What an image that is kept is, and was made from.
+    pub kept: Option<Kept>,
+    /// Below the folder of the spec; `None`: it has no Dockerfile.
+    pub files: Option<Paths>,
+}
+
+/// Where an image's files lie.
+#[derive(Clone, Debug, Serialize)]
+pub struct Paths {
+    pub dockerfile: String,
+    pub context: String,
+}
+
+/// An image that is up to date, on the engine or in its registry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// `None`: it is in its registry alone.
+    pub image: Option<ImageId>,
+    /// The digest in its registry, if that was asked for.
+    pub registry_digest: Option<String>,
+    pub tags: Vec<Reference>,
+    /// Seconds since 1970; `None`: not known.
+    pub since: Option<i64>,
+    pub made: Made,
+}
+
+/// What an image was made from.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Made {
+    /// Recipe digest.
+    pub recipe: String,
+    pub base: Option<String>,
+    pub base_digest: Option<String>,
+    pub ingredients: Vec<Told>,
+}
+
+/// An ingredient as it is known.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    pub ingredient: Ingredient,
+    /// 12 hex digits.
+    pub digest: String,
+    /// What it covers; `None`: it was too large to be recorded.
+    pub fields: Option<Fields>,
+}
+
+/// An external base.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfBase {
+    pub name: NodeName,
+    pub declared: String,
+    pub image: Reference,
+    /// Manifest digest or image ID; `None`: nothing asked for it.
+    pub digest: Option<String>,
+    pub on_engine: bool,
+}
+
+/// The surroundings of an answer.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub spec: &'a Spec,
+    pub graph: &'a Graph,
+    pub seen: &'a Seen,
+    pub plan: &'a Plan,
+    /// The node of each position of the plan.
+    pub nodes: &'a [NodeId],
+}
+
+impl Known<'_> {
+    /// Why the image at a position is built or kept. `since` tells when it
+    /// was built, where its own label cannot.
+    pub fn image(&self, position: usize, since: Option<i64>) -> OfImage {
+        let (mut images, mut told, mut queue) = (Vec::new(), BTreeSet::from([position]), vec![position]);
+        let mut next = 0;
+        while let Some(&at) = queue.get(next) {
+            next += 1;
+            let image = &self.plan.images[at];
+            let causes = image.parents.iter().filter(|&&p| rebuilt(image, &self.plan.images[p]));
+            queue.extend(causes.filter(|&&p| told.insert(p)));
+            images.push(self.link(at, since));
+        }
+        OfImage { images, commits: BTreeMap::new() }
+    }
+
+    /// What a base stands for.
+    pub fn base(&self, node: NodeId, image: &Reference) -> OfBase {
+        let seen = self.seen.bases.get(&image.canonical());
+        OfBase {
+            name: self.graph.node(node).name.clone(),
+            declared: declared(self.spec, Subject::of(self.spec, self.graph, node).place()),
+            image: image.clone(),
+            digest: seen.map(|seen| seen.digest_or_id()),
+            on_engine: seen.is_some_and(|seen| seen.id.is_some()),
+        }
+    }
+
+    fn link(&self, position: usize, since: Option<i64>) -> Link {
+        let (image, node) = (&self.plan.images[position], self.nodes[position]);
+        let subject = Subject::of(self.spec, self.graph, node);
+        let below = |path: &std::path::Path| {
+            path.strip_prefix(&self.spec.root).unwrap_or(path).to_string_lossy().into_owned()
+        };
+        let files =
+            subject.dockerfile().map(|d| Paths { dockerfile: below(&d.file), context: below(&d.context) });
+        Link {
+            name: image.name.clone(),
+            declared: declared(self.spec, subject.place()),
+            reasons: image.reasons().unwrap_or_default().to_vec(),
+            last_failure: image.last_failure.clone(),
+            kept: image.reasons().is_none().then(|| self.kept(image, since)),
+            files,
+        }
+    }
+
+    fn kept(&self, image: &Planned, since: Option<i64>) -> Kept {
+        let id = image.present.as_ref();
+        let stored = self.seen.store.iter().find(|stored| Some(&stored.id) == id);
+        let label = |key: &labels::Key| stored?.labels.get(key.name).cloned();
+        let made = Made {
+            recipe: image.recipe.digest().to_string(),
+            base: label(&labels::BASE_NAME),
+            base_digest: label(&labels::BASE_DIGEST),
+            ingredients: told(&image.recipe.recorded(), Some(&Written::of(&image.recipe))),
+        };
+        // An image with an account has the same time on any day.
+        let timed = stored.filter(|stored| !stored.labels.contains_key(labels::USER_ID.name));
+        Kept {
+            image: id.cloned(),
+            registry_digest: image.remote.clone(),
+            tags: stored.map_or_else(|| vec![image.content.clone()], |stored| stored.tags.clone()),
+            since: since.or(timed.map(|stored| stored.created)),
+            made,
+        }
+    }
+}
+
+/// Whether this parent is one of the image's reasons.
+fn rebuilt(image: &Planned, parent: &Planned) -> bool {
+    let names = |reason: &Reason| matches!(reason, Reason::ParentRebuilt { parent: p } if *p == parent.name);
+    image.reasons().unwrap_or_default().iter().any(names)
+}
+
+/// The ingredients that there are, in their order. Labels that are not known
+/// stand on the image itself.
+fn told(digests: &Recorded, written: Option<&Written>) -> Vec<Told> {
+    let one = |ingredient: Ingredient| {
+        let fields = written.and_then(|written| written.fields(ingredient)).cloned();
+        let digest = digests.get(ingredient.name())?.to_owned();
+        let nothing = match &fields {
+            Some(fields) => fields.is_empty(),
+            None => ingredient == Ingredient::Labels,
+        };
+        (!nothing).then_some(Told { ingredient, digest, fields })
+    };
+    Ingredient::ALL.into_iter().filter_map(one).collect()
+}
+
+/// `file:line`, below the folder of the spec.
+fn declared(spec: &Spec, place: &Place) -> String {
+    let path = &place.file.path;
+    format!("{}:{}", path.strip_prefix(&spec.root).unwrap_or(path).display(), place.line_column().0)
+}
+
+impl OfImage {
+    /// The changed files that are shown, at most `most`, each once.
+    pub fn changed_files(&self, most: usize) -> Vec<String> {
+        let mut files: Vec<String> = Vec::new();
+        for link in &self.images {
+            for reason in &link.reasons {
+                let Reason::Changed(changed) = reason else { continue };
+                for detail in &changed.details {
+                    if let Some(path) = link.path(changed.ingredient, detail)
+                        && !files.contains(&path)
+                    {
+                        files.push(path);
+                    }
+                }
+            }
+        }
+        files.truncate(most);
+        files
+    }
+}
+
+impl Link {
+    /// The file that a detail is about, below the folder of the spec.
+    fn path(&self, ingredient: Ingredient, detail: &Detail) -> Option<String> {
+        let files = self.files.as_ref()?;
+        match ingredient {
+            Ingredient::Dockerfile => Some(files.dockerfile.clone()),
+            Ingredient::Context if detail.what == "tree" => None,
+            Ingredient::Context if files.context.is_empty() => Some(detail.what.clone()),
+            Ingredient::Context => Some(format!("{}/{}", files.context, detail.what)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The catalogue of framework images: framework, version and architecture
+//! class to an image.
+//!
+//! A value; where it came from and who asks is not known here. Its rows carry
+//! no digests: `spec.lock` pins what was built on.
+
+pub mod host;
+mod miss;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+pub use host::Host;
+pub use miss::Miss;
+pub use read::{Reading, read};
+
+use crate::model::problem::SourceFile;
+use crate::model::reference::Reference;
+
+/// What people write for the newest version.
+pub const LATEST: &str = "latest";
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub framework: String,
+    pub version: String,
+    /// CUDA driver classes or ROCm major versions; at least one.
+    pub archs: Vec<String>,
+    /// Without a tag it means `latest`.
+    pub image: Reference,
+    /// In its file, from 1.
+    pub line: usize,
+}
+
+impl Row {
+    /// An architecture as the row writes it.
+    pub fn arch(&self, arch: &str) -> Option<&str> {
+        self.archs.iter().map(String::as_str).find(|known| known.eq_ignore_ascii_case(arch))
+    }
+
+    /// Whether it is of the framework, in any case of letters.
+    pub fn is_of(&self, framework: &str) -> bool {
+        self.framework.eq_ignore_ascii_case(framework)
+    }
+}
+
+/// Rows, the newest of a framework and architecture first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    rows: Vec<Row>,
+    /// As shown to people; `None`: the program's own.
+    file: Option<PathBuf>,
+}
+
+/// A row that was found, and the architecture it was found for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'c> {
+    pub row: &'c Row,
+    /// As the catalogue writes it.
+    pub arch: &'c str,
+}
+
+static OWN: LazyLock<Catalog> = LazyLock::new(|| Catalog { file: None, ..own().catalog });
+
+fn own() -> Reading {
+    let text = include_str!("builtin.txt").to_owned();
+    read(&Arc::new(SourceFile { path: "builtin.txt".into(), text }))
+}
+
+impl Catalog {
+    /// The one that the program carries.
+    pub fn own() -> &'static Self {
+        &OWN
+    }
+
+    /// In the order of the file.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// How a sentence names it.
+    pub fn title(&self) -> String {
+        match &self.file {
+            Some(file) => format!("the catalogue {}", file.display()),
+            None => "the catalogue".into(),
+        }
+    }
+
+    /// Looks an image up. Frameworks and architectures match in any case of
+    /// letters; `latest` is the first row of the framework and architecture,
+    /// also where that row names several.
+    ///
+    /// # Errors
+    /// Which part is not there, and what is.
+    pub fn find(&self, framework: &str, version: &str, arch: &str) -> Result<Found<'_>, Miss> {
+        let of_framework = || self.rows.iter().filter(|row| row.is_of(framework));
+        let of_arch = || of_framework().filter_map(|row| Some(Found { row, arch: row.arch(arch)? }));
+        let found = of_arch().find(|found| version == LATEST || found.row.version == version);
+        found.ok_or_else(|| {
+            if of_framework().next().is_none() {
+                return Miss::Framework { known: distinct(self.rows.iter().map(|row| &row.framework)) };
+            }
+            if of_arch().next().is_none() {
+                return Miss::Arch { known: distinct(of_framework().flat_map(|row| &row.archs)) };
+            }
+            let elsewhere = of_framework().filter(|row| row.version == version);
+            Miss::Version {
+                known: distinct(of_arch().map(|found| &found.row.version)),
+                elsewhere: distinct(elsewhere.flat_map(|row| &row.archs)),
+            }
+        })
+    }
+
+    /// The architectures for which a row of this catalogue is the newest of
+    /// its framework.
+    pub fn latest_for<'r>(&self, row: &'r Row) -> Vec<&'r str> {
+        let first = |arch: &&str| self.find(&row.framework, LATEST, arch).is_ok_and(|f| f.row == row);
+        row.archs.iter().map(String::as_str).filter(first).collect()
+    }
+}
+
+fn distinct<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for name in names {
+        if !seen.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            seen.push(name.clone());
+        }
+    }
+    seen
+}

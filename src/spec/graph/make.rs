@@ -1,0 +1,131 @@
+//! From a checked spec to its graph.
+
+use std::collections::{BTreeMap, HashMap};
+
+use petgraph::graph::DiGraph;
+
+use super::{Graph, Kind, Node, NodeId, id_of, index, sorted};
+use crate::model::names::{BaseName, ImageName, NodeName, PlanName};
+use crate::spec::{Image, Parent, PlanVariant, Project, Spec};
+
+/// What a parent in the spec is looked up by, for one plan.
+type Variant<'s> = (&'s ImageName, Option<&'s PlanName>);
+
+#[derive(Default)]
+struct Making<'s> {
+    nodes: DiGraph<Node, ()>,
+    bases: HashMap<&'s BaseName, NodeId>,
+    images: HashMap<Variant<'s>, NodeId>,
+}
+
+impl Graph {
+    /// The graph of a spec: every base, every image without a plan and for
+    /// each plan that it does not skip, every project.
+    pub fn build(spec: &Spec) -> Self {
+        let mut making = Making::default();
+        for (spec_index, base) in spec.bases.iter().enumerate() {
+            let id = making.add(spec_index, NodeName::new(base.name.as_str()), Kind::Base(base.name.clone()));
+            making.bases.insert(&base.name, id);
+        }
+        for (spec_index, image) in spec.images.iter().enumerate() {
+            making.image(spec, spec_index, image, None);
+            for plan in spec.plans.iter().filter(|plan| !image.skip_plans.contains(&plan.name)) {
+                making.image(spec, spec_index, image, Some(plan));
+            }
+        }
+        for (spec_index, project) in spec.projects.iter().enumerate() {
+            making.project(spec_index, project);
+        }
+        making.parents(spec);
+        making.finish()
+    }
+}
+
+impl<'s> Making<'s> {
+    fn add(&mut self, spec_index: usize, name: NodeName, kind: Kind) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.node_count()).expect("a spec has far fewer images"));
+        self.nodes.add_node(Node {
+            id,
+            name,
+            kind,
+            spec_index,
+            plan: None,
+            build_args: BTreeMap::new(),
+            tag_prefix: None,
+            repository: None,
+            parents: Vec::new(),
+        });
+        id
+    }
+
+    fn image(&mut self, spec: &Spec, spec_index: usize, image: &'s Image, plan: Option<&'s PlanVariant>) {
+        let name = match plan {
+            Some(plan) => NodeName::new(format!("{}@{}", image.name, plan.name)),
+            None => NodeName::new(image.name.as_str()),
+        };
+        let id = self.add(spec_index, name, Kind::Image(image.name.clone()));
+        let node = &mut self.nodes[index(id)];
+        node.repository = Some(image.repository.clone());
+        node.build_args = image.build_args.clone();
+        node.tag_prefix = Some(spec.tag.prefix.clone());
+        if let Some(plan) = plan {
+            node.plan = Some(plan.name.clone());
+            node.tag_prefix = Some(plan.tag_prefix.clone());
+            let own = image.plan_args.get(&plan.name).into_iter().flatten();
+            node.build_args.extend(plan.build_args.iter().chain(own).map(|(k, v)| (k.clone(), v.clone())));
+        }
+        self.images.insert((&image.name, plan.map(|plan| &plan.name)), id);
+    }
+
+    fn project(&mut self, spec_index: usize, project: &Project) {
+        let name = NodeName::new(format!("{}/{}", project.account.name, project.name));
+        let kind = Kind::Project(project.account.login.clone(), project.name.clone());
+        let id = self.add(spec_index, name, kind);
+        let node = &mut self.nodes[index(id)];
+        node.repository = Some(project.repository.clone());
+        node.build_args = project.build_args.clone();
+    }
+
+    /// Joins all nodes, once all are known: a spec may name children first.
+    fn parents(&mut self, spec: &Spec) {
+        for child in self.nodes.node_indices() {
+            let node = &self.nodes[child];
+            let parents: Vec<NodeId> = match node.kind {
+                Kind::Base(_) => continue,
+                Kind::Image(_) => {
+                    let listed = &spec.images[node.spec_index].parents;
+                    listed.iter().filter_map(|(parent, _)| self.lookup(parent, node.plan.as_ref())).collect()
+                }
+                Kind::Project(..) => {
+                    let project = &spec.projects[node.spec_index];
+                    self.lookup(&project.parent, project.parent_plan.as_ref()).into_iter().collect()
+                }
+            };
+            for parent in &parents {
+                self.nodes.add_edge(index(*parent), child, ());
+            }
+            self.nodes[child].parents = parents;
+        }
+    }
+
+    fn lookup(&self, parent: &Parent, plan: Option<&PlanName>) -> Option<NodeId> {
+        let found = match parent {
+            Parent::Base(name) => self.bases.get(name),
+            Parent::Image(name) => self.images.get(&(name, plan)),
+        };
+        debug_assert!(found.is_some(), "a checked spec names only what it has: {parent:?} {plan:?}");
+        found.copied()
+    }
+
+    fn finish(self) -> Graph {
+        let (mut by_name, mut by_project) = (HashMap::new(), HashMap::<String, Vec<NodeId>>::new());
+        for (at, node) in self.nodes.node_indices().zip(self.nodes.node_weights()) {
+            by_name.insert(node.name.as_str().to_owned(), id_of(at));
+            if let Kind::Project(_, name) = &node.kind {
+                by_project.entry(name.as_str().to_owned()).or_default().push(id_of(at));
+            }
+        }
+        let order = sorted(&self.nodes);
+        Graph { nodes: self.nodes, by_name, by_project, order }
+    }
+}

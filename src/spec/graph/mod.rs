@@ -1,0 +1,180 @@
+//! The images of a spec and what stands on what.
+//!
+//! Valid by construction: it is made from a checked `Spec`, so parents exist
+//! and there is no cycle. Knows nothing of what is built or up to date.
+//! petgraph's types stay in here.
+
+mod make;
+mod names;
+mod render;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::Dfs;
+
+use crate::model::names::{BaseName, ImageName, Login, NodeName, PlanName, ProjectName};
+use crate::model::reference::Repository;
+
+/// A node of one graph. Ordered as the spec: bases, images (each with its
+/// plan variants behind it), projects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// Counts from 0 without gaps; below [`Graph::len`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a node is, with its key in the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Not built here.
+    Base(BaseName),
+    Image(ImageName),
+    Project(Login, ProjectName),
+}
+
+/// A base, a shared image for one plan, or a project's image.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: NodeId,
+    pub name: NodeName,
+    pub kind: Kind,
+    /// Where it stands in `Spec::bases`, `images` or `projects`.
+    pub spec_index: usize,
+    /// The plan variant; `None`: built without a plan, a base, or a project.
+    pub plan: Option<PlanName>,
+    /// The image's own, then the plan's, then the image's for the plan: later wins.
+    pub build_args: BTreeMap<String, String>,
+    /// Begins a shared image's branch tags.
+    pub tag_prefix: Option<String>,
+    /// `None` for a base.
+    pub repository: Option<Repository>,
+    /// First the one it is built from, then those it copies from. Empty for a
+    /// base, and for an image whose Dockerfile's FROM says it all.
+    pub parents: Vec<NodeId>,
+}
+
+/// All nodes of a spec.
+#[derive(Debug)]
+pub struct Graph {
+    /// Edges from parent to child.
+    nodes: DiGraph<Node, ()>,
+    by_name: HashMap<String, NodeId>,
+    /// Projects by the part of their name behind the `/`.
+    by_project: HashMap<String, Vec<NodeId>>,
+    order: Vec<NodeId>,
+}
+
+impl Graph {
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// True for a spec without bases, images and projects.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A node. `id` must be of this graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[index(id)]
+    }
+
+    /// All nodes in the order of the spec.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.node_weights()
+    }
+
+    /// All nodes, parents before children; where that leaves a choice, in the
+    /// order of the spec. The same for the same spec.
+    pub fn order(&self) -> &[NodeId] {
+        &self.order
+    }
+
+    /// What a node stands on: first the one it is built from.
+    pub fn parents(&self, id: NodeId) -> &[NodeId] {
+        &self.node(id).parents
+    }
+
+    /// What stands directly on a node, in the order of the spec.
+    pub fn children(&self, id: NodeId) -> Vec<NodeId> {
+        let mut children: Vec<NodeId> = self.nodes.neighbors(index(id)).map(id_of).collect();
+        children.sort_unstable();
+        children
+    }
+
+    /// Nodes without parents, in the order of the spec.
+    pub fn roots(&self) -> Vec<NodeId> {
+        self.nodes().filter(|node| node.parents.is_empty()).map(|node| node.id).collect()
+    }
+
+    /// All that stands on these nodes, directly or not, without themselves
+    /// (unless one stands on another), parents first.
+    pub fn descendants(&self, of: &[NodeId]) -> Vec<NodeId> {
+        let below: Vec<NodeId> = of.iter().flat_map(|id| self.children(*id)).collect();
+        self.reach(&below, Direction::Outgoing)
+    }
+
+    /// All that these nodes stand on, directly or not, without themselves
+    /// (unless one stands on another), parents first.
+    pub fn ancestors(&self, of: &[NodeId]) -> Vec<NodeId> {
+        let above: Vec<NodeId> = of.iter().flat_map(|id| self.parents(*id)).copied().collect();
+        self.reach(&above, Direction::Incoming)
+    }
+
+    /// What is reached from these nodes, themselves included.
+    fn reach(&self, from: &[NodeId], direction: Direction) -> Vec<NodeId> {
+        let mut walk = Dfs::empty(&self.nodes);
+        walk.stack = from.iter().map(|id| index(*id)).collect();
+        let mut reached = vec![false; self.len()];
+        match direction {
+            Direction::Outgoing => {
+                while let Some(at) = walk.next(&self.nodes) {
+                    reached[at.index()] = true;
+                }
+            }
+            Direction::Incoming => {
+                let upwards = petgraph::visit::Reversed(&self.nodes);
+                while let Some(at) = walk.next(upwards) {
+                    reached[at.index()] = true;
+                }
+            }
+        }
+        self.order.iter().copied().filter(|id| reached[id.index()]).collect()
+    }
+}
+
+fn index(id: NodeId) -> NodeIndex {
+    NodeIndex::new(id.index())
+}
+
+fn id_of(index: NodeIndex) -> NodeId {
+    NodeId(u32::try_from(index.index()).expect("petgraph counts nodes in 32 bits"))
+}
+
+/// Parents first; among those that are ready, the first of the spec.
+fn sorted(nodes: &DiGraph<Node, ()>) -> Vec<NodeId> {
+    let mut missing: Vec<usize> = nodes.node_weights().map(|node| node.parents.len()).collect();
+    let mut ready: BinaryHeap<Reverse<NodeId>> =
+        nodes.node_weights().filter(|node| node.parents.is_empty()).map(|node| Reverse(node.id)).collect();
+    let mut order = Vec::with_capacity(nodes.node_count());
+    while let Some(Reverse(id)) = ready.pop() {
+        order.push(id);
+        for child in nodes.neighbors(index(id)) {
+            missing[child.index()] -= 1;
+            if missing[child.index()] == 0 {
+                ready.push(Reverse(id_of(child)));
+            }
+        }
+    }
+    order
+}

@@ -1,0 +1,105 @@
+//! What the spec says of a node of the graph.
+//!
+//! The graph knows names and edges, the spec knows content; this joins them,
+//! so that nothing else has to ask what kind of node it has.
+
+use crate::image::packages::{self, Packages};
+use crate::model::account::Account;
+use crate::model::problem::Place;
+use crate::model::reference::Reference;
+use crate::spec::graph::{Graph, Kind, NodeId};
+use crate::spec::{Base, BaseSource, Content, Dockerfile, Image, Project, Spec};
+
+/// A node's entry in the spec.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    Base(&'a Base),
+    Image(&'a Image),
+    Project(&'a Project),
+}
+
+impl<'a> Subject<'a> {
+    /// The entry of a node. Spec and graph must belong together.
+    pub fn of(spec: &'a Spec, graph: &Graph, node: NodeId) -> Self {
+        let node = graph.node(node);
+        match node.kind {
+            Kind::Base(_) => Self::Base(&spec.bases[node.spec_index]),
+            Kind::Image(_) => Self::Image(&spec.images[node.spec_index]),
+            Kind::Project(..) => Self::Project(&spec.projects[node.spec_index]),
+        }
+    }
+
+    /// Where it stands in the spec.
+    pub fn place(self) -> &'a Place {
+        match self {
+            Self::Base(base) => &base.place,
+            Self::Image(image) => &image.place,
+            Self::Project(project) => &project.place,
+        }
+    }
+
+    /// Its key in the spec.
+    pub fn key(self) -> &'a str {
+        match self {
+            Self::Base(base) => base.name.as_str(),
+            Self::Image(image) => image.name.as_str(),
+            Self::Project(project) => project.name.as_str(),
+        }
+    }
+
+    /// The image behind a base; `None` for what is built here.
+    pub fn external(self) -> Option<&'a Reference> {
+        match self {
+            Self::Base(base) => Some(base.source.reference()),
+            Self::Image(_) | Self::Project(_) => None,
+        }
+    }
+
+    /// What the catalogue calls a base: framework with version, architecture.
+    pub fn catalogue(self) -> Option<(String, String)> {
+        match self {
+            Self::Base(Base { source: BaseSource::Catalog { framework, version, arch, .. }, .. }) => {
+                Some((format!("{framework}-{version}"), arch.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The Dockerfile it is built from.
+    pub fn dockerfile(self) -> Option<&'a Dockerfile> {
+        match self {
+            Self::Image(Image { content: Content::Dockerfile(dockerfile), .. }) => Some(dockerfile),
+            Self::Project(project) => project.dockerfile.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// All declared packages, those that `jupyter: true` stands for included.
+    pub fn packages(self) -> Packages {
+        match self {
+            Self::Image(Image { content: Content::Packages(packages), .. }) => packages.clone(),
+            Self::Project(project) if project.jupyter => {
+                project.packages.with_set(&packages::jupyter_packages())
+            }
+            Self::Project(project) => project.packages.clone(),
+            _ => Packages::default(),
+        }
+    }
+
+    /// Where its packages were written.
+    pub fn origins(self) -> &'a [(String, Place)] {
+        match self {
+            Self::Image(image) => &image.origins,
+            Self::Project(project) => &project.origins,
+            Self::Base(_) => &[],
+        }
+    }
+
+    /// The account to bake in.
+    pub fn account(self) -> Option<&'a Account> {
+        match self {
+            Self::Project(project) => Some(&project.account),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Lines that stay, for logs: each says which image it is about. No control
+//! codes but colours, no clock but the events'.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::time::Duration;
+
+use super::look::Look;
+use super::state::{ImageRun, OutputLine, Phase, RunState, StepPhase, StepRun};
+use super::text::clean;
+use super::{News, Reporter, human, summary};
+use crate::model::event::Event;
+use crate::model::names::NodeName;
+
+/// A step is shown when it has run this long, said something or ended, so that
+/// the many that end at once take one line.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Plain<W> {
+    out: W,
+    look: Look,
+    images: HashMap<NodeName, Shown>,
+}
+
+/// What was shown of an image.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Numbers of steps whose name stands in the output.
+    steps: HashSet<usize>,
+    /// Numbers of steps whose end was told. BuildKit runs some again, for
+    /// itself, which is no news to anybody.
+    over: HashSet<usize>,
+    /// Cached steps not yet told of.
+    cached: u64,
+}
+
+impl<W: Write> Plain<W> {
+    pub fn new(out: W, look: Look) -> Self {
+        Self { out, look, images: HashMap::new() }
+    }
+
+    fn put(&mut self, line: &str) {
+        // One write, so that a line is whole also where others write.
+        let _ = self.out.write_all(format!("{}\n", line.trim_end()).as_bytes());
+    }
+
+    /// A line about an image; first, what was held back about it.
+    fn say(&mut self, image: &NodeName, text: &str) {
+        let head = self.look.strong(&format!("[{image}]"));
+        let shown = self.images.entry(image.clone()).or_default();
+        let cached = std::mem::take(&mut shown.cached);
+        if cached > 0 {
+            let steps = human::count(cached, "step");
+            self.put(&format!("{head} {}", self.look.weak(&format!("{steps} cached"))));
+        }
+        self.put(&format!("{head} {text}"));
+    }
+
+    fn output(&mut self, image: &ImageRun, line: &OutputLine) {
+        if let Some(step) = image.steps.iter().find(|step| step.number == line.step) {
+            self.announce(&image.name, step);
+        }
+        let wall = self.look.either("│", "|");
+        self.say(&image.name, &format!("#{} {wall} {}", line.step, line.text));
+    }
+
+    /// Names a step, unless that was done or the name is not known.
+    fn announce(&mut self, image: &NodeName, step: &StepRun) {
+        if step.name.is_empty() {
+            return;
+        }
+        if self.images.entry(image.clone()).or_default().steps.insert(step.number) {
+            self.say(image, &format!("#{} {}", step.number, step.name));
+        }
+    }
+
+    fn step(&mut self, image: &NodeName, step: &StepRun) {
+        let shown = self.images.entry(image.clone()).or_default();
+        if shown.over.contains(&step.number) && !matches!(step.phase, StepPhase::Failed { .. }) {
+            return;
+        }
+        if step.phase != StepPhase::Running {
+            shown.over.insert(step.number);
+        }
+        match &step.phase {
+            StepPhase::Running => {
+                shown.steps.remove(&step.number);
+            }
+            StepPhase::Cached if shown.steps.contains(&step.number) => {
+                self.say(image, &format!("#{} cached", step.number));
+            }
+            StepPhase::Cached => shown.cached += 1,
+            StepPhase::Done { took } if shown.steps.insert(step.number) => {
+                self.say(image, &format!("#{} {} ({})", step.number, step.name, human::took(*took)));
+            }
+            StepPhase::Done { took } => {
+                self.say(image, &format!("#{} done in {}", step.number, human::took(*took)));
+            }
+            StepPhase::Failed { message } => {
+                self.announce(image, step);
+                let text = format!("#{} failed: {}", step.number, clean(message));
+                self.say(image, &self.look.bad(&text));
+            }
+        }
+    }
+
+    fn ended(&mut self, image: &ImageRun) {
+        let took = human::took(image.took.unwrap_or_default());
+        let text = match &image.phase {
+            Phase::Built { id } => self.look.good(&format!("built in {took}: {id}")),
+            Phase::BuiltElsewhere { id } => {
+                self.look.good(&format!("built by another run, waited {took}: {id}"))
+            }
+            Phase::Fetched { id } => self.look.good(&format!("pulled in {took}: {id}")),
+            Phase::Failed { failure, .. } => {
+                self.look.bad(&format!("failed after {took}: {}", clean(&failure.message)))
+            }
+            Phase::Blocked { by } => self.look.warn(&format!("blocked by {by}")),
+            Phase::Cancelled => self.look.warn("cancelled"),
+            // That it was pushed is told already.
+            Phase::Pushed { .. } => return,
+            Phase::Queued | Phase::Waits | Phase::Running | Phase::Kept => return,
+        };
+        self.say(&image.name, &text);
+    }
+
+    fn started(&mut self, build: usize, others: [(&str, usize); 2], keep: &[NodeName], jobs: usize) {
+        let images = |count: usize| human::count(count as u64, "image");
+        let others = others.into_iter().filter(|(_, count)| *count > 0);
+        let mut parts: Vec<_> = others.map(|(word, count)| format!("{word} {}", images(count))).collect();
+        if build > 0 {
+            parts.insert(0, format!("building {}", images(build)));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        self.put(&format!("{}, at most {jobs} at once", parts.join(", ")));
+        if !keep.is_empty() {
+            let names: Vec<_> = keep.iter().map(NodeName::as_str).collect();
+            self.put(&format!("up to date: {}", names.join(", ")));
+        }
+    }
+}
+
+impl<W: Write + Send> Reporter for Plain<W> {
+    fn event(&mut self, news: &News<'_>) {
+        if let Some(image) = news.event.image().and_then(|image| news.run.image(image)) {
+            news.lines.iter().for_each(|line| self.output(image, line));
+        }
+        if news.repeated {
+            return;
+        }
+        match news.event {
+            Event::RunStarted { build, fetch, push, keep, jobs } => {
+                let others = [("pulling", fetch.len()), ("sending", push.len())];
+                self.started(build.len(), others, keep, *jobs);
+            }
+            Event::ImageStarted { image, reasons, .. } => {
+                let reasons: Vec<_> = reasons.iter().map(|reason| clean(reason)).collect();
+                self.say(image, format!("started: {}", reasons.join("; ")).trim_end_matches(": "));
+            }
+            Event::ImageWaits { image } => self.say(image, "waits: another run builds it"),
+            Event::Step { image, id, .. } => {
+                if let Some(step) = news.run.image(image).and_then(|run| run.step(id)) {
+                    self.step(image, step);
+                }
+            }
+            Event::Warning { image, text } => {
+                let text = format!("{} {}", self.look.warn("warning:"), clean(text));
+                match image {
+                    Some(image) => self.say(image, &text),
+                    None => self.put(&text),
+                }
+            }
+            Event::ImageFinished { image, .. } => {
+                if let Some(image) = news.run.image(image) {
+                    self.ended(image);
+                }
+            }
+            Event::Pushed { image, reference, took, .. } => {
+                let text = format!("pushed {} in {}", clean(reference), human::took(*took));
+                self.say(image, &self.look.good(&text));
+            }
+            Event::TagMoved { image, tag } => self.say(image, &format!("tagged {}", clean(tag))),
+            Event::RegistryTagMoved { image, tag, .. } => {
+                self.say(image, &format!("tagged {} in the registry", clean(tag)));
+            }
+            Event::Log { .. } | Event::Transfer { .. } | Event::RunFinished { .. } => {}
+        }
+        let _ = self.out.flush();
+    }
+
+    fn tick(&mut self, at: Duration, run: &RunState) {
+        for image in run.images().filter(|image| image.phase == Phase::Running) {
+            let patient = |step: &&StepRun| {
+                step.phase == StepPhase::Running && at.saturating_sub(step.since) >= PATIENCE
+            };
+            for step in image.steps.iter().filter(patient) {
+                self.announce(&image.name, step);
+            }
+        }
+        let _ = self.out.flush();
+    }
+
+    fn finish(&mut self, run: &RunState) {
+        let text = summary::render(run, &self.look);
+        let _ = write!(self.out, "\n{text}");
+        let _ = self.out.flush();
+    }
+}
