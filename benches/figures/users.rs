@@ -40,8 +40,9 @@ pub fn figures() {
 
 fn on(engine: &SecondEngine, driver: &str) {
     large_base(engine);
-    let rounds = |way: Way| Measured::of((0..=ROUNDS).map(|n| old_way(engine, way, n)).skip(1).collect(), 0);
-    let (bare, old) = (rounds(Way::AccountAlone), rounds(Way::AsItWas));
+    let rounds =
+        |way: AttachMethod| Measured::of((0..=ROUNDS).map(|n| old_way(engine, way, n)).skip(1).collect(), 0);
+    let (bare, old) = (rounds(AttachMethod::AccountAlone), rounds(AttachMethod::AsItWas));
     let people = People { dir: tempfile::tempdir().unwrap(), url: engine.url() };
     let since = now();
     let mut one = Vec::new();
@@ -190,7 +191,7 @@ impl Image {
 
 /// How an account got into an image before.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+enum AttachMethod {
     /// The account, and nothing else.
     AccountAlone,
     /// As AIME MLC's `mlc-create` does: sudo and git are installed first, and
@@ -201,16 +202,16 @@ enum Way {
 /// Milliseconds of the old way for one user, at its best: without the login
 /// records that `useradd` writes (with a uid as high as these they are
 /// hundreds of GB to an engine).
-fn old_way(engine: &SecondEngine, way: Way, n: usize) -> f64 {
+fn old_way(engine: &SecondEngine, way: AttachMethod, n: usize) -> f64 {
     let workspace = tempfile::tempdir().unwrap();
     let (kind, number, install) = match way {
-        Way::AccountAlone => ("bare", 5000, ":"),
-        Way::AsItWas => ("old", 6000, "apt-get -q update && apt-get -qy install sudo git"),
+        AttachMethod::AccountAlone => ("bare", 5000, ":"),
+        AttachMethod::AsItWas => ("old", 6000, "apt-get -q update && apt-get -qy install sudo git"),
     };
     let (name, mount) = (format!("{kind}{n}"), format!("{}:/workspace", workspace.path().display()));
     let uid = FIRST_UID + number + n;
     let rule = format!("echo '{name} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{name}");
-    let rule = if way == Way::AsItWas { rule.as_str() } else { ":" };
+    let rule = if way == AttachMethod::AsItWas { rule.as_str() } else { ":" };
     let script = format!(
         "export DEBIAN_FRONTEND=noninteractive; {{ {install}; }} >/dev/null 2>&1 && {rule} && groupadd -g {uid} {name} && useradd --no-log-init -u {uid} -g {uid} -m -s /bin/bash {name} 2>/dev/null && \
          mkdir -p /home/{name}/.local/bin && chown -R {uid}:{uid} /home/{name} /workspace"

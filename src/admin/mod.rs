@@ -3,5 +3,5 @@
 
 pub mod audit;
 pub mod doctor;
-pub mod images;
+pub mod inventory;
 pub mod metrics;

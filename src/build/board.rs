@@ -15,7 +15,7 @@ use crate::model::names::{ImageId, NodeName};
 use crate::plan::schedule::{Schedule, State};
 use crate::plan::{Action, Planned};
 
-pub(super) struct Board<'a> {
+pub(super) struct BuildState<'a> {
     run: &'a Run,
     events: &'a Events,
     /// Cancelled by the caller or by `fail_fast`.
@@ -37,7 +37,7 @@ pub(super) struct Board<'a> {
     pub(super) closed: Option<Instant>,
 }
 
-impl<'a> Board<'a> {
+impl<'a> BuildState<'a> {
     pub(super) fn new(run: &'a Run, events: &'a Events, caller: &'a CancellationToken) -> Self {
         let plan = &run.plan;
         let work: Vec<_> = plan.work().collect();

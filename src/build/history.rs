@@ -14,7 +14,7 @@ use crate::image::recipe::{self, Ingredient, Recipe, Written, masked_text};
 use crate::model::event::{Event, Outcome};
 use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::plan::records::{Ended, MOST_FILES, Record, Records, Run};
-use crate::plan::{self, Absent, Built, Memory, Plan, Planned, Question, Recall};
+use crate::plan::{self, Absent, Built, Candidate, Memory, Plan, Planned, Recall};
 use crate::spec::graph::NodeId;
 
 /// Bytes of a Dockerfile that a record keeps.
@@ -22,7 +22,7 @@ const MOST_TEXT: usize = 64 * 1024;
 
 /// All that is known of the images that are not there. `nodes` are the
 /// questions' own.
-pub fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Question]) -> Memory {
+pub fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Candidate]) -> Memory {
     let absent = plan::absent(questions, &seen.store).into_iter();
     absent
         .map(|absent| {
@@ -35,7 +35,7 @@ pub fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Que
 fn recall_one(
     records: &Records,
     dockerfile: Option<&DockerfileSeen>,
-    question: &Question,
+    question: &Candidate,
     absent: Absent,
 ) -> Recall {
     let tries = records.of(&question.repository, &question.name);
@@ -61,13 +61,13 @@ fn recall_one(
 
 /// What a run will need to write its records: the files of what it builds.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct RunRecorder {
     records: Records,
     /// By position in the plan.
     dockerfiles: HashMap<usize, DockerfileSeen>,
 }
 
-impl Ledger {
+impl RunRecorder {
     /// Of a plan whose positions are about `nodes`.
     pub fn new(records: Records, plan: &Plan, nodes: &[NodeId], mut seen: Seen) -> Self {
         let dockerfile = |position: usize| Some((position, seen.dockerfiles.remove(&nodes[position])?));

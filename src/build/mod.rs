@@ -5,6 +5,7 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
+pub mod account_layer;
 mod blame;
 mod board;
 pub mod history;
@@ -12,7 +13,6 @@ mod moves;
 mod outcome;
 pub mod request;
 mod retry;
-pub mod setup;
 pub mod space;
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,7 @@ use crate::model::event::{Event, Events, Outcome};
 use crate::model::names::NodeName;
 use crate::plan::{Action, Plan};
 use crate::registry::Registry;
-use board::Board;
+use board::BuildState;
 
 /// A run: the plan and all that is needed to carry it out.
 pub struct Run {
@@ -77,7 +77,7 @@ pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outco
     let run = Arc::new(run);
     let started = Instant::now();
     announce(&run, events);
-    let mut board = Board::new(&run, events, cancel);
+    let mut board = BuildState::new(&run, events, cancel);
     let mut tasks = JoinSet::new();
     loop {
         // Before anything more is taken: an image's end may be seen before the

@@ -10,7 +10,7 @@ use crate::image::packages::{
 };
 use crate::image::recipe::{Ingredient, Written};
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
-use crate::image::userlayer;
+use crate::image::user_layer;
 use crate::model::account::Account;
 use crate::model::reference::Reference;
 use crate::plan::observe::{DockerfileSeen, Seen};
@@ -158,7 +158,7 @@ impl Requests<'_> {
             labels.base_digest = external.map(|(_, seen)| seen.digest_or_id()).unwrap_or_default();
         }
         let account = Subject::of(self.spec, self.graph, node).account();
-        let mut change = account.map(userlayer::config).unwrap_or_default();
+        let mut change = account.map(user_layer::config).unwrap_or_default();
         change.labels.extend(labels.to_map().into_iter().filter(|(_, value)| !value.is_empty()));
         change
     }

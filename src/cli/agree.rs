@@ -1,7 +1,7 @@
 //! Whether `users:` and the machine's user database say the same of people,
 //! asked before something is done for them.
 
-use super::load::Trouble;
+use super::load::CliError;
 use super::plan::Made;
 use super::settings::Settings;
 use crate::model::names::Login;
@@ -18,10 +18,10 @@ pub fn check<'a>(
     settings: &Settings,
     spec: &Spec,
     logins: impl IntoIterator<Item = &'a Login>,
-) -> Result<(), Trouble> {
+) -> Result<(), CliError> {
     match spec.disagreements(logins, settings.people.as_ref()) {
         Ok(problems) if problems.is_empty() => Ok(()),
-        Ok(problems) => Err(Trouble::Problems(problems)),
+        Ok(problems) => Err(CliError::Problems(problems)),
         Err(why) => {
             settings.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
             Ok(())
@@ -33,7 +33,7 @@ pub fn check<'a>(
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_built(settings: &Settings, spec: &Spec, graph: &Graph, made: &Made) -> Result<(), Trouble> {
+pub fn check_built(settings: &Settings, spec: &Spec, graph: &Graph, made: &Made) -> Result<(), CliError> {
     let images = made.plan.images.iter().zip(&made.nodes);
     let built = images.filter(|(image, _)| image.reasons().is_some());
     let logins = built.filter_map(|(_, &node)| match Subject::of(spec, graph, node) {

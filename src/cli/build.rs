@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::agree;
 use super::args::BuildArgs;
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::pins;
 use super::plan::{self, Made, World};
 use super::remote;
 use super::settings::Settings;
 use super::signals::{self, Signals};
 use super::sites;
-use crate::build::history::Ledger;
+use crate::build::history::RunRecorder;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
 use crate::engine::Engine;
@@ -34,8 +34,8 @@ use crate::spec::pins::Pins;
 use crate::spec::subject::Subject;
 use crate::ui::{self, log};
 
-pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, Trouble> {
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     run_for(settings, &signals, args, None).await
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn run_for(
     signals: &Signals,
     args: &BuildArgs,
     facts: Option<Facts>,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let mut selected = plan::select(settings, signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {
@@ -92,7 +92,7 @@ pub(super) async fn run_for(
 }
 
 /// A run that selects nothing still ends as runs end, for those who read its data.
-async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exit, Trouble> {
+async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exit, CliError> {
     let (plan, outcomes) = (Plan::default(), Outcomes::default());
     if args.dry_run {
         return plan::nothing(settings, why, &plan.to_json());
@@ -115,7 +115,7 @@ pub(super) fn surroundings(
     settings: &Settings,
     args: &BuildArgs,
     spec: &Spec,
-) -> Result<Surroundings, Trouble> {
+) -> Result<Surroundings, CliError> {
     let ca_bundle = args.ca_bundle.as_ref().map(|file| settings.here.join(file));
     let ca_bundle = ca_bundle.or_else(|| spec.build.ca_bundle.clone());
     let secrets: BTreeMap<_, _> =
@@ -123,7 +123,7 @@ pub(super) fn surroundings(
     for file in ca_bundle.iter().chain(secrets.values()) {
         std::fs::File::open(file).map_err(|error| {
             let problem = Problem::new(format!("{} cannot be read: {error}", settings.shown(file).display()));
-            Trouble::Usage(
+            CliError::Usage(
                 problem.help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists"),
             )
         })?;
@@ -139,7 +139,7 @@ pub(super) fn surroundings(
 }
 
 /// A step without its secret would fail, or worse, go on without it.
-fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings) -> Result<(), Trouble> {
+fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings) -> Result<(), CliError> {
     let mut problems = Vec::new();
     for position in made.plan.builds() {
         let Subject::Image(image) = Subject::of(spec, graph, made.nodes[position]) else { continue };
@@ -149,11 +149,11 @@ fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings)
             problems.push(problem.at(&image.place).help(format!("say --secret {id}=FILE")));
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Trouble::Problems(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(CliError::Problems(problems)) }
 }
 
 /// Refuses to begin where the largest base would not even fit.
-fn room(seen: &Seen) -> Result<(), Trouble> {
+fn room(seen: &Seen) -> Result<(), CliError> {
     let largest = seen.bases.values().filter_map(|base| base.size).max().unwrap_or(0);
     let root = seen.engine.local.then_some(seen.engine.root.as_path());
     let Some(free) = root.and_then(|root| space::free(root).ok()) else { return Ok(()) };
@@ -162,7 +162,7 @@ fn room(seen: &Seen) -> Result<(), Trouble> {
             "make room in {}, e.g. with `docker image rm` for images nobody uses",
             seen.engine.root.display()
         );
-        Trouble::Space(Problem::new(why).help(help))
+        CliError::Space(Problem::new(why).help(help))
     })
 }
 
@@ -174,20 +174,20 @@ fn prepare(
     made: Made,
     around: &Surroundings,
     (engine, registry): (Arc<dyn Engine>, Arc<dyn Registry>),
-) -> Result<(Run, Ledger), Trouble> {
+) -> Result<(Run, RunRecorder), CliError> {
     let Made { plan, seen, nodes, .. } = made;
     let solves = Requests { spec, graph, seen: &seen, plan: &plan, nodes: &nodes, around }.solves();
     let locks = Locks::open(&settings.lock_dir, &seen.engine.id).map_err(|error| {
         let problem =
             Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        Trouble::Usage(
+        CliError::Usage(
             problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
         )
     })?;
     let folder = log_folder(settings);
     let work: HashSet<_> = plan.work().collect();
     let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));
-    let ledger = Ledger::new(settings.records(&seen.engine.id), &plan, &nodes, seen);
+    let ledger = RunRecorder::new(settings.records(&seen.engine.id), &plan, &nodes, seen);
     let jobs = args.jobs.map_or_else(default_jobs, usize::from);
     let run = Run {
         logs: (0..plan.images.len()).map(log).collect(),
@@ -229,10 +229,10 @@ pub(super) type Facts = (&'static str, Value);
 async fn carry_out(
     settings: &Settings,
     run: Run,
-    ledger: &Ledger,
+    ledger: &RunRecorder,
     said: Said,
     stop: &CancellationToken,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let (events, received) = mpsc::unbounded_channel();
     for text in said.first {
         let _ = events.send(Event::Warning { image: None, text });
@@ -246,7 +246,7 @@ async fn carry_out(
     keep(settings, ledger, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
-    reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
+    reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
     if settings.json && progress != ui::Progress::Json {
         let mut output = settings.output();
         let mut data = outcomes.to_json(&plan);
@@ -255,7 +255,7 @@ async fn carry_out(
         }
         output.value(&data);
         // Data is one document, whatever went wrong after it was made.
-        let trouble = moved.err().map(Trouble::from);
+        let trouble = moved.err().map(CliError::from);
         trouble.iter().for_each(|trouble| output.note(&trouble.sentence()));
         output.finish()?;
         return Ok(trouble.map_or_else(|| exit(&outcomes, stop), |trouble| trouble.exit()));
@@ -265,7 +265,7 @@ async fn carry_out(
 }
 
 /// Keeps how each image ended, for the reasons of later runs.
-fn keep(settings: &Settings, ledger: &Ledger, plan: &Plan, outcomes: &Outcomes) {
+fn keep(settings: &Settings, ledger: &RunRecorder, plan: &Plan, outcomes: &Outcomes) {
     #[expect(clippy::disallowed_methods, reason = "a record says when it was written")]
     let now = jiff::Timestamp::now().as_second();
     if let Err(error) = ledger.keep(plan, outcomes, now) {

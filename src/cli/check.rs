@@ -5,17 +5,17 @@ use serde_json::json;
 use super::agree;
 use super::exit::Exit;
 use super::hashes::Hashes;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::plan::observe;
 use crate::ui::human;
 
-pub fn run(settings: &Settings) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     agree::check(settings, &spec, spec.users.keys())?;
     super::pins::load(settings)?;
     let hashes = Hashes::open(settings);
-    observe::check_files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;
+    observe::check_files(&spec, &graph, &hashes.cache).map_err(CliError::Problems)?;
     hashes.save(settings);
     let counts = json!({
         "problems": [],

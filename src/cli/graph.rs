@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::args::{GraphArgs, GraphFormat};
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::plan::{self, Made};
 use super::settings::Settings;
 use crate::plan::{Action, Reason, Where};
@@ -12,7 +12,7 @@ use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 
-pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     // A graph is still a graph where no engine answers, or a base is missing.
     let (states, unknown) = match states(settings, &spec, &graph).await {
@@ -42,7 +42,11 @@ pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, Trouble>
     Ok(Exit::Done)
 }
 
-async fn states(settings: &Settings, spec: &Spec, graph: &Graph) -> Result<HashMap<NodeId, String>, Trouble> {
+async fn states(
+    settings: &Settings,
+    spec: &Spec,
+    graph: &Graph,
+) -> Result<HashMap<NodeId, String>, CliError> {
     let engine = load::engine(settings).await?;
     let Made { plan, seen, nodes, warnings } =
         plan::make(settings, spec, graph, engine.as_ref(), &plan::everything(graph)).await?;

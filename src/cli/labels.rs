@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::args::{LabelsCommand, SchemaArgs};
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::admin::audit::{self, Audit, Carrier, Fallback, Relying, Wrong};
 use crate::model::labels::show::{OWNER, Schema};
@@ -14,14 +14,14 @@ use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 use crate::ui::{Look, human};
 
-pub async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, CliError> {
     match command {
         LabelsCommand::Schema(args) => schema(settings, args),
         LabelsCommand::Audit => audit(settings).await,
     }
 }
 
-fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, Trouble> {
+fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, CliError> {
     let schema = Schema::declared();
     let mut output = settings.output();
     if args.markdown {
@@ -33,7 +33,7 @@ fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
-async fn audit(settings: &Settings) -> Result<Exit, Trouble> {
+async fn audit(settings: &Settings) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let (images, containers) = tokio::try_join!(engine.images(), engine.containers())?;
     #[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]

@@ -5,18 +5,18 @@ use serde_json::json;
 use super::args::LimitsArgs;
 use super::deploy::owner;
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::ui::table::{Column, Table};
 
-pub fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliError> {
     let (spec, _) = load::spec(settings)?;
     let people = settings.people.as_ref();
     let owner = match &args.login {
         Some(login) => owner::by_login(&spec, people, login),
         None => owner::by_uid(&spec, people, settings.uid),
     };
-    let owner = owner.map_err(Trouble::Usage)?;
+    let owner = owner.map_err(CliError::Usage)?;
     let (login, group) = (&owner.account.login, &owner.limits.group);
     let told = spec.limits.told(&owner.limits);
     let mut output = settings.output();

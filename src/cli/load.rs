@@ -20,7 +20,7 @@ use crate::ui::Output;
 
 /// Why a command ended before it did anything.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum CliError {
     /// The spec, a Dockerfile or a context is wrong.
     Problems(Vec<Problem>),
     /// Bases are missing, on the engine and elsewhere.
@@ -45,7 +45,7 @@ pub enum Trouble {
     Interrupted,
 }
 
-impl Trouble {
+impl CliError {
     /// A wrong command line or surroundings.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage(Problem::new(message))
@@ -123,13 +123,13 @@ impl Trouble {
     }
 }
 
-impl From<std::io::Error> for Trouble {
+impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         Self::Output(error)
     }
 }
 
-impl From<observe::Error> for Trouble {
+impl From<observe::Error> for CliError {
     fn from(error: observe::Error) -> Self {
         match error {
             observe::Error::Problems(problems) => Self::Problems(problems),
@@ -139,7 +139,7 @@ impl From<observe::Error> for Trouble {
     }
 }
 
-impl From<MoveError> for Trouble {
+impl From<MoveError> for CliError {
     fn from(error: MoveError) -> Self {
         match error {
             MoveError::Engine(error) => Self::Engine(error),
@@ -148,7 +148,7 @@ impl From<MoveError> for Trouble {
     }
 }
 
-impl From<engine::Error> for Trouble {
+impl From<engine::Error> for CliError {
     fn from(error: engine::Error) -> Self {
         Self::Engine(error)
     }
@@ -158,7 +158,7 @@ impl From<engine::Error> for Trouble {
 ///
 /// # Errors
 /// There is no spec, or it has problems.
-pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
+pub fn spec(settings: &Settings) -> Result<(Spec, Graph), CliError> {
     spec_in(settings, &Disk)
 }
 
@@ -166,15 +166,15 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), Trouble> {
 ///
 /// # Errors
 /// There is no spec, or it has problems.
-pub fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, Graph), Trouble> {
+pub fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, Graph), CliError> {
     let Some(file) = &settings.spec_file else {
         let problem = Problem::new("there is no spec.yml here or in a folder above")
             .help("go to the folder of the stack, or say --spec FILE");
-        return Err(Trouble::Usage(problem));
+        return Err(CliError::Usage(problem));
     };
     let world =
         spec::World { people: settings.people.as_ref(), arch: &settings.host, ..spec::World::of(files) };
-    let mut spec = spec::read(&settings.here, file, &world).map_err(Trouble::Problems)?;
+    let mut spec = spec::read(&settings.here, file, &world).map_err(CliError::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
     remark_catalogue(&spec, settings);
@@ -204,14 +204,14 @@ fn remark_catalogue(spec: &Spec, settings: &Settings) {
 }
 
 /// Replaces bases by the images that `--base` names.
-fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), Trouble> {
+fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), CliError> {
     let known: BTreeSet<_> = spec.bases.iter().map(|base| base.name.to_string()).collect();
     for (name, image) in &settings.bases {
         let Some(base) = spec.bases.iter_mut().find(|base| base.name.as_str() == name) else {
             let known: Vec<_> = known.iter().map(String::as_str).collect();
             let problem = Problem::new(format!("--base {name}=…: the spec has no base `{name}`"))
                 .help(format!("it has {}", known.join(", ")));
-            return Err(Trouble::Usage(problem));
+            return Err(CliError::Usage(problem));
         };
         base.source = BaseSource::Image(image.clone());
     }
@@ -222,7 +222,7 @@ fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), Trouble> {
 ///
 /// # Errors
 /// The address is none, or nobody answers there.
-pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, Trouble> {
+pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
     let address = settings.address()?;
     settings.remark(&format!("engine: {address}"));
     let options = buildkit::Options { docker_config: Some(settings.docker_config.clone()) };

@@ -11,7 +11,7 @@ use super::load;
 use super::settings::Settings;
 use crate::deploy::assign::Look;
 use crate::engine::Engine;
-use crate::gpu::look::{Claimant, claimants};
+use crate::gpu::look::{GpuClaim, claimants};
 use crate::gpu::nvml;
 use crate::gpu::overview::{self, Overview};
 use crate::gpu::{Machine, State};
@@ -70,7 +70,7 @@ pub(super) async fn overview(settings: &Settings, engine: &mut Option<Arc<dyn En
 async fn containers(
     settings: &Settings,
     engine: &mut Option<Arc<dyn Engine>>,
-) -> Result<Vec<Claimant>, String> {
+) -> Result<Vec<GpuClaim>, String> {
     let reached = match engine {
         Some(engine) => engine.clone(),
         None => load::engine(settings).await.map_err(|trouble| trouble.sentence())?,

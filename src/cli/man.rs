@@ -10,12 +10,12 @@ use clap_mangen::roff::{Roff, roman};
 use super::args::{Cli, ManArgs};
 use super::exit::Exit;
 use super::installed::{self, NAMES, PROGRAM};
-use super::load::Trouble;
+use super::load::CliError;
 use super::settings::Settings;
 use crate::model::problem::Problem;
 use crate::ui::human::count;
 
-pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
     let folder = settings.here.join(&args.folder);
     let write = || -> io::Result<usize> {
         fs::create_dir_all(&folder)?;
@@ -27,7 +27,7 @@ pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, Trouble> {
     };
     let written = write().map_err(|error| {
         let message = format!("cannot write the pages to {}: {error}", args.folder.display());
-        Trouble::Usage(Problem::new(message).help("name a folder that you may write to"))
+        CliError::Usage(Problem::new(message).help("name a folder that you may write to"))
     })?;
     settings.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::args::MetricsArgs;
 use super::exit::Exit;
-use super::load::Trouble;
+use super::load::CliError;
 use super::machine;
 use super::settings::Settings;
 use crate::admin::metrics::{self, Looked, Store};
@@ -20,7 +20,7 @@ use crate::plan::records::Run;
 /// Others read the file: that is what it is for.
 const MODE: u32 = 0o644;
 
-pub async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
     let mut engine = None;
     let gpus = machine::overview(settings, &mut engine).await;
     let mut output = settings.output();
@@ -82,9 +82,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     })
 }
 
-fn unwritable(file: &Path, error: &io::Error) -> Trouble {
+fn unwritable(file: &Path, error: &io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", file.display()));
-    Trouble::Usage(problem.help("name a file in a folder that is there and that you may write to"))
+    CliError::Usage(problem.help("name a file in a folder that is there and that you may write to"))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ mod why;
 
 use args::{Cli, Command};
 use exit::Exit;
-use load::Trouble;
+use load::CliError;
 use settings::Settings;
 
 use crate::ui::{Look, Output};
@@ -50,7 +50,7 @@ pub fn main(cli: Cli) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Trouble::bug(format!("cannot start: {error}")).show(Output::standard(
+            return CliError::bug(format!("cannot start: {error}")).show(Output::standard(
                 false,
                 Look::default(),
                 Look::default(),
@@ -60,7 +60,7 @@ pub fn main(cli: Cli) -> Exit {
     let settings = match Settings::read(&cli.global) {
         Ok(settings) => settings,
         Err(error) => {
-            return Trouble::usage(format!("the working folder cannot be read: {error}"))
+            return CliError::usage(format!("the working folder cannot be read: {error}"))
                 .show(Output::standard(cli.global.json, Look::default(), Look::default()));
         }
     };
@@ -75,7 +75,7 @@ pub fn main(cli: Cli) -> Exit {
     exit
 }
 
-async fn command(command: Command, settings: &Settings) -> Result<Exit, Trouble> {
+async fn command(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Check => check::run(settings),
         Command::Graph(args) => graph::run(settings, &args).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::load::Trouble;
+use super::load::CliError;
 use super::plan::World;
 use super::settings::Settings;
 use crate::model::names::NodeName;
@@ -26,9 +26,9 @@ pub fn path(settings: &Settings) -> PathBuf {
 ///
 /// # Errors
 /// All that is wrong with spec.lock.
-pub fn load(settings: &Settings) -> Result<Pins, Trouble> {
+pub fn load(settings: &Settings) -> Result<Pins, CliError> {
     let path = path(settings);
-    let lock = file::load(&path, &settings.shown(&path)).map_err(Trouble::Problems)?;
+    let lock = file::load(&path, &settings.shown(&path)).map_err(CliError::Problems)?;
     let stand_ins = settings.bases.values().map(Reference::canonical).collect();
     Ok(Pins { lock, stand_ins, locked: false })
 }
@@ -43,7 +43,7 @@ pub async fn learn(
     seen: &Seen,
     registry: &dyn Registry,
     pins: &mut Pins,
-) -> Result<bool, Trouble> {
+) -> Result<bool, CliError> {
     let platform = seen.engine.platform.as_str();
     let unpinned =
         seen.bases().filter(|(_, base)| matches!(base.pinning, Pinning::NotYet | Pinning::Perhaps));
@@ -57,7 +57,7 @@ pub async fn learn(
     }
     // Another run may have pinned more, or the same, since we looked.
     let path = path(settings);
-    let mut lock = file::load(&path, &settings.shown(&path)).map_err(Trouble::Problems)?;
+    let mut lock = file::load(&path, &settings.shown(&path)).map_err(CliError::Problems)?;
     for (name, pin) in &learnt {
         if lock.get(name).is_none() {
             lock.set(name, pin.clone());
@@ -160,7 +160,7 @@ impl Checked {
                         "warning: {image} is gone from its registry; it stays pinned to {pinned}"
                     ));
                 }
-                Newest::Unasked(why) => {
+                Newest::RegistryUnavailable(why) => {
                     output.note(&format!("warning: {image} could not be asked for: {}", why.0));
                 }
             }
@@ -184,7 +184,7 @@ impl Checked {
                     value["rebuilds"] = json!(rebuilds);
                 }
                 Newest::Gone => value["state"] = json!("gone"),
-                Newest::Unasked(why) => {
+                Newest::RegistryUnavailable(why) => {
                     value["state"] = json!("unknown");
                     value["cause"] = json!(why.0);
                 }
@@ -199,9 +199,9 @@ impl Checked {
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub fn save(settings: &Settings, lock: &Lock) -> Result<bool, Trouble> {
+pub fn save(settings: &Settings, lock: &Lock) -> Result<bool, CliError> {
     let path = path(settings);
     file::save(&path, lock).map_err(|error| {
-        Trouble::usage(format!("{} cannot be written: {error}", settings.shown(&path).display()))
+        CliError::usage(format!("{} cannot be written: {error}", settings.shown(&path).display()))
     })
 }

@@ -8,7 +8,7 @@ use super::args::{self, PlanArgs};
 use super::branch;
 use super::exit::Exit;
 use super::hashes::Hashes;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::pins;
 use super::remote;
 use super::settings::Settings;
@@ -25,8 +25,8 @@ use crate::spec::pins::Pins;
 use crate::spec::subject::Subject;
 use crate::ui::{Output, human};
 
-pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, Trouble> {
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let selected = select(settings, &signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {
@@ -59,7 +59,7 @@ pub struct Selected {
 }
 
 /// Ends a command that has nothing to do, whatever the engine has.
-pub fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, Trouble> {
+pub fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, CliError> {
     let mut output = settings.output();
     if output.json {
         output.value(data);
@@ -131,7 +131,7 @@ pub async fn make(
     graph: &Graph,
     engine: &dyn Engine,
     selection: &Selection,
-) -> Result<Made, Trouble> {
+) -> Result<Made, CliError> {
     let (registry, pins) = (load::registry(settings, spec), pins::load(settings)?);
     let world = World { engine, registry: registry.as_ref(), pins: &pins };
     make_with(settings, spec, graph, &world, selection).await
@@ -147,13 +147,13 @@ pub async fn make_with(
     graph: &Graph,
     world: &World<'_>,
     selection: &Selection,
-) -> Result<Made, Trouble> {
+) -> Result<Made, CliError> {
     let hashes = Hashes::open(settings);
     let World { engine, registry, pins } = *world;
     let world = observe::World { engine, registry, pins, hashes: &hashes.cache };
     let seen = observe::observe(spec, graph, &selection.nodes, &world).await?;
     hashes.save(settings);
-    let questions = plan::questions(spec, graph, &seen, selection).map_err(Trouble::Usage)?;
+    let questions = plan::questions(spec, graph, &seen, selection).map_err(CliError::Usage)?;
     let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
     let (remote, warnings) = remote::look(registry, &questions, &seen.store, selection.push).await?;
     let records = settings.records(&seen.engine.id);
@@ -172,7 +172,7 @@ pub async fn select(
     spec: &Spec,
     graph: &Graph,
     args: &args::Selection,
-) -> Result<Selected, Trouble> {
+) -> Result<Selected, CliError> {
     let changed = match &args.since {
         Some(revision) => since::changed(settings, signals, spec, graph, revision).await?,
         None => None,
@@ -189,12 +189,12 @@ pub fn select_of(
     graph: &Graph,
     args: &args::Selection,
     changed: Option<&[NodeId]>,
-) -> Result<Selected, Trouble> {
-    let mut named = graph.select(&args.images).map_err(Trouble::Problems)?;
+) -> Result<Selected, CliError> {
+    let mut named = graph.select(&args.images).map_err(CliError::Problems)?;
     let forced = if args.force.is_empty() {
         Vec::new()
     } else {
-        graph.select(&args.force).map_err(Trouble::Problems)?
+        graph.select(&args.force).map_err(CliError::Problems)?
     };
     let mut unchanged = None;
     if let (Some(revision), Some(changed)) = (&args.since, changed) {

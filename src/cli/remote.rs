@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::load::Trouble;
+use super::load::CliError;
 use super::settings::Settings;
 use crate::engine::Image;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::observe::remote::{self, Answers};
 use crate::plan::remote::{candidates, contents};
-use crate::plan::{Question, Remote, Selection};
+use crate::plan::{Candidate, Remote, Selection};
 use crate::registry::{Error, Registry};
 use crate::spec::graph::Graph;
 
@@ -20,10 +20,10 @@ use crate::spec::graph::Graph;
 /// To send images, every registry must answer.
 pub async fn look(
     registry: &dyn Registry,
-    questions: &[Question],
+    questions: &[Candidate],
     store: &[Image],
     push: bool,
-) -> Result<(Remote, Vec<String>), Trouble> {
+) -> Result<(Remote, Vec<String>), CliError> {
     let mut remote = Remote { push, ..Remote::default() };
     let mut unasked = BTreeMap::new();
     take(&mut remote, &mut unasked, ask(registry, contents(questions, store, push)).await);
@@ -31,7 +31,7 @@ pub async fn look(
     wanted.retain(|reference| !unasked.contains_key(reference.registry()));
     take(&mut remote, &mut unasked, ask(registry, wanted).await);
     if push && !unasked.is_empty() {
-        return Err(Trouble::Registries(unasked.into_values().collect()));
+        return Err(CliError::Registries(unasked.into_values().collect()));
     }
     Ok((remote, unasked.values().map(warning).collect()))
 }
@@ -56,11 +56,11 @@ fn warning(error: &Error) -> String {
 /// # Errors
 /// No selected image lives in a registry; or `--base` stands another image
 /// in, on which nobody else's branch tag should come to stand.
-pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), Trouble> {
+pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
     if let Some(name) = settings.bases.keys().next() {
         let problem =
             Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));
-        return Err(Trouble::Usage(
+        return Err(CliError::Usage(
             problem.help(
                 "leave --push out to build here; or change the base in the spec, and all have the same",
             ),
@@ -71,7 +71,7 @@ pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Re
         return Ok(());
     }
     let problem = Problem::new("--push: no selected image lives in a registry");
-    Err(Trouble::Usage(problem.help(
+    Err(CliError::Usage(problem.help(
         "say `registry: reg.example.org/NAME` in the spec; a project's own image always stays on the engine",
     )))
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::registry::fake::FakeRegistry;
 
-    fn question(host: &str) -> Question {
+    fn question(host: &str) -> Candidate {
         let recipe = crate::image::recipe::Recipe::new(&crate::image::recipe::Parts {
             dockerfile: None,
             context: None,
@@ -95,7 +95,7 @@ mod tests {
             secrets: &Default::default(),
         });
         let repository = crate::model::reference::Repository::parse(&format!("{host}/x")).unwrap();
-        Question {
+        Candidate {
             name: crate::model::names::NodeName::new(host),
             caches: vec![repository.with_tag("stable")],
             repository,
@@ -116,7 +116,7 @@ mod tests {
         assert!(warnings[0].contains("gone.local") && warnings[0].ends_with("are built"));
         assert_eq!(registry.heads(), 3, "a content tag each is 2, once for equal ones, and 1 cache");
         let refused = look(&registry, &questions, &[], true).await;
-        assert!(matches!(refused, Err(Trouble::Registries(errors)) if errors.len() == 1));
+        assert!(matches!(refused, Err(CliError::Registries(errors)) if errors.len() == 1));
     }
 
     #[tokio::test]

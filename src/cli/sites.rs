@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::load::Trouble;
+use super::load::CliError;
 use super::settings::Settings;
 use crate::build::request::Surroundings;
 use crate::image::packages::Site;
@@ -16,7 +16,7 @@ use crate::spec::{SiteSource, Spec};
 ///
 /// # Errors
 /// The file cannot be read, or holds no address.
-pub fn read(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Result<Option<Site>, Trouble> {
+pub fn read(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Result<Option<Site>, CliError> {
     let file = match source {
         None => return Ok(None),
         Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
@@ -25,13 +25,13 @@ pub fn read(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Resu
     let shown = settings.shown(file);
     let text = std::fs::read_to_string(file).map_err(|error| {
         let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
-        Trouble::Usage(
+        CliError::Usage(
             problem.help(format!("`build.{key}` names it; write the address into it, in one line")),
         )
     })?;
     Site::parse(&text).map(Some).map_err(|why| {
         let problem = Problem::new(format!("what is in {} {why}", shown.display()));
-        Trouble::Usage(problem.help(format!("`build.{key}` names it")))
+        CliError::Usage(problem.help(format!("`build.{key}` names it")))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::args::{Selection, WhyArgs};
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::plan::{self, Made};
 use super::settings::Settings;
 use super::{commits, deploy};
@@ -17,7 +17,7 @@ use crate::spec::subject::Subject;
 /// Files whose last commit is looked for.
 const MOST_COMMITS: usize = 5;
 
-pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, CliError> {
     let stack = load::spec(settings);
     let node = match &stack {
         Ok((spec, graph)) if !args.container => Some(deploy::find(spec, graph, &args.name, settings.uid)),
@@ -46,20 +46,20 @@ pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Trouble> {
 }
 
 /// No image and no container of that name.
-fn neither(unknown: Trouble, name: &str, refusal: &Refusal, all: &[Container]) -> Trouble {
-    let Trouble::Usage(mut problem) = unknown else { return unknown };
+fn neither(unknown: CliError, name: &str, refusal: &Refusal, all: &[Container]) -> CliError {
+    let CliError::Usage(mut problem) = unknown else { return unknown };
     if problem.message.starts_with("no image") {
         problem.message = format!("no image and no container `{}`", name.escape_debug());
     }
     if let Some(near) = refusal.near(all) {
         problem.help = Some(format!("did you mean the container `{near}`?"));
     }
-    Trouble::Usage(problem)
+    CliError::Usage(problem)
 }
 
-fn refused(refusal: &Refusal, all: &[Container]) -> Trouble {
+fn refused(refusal: &Refusal, all: &[Container]) -> CliError {
     let near = refusal.near(all).map(|near| format!("did you mean `{near}`?"));
-    Trouble::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
+    CliError::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
 }
 
 async fn image(
@@ -68,7 +68,7 @@ async fn image(
     spec: &Spec,
     graph: &Graph,
     node: NodeId,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let made = make(settings, args, spec, graph, node, engine.as_ref()).await?;
     let known = known(spec, graph, &made);
@@ -99,10 +99,10 @@ async fn image(
 async fn of_container(
     settings: &Settings,
     args: &WhyArgs,
-    stack: Result<(Spec, Graph), Trouble>,
+    stack: Result<(Spec, Graph), CliError>,
     container: &Container,
     engine: &dyn Engine,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let mut answer = OfContainer::new(container, &engine.images().await?);
     let (spec, graph) = match stack {
         Ok(stack) => stack,
@@ -125,7 +125,7 @@ async fn of_container(
     show(settings, &answer)
 }
 
-fn show(settings: &Settings, answer: &OfContainer) -> Result<Exit, Trouble> {
+fn show(settings: &Settings, answer: &OfContainer) -> Result<Exit, CliError> {
     let mut output = settings.output();
     output.data(answer, |answer, _| answer.text(settings.verbose > 0));
     output.finish()?;
@@ -140,7 +140,7 @@ async fn make(
     graph: &Graph,
     node: NodeId,
     engine: &dyn Engine,
-) -> Result<Made, Trouble> {
+) -> Result<Made, CliError> {
     // A base is only looked for where something stands on it.
     let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
     let named = std::iter::once(node).chain(children);

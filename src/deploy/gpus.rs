@@ -10,7 +10,7 @@ use super::{Order, Refusal, Seen, limits};
 use crate::engine::{Container, DeviceRequest, ImageDetail};
 use crate::gpu::attach::{self, Attachment};
 use crate::gpu::choose::{self, Choice, Equivalents, WHOLE};
-use crate::gpu::wish::Wish;
+use crate::gpu::request::GpuRequest;
 use crate::model::labels::write::Gpus;
 use crate::model::labels::{ARCH, GPU_SLOTS, read};
 
@@ -57,7 +57,7 @@ pub struct Given {
 /// The owner may not use so much, it is not free, or it cannot be decided.
 pub fn give(order: &Order<'_>, seen: &Seen<'_>) -> Result<Given, Refusal> {
     let wish = &order.asked.gpus;
-    if *wish == Wish::Nothing {
+    if *wish == GpuRequest::Nothing {
         return Ok(without_nvidia(order, seen));
     }
     if let Some(arch) = amd_class(order) {
@@ -118,7 +118,7 @@ fn give_amd(order: &Order<'_>, seen: &Seen<'_>, arch: &str) -> Result<Given, Ref
     let amd = seen.files.amd.as_ref().filter(|amd| !amd.nodes.is_empty());
     let Some(amd) = amd else { return Err(Refusal::NoAmd { arch }) };
     let count = u32::try_from(amd.nodes.len()).unwrap_or(u32::MAX);
-    if order.asked.gpus != (Wish::Whole { count, memory: None }) {
+    if order.asked.gpus != (GpuRequest::Whole { count, memory: None }) {
         return Err(Refusal::AmdTogether { arch, count });
     }
     limits::units(order, seen, count, count.saturating_mul(WHOLE))?;

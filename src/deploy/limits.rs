@@ -10,7 +10,7 @@ use crate::engine::{Container, Facts};
 use crate::gpu::choose::WHOLE;
 use crate::gpu::held::{self, held_by};
 use crate::gpu::overview::{Overview, Standing};
-use crate::gpu::wish::Wish;
+use crate::gpu::request::GpuRequest;
 use crate::model::labels::read::{self, Owner, Users};
 use crate::model::names::Login;
 use crate::spec::limits::{Applied, GroupLimits, sizes};
@@ -166,15 +166,15 @@ fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<I
 
 /// How many units and sevenths of a GPU a wish surely means; `None`: that
 /// shows in what is chosen.
-pub fn said(wish: &Wish) -> Option<(u32, u32)> {
+pub fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
     match wish {
-        Wish::Nothing => Some((0, 0)),
-        Wish::Whole { count, .. } => Some((*count, count.saturating_mul(WHOLE))),
-        Wish::Mig { profile, count } => {
+        GpuRequest::Nothing => Some((0, 0)),
+        GpuRequest::Whole { count, .. } => Some((*count, count.saturating_mul(WHOLE))),
+        GpuRequest::Mig { profile, count } => {
             let slices: u32 = profile.split('g').next()?.parse().ok()?;
             Some((*count, count.saturating_mul(slices)))
         }
-        Wish::Named(_) | Wish::Memory(_) => None,
+        GpuRequest::Named(_) | GpuRequest::Memory(_) => None,
     }
 }
 

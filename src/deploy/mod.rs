@@ -17,9 +17,9 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::engine::{Container, CreateContainer, Facts, ImageDetail, Mount, Port};
-use crate::gpu::attach::Way;
+use crate::gpu::attach::AttachMethod;
 use crate::gpu::overview::Overview;
-use crate::gpu::wish::Wish;
+use crate::gpu::request::GpuRequest;
 use crate::model::account::Account;
 use crate::model::labels::ContainerLabels;
 use crate::model::labels::read::{self, UID_MARK};
@@ -62,13 +62,13 @@ pub struct Order<'a> {
     pub mounts: &'a [Mount],
     pub asked: &'a Asked,
     /// How GPUs are attached; `None`: in the best way that the engine offers.
-    pub way: Option<Way>,
+    pub way: Option<AttachMethod>,
 }
 
 /// What was asked for besides; a `None` is the limit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
-    pub gpus: Wish,
+    pub gpus: GpuRequest,
     pub cpus: Option<f64>,
     /// Bytes.
     pub memory: Option<u64>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::assign::Given;
 use crate::container::begin::{self, Watch};
 use crate::engine::{CreateContainer, Engine, Error};
-use crate::host::lock::Slot;
+use crate::host::lock::StartPermit;
 
 /// A container that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +31,7 @@ pub async fn start(
     engine: &dyn Engine,
     id: &str,
     request: &CreateContainer,
-    slot: Option<Slot>,
+    slot: Option<StartPermit>,
 ) -> Result<Option<i64>, Error> {
     let name = request.name.as_str();
     let watch = if request.command.is_some() { Watch::Closely } else { Watch::Briefly };

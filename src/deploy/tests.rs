@@ -16,7 +16,7 @@ struct Case {
     asked: Asked,
     gpus: Option<Overview>,
     files: DeviceFiles,
-    way: Option<Way>,
+    way: Option<AttachMethod>,
     image: ImageDetail,
     workspace: std::path::PathBuf,
     engine: Facts,

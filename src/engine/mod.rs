@@ -22,7 +22,7 @@ use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::solve::Solve;
-use crate::image::userlayer::{BaseFacts, Layer, Want};
+use crate::image::user_layer::{BaseFacts, Layer, Want};
 use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;

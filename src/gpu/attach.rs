@@ -44,7 +44,7 @@ pub struct Attachment {
 
 /// The ways there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum AttachMethod {
     /// A device request for NVIDIA's driver of the engine (`--gpus`).
     Request,
     /// A device request by CDI names that are UUIDs.
@@ -57,22 +57,22 @@ pub enum Way {
 
 /// The best way that the engine offers for these. Engines before 28.2 do not
 /// say which CDI devices they know.
-pub fn way(facts: &Facts, choice: &Choice) -> Way {
+pub fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
     let knows = |name: fn(&Unit) -> String| {
         !choice.units.is_empty() && choice.units.iter().all(|unit| facts.cdi_devices.contains(&name(unit)))
     };
     match () {
-        () if knows(by_uuid) => Way::Cdi,
-        () if knows(by_slot) => Way::CdiSlots,
-        () if has_runtime(facts) && is_before_requests(&facts.api) => Way::Runtime,
-        () => Way::Request,
+        () if knows(by_uuid) => AttachMethod::Cdi,
+        () if knows(by_slot) => AttachMethod::CdiSlots,
+        () if has_runtime(facts) && is_before_requests(&facts.api) => AttachMethod::Runtime,
+        () => AttachMethod::Request,
     }
 }
 
 /// What to try when the first way [failed for want of a driver](lacks_driver):
 /// an engine does not say whether it has one, but it names its runtimes.
-pub fn second(facts: &Facts, first: Way) -> Option<Way> {
-    (first == Way::Request && has_runtime(facts)).then_some(Way::Runtime)
+pub fn second(facts: &Facts, first: AttachMethod) -> Option<AttachMethod> {
+    (first == AttachMethod::Request && has_runtime(facts)).then_some(AttachMethod::Runtime)
 }
 
 /// Whether a start failed since the engine has no driver for such a request.
@@ -81,7 +81,7 @@ pub fn lacks_driver(error: &Error) -> bool {
 }
 
 /// What a container needs to get these, and no others.
-pub fn attach(way: Way, choice: &Choice) -> Attachment {
+pub fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
     let visible = |value: &str| vec![format!("{VISIBLE}={value}")];
     if choice.units.is_empty() {
         return Attachment { env: visible("void"), ..Attachment::default() };
@@ -90,7 +90,7 @@ pub fn attach(way: Way, choice: &Choice) -> Attachment {
     // Toolkits before 1.5 give an image that says nothing no CUDA at all.
     let defaults = vec!["NVIDIA_DRIVER_CAPABILITIES=compute,utility".to_owned()];
     match way {
-        Way::Request => Attachment {
+        AttachMethod::Request => Attachment {
             requests: vec![DeviceRequest {
                 driver: "nvidia".into(),
                 count: 0,
@@ -102,13 +102,13 @@ pub fn attach(way: Way, choice: &Choice) -> Attachment {
             defaults,
             runtime: None,
         },
-        Way::Cdi | Way::CdiSlots => {
-            let name = if way == Way::Cdi { by_uuid } else { by_slot };
+        AttachMethod::Cdi | AttachMethod::CdiSlots => {
+            let name = if way == AttachMethod::Cdi { by_uuid } else { by_slot };
             let ids = choice.units.iter().map(name).collect();
             let request = DeviceRequest { driver: "cdi".into(), ids, ..DeviceRequest::default() };
             Attachment { requests: vec![request], env: visible("void"), ..Attachment::default() }
         }
-        Way::Runtime => {
+        AttachMethod::Runtime => {
             Attachment { runtime: Some(RUNTIME.into()), env: uuids(), defaults, ..Attachment::default() }
         }
     }
@@ -157,27 +157,27 @@ mod tests {
     fn the_way_follows_from_what_the_engine_reports() {
         let all = ["0", "1:2", "GPU-aa", "MIG-bb", "all"];
         for (api, runtimes, cdi, expected) in [
-            ("1.51", &["runc", "nvidia"][..], &all[..], Way::Cdi),
-            ("1.51", &["runc"], &all[..2], Way::CdiSlots),
-            ("1.51", &["runc"], &["GPU-aa", "0"], Way::Request),
-            ("1.51", &["runc"], &["all"], Way::Request),
-            ("1.41", &["runc", "nvidia"], &[], Way::Request),
-            ("1.41", &["runc"], &[], Way::Request),
-            ("1.39", &["runc", "nvidia"], &[], Way::Runtime),
-            ("1.39", &["runc"], &[], Way::Request),
-            ("", &["nvidia"], &[], Way::Request),
+            ("1.51", &["runc", "nvidia"][..], &all[..], AttachMethod::Cdi),
+            ("1.51", &["runc"], &all[..2], AttachMethod::CdiSlots),
+            ("1.51", &["runc"], &["GPU-aa", "0"], AttachMethod::Request),
+            ("1.51", &["runc"], &["all"], AttachMethod::Request),
+            ("1.41", &["runc", "nvidia"], &[], AttachMethod::Request),
+            ("1.41", &["runc"], &[], AttachMethod::Request),
+            ("1.39", &["runc", "nvidia"], &[], AttachMethod::Runtime),
+            ("1.39", &["runc"], &[], AttachMethod::Request),
+            ("", &["nvidia"], &[], AttachMethod::Request),
         ] {
             assert_eq!(way(&facts(api, runtimes, cdi), &two()), expected, "{api} {runtimes:?} {cdi:?}");
         }
-        assert_eq!(way(&facts("1.51", &[], &all), &Choice::default()), Way::Request);
+        assert_eq!(way(&facts("1.51", &[], &all), &Choice::default()), AttachMethod::Request);
     }
 
     #[test]
     fn an_engine_without_a_driver_may_have_the_runtime() {
         let has = facts("1.41", &["runc", "nvidia"], &[]);
-        assert_eq!(second(&has, Way::Request), Some(Way::Runtime));
-        assert_eq!(second(&facts("1.41", &["runc"], &[]), Way::Request), None);
-        for way in [Way::Runtime, Way::Cdi, Way::CdiSlots] {
+        assert_eq!(second(&has, AttachMethod::Request), Some(AttachMethod::Runtime));
+        assert_eq!(second(&facts("1.41", &["runc"], &[]), AttachMethod::Request), None);
+        for way in [AttachMethod::Runtime, AttachMethod::Cdi, AttachMethod::CdiSlots] {
             assert_eq!(second(&has, way), None);
         }
         let refused = |message: &str| Error::Refused { action: "start".into(), message: message.into() };
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_container_gets_what_was_chosen_and_no_more() {
         let mut told = String::new();
-        for way in [Way::Request, Way::Cdi, Way::CdiSlots, Way::Runtime] {
+        for way in [AttachMethod::Request, AttachMethod::Cdi, AttachMethod::CdiSlots, AttachMethod::Runtime] {
             told += &format!("{way:?}: {:#?}\n", attach(way, &two()));
             let nothing = attach(way, &Choice::default());
             let void =
@@ -203,7 +203,7 @@ mod tests {
     /// What was attached is read back as what is held, whatever the image says.
     #[test]
     fn what_is_attached_is_claimed() {
-        for way in [Way::Request, Way::Cdi, Way::CdiSlots, Way::Runtime] {
+        for way in [AttachMethod::Request, AttachMethod::Cdi, AttachMethod::CdiSlots, AttachMethod::Runtime] {
             let attachment = attach(way, &two());
             let mut env = vec![format!("{VISIBLE}=all")];
             env.extend(attachment.env);
@@ -213,7 +213,7 @@ mod tests {
                 env,
                 ..crate::engine::Devices::default()
             };
-            let names = if way == Way::CdiSlots { ["0", "1:2"] } else { ["GPU-aa", "MIG-bb"] };
+            let names = if way == AttachMethod::CdiSlots { ["0", "1:2"] } else { ["GPU-aa", "MIG-bb"] };
             assert_eq!(crate::gpu::claim::by_devices(&devices).names, names, "{way:?}");
         }
     }

@@ -7,7 +7,7 @@ use super::overview::{Holder, InstanceRow, Overview, Row};
 
 /// A unit and who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldUnit {
+pub struct Allocation {
     /// A unit that does not say who it is has its slot for a UUID.
     pub unit: Unit,
     /// The container's name.
@@ -17,11 +17,11 @@ pub struct HeldUnit {
 /// What containers hold of which `mine` is true: one entry for each container
 /// and unit, in the order of the machine. Of a divided GPU the instances are
 /// what is held. A claim on what the machine does not show counts nothing.
-pub fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<HeldUnit> {
+pub fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<Allocation> {
     let mut held = Vec::new();
     let mut add = |unit: &dyn Fn() -> Unit, holders: &[Holder]| {
         let of = holders.iter().filter(|holder| mine(holder));
-        held.extend(of.map(|holder| HeldUnit { unit: unit(), container: holder.container.clone() }));
+        held.extend(of.map(|holder| Allocation { unit: unit(), container: holder.container.clone() }));
     };
     for row in &seen.gpus {
         if row.instances.is_empty() {
@@ -35,7 +35,7 @@ pub fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<HeldUnit>
 }
 
 /// All of it in sevenths; a unit that several containers share counts once.
-pub fn sevenths(held: &[HeldUnit]) -> u32 {
+pub fn sevenths(held: &[Allocation]) -> u32 {
     let mut seen = BTreeSet::new();
     held.iter().filter(|one| seen.insert(&one.unit.slot)).map(|one| one.unit.sevenths).sum()
 }

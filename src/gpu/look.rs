@@ -12,7 +12,7 @@ const AT_ONCE: usize = 16;
 
 /// A container and what it claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimant {
+pub struct GpuClaim {
     pub container: Container,
     pub claim: Claim,
     /// Its labels say so.
@@ -28,7 +28,7 @@ pub struct Claimant {
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn claimants(engine: &dyn Engine) -> Result<Vec<Claimant>, Error> {
+pub async fn claimants(engine: &dyn Engine) -> Result<Vec<GpuClaim>, Error> {
     again(engine, &[]).await
 }
 
@@ -38,10 +38,10 @@ pub async fn claimants(engine: &dyn Engine) -> Result<Vec<Claimant>, Error> {
 ///
 /// # Errors
 /// As [`claimants`].
-pub async fn again(engine: &dyn Engine, earlier: &[Claimant]) -> Result<Vec<Claimant>, Error> {
+pub async fn again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<Vec<GpuClaim>, Error> {
     let asked = stream::iter(engine.containers().await?).map(|container| async move {
         let known = |container, claim, labelled, privileged| {
-            Ok(Some(Claimant { container, claim, labelled, privileged }))
+            Ok(Some(GpuClaim { container, claim, labelled, privileged }))
         };
         let said = claim::by_labels(&container.labels);
         let labelled = said.is_some();

@@ -10,7 +10,7 @@ pub mod held;
 pub mod look;
 pub mod nvml;
 pub mod overview;
-pub mod wish;
+pub mod request;
 
 #[cfg(test)]
 mod tests;

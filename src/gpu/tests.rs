@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::claim::Claim;
 use super::held::{held_by, sevenths};
-use super::look::{Claimant, again, claimants};
+use super::look::{GpuClaim, again, claimants};
 use super::overview::{By, Overview, Standing, overview};
 use super::*;
 use crate::engine::fake::FakeEngine;
@@ -59,10 +59,10 @@ pub(super) fn container(name: &str, labels: &[(&str, &str)]) -> Container {
     }
 }
 
-pub(super) fn claims(name: &str, names: &[&str]) -> Claimant {
+pub(super) fn claims(name: &str, names: &[&str]) -> GpuClaim {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let claim = Claim { names, ..Claim::default() };
-    Claimant { container: container(name, &[("ds01.user", "ann")]), claim, labelled: true, privileged: false }
+    GpuClaim { container: container(name, &[("ds01.user", "ann")]), claim, labelled: true, privileged: false }
 }
 
 pub(super) fn process(pid: u32, place: Place) -> Process {
@@ -73,19 +73,19 @@ pub(super) fn users(uid: u32) -> Option<Login> {
     (uid == 7).then(|| Login::new("bob"))
 }
 
-pub(super) fn join(cards: Vec<Read<Card>>, claimants: &[Claimant]) -> Overview {
+pub(super) fn join(cards: Vec<Read<Card>>, claimants: &[GpuClaim]) -> Overview {
     overview(&machine(cards), Ok(claimants), &users)
 }
 
 /// The standing of one GPU on which something is odd.
-fn standing(card: Read<Card>, claimants: Result<&[Claimant], &str>) -> (Standing, Option<String>) {
+fn standing(card: Read<Card>, claimants: Result<&[GpuClaim], &str>) -> (Standing, Option<String>) {
     let usage = overview(&machine(vec![card]), claimants, &users).gpus.remove(0).usage;
     (usage.standing, usage.why)
 }
 
 /// What a container of this claim holds, by index or slot.
 fn held(claim: Claim) -> Vec<String> {
-    let claimant = Claimant { container: container("x", &[]), claim, labelled: false, privileged: false };
+    let claimant = GpuClaim { container: container("x", &[]), claim, labelled: false, privileged: false };
     let overview = join(vec![Ok(whole(0)), Ok(divided(1, 2)), Err(Fault::Lost), Ok(whole(3))], &[claimant]);
     let mut held = Vec::new();
     for row in &overview.gpus {
@@ -116,7 +116,7 @@ fn a_claim_is_matched_however_it_names_a_gpu() {
 #[test]
 fn what_is_not_known_is_not_free() {
     use Standing::{Divided, Free, Lost, NoInstances, Prohibited, Unknown};
-    let none: Result<&[Claimant], &str> = Ok(&[]);
+    let none: Result<&[GpuClaim], &str> = Ok(&[]);
     let why = |text: &str| Some(text.to_owned());
     assert_eq!(standing(Ok(whole(0)), none), (Free, None));
     assert_eq!(standing(Ok(whole(0)), Err("silent")), (Unknown, why("holders are not known")));
@@ -152,7 +152,7 @@ fn an_instance_is_no_better_than_its_gpu() {
 
 #[test]
 fn processes_make_holders_of_their_containers_and_others_busy() {
-    let silent = Claimant { labelled: false, claim: Claim::default(), ..claims("silent", &[]) };
+    let silent = GpuClaim { labelled: false, claim: Claim::default(), ..claims("silent", &[]) };
     let known = [claims("mine", &["0"]), silent];
     let id = |n: usize| Place::Container(known[n].container.id.clone());
     let with = |place: Place| Card { processes: Ok(vec![process(1, place)]), ..whole(1) };
@@ -190,7 +190,7 @@ fn a_device_file_is_the_gpu_of_its_minor_number() {
     assert_eq!(with(&[1]), ["1"], "it is not enough for an instance");
     let moved = Card { minor: Ok(5), ..whole(0) };
     let claim = Claim { minors: vec![5], ..Claim::default() };
-    let found = join(vec![Ok(moved), Ok(whole(1))], &[Claimant { claim, ..claims("x", &[]) }]);
+    let found = join(vec![Ok(moved), Ok(whole(1))], &[GpuClaim { claim, ..claims("x", &[]) }]);
     assert_eq!(found.gpus.iter().map(|row| row.usage.holders.len()).collect::<Vec<_>>(), [1, 0]);
 }
 
@@ -245,7 +245,7 @@ async fn a_second_look_asks_about_new_containers_only() {
     let told = overview(&machine(vec![Ok(whole(0))]), Ok(&found), &users).privileged;
     assert_eq!(told.iter().map(|one| one.container.as_str()).collect::<Vec<_>>(), ["all"]);
 
-    let earlier = [Claimant {
+    let earlier = [GpuClaim {
         container: Container { state: "exited".into(), ..container("known", &[]) },
         ..first[0].clone()
     }];

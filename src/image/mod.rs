@@ -2,8 +2,8 @@
 //! its content, and the request that BuildKit gets. Knows no graph and no
 //! engine.
 
-pub mod equivalent;
+pub mod export;
 pub mod packages;
 pub mod recipe;
 pub mod solve;
-pub mod userlayer;
+pub mod user_layer;

@@ -13,7 +13,7 @@ use crate::model::tags;
 
 /// One selected image, before it is decided what to do with it.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct Candidate {
     pub name: NodeName,
     pub repository: Repository,
     pub recipe: Recipe,
@@ -27,7 +27,7 @@ pub struct Question {
     pub caches: Vec<Reference>,
 }
 
-impl Question {
+impl Candidate {
     /// Its content tag.
     pub fn content(&self) -> Reference {
         self.repository.with_tag(&tags::content_tag(self.recipe.digest().as_str()))
@@ -37,7 +37,7 @@ impl Question {
 /// Decides for every image. `store` is the engine's list of images, `remote`
 /// what registries have; causes propagate to children, since parents come
 /// first. `memory` only explains.
-pub fn plan(questions: Vec<Question>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
+pub fn plan(questions: Vec<Candidate>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
     let (shelf, nothing) = (Shelf::new(store), Recall::default());
     let mut images: Vec<Planned> = Vec::with_capacity(questions.len());
     let mut moving = Vec::with_capacity(questions.len());
@@ -69,7 +69,7 @@ struct Decided {
 }
 
 fn decided(
-    question: &Question,
+    question: &Candidate,
     above: &[Planned],
     shelf: &Shelf<'_>,
     remote: &Remote,
@@ -91,7 +91,7 @@ fn decided(
 }
 
 fn planned(
-    question: Question,
+    question: Candidate,
     decided: Decided,
     shelf: &Shelf<'_>,
     remote: &Remote,
@@ -115,7 +115,7 @@ fn planned(
 }
 
 /// Why an image is built that its registry has: nothing about itself.
-fn causes(question: &Question, above: &[Planned]) -> Vec<Reason> {
+fn causes(question: &Candidate, above: &[Planned]) -> Vec<Reason> {
     let rebuilt = question.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some());
     let rebuilt = rebuilt.map(|parent| Reason::ParentRebuilt { parent: parent.name.clone() });
     question.forced.then_some(Reason::Forced).into_iter().chain(rebuilt).collect()

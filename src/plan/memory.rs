@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::decide::Question;
+use super::decide::Candidate;
 use super::shelf::Shelf;
 use crate::dockerfile::context::Listing;
 use crate::engine::Image;
@@ -136,8 +136,8 @@ pub struct Absent {
 }
 
 /// The questions whose image is not there, in order.
-pub fn absent(questions: &[Question], store: &[Image]) -> Vec<Absent> {
-    let content = |(at, question): (usize, &Question)| {
+pub fn absent(questions: &[Candidate], store: &[Image]) -> Vec<Absent> {
+    let content = |(at, question): (usize, &Candidate)| {
         (question.content().to_string(), (at, question.recipe.digest().clone()))
     };
     let contents: HashMap<String, (usize, Digest)> = questions.iter().enumerate().map(content).collect();

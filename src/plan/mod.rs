@@ -20,7 +20,7 @@ mod show;
 pub mod since;
 pub mod why;
 
-pub use decide::{Question, plan};
+pub use decide::{Candidate, plan};
 pub use memory::{Absent, Built, Memory, Recall, absent};
 pub use questions::{Selection, questions};
 pub use remote::Remote;

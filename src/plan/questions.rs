@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Question, recipes};
+use super::{Candidate, recipes};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::model::tags;
@@ -34,7 +34,7 @@ pub fn questions(
     graph: &Graph,
     seen: &Seen,
     selection: &Selection,
-) -> Result<Vec<(NodeId, Question)>, Problem> {
+) -> Result<Vec<(NodeId, Candidate)>, Problem> {
     let mut recipes = recipes::recipes(spec, graph, seen, &selection.nodes);
     let mut position = std::collections::HashMap::new();
     let mut questions = Vec::with_capacity(recipes.len());
@@ -42,7 +42,7 @@ pub fn questions(
         let Some(recipe) = recipes.remove(&node) else { continue };
         position.insert(node, questions.len());
         let moving = moving_tag(spec, graph, node, selection.branch.as_deref())?;
-        let question = Question {
+        let question = Candidate {
             name: graph.node(node).name.clone(),
             repository: graph.node(node).repository.clone().expect("what is built here has a repository"),
             recipe,

@@ -3,7 +3,7 @@
 //! An image's own causes are found without a look at its parents; only then
 //! what a parent's causes tell better is taken out, and the parent named.
 
-use super::decide::Question;
+use super::decide::Candidate;
 use super::memory::{Built, Recall};
 use super::shelf::Shelf;
 use super::{Planned, Reason};
@@ -13,7 +13,7 @@ use crate::plan::records::Ended;
 
 /// All reasons to build it; none: it is kept.
 pub(super) fn reasons(
-    question: &Question,
+    question: &Candidate,
     present: Option<&Image>,
     above: &[Planned],
     shelf: &Shelf<'_>,
@@ -39,7 +39,7 @@ pub(super) fn reasons(
 }
 
 /// Why there is no image of this recipe.
-fn missing(question: &Question, shelf: &Shelf<'_>, recall: &Recall) -> Vec<Reason> {
+fn missing(question: &Candidate, shelf: &Shelf<'_>, recall: &Recall) -> Vec<Reason> {
     let recipe = question.recipe.digest();
     let mut reasons = Vec::new();
     match recall.last_try(recipe.as_str()).map(|record| &record.ended) {
@@ -62,7 +62,7 @@ fn missing(question: &Question, shelf: &Shelf<'_>, recall: &Recall) -> Vec<Reaso
 }
 
 /// What is not as it was in the last build.
-fn differences(question: &Question, last: &Built, recall: &Recall) -> Vec<Reason> {
+fn differences(question: &Candidate, last: &Built, recall: &Recall) -> Vec<Reason> {
     if let Some(old) = last.scheme.filter(|old| *old != recipe::SCHEME) {
         return vec![Reason::RulesChanged { old, new: recipe::SCHEME }];
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::dockerfile::parent_arg;
 use crate::image::recipe::{self, BaseIdentity, DockerfilePart, PackagesPart, Parts, Recipe, UserPart};
-use crate::image::{packages, userlayer};
+use crate::image::{packages, user_layer};
 use crate::model::labels::ImageLabels;
 use crate::model::labels::write::{Catalogue, UserImage};
 use crate::plan::observe::{DockerfileSeen, Seen};
@@ -40,7 +40,7 @@ fn recipe(spec: &Spec, graph: &Graph, seen: &Seen, node: NodeId, known: &Recipes
         declared_args: dockerfile.map_or(&none, |d| &d.evaluated.declared_args),
         bases: &bases(spec, graph, seen, node, known),
         packages: Some(PackagesPart { packages: &packages, rule: packages::RULE_VERSION }),
-        user: subject.account().map(|account| UserPart { account, rule: userlayer::RULE_VERSION }),
+        user: subject.account().map(|account| UserPart { account, rule: user_layer::RULE_VERSION }),
         labels: &labels(spec, graph, node).to_map(),
         platform: &seen.engine.platform,
         secrets: dockerfile.map_or(&none, |d| &d.evaluated.secrets),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{self, Question};
+use super::decide::{self, Candidate};
 use super::memory::Memory;
 use super::shelf::Shelf;
 use crate::engine::Image;
@@ -29,7 +29,7 @@ impl Remote {
 
 /// Content tags that decide what is done: of images that live in a registry
 /// and are not on the engine; to send them, of all, with their branch tags.
-pub fn contents(questions: &[Question], store: &[Image], push: bool) -> Vec<Reference> {
+pub fn contents(questions: &[Candidate], store: &[Image], push: bool) -> Vec<Reference> {
     let shelf = Shelf::new(store);
     let mut wanted = Vec::new();
     for question in questions.iter().filter(|q| q.repository.host().is_some()) {
@@ -47,7 +47,7 @@ pub fn contents(questions: &[Question], store: &[Image], push: bool) -> Vec<Refe
 /// Tags whose image may save steps of what is built: of images that this
 /// engine never saw, since importing what it has itself costs and saves
 /// nothing.
-pub fn candidates(questions: &[Question], store: &[Image], remote: &Remote) -> Vec<Reference> {
+pub fn candidates(questions: &[Candidate], store: &[Image], remote: &Remote) -> Vec<Reference> {
     if questions.iter().all(|question| question.caches.is_empty()) {
         return Vec::new();
     }
@@ -59,7 +59,7 @@ pub fn candidates(questions: &[Question], store: &[Image], remote: &Remote) -> V
 }
 
 /// The candidates that are there, best first, each content once.
-pub(super) fn caches(question: &Question, shelf: &Shelf<'_>, remote: &Remote) -> Vec<Reference> {
+pub(super) fn caches(question: &Candidate, shelf: &Shelf<'_>, remote: &Remote) -> Vec<Reference> {
     if shelf.has_any_of(&question.repository) {
         return Vec::new();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::decide::Question;
+use super::decide::Candidate;
 use crate::engine::Image;
 use crate::image::recipe::{Ingredient, Recipe};
 use crate::model::labels;
@@ -47,7 +47,7 @@ impl<'a> Shelf<'a> {
 
     /// What was last built under this name: the image with the moving tag,
     /// else the newest of ours in the repository, where plan variants lie too.
-    pub(super) fn last_of(&self, question: &Question) -> Option<&'a Image> {
+    pub(super) fn last_of(&self, question: &Candidate) -> Option<&'a Image> {
         let ours = |image: &&Image| image.labels.contains_key(labels::RECIPE.name);
         let name = question.recipe.fields(Ingredient::Labels).get(labels::IMAGE.name);
         let same = |image: &&Image| name.is_none() || image.labels.get(labels::IMAGE.name) == name;

@@ -154,7 +154,7 @@ impl Registry for FakeRegistry {
         Ok(state.find(reference).cloned())
     }
 
-    async fn greet(&self, host: &str) -> Result<(), Error> {
+    async fn ping(&self, host: &str) -> Result<(), Error> {
         self.state().answers(host, "answer", "at /v2/")
     }
 

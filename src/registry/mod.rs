@@ -26,7 +26,7 @@ pub trait Registry: Send + Sync {
     async fn image(&self, reference: &Reference, platform: &str) -> Result<Option<RemoteImage>, Error>;
 
     /// Whether there is a registry at this host, and it lets us in.
-    async fn greet(&self, host: &str) -> Result<(), Error>;
+    async fn ping(&self, host: &str) -> Result<(), Error>;
 
     /// Puts a tag on what `digest` names in the same repository.
     async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error>;

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::admin::images;
+use crate::admin::inventory;
 use crate::engine::{Container, Image};
-use crate::image::userlayer::FIXED_TIME_SECONDS;
+use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::legacy::LEGACY;
 use crate::model::labels::read::{self, Users};
 
@@ -124,10 +124,10 @@ fn of_container<'a>(container: &'a Container, users: Users<'_>) -> Labelled<'a> 
 fn of_image<'a>(image: &'a Image, users: Users<'_>) -> Labelled<'a> {
     Labelled {
         carrier: Carrier::Image,
-        name: images::known_as(image),
+        name: inventory::known_as(image),
         labels: &image.labels,
         created: image.created,
-        owner: images::told_owner(image, users).map(|owner| owner.to_string()),
+        owner: inventory::told_owner(image, users).map(|owner| owner.to_string()),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Severity::{Error, Note, Ok, Warning};
 use super::{Finding, count};
 use crate::engine::{Container, ImageDetail};
-use crate::image::userlayer::{self, BaseFacts, WORKSPACE};
+use crate::image::user_layer::{self, BaseFacts, WORKSPACE};
 use crate::model::account::Account;
 use crate::model::labels::legacy::LEGACY;
 use crate::model::labels::read::{self, UserSetup};
@@ -50,7 +50,7 @@ pub fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Box<Finding>>
 /// Whether the account's entries, home and folders are in the image's files.
 pub fn files(name: &str, account: &Account, read: &BaseFacts) -> Finding {
     let new = |severity, message: String| Finding::new("account", severity, name, message);
-    match userlayer::verify(read, account) {
+    match user_layer::verify(read, account) {
         Result::Ok(()) => {
             new(Ok, format!("`{}` (uid {}) has entries, home and workspace", account.name, account.uid))
         }
@@ -62,7 +62,7 @@ pub fn files(name: &str, account: &Account, read: &BaseFacts) -> Finding {
 
 /// Whether a container would start as the account, in its home's surroundings.
 pub fn settings(name: &str, account: &Account, image: &ImageDetail) -> Vec<Finding> {
-    let wanted = userlayer::config(account);
+    let wanted = user_layer::config(account);
     let value = |key: &str| {
         let prefix = format!("{key}=");
         image.env.iter().find_map(|pair| pair.strip_prefix(&prefix)).unwrap_or_default().to_owned()

@@ -9,7 +9,7 @@ use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, Engine, Error as EngineError, ImageDetail};
 use crate::gpu::nvml::State;
 use crate::host::people::known::Known;
-use crate::image::userlayer::{BaseFacts, FactKind, FileFact};
+use crate::image::user_layer::{BaseFacts, FactKind, FileFact};
 use crate::model::account::Account;
 use crate::model::names::{ImageId, Login};
 use crate::spec::files::memory::Memory;

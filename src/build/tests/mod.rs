@@ -22,7 +22,7 @@ use crate::image::solve::{ConfigChange, DockerfileBuild, Start};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::{Reference, Repository};
-use crate::plan::{self, Question, Remote};
+use crate::plan::{self, Candidate, Remote};
 
 /// An image of a test: its name, those above it, and what its RUN does.
 struct Image {
@@ -109,10 +109,10 @@ impl Stack {
         Repository::parse(&format!("{host}ds01/{name}")).unwrap()
     }
 
-    fn questions(&self) -> Vec<Question> {
+    fn questions(&self) -> Vec<Candidate> {
         let question = |(position, recipe): (usize, Recipe)| {
             let image = &self.images[position];
-            Question {
+            Candidate {
                 name: NodeName::new(&image.name),
                 repository: self.repository(&image.name),
                 recipe,

@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::cli::args::CatalogCheckArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::spec::catalog::{self, Catalog};
 use crate::ui::human::count;
 use crate::ui::problems;
 
-pub fn run(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
     let file = match &args.file {
         Some(path) => Some(super::file(settings, path)?),
         None => super::named(settings)?,
@@ -32,7 +32,7 @@ fn report(
     rows: usize,
     errors: &[Problem],
     warnings: &[Problem],
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let name = file.map(|file| file.path.display().to_string());
     let mut output = settings.output();
     if settings.json {

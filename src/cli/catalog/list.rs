@@ -4,20 +4,20 @@ use serde_json::json;
 
 use crate::cli::args::CatalogListArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::model::problem::Problem;
 use crate::spec::catalog::{self, Catalog, Host, LATEST, Miss, Row};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 
-pub fn run(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
     let file = super::named(settings)?;
     let read = match &file {
         Some(file) => {
             let reading = catalog::read(file);
             if !reading.errors.is_empty() {
-                return Err(Trouble::Problems(reading.errors));
+                return Err(CliError::Problems(reading.errors));
             }
             Some(reading.catalog)
         }
@@ -65,7 +65,7 @@ fn chosen<'c>(
     catalog: &'c Catalog,
     framework: Option<&str>,
     arch: Option<&str>,
-) -> Result<Vec<&'c Row>, Trouble> {
+) -> Result<Vec<&'c Row>, CliError> {
     let of_framework = |row: &&Row| framework.is_none_or(|name| row.is_of(name));
     let of_arch = |row: &&Row| arch.is_none_or(|arch| row.arch(arch).is_some());
     let rows: Vec<_> = catalog.rows().iter().filter(of_framework).filter(of_arch).collect();
@@ -89,7 +89,7 @@ fn chosen<'c>(
             (message, format!("it has: {known}; --all shows every row"))
         }
     };
-    Err(Trouble::Usage(Problem::new(message).help(help)))
+    Err(CliError::Usage(Problem::new(message).help(help)))
 }
 
 fn heading(catalog: &Catalog, arch: Option<&str>, host: &Host) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::{Action, Asked, Caller, may};
 use crate::engine::{Container, Engine};
@@ -24,7 +24,7 @@ impl Here {
     ///
     /// # Errors
     /// The engine does not answer.
-    pub async fn look(settings: &Settings) -> Result<Self, Trouble> {
+    pub async fn look(settings: &Settings) -> Result<Self, CliError> {
         let engine = load::engine(settings).await?;
         let found = engine.containers().await?;
         // Only a spec that can be read names administrators.
@@ -36,12 +36,12 @@ impl Here {
     ///
     /// # Errors
     /// Why not.
-    pub fn may(&self, settings: &Settings, action: Action, asked: Asked<'_>) -> Result<&Container, Trouble> {
+    pub fn may(&self, settings: &Settings, action: Action, asked: Asked<'_>) -> Result<&Container, CliError> {
         let users = |uid| settings.login(uid);
         may(action, asked, &self.found, &self.caller, &users).map_err(|refusal| {
             let near = refusal.near(&self.found).map(|near| format!("did you mean `{near}`? "));
             let help = near.unwrap_or_default() + &action.help(&refusal);
-            Trouble::Refused(Problem::new(refusal.to_string()).help(help))
+            CliError::Refused(Problem::new(refusal.to_string()).help(help))
         })
     }
 }
@@ -90,8 +90,8 @@ enum Entry<T> {
 pub async fn each<T: Tell>(
     settings: &Settings,
     names: &[String],
-    act: impl AsyncFn(&str) -> Result<T, Trouble>,
-) -> Result<Exit, Trouble> {
+    act: impl AsyncFn(&str) -> Result<T, CliError>,
+) -> Result<Exit, CliError> {
     let (mut exit, mut all) = (Exit::Done, Vec::new());
     for name in names {
         match act(name).await {
@@ -104,7 +104,7 @@ pub async fn each<T: Tell>(
                 output.finish()?;
                 all.push(Entry::Done(done));
             }
-            Err(trouble) if names.len() == 1 || matches!(trouble, Trouble::Interrupted) => {
+            Err(trouble) if names.len() == 1 || matches!(trouble, CliError::Interrupted) => {
                 return Err(trouble);
             }
             Err(trouble) => {

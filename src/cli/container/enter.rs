@@ -6,7 +6,7 @@ use super::asked::Here;
 use super::session::{Ended, Session};
 use crate::cli::args::EnterArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
 use crate::cli::terminal::{self, Raw};
@@ -18,7 +18,7 @@ use crate::model::problem::Problem;
 /// What a shell says of a program that nobody read.
 const UNREAD: u8 = 141;
 
-pub async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
     let asked = Asked { name: &args.container, force: false };
     let container = here.may(settings, Action::Enter, asked)?;
@@ -27,8 +27,8 @@ pub async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, Trouble>
     let visit = Visit { command: args.command.clone(), terminal: terminal.clone() };
     let detail = here.engine.container(&container.id).await?;
     let exec = program(&visit, container, detail.as_ref());
-    let cannot = |e: std::io::Error| Trouble::usage(format!("the terminal cannot be given away: {e}"));
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    let cannot = |e: std::io::Error| CliError::usage(format!("the terminal cannot be given away: {e}"));
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let working = signals.working();
     let attached = here.engine.exec(&container.id, &exec).await?;
     let sizes = match terminal {
@@ -53,7 +53,7 @@ pub async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, Trouble>
     Ok(exit)
 }
 
-fn runs(container: &Container) -> Result<(), Trouble> {
+fn runs(container: &Container) -> Result<(), CliError> {
     let name = &container.name;
     let (what, help) = match State::of(container) {
         State::Up => return Ok(()),
@@ -63,5 +63,5 @@ fn runs(container: &Container) -> Result<(), Trouble> {
             format!("`ds01-build container start {name}` starts it"),
         ),
     };
-    Err(Trouble::Refused(Problem::new(format!("container `{name}` {what}")).help(help)))
+    Err(CliError::Refused(Problem::new(format!("container `{name}` {what}")).help(help)))
 }

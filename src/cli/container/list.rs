@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::cli::args::ListArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::sweep;
 use crate::container::{self, Around, Row};
@@ -18,7 +18,7 @@ use crate::ui::{Look, human};
 /// Shown where a container is not measured.
 const NONE: &str = "-";
 
-pub async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let caller = settings.caller(None);
     let users = |uid| settings.login(uid);

@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::asked::Here;
 use crate::cli::args::{LogsArgs, Since};
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
 use crate::container::{Action, Asked};
 use crate::engine::{Chunk, Logs};
 use crate::ui::Output;
 
-pub async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
     // Ctrl-C ends it with the code of that.
-    signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let here = Here::look(settings).await?;
     let asked = Asked { name: &args.container, force: false };
     let container = here.may(settings, Action::Logs, asked)?;

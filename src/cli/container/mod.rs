@@ -15,10 +15,10 @@ mod sweep;
 use super::args::ContainerCommand;
 use super::deploy;
 use super::exit::Exit;
-use super::load::Trouble;
+use super::load::CliError;
 use super::settings::Settings;
 
-pub async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
     match command {
         ContainerCommand::Deploy(args) => deploy::run(settings, args).await,
         ContainerCommand::List(args) => list::run(settings, args).await,

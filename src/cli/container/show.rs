@@ -3,14 +3,14 @@
 use super::list;
 use crate::cli::args::ContainerShowArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::{self, Around, Refusal};
 use crate::engine::Container;
 use crate::model::problem::Problem;
 use crate::ui::human;
 
-pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let engine = engine.as_ref();
     let (all, images) = tokio::try_join!(engine.containers(), engine.images())?;
@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn refused(refusal: &Refusal, all: &[Container]) -> Trouble {
+fn refused(refusal: &Refusal, all: &[Container]) -> CliError {
     let near = refusal.near(all).map(|near| format!("did you mean `{near}`?"));
-    Trouble::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
+    CliError::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
 }

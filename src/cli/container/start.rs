@@ -10,7 +10,7 @@ use crate::admin::doctor;
 use crate::cli::args::StartArgs;
 use crate::cli::deploy::{giving, making};
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::machine;
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals, Working};
@@ -21,9 +21,9 @@ use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
 use crate::engine::{Container, Engine, Error, Facts, Logs};
 use crate::gpu::claim;
-use crate::gpu::look::{Claimant, claimants};
+use crate::gpu::look::{GpuClaim, claimants};
 use crate::gpu::overview::{Overview, overview};
-use crate::host::lock::{Living, MachineLock};
+use crate::host::lock::{ContainerLease, MachineLock};
 use crate::model::labels::read::{self, Owner};
 use crate::model::problem::Problem;
 use crate::ui::text::clean;
@@ -35,9 +35,9 @@ const LAST: u32 = 10;
 /// Longest wait for those last lines.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     each(settings, &args.containers, async |name| start(settings, args, &here, &signals, name).await).await
 }
 
@@ -47,7 +47,7 @@ async fn start(
     here: &Here,
     signals: &Signals,
     name: &str,
-) -> Result<Done, Trouble> {
+) -> Result<Done, CliError> {
     let container = here.may(settings, Action::Start, Asked { name, force: args.force })?;
     let full = container.name.clone();
     let done = |outcome, message| Ok(Done { container: full.clone(), outcome, message });
@@ -55,7 +55,7 @@ async fn start(
         State::Up => return done("running", format!("{full} runs already: {}", container.status)),
         State::Paused => {
             let problem = Problem::new(format!("container `{full}` is paused"));
-            return Err(Trouble::Refused(problem.help(format!("`docker unpause {full}` lets it go on"))));
+            return Err(CliError::Refused(problem.help(format!("`docker unpause {full}` lets it go on"))));
         }
         State::Down => {}
     }
@@ -65,7 +65,7 @@ async fn start(
         look(settings, here, container, facts.local).await?;
         return done("would_start", format!("{full} would be started; nothing was done"));
     }
-    let turn = Turn::wait(settings, &facts, signals, args, &full).await?;
+    let turn = LockOutcome::wait(settings, &facts, signals, args, &full).await?;
     look(settings, here, container, facts.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.
     let living = turn.done_looking();
@@ -89,20 +89,20 @@ async fn start(
 /// The machine, as long as this lives: nobody else gives away what it has, nor
 /// takes the container for one that nobody will start. A signal is waited with
 /// until it is handed back.
-struct Turn {
+struct LockOutcome {
     machine: MachineLock,
-    living: Living,
+    living: ContainerLease,
     working: Working,
 }
 
-impl Turn {
+impl LockOutcome {
     async fn wait(
         settings: &Settings,
         facts: &Facts,
         signals: &Signals,
         args: &StartArgs,
         container: &str,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, CliError> {
         let stopped = |stopped| giving::trouble(settings, stopped);
         let locks = making::locks(settings, &facts.id)?;
         let working = signals.working();
@@ -116,14 +116,14 @@ impl Turn {
     }
 
     /// Lets go of the machine, not yet of the container.
-    fn done_looking(self) -> (Living, Working) {
+    fn done_looking(self) -> (ContainerLease, Working) {
         drop(self.machine);
         (self.living, self.working)
     }
 }
 
 /// Refused unless the container's GPUs are there and nobody else's.
-async fn look(settings: &Settings, here: &Here, container: &Container, local: bool) -> Result<(), Trouble> {
+async fn look(settings: &Settings, here: &Here, container: &Container, local: bool) -> Result<(), CliError> {
     let engine = here.engine.as_ref();
     let mut claimants = claimants(engine).await?;
     let claim = start::claim(engine, container, &mut claimants).await?;
@@ -132,7 +132,7 @@ async fn look(settings: &Settings, here: &Here, container: &Container, local: bo
     }
     if !local {
         let message = format!("the GPUs of container `{}` cannot be seen from this machine", container.name);
-        return Err(Trouble::Refused(Problem::new(message).help("run this on the engine's own machine")));
+        return Err(CliError::Refused(Problem::new(message).help("run this on the engine's own machine")));
     }
     let users = |uid| settings.login(uid);
     let machine = machine::machine(settings).await;
@@ -153,7 +153,7 @@ async fn look(settings: &Settings, here: &Here, container: &Container, local: bo
         }
     };
     let message = format!("container `{}` cannot have its GPUs: {why}", container.name);
-    Err(Trouble::Refused(Problem::new(message).help(help)))
+    Err(CliError::Refused(Problem::new(message).help(help)))
 }
 
 /// Refused if its owner would hold more than they may: limits change, and of a
@@ -161,9 +161,9 @@ async fn look(settings: &Settings, here: &Here, container: &Container, local: bo
 fn allowed(
     settings: &Settings,
     container: &Container,
-    claimants: &[Claimant],
+    claimants: &[GpuClaim],
     seen: &Overview,
-) -> Result<(), Trouble> {
+) -> Result<(), CliError> {
     let users = |uid| settings.login(uid);
     let counted = claim::by_labels(&container.labels).is_some();
     let (spec, _) = match load::spec(settings) {
@@ -176,11 +176,11 @@ fn allowed(
     };
     let Some(limits) = spec.limits_of(&login) else {
         let problem = Problem::new(format!("no limits are known of {login}"));
-        return Err(Trouble::Refused(problem.help(format!("see `ds01-build limits {login}`"))));
+        return Err(CliError::Refused(problem.help(format!("see `ds01-build limits {login}`"))));
     };
     let containers: Vec<_> = claimants.iter().map(|one| one.container.clone()).collect();
     limits::may_run(container, &login, &limits, &containers, seen, &users)
-        .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
+        .map_err(|refusal| CliError::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
 }
 
 /// What a program wrote before it ended, for people.

@@ -3,16 +3,16 @@
 use super::asked::{Done, Here, each};
 use crate::cli::args::StopArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::container::{Action, Asked, State};
 
-pub async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
     each(settings, &args.containers, async |name| stop(settings, args, &here, name).await).await
 }
 
-async fn stop(settings: &Settings, args: &StopArgs, here: &Here, name: &str) -> Result<Done, Trouble> {
+async fn stop(settings: &Settings, args: &StopArgs, here: &Here, name: &str) -> Result<Done, CliError> {
     let container = here.may(settings, Action::Stop, Asked { name, force: args.force })?;
     let full = container.name.clone();
     let done = |outcome, message| Ok(Done { container: full.clone(), outcome, message });

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use crate::cli::args::DeployArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::deploy::Asked;
 use crate::engine::Port;
-use crate::gpu::wish::Wish;
+use crate::gpu::request::GpuRequest;
 use crate::model::problem::Problem;
 use crate::spec::limits::sizes;
 
@@ -21,15 +21,15 @@ const LEAST_MEMORY: u64 = 6 << 20;
 ///
 /// # Errors
 /// One of them means nothing.
-pub fn of(args: &DeployArgs) -> Result<Asked, Trouble> {
+pub fn of(args: &DeployArgs) -> Result<Asked, CliError> {
     Ok(Asked {
-        gpus: Wish::parse(
+        gpus: GpuRequest::parse(
             args.gpus.as_deref(),
             args.mig.as_deref(),
             args.gpu_memory.as_deref(),
             args.cpu_only,
         )
-        .map_err(Trouble::Usage)?,
+        .map_err(CliError::Usage)?,
         cpus: args.cpus.map(cpus).transpose()?,
         memory: args.memory.as_deref().map(|text| size("memory", text, LEAST_MEMORY)).transpose()?,
         shm_size: args.shm_size.as_deref().map(|text| size("shm-size", text, 1)).transpose()?,
@@ -39,36 +39,36 @@ pub fn of(args: &DeployArgs) -> Result<Asked, Trouble> {
     })
 }
 
-fn cpus(cpus: f64) -> Result<f64, Trouble> {
+fn cpus(cpus: f64) -> Result<f64, CliError> {
     if cpus.is_finite() && cpus >= LEAST_CPUS {
         return Ok(cpus);
     }
     let problem = Problem::new(format!("`{cpus}` is no number of CPUs"));
-    Err(Trouble::Usage(problem.help("write 0.01 or more, as --cpus 8 or --cpus 1.5")))
+    Err(CliError::Usage(problem.help("write 0.01 or more, as --cpus 8 or --cpus 1.5")))
 }
 
 /// Bytes, as limits of a spec are written: `16g`, `512m`; `16GiB` is the same.
-fn size(option: &str, text: &str, least: u64) -> Result<u64, Trouble> {
+fn size(option: &str, text: &str, least: u64) -> Result<u64, CliError> {
     let lower = text.to_ascii_lowercase();
     let short = lower.strip_suffix("ib").unwrap_or(&lower);
     match sizes::bytes(short) {
         Some(bytes) if bytes >= least => Ok(bytes),
         Some(_) => {
             let problem = Problem::new(format!("`{text}` is too little for --{option}"));
-            Err(Trouble::Usage(problem.help("write 6m or more")))
+            Err(CliError::Usage(problem.help("write 6m or more")))
         }
         None => {
             let problem = Problem::new(format!("`{}` is no size for --{option}", text.escape_debug()));
-            Err(Trouble::Usage(problem.help("write a whole number and k, m, g or t, such as 16g")))
+            Err(CliError::Usage(problem.help("write a whole number and k, m, g or t, such as 16g")))
         }
     }
 }
 
 /// `8888`, `8888:80`, `0.0.0.0:8888:80`, `[::1]:8888:80`.
-fn port(text: &str) -> Result<Port, Trouble> {
+fn port(text: &str) -> Result<Port, CliError> {
     let wrong = |help: &str| {
         let problem = Problem::new(format!("`{}` is no port to publish", text.escape_debug()));
-        Err(Trouble::Usage(problem.help(help)))
+        Err(CliError::Usage(problem.help(help)))
     };
     let form =
         "write CONTAINER, HOST:CONTAINER or ADDR:HOST:CONTAINER, as 8888, 8888:8888 or 0.0.0.0:8888:8888";
@@ -89,7 +89,7 @@ fn port(text: &str) -> Result<Port, Trouble> {
 }
 
 /// `NAME=VALUE`; the value may be empty and hold `=`.
-fn variable(text: &str) -> Result<String, Trouble> {
+fn variable(text: &str) -> Result<String, CliError> {
     let good = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
     match text.split_once('=') {
         Some((name, _)) if good(name) && !text.contains('\0') => Ok(text.to_owned()),
@@ -97,7 +97,7 @@ fn variable(text: &str) -> Result<String, Trouble> {
             // A value may be a secret: it is not told.
             let name = text.split('=').next().unwrap_or_default();
             let problem = Problem::new(format!("`{}` is no variable", name.escape_debug()));
-            Err(Trouble::Usage(problem.help("write NAME=VALUE, such as --env WANDB_MODE=offline")))
+            Err(CliError::Usage(problem.help("write NAME=VALUE, such as --env WANDB_MODE=offline")))
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         let words = ["deploy", "thesis"].iter().chain(words);
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
         of(&line.args).map_err(|trouble| match trouble {
-            Trouble::Usage(problem) => format!("{}; {}", problem.message, problem.help.unwrap_or_default()),
+            CliError::Usage(problem) => format!("{}; {}", problem.message, problem.help.unwrap_or_default()),
             other => panic!("{other:?}"),
         })
     }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn options_that_contradict_each_other_are_not_taken_together() {
-        let both = Wish::Whole { count: 2, memory: Some(80 << 30) };
+        let both = GpuRequest::Whole { count: 2, memory: Some(80 << 30) };
         assert_eq!(typed(&["--gpus", "2", "--gpu-memory", "80g"]).unwrap().gpus, both);
         for words in [
             &["--gpus", "1", "--mig", "1g.10gb"][..],

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::owner::Owner;
 use crate::cli::args::DeployArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::deploy::mounts::{DATA, MODELS, Place, Root, Roots, Typed, Wrong};
 use crate::engine::Mount;
@@ -51,7 +51,7 @@ pub fn find(
     name: &str,
     owner: &Owner,
     administrator: bool,
-) -> Result<Folders, Trouble> {
+) -> Result<Folders, CliError> {
     let typed = typed(args)?;
     let home = home(settings, &owner.account);
     let roots = roots(owner, home.as_ref().ok().map(PathBuf::as_path), administrator);
@@ -76,7 +76,7 @@ pub fn find(
 ///
 /// # Errors
 /// It cannot be made, or a part of the way is not what it was.
-pub fn make(folders: &Folders, account: &Account) -> Result<(), Trouble> {
+pub fn make(folders: &Folders, account: &Account) -> Result<(), CliError> {
     let workspace = &folders.workspace;
     let owner = rustix::process::getuid().is_root().then_some(account);
     walk(&folders.root, workspace, owner.map_or(Missing::Made, Missing::MadeFor))
@@ -85,9 +85,9 @@ pub fn make(folders: &Folders, account: &Account) -> Result<(), Trouble> {
 }
 
 /// The owner's home on this machine.
-fn home(settings: &Settings, account: &Account) -> Result<PathBuf, Trouble> {
+fn home(settings: &Settings, account: &Account) -> Result<PathBuf, CliError> {
     let person = settings.people.by_uid(account.uid).map_err(|why| {
-        Trouble::Refused(
+        CliError::Refused(
             Problem::new(format!("the workspace cannot be found: {why}")).help("say --workspace DIR"),
         )
     })?;
@@ -96,7 +96,7 @@ fn home(settings: &Settings, account: &Account) -> Result<PathBuf, Trouble> {
             "{} (uid {}) has no home folder on this machine to take the workspace from",
             account.login, account.uid
         ));
-        Trouble::Refused(problem.help("say --workspace DIR"))
+        CliError::Refused(problem.help("say --workspace DIR"))
     })
 }
 
@@ -113,19 +113,19 @@ fn roots(owner: &Owner, home: Option<&Path>, anywhere: bool) -> Roots {
 }
 
 /// What was typed besides the workspace.
-fn typed(args: &DeployArgs) -> Result<Vec<Typed>, Trouble> {
+fn typed(args: &DeployArgs) -> Result<Vec<Typed>, CliError> {
     let at = |folder: &Option<PathBuf>, target: &str| {
         folder.clone().map(|source| Typed { source, target: target.to_owned(), read_only: false })
     };
     let mut all: Vec<_> = at(&args.data, DATA).into_iter().chain(at(&args.models, MODELS)).collect();
     for text in &args.mounts {
-        let wrong = |wrong: Wrong| Trouble::Usage(Problem::new(wrong.to_string()).help(wrong.help()));
+        let wrong = |wrong: Wrong| CliError::Usage(Problem::new(wrong.to_string()).help(wrong.help()));
         all.push(Typed::parse(text).map_err(wrong)?);
     }
     Ok(all)
 }
 
-fn mount(here: &Path, roots: &Roots, typed: &Typed) -> Result<Mount, Trouble> {
+fn mount(here: &Path, roots: &Roots, typed: &Typed) -> Result<Mount, CliError> {
     let named = here.join(&typed.source);
     let real = named.canonicalize().map_err(|error| unusable(&named, &error, "the folder"))?;
     let place = roots.place(&named, &real).map_err(refused)?;
@@ -212,31 +212,31 @@ fn made(folder: &OwnedFd, name: &OsStr, missing: Missing<'_>) -> Result<OwnedFd,
 }
 
 /// Nobody mounts as a workspace what they could not write themselves.
-fn writable(workspace: &Path) -> Result<(), Trouble> {
+fn writable(workspace: &Path) -> Result<(), CliError> {
     if !workspace.is_dir() {
         let problem = Problem::new(format!("the workspace {} is no folder", workspace.display()));
-        return Err(Trouble::Refused(problem.help("say another with --workspace DIR")));
+        return Err(CliError::Refused(problem.help("say another with --workspace DIR")));
     }
     access(workspace, Access::WRITE_OK, "write to")
 }
 
-fn access(path: &Path, access: Access, verb: &str) -> Result<(), Trouble> {
+fn access(path: &Path, access: Access, verb: &str) -> Result<(), CliError> {
     rustix::fs::access(path, access).map_err(|error| {
         let problem = Problem::new(format!("you may not {verb} {}: {error}", path.display()));
-        Trouble::Refused(problem.help("say another folder, or ask its owner for the right to it"))
+        CliError::Refused(problem.help("say another folder, or ask its owner for the right to it"))
     })
 }
 
-fn unusable(path: &Path, error: &std::io::Error, what: &str) -> Trouble {
+fn unusable(path: &Path, error: &std::io::Error, what: &str) -> CliError {
     let problem = Problem::new(format!("{} cannot be mounted: {error}", path.display()));
-    Trouble::Refused(problem.help(match what {
+    CliError::Refused(problem.help(match what {
         "--workspace" => "say another with --workspace DIR",
         _ => "check the path",
     }))
 }
 
-fn refused(wrong: Wrong) -> Trouble {
-    Trouble::Refused(Problem::new(wrong.to_string()).help(wrong.help()))
+fn refused(wrong: Wrong) -> CliError {
+    CliError::Refused(Problem::new(wrong.to_string()).help(wrong.help()))
 }
 
 #[cfg(test)]
@@ -262,8 +262,8 @@ mod tests {
         Typed { source: source.into(), target: "/x".into(), read_only: false }
     }
 
-    fn message(trouble: Trouble) -> String {
-        let Trouble::Refused(problem) = trouble else { panic!("{trouble:?}") };
+    fn message(trouble: CliError) -> String {
+        let CliError::Refused(problem) = trouble else { panic!("{trouble:?}") };
         format!("{}; {}", problem.message, problem.help.unwrap_or_default())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::making;
 use crate::admin::doctor;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::machine::Gpus;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
@@ -16,7 +16,7 @@ use crate::model::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 /// What is needed for it.
-pub struct Giving<'a> {
+pub struct Allocator<'a> {
     settings: &'a Settings,
     engine: &'a dyn Engine,
     facts: &'a Facts,
@@ -25,7 +25,7 @@ pub struct Giving<'a> {
     limit: Duration,
 }
 
-impl<'a> Giving<'a> {
+impl<'a> Allocator<'a> {
     /// `gpus` where NVIDIA's are asked for; `wait` in seconds.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl<'a> Giving<'a> {
         facts: &'a Facts,
         gpus: Option<Gpus>,
         wait: u64,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, CliError> {
         if gpus.is_some() && !facts.local {
             return Err(trouble(settings, Stopped::Elsewhere));
         }
@@ -48,7 +48,7 @@ impl<'a> Giving<'a> {
     ///
     /// # Errors
     /// It would be refused.
-    pub async fn preview(&self, decide: &Decide<'_>) -> Result<CreateContainer, Trouble> {
+    pub async fn preview(&self, decide: &Decide<'_>) -> Result<CreateContainer, CliError> {
         let never = CancellationToken::new();
         let users = |uid| self.settings.login(uid);
         let request = assign::preview(&self.world(&users, &never), decide).await;
@@ -59,7 +59,7 @@ impl<'a> Giving<'a> {
     ///
     /// # Errors
     /// It is refused, or the engine fails.
-    pub async fn run(&self, signals: &Signals, decide: &Decide<'_>) -> Result<Deployed, Trouble> {
+    pub async fn run(&self, signals: &Signals, decide: &Decide<'_>) -> Result<Deployed, CliError> {
         let working = signals.working();
         let users = |uid| self.settings.login(uid);
         let deployed = assign::run(&self.world(&users, working.token()), decide).await;
@@ -84,23 +84,23 @@ impl<'a> Giving<'a> {
 }
 
 /// The same end in the words of the command line.
-pub fn trouble(settings: &Settings, stopped: Stopped) -> Trouble {
+pub fn trouble(settings: &Settings, stopped: Stopped) -> CliError {
     let problem = Problem { help: stopped.help(), ..Problem::new(stopped.to_string()) };
     match (stopped.cause(), &stopped) {
-        (_, Stopped::Engine(error)) => Trouble::Engine(error.clone()),
+        (_, Stopped::Engine(error)) => CliError::Engine(error.clone()),
         (Stopped::Cancelled, Stopped::Left { .. }) => {
             settings.output().problems(&[problem]);
-            Trouble::Interrupted
+            CliError::Interrupted
         }
-        (Stopped::Cancelled, _) => Trouble::Interrupted,
+        (Stopped::Cancelled, _) => CliError::Interrupted,
         (Stopped::Driver(state), _) => {
             let finding = doctor::gpu::driver(state);
             let message = format!("the GPUs cannot be seen: {}", finding.message);
-            Trouble::Gpus(Problem { help: finding.help, ..Problem::new(message) })
+            CliError::Gpus(Problem { help: finding.help, ..Problem::new(message) })
         }
-        (Stopped::NoGpus(_) | Stopped::Engine(_), _) => Trouble::Gpus(problem),
-        (Stopped::Lock(_), _) => Trouble::Usage(problem),
-        _ => Trouble::Refused(problem),
+        (Stopped::NoGpus(_) | Stopped::Engine(_), _) => CliError::Gpus(problem),
+        (Stopped::Lock(_), _) => CliError::Usage(problem),
+        _ => CliError::Refused(problem),
     }
 }
 

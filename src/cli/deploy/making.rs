@@ -4,9 +4,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::build::setup::{self, Layer, Made};
+use crate::build::account_layer::{self, Layer, Made};
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
@@ -20,20 +20,20 @@ use crate::ui;
 /// Why a deploy ends early.
 #[derive(Debug)]
 pub enum Ended {
-    Trouble(Trouble),
+    CliError(CliError),
     /// The report has told already.
     Told(Exit),
 }
 
-impl From<Trouble> for Ended {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<CliError> for Ended {
+    fn from(trouble: CliError) -> Self {
+        Self::CliError(trouble)
     }
 }
 
 impl From<engine::Error> for Ended {
     fn from(error: engine::Error) -> Self {
-        Self::Trouble(error.into())
+        Self::CliError(error.into())
     }
 }
 
@@ -55,7 +55,7 @@ pub async fn lay(
     let stop = working.token();
     let begin = Begin { name: &layer.solve.node, reason: why, fetch: false };
     watched(settings, begin, stop, async |events| {
-        let made = setup::run(engine, &locks, base, layer, events, stop).await?;
+        let made = account_layer::run(engine, &locks, base, layer, events, stop).await?;
         Ok(match made {
             Made::Built(image) => (Outcome::Built { id: image.id.clone() }, image),
             Made::Elsewhere(image) => (Outcome::BuiltElsewhere { id: image.id.clone() }, image),
@@ -68,11 +68,11 @@ pub async fn lay(
 ///
 /// # Errors
 /// Their folder cannot be used.
-pub fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, Trouble> {
+pub fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
     Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
         let problem =
             Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        Trouble::Usage(
+        CliError::Usage(
             problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
         )
     })
@@ -132,7 +132,7 @@ async fn watched<T>(
     let _ = events.send(Event::ImageFinished { image: begin.name.clone(), outcome: outcome.clone(), took });
     let _ = events.send(summary(&outcome, took));
     drop(events);
-    reports.await.map_err(|e| Trouble::bug(format!("the report broke off: {e}")))?;
+    reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
     done.map_err(Ended::Told)
 }
 

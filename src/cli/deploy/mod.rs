@@ -18,34 +18,34 @@ use super::agree;
 use super::args::{BuildArgs, DeployArgs};
 use super::build;
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::machine::Gpus;
 use super::settings::Settings;
 use super::signals;
+use crate::build::account_layer::{self, Decision, Layer, Stand, Why};
 use crate::build::request::Surroundings;
-use crate::build::setup::{self, Decision, Layer, Stand, Why};
 use crate::deploy::assign::Found;
 use crate::deploy::gpus::is_for_amd;
 use crate::deploy::{self, Asked, Deployed, DeviceFiles, Order, Refusal};
 use crate::engine::{CreateContainer, Engine, Facts, ImageDetail};
-use crate::gpu::wish::Wish;
+use crate::gpu::request::GpuRequest;
 use crate::host::people::may_act_for;
-use crate::image::userlayer;
+use crate::image::user_layer;
 use crate::model::account::Account;
 use crate::model::problem::Problem;
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 use folder::Folders;
-use giving::Giving;
+use giving::Allocator;
 use making::Ended;
 use owner::Owner;
 use source::{Among, Source, Target};
 
-pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
     match deploy(settings, args).await {
         Ok(exit) | Err(Ended::Told(exit)) => Ok(exit),
-        Err(Ended::Trouble(trouble)) => Err(trouble),
+        Err(Ended::CliError(trouble)) => Err(trouble),
     }
 }
 
@@ -53,8 +53,8 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     name_said(args)?;
     let wanted = asked::of(args)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
-    let gpus = (wanted.gpus != Wish::Nothing).then(|| Gpus::open(settings));
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+    let gpus = (wanted.gpus != GpuRequest::Nothing).then(|| Gpus::open(settings));
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let asked = asked_owner(settings, args, &spec)?;
     let among = Among { settings, args, spec: &spec, graph: &graph };
@@ -79,7 +79,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     let want =
         Want { owner: &owner, source: &source, name: &name, folders, asked: &wanted, facts, files: &files };
     let giving =
-        Giving::new(settings, engine, facts, gpus.filter(|_| !is_for_amd(&source.image)), args.wait)?;
+        Allocator::new(settings, engine, facts, gpus.filter(|_| !is_for_amd(&source.image)), args.wait)?;
     // Refused before anything is made for it; under the lock it is decided anew.
     if args.dry_run || setup.is_to_make() || !folders.workspace().is_dir() {
         let request = giving.preview(&|found| want.request(setup.image(&source), found)).await?;
@@ -103,27 +103,27 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
 }
 
 /// `--name` is taken as it is, so it must be a name already.
-fn name_said(args: &DeployArgs) -> Result<(), Trouble> {
+fn name_said(args: &DeployArgs) -> Result<(), CliError> {
     let Some(said) = &args.name else { return Ok(()) };
-    let name = setup::named(said);
+    let name = account_layer::named(said);
     if name.as_ref() == Some(said) {
         return Ok(());
     }
     let problem = Problem::new(format!("`{}` is no container name", said.escape_debug()));
     let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
-    Err(Trouble::Usage(problem.help(match name {
+    Err(CliError::Usage(problem.help(match name {
         Some(name) => format!("{grammar}: `{name}`"),
         None => grammar.to_owned(),
     })))
 }
 
 /// Who `--user` says.
-fn asked_owner(settings: &Settings, args: &DeployArgs, spec: &Spec) -> Result<Option<Owner>, Trouble> {
+fn asked_owner(settings: &Settings, args: &DeployArgs, spec: &Spec) -> Result<Option<Owner>, CliError> {
     let Some(login) = &args.user else { return Ok(None) };
-    let owner = owner::by_login(spec, settings.people.as_ref(), login).map_err(Trouble::Refused)?;
+    let owner = owner::by_login(spec, settings.people.as_ref(), login).map_err(CliError::Refused)?;
     if !may_act_for(&settings.caller(Some(spec)), owner.account.uid) {
         let problem = Problem::new(format!("you may not make containers for {}", owner.account.login));
-        return Err(Trouble::Refused(problem.help("only an administrator makes containers for others")));
+        return Err(CliError::Refused(problem.help("only an administrator makes containers for others")));
     }
     Ok(Some(owner))
 }
@@ -134,15 +134,15 @@ fn owner(
     spec: &Spec,
     target: Target<'_>,
     asked: Option<Owner>,
-) -> Result<Option<Owner>, Trouble> {
+) -> Result<Option<Owner>, CliError> {
     let owner = match (target, asked) {
         (Target::Project(_, project), asked) => {
             if let Some(asked) = asked.filter(|asked| asked.account.uid != project.account.uid) {
                 let (theirs, login) = (&project.account.login, &asked.account.login);
                 let problem = Problem::new(format!("the project belongs to {theirs}, not to {login}"));
-                return Err(Trouble::Refused(problem.help("leave --user out")));
+                return Err(CliError::Refused(problem.help("leave --user out")));
             }
-            let owner = Owner::of_project(spec, project).map_err(Trouble::Refused)?;
+            let owner = Owner::of_project(spec, project).map_err(CliError::Refused)?;
             allowed(settings, spec, &owner.account)?;
             owner
         }
@@ -153,22 +153,22 @@ fn owner(
     Ok(Some(owner))
 }
 
-fn caller(settings: &Settings, spec: &Spec) -> Result<Owner, Trouble> {
-    let owner = owner::by_uid(spec, settings.people.as_ref(), settings.uid).map_err(Trouble::Refused)?;
+fn caller(settings: &Settings, spec: &Spec) -> Result<Owner, CliError> {
+    let owner = owner::by_uid(spec, settings.people.as_ref(), settings.uid).map_err(CliError::Refused)?;
     if settings.uid == 0 {
         let problem = Problem::new("root has no containers of its own");
-        return Err(Trouble::Refused(problem.help("say for whom it is with --user LOGIN")));
+        return Err(CliError::Refused(problem.help("say for whom it is with --user LOGIN")));
     }
     Ok(owner)
 }
 
 /// A project is deployed by its owner or an administrator.
-fn allowed(settings: &Settings, spec: &Spec, account: &Account) -> Result<(), Trouble> {
+fn allowed(settings: &Settings, spec: &Spec, account: &Account) -> Result<(), CliError> {
     if may_act_for(&settings.caller(Some(spec)), account.uid) {
         return Ok(());
     }
     let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
-    Err(Trouble::Refused(problem.help("only its owner or an administrator can deploy it")))
+    Err(CliError::Refused(problem.help("only its owner or an administrator can deploy it")))
 }
 
 /// The image behind the word, and for whom the container is.
@@ -196,8 +196,8 @@ async fn find_source(
         },
     };
     let owner = or_caller(owner)?;
-    userlayer::check_account(&owner.account)
-        .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help)))?;
+    user_layer::check_account(&owner.account)
+        .map_err(|refusal| CliError::Refused(Problem::new(refusal.to_string()).help(refusal.help)))?;
     Ok((source, owner))
 }
 
@@ -223,13 +223,13 @@ impl Setup {
         facts: &Facts,
         around: &Surroundings,
         engine: &dyn Engine,
-    ) -> Result<Self, Trouble> {
-        let why = match setup::decide(&source.image.labels, account) {
+    ) -> Result<Self, CliError> {
+        let why = match account_layer::decide(&source.image.labels, account) {
             Decision::Skip => return Ok(Self::Has),
             Decision::Lay(why) => why,
         };
-        let derived = setup::derived(&source.name);
-        let layer = setup::layer(&Stand {
+        let derived = account_layer::derived(&source.name);
+        let layer = account_layer::layer(&Stand {
             image: &source.image,
             reference: &source.reference,
             name: &derived,
@@ -239,7 +239,7 @@ impl Setup {
             platform: &facts.platform,
             around,
         });
-        Ok(match setup::found(engine, &layer).await? {
+        Ok(match account_layer::found(engine, &layer).await? {
             Some(image) => Self::Made { image, why },
             None => Self::Make { layer: Box::new(layer), why },
         })
@@ -299,14 +299,14 @@ impl Want<'_> {
 }
 
 /// The project of that name; of several people's, the caller's own.
-pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, Trouble> {
+pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, CliError> {
     let own = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
         Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
         _ => false,
     };
     match graph.nodes().find(own) {
         Some(node) => Ok(node.id),
-        None => graph.find(name).map_err(Trouble::Usage),
+        None => graph.find(name).map_err(CliError::Usage),
     }
 }
 
@@ -317,7 +317,7 @@ fn show_request(
     setup: &Setup,
     source: &Source,
     owner: &Owner,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let mut output = settings.output();
     let mut value = json!(request);
     value["setup"] = json!({
@@ -348,7 +348,7 @@ fn notes(source: &Source, owner: &Owner) -> Vec<String> {
     notes.into_iter().flatten().map(|note| format!("note: {note}")).collect()
 }
 
-fn report(settings: &Settings, deployed: &Deployed, want: &Want<'_>) -> Result<Exit, Trouble> {
+fn report(settings: &Settings, deployed: &Deployed, want: &Want<'_>) -> Result<Exit, CliError> {
     let mut output = settings.output();
     output.data(deployed, |deployed, _| {
         let with = giving::with_words(&deployed.gpus);

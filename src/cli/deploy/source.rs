@@ -7,9 +7,9 @@
 //! error and never looked for on Docker Hub.
 
 use super::making::{self, Ended};
-use crate::build::setup;
+use crate::build::account_layer;
 use crate::cli::args::DeployArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::{pins, plan};
 use crate::engine::{Engine, ImageDetail};
@@ -98,7 +98,7 @@ impl<'a> Among<'a> {
         engine: &dyn Engine,
         node: NodeId,
         project: &Project,
-    ) -> Result<Source, Trouble> {
+    ) -> Result<Source, CliError> {
         let latest = project.repository.with_tag("latest");
         let name = &self.graph.node(node).name;
         let Some(image) = engine.image(&latest.to_string()).await? else {
@@ -135,7 +135,7 @@ impl<'a> Among<'a> {
         Ok(Source {
             image,
             reference,
-            name: setup::derived(name.as_str()),
+            name: account_layer::derived(name.as_str()),
             project: None,
             catalogue,
             behind,
@@ -201,7 +201,7 @@ impl<'a> Among<'a> {
             );
         };
         let detail = engine.image(image.id.as_str()).await?;
-        let detail = detail.ok_or_else(|| Trouble::Refused(gone(reference)))?;
+        let detail = detail.ok_or_else(|| CliError::Refused(gone(reference)))?;
         // Where nothing could be planned nothing is known to be newer.
         Ok((detail, reference.clone(), Note { behind: planned.is_some(), text: None }))
     }
@@ -240,22 +240,22 @@ impl<'a> Among<'a> {
         let Some(reference) = parsed.or_else(|| image.tags.first().cloned()) else {
             let problem = Problem::new(format!("image {} has no name on the engine", image.id));
             return Err(
-                Trouble::Refused(problem.help("give it one with `docker tag` and deploy that")).into()
+                CliError::Refused(problem.help("give it one with `docker tag` and deploy that")).into()
             );
         };
-        let name = setup::derived(reference.repository().as_str());
+        let name = account_layer::derived(reference.repository().as_str());
         Ok(Some(Source { image, reference, name, project: None, catalogue: None, behind: None, note: None }))
     }
 
     /// A person's own image may hold what is theirs alone.
-    fn may_use(self, image: &ImageDetail, names: &[Reference]) -> Result<(), Trouble> {
+    fn may_use(self, image: &ImageDetail, names: &[Reference]) -> Result<(), CliError> {
         let caller = self.settings.caller(Some(self.spec));
-        match setup::personal(&image.labels, names) {
+        match account_layer::personal(&image.labels, names) {
             Some(uid) if !may_act_for(&caller, uid) => {
                 let who =
                     self.settings.login(uid).map_or_else(|| format!("uid {uid}"), |login| login.to_string());
                 let problem = Problem::new(format!("`{}` is the own image of {who}", self.args.image));
-                Err(Trouble::Refused(
+                Err(CliError::Refused(
                     problem.help(
                         "only its owner or an administrator can deploy it; deploy a shared image instead",
                     ),
@@ -266,7 +266,7 @@ impl<'a> Among<'a> {
     }
 
     /// What to say of a word that is nothing.
-    pub fn unknown(self, problem: Problem) -> Trouble {
+    pub fn unknown(self, problem: Problem) -> CliError {
         let word = self.args.image.as_str();
         match Reference::parse(word) {
             Ok(reference) if is_whole(word) => absent(&reference),
@@ -274,7 +274,7 @@ impl<'a> Among<'a> {
                 let help = problem.help.clone().unwrap_or_default();
                 let more =
                     "an image that is not on the engine is written with its tag, and pulled with --pull";
-                Trouble::Usage(problem.help(format!("{help}; {more}")))
+                CliError::Usage(problem.help(format!("{help}; {more}")))
             }
         }
     }
@@ -288,13 +288,13 @@ struct Note {
     text: Option<String>,
 }
 
-fn unbuilt(message: &str, name: &NodeName) -> Trouble {
-    Trouble::Refused(Problem::new(message).help(format!("build it first: ds01-build build {name}")))
+fn unbuilt(message: &str, name: &NodeName) -> CliError {
+    CliError::Refused(Problem::new(message).help(format!("build it first: ds01-build build {name}")))
 }
 
-fn absent(reference: &Reference) -> Trouble {
+fn absent(reference: &Reference) -> CliError {
     let problem = Problem::new(format!("image {reference} is not on the engine"));
-    Trouble::Refused(problem.help("say --pull to fetch it, or look for another with `docker images`"))
+    CliError::Refused(problem.help("say --pull to fetch it, or look for another with `docker images`"))
 }
 
 fn gone(reference: &Reference) -> Problem {

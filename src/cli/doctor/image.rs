@@ -2,12 +2,12 @@
 
 use super::super::args::Selection;
 use super::super::deploy;
-use super::super::load::{self, Trouble};
+use super::super::load::{self, CliError};
 use super::super::plan;
 use super::super::settings::Settings;
 use crate::admin::doctor::{self, Finding, Report};
 use crate::engine::{Container, Engine, ImageDetail};
-use crate::image::userlayer;
+use crate::image::user_layer;
 use crate::model::account::Account;
 use crate::model::labels::read::UserSetup;
 use crate::model::names::Login;
@@ -38,7 +38,7 @@ impl Declared<'_> {
 /// # Errors
 /// Neither spec nor engine has an image of that name, or the engine cannot be
 /// asked at all.
-pub async fn look(settings: &Settings, name: &str) -> Result<Report, Trouble> {
+pub async fn look(settings: &Settings, name: &str) -> Result<Report, CliError> {
     let stack = load::spec(settings);
     let engine = load::engine(settings).await?;
     let declared = match &stack {
@@ -79,7 +79,7 @@ pub async fn look(settings: &Settings, name: &str) -> Result<Report, Trouble> {
     Ok(report)
 }
 
-fn unknown(settings: &Settings, name: &str, trouble: Option<Trouble>) -> Trouble {
+fn unknown(settings: &Settings, name: &str, trouble: Option<CliError>) -> CliError {
     let name = name.escape_debug();
     let problem = match trouble {
         Some(trouble) if settings.spec_file.is_some() => Problem::new(format!(
@@ -90,7 +90,7 @@ fn unknown(settings: &Settings, name: &str, trouble: Option<Trouble>) -> Trouble
         _ => Problem::new(format!("neither the spec nor the engine has an image `{name}`"))
             .help("`ds01-build graph` shows those of the spec, `docker images` those of the engine"),
     };
-    Trouble::Usage(problem)
+    CliError::Usage(problem)
 }
 
 /// The image that stands for a node, and whether it is up to date. A plan that
@@ -135,7 +135,7 @@ async fn planned(
     settings: &Settings,
     declared: &Declared<'_>,
     engine: &dyn Engine,
-) -> Result<Planned, Trouble> {
+) -> Result<Planned, CliError> {
     let Declared { spec, graph, node } = declared;
     let images = vec![graph.node(*node).name.to_string()];
     let selection = Selection { images, force: Vec::new(), force_all: false, since: None, branch: None };
@@ -143,7 +143,7 @@ async fn planned(
     let made = plan::make(settings, spec, graph, engine, &selected.selection).await?;
     let position = made.nodes.iter().position(|other| other == node);
     let planned = position.map(|position| made.plan.images[position].clone());
-    planned.ok_or_else(|| Trouble::bug("what was selected is not in the plan"))
+    planned.ok_or_else(|| CliError::bug("what was selected is not in the plan"))
 }
 
 /// The account as the image's own labels tell it.
@@ -165,7 +165,7 @@ async fn files(engine: &dyn Engine, name: &str, account: &Account, image: &Image
     let Some(reference): Option<&Reference> = image.tags.first() else {
         return doctor::image::unread(name, "it has no tag");
     };
-    match engine.read_files(reference, &userlayer::verify_wants(account)).await {
+    match engine.read_files(reference, &user_layer::verify_wants(account)).await {
         Ok(read) => doctor::image::files(name, account, &read),
         Err(error) => doctor::image::unread(name, &error.to_string()),
     }

@@ -11,7 +11,7 @@ use futures::future::join_all;
 
 use super::args::DoctorArgs;
 use super::exit::Exit;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::admin::doctor::folders::Folder;
 use crate::admin::doctor::registry::Use;
@@ -23,7 +23,7 @@ use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
 
-pub async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
     let report = match &args.image {
         Some(name) => image::look(settings, name).await?,
         None => machine(settings).await,
@@ -55,7 +55,7 @@ async fn machine(settings: &Settings) -> Report {
     report
 }
 
-fn spec(settings: &Settings, stack: &Result<(Spec, Graph), Trouble>) -> Vec<Finding> {
+fn spec(settings: &Settings, stack: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
     let Some(file) = &settings.spec_file else { return vec![doctor::spec::none()] };
     let file = settings.shown(file).display().to_string();
     match stack {
@@ -64,7 +64,7 @@ fn spec(settings: &Settings, stack: &Result<(Spec, Graph), Trouble>) -> Vec<Find
             let agreement = doctor::spec::agreement(&file, spec, &disagreements);
             [vec![doctor::spec::right(&file, spec)], agreement].concat()
         }
-        Err(Trouble::Problems(problems)) => doctor::spec::wrong(&file, problems),
+        Err(CliError::Problems(problems)) => doctor::spec::wrong(&file, problems),
         Err(trouble) => {
             doctor::spec::wrong(&file, &[crate::model::problem::Problem::new(trouble.sentence())])
         }
@@ -89,7 +89,7 @@ async fn engine(settings: &Settings) -> SeenEngine {
     };
     let engine = match load::engine(settings).await {
         Ok(engine) => engine,
-        Err(Trouble::Engine(error)) => {
+        Err(CliError::Engine(error)) => {
             seen.findings.push(doctor::engine::reached(&address, how, &Err(error)));
             return seen;
         }
@@ -137,7 +137,7 @@ async fn registries(settings: &Settings, spec: Option<&Spec>) -> Vec<Finding> {
     let credentials = Credentials::new(Some(settings.docker_config.clone()));
     let hosts: BTreeMap<String, Use> = doctor::registry::hosts(spec);
     let asked = hosts.iter().map(async |(host, of)| {
-        let (greeted, login) = tokio::join!(registry.greet(host), credentials.source(host));
+        let (greeted, login) = tokio::join!(registry.ping(host), credentials.source(host));
         [doctor::registry::greeted(host, *of, &greeted), doctor::registry::login(host, *of, &login)]
     });
     join_all(asked).await.into_iter().flatten().collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::{GpuCommand, GpuListArgs};
 use super::exit::Exit;
-use super::load::Trouble;
+use super::load::CliError;
 use super::machine;
 use super::settings::Settings;
 use crate::admin::doctor;
@@ -20,13 +20,13 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// To the upper left, and empty below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
-pub async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, CliError> {
     match command {
         GpuCommand::List(args) => list(settings, args).await,
     }
 }
 
-async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, Trouble> {
+async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, CliError> {
     let mut engine = None;
     let mut first = true;
     loop {

@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use super::draft::{self, Checked, Draft};
-use super::{file, form, wish};
+use super::{file, form, options};
 use crate::cli::agree;
 use crate::cli::args::CreateArgs;
 use crate::cli::build;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
@@ -21,8 +21,8 @@ use crate::spec::files::Disk;
 use crate::spec::placing::{self, NoPlace};
 use crate::spec::{Project, Spec};
 
-pub async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, Trouble> {
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+pub async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let ask = settings.can_ask && !args.yes && (args.name.is_none() || args.image.is_none());
     let filled = match ask {
@@ -30,7 +30,7 @@ pub async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, Trouble
         false => None,
     };
     let args = filled.as_ref().unwrap_or(args);
-    let entry = wish::entry(settings, &spec, &graph, args)?;
+    let entry = options::entry(settings, &spec, &graph, args)?;
     let draft = draft(&spec, &entry)?;
     let checked =
         draft.check(settings, &ProjectName::new(&entry.name)).map_err(|trouble| of_flags(trouble, &draft))?;
@@ -65,20 +65,20 @@ pub async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, Trouble
 }
 
 /// The text, and a file for it that nobody has.
-fn draft(spec: &Spec, entry: &Entry) -> Result<Draft, Trouble> {
+fn draft(spec: &Spec, entry: &Entry) -> Result<Draft, CliError> {
     let login = Login::new(&entry.user);
     if let Some(there) = in_use(spec, &entry.name, &login) {
         let file = there.place.file.path.display();
         let problem =
             Problem::new(format!("NAME: {login} has a project `{}` already, in {file}", entry.name));
-        return Err(Trouble::Usage(
+        return Err(CliError::Usage(
             problem
                 .help(format!("choose another name, or change it: ds01-build image update {}", entry.name)),
         ));
     }
-    let account = account_name(&login).map_err(Trouble::usage)?;
+    let account = account_name(&login).map_err(CliError::usage)?;
     let path = placing::place(spec, &account, &entry.name, &Disk).map_err(|why| {
-        Trouble::Usage(match why {
+        CliError::Usage(match why {
             NoPlace::NoPattern => Problem::new("the spec takes in no new project files")
                 .help("add `include: [projects/*.yml]` to it; nothing was written"),
             NoPlace::Taken(file) => Problem::new(format!("there is a file {} already", file.display()))
@@ -99,10 +99,10 @@ pub(super) fn in_use<'a>(spec: &'a Spec, name: &str, login: &Login) -> Option<&'
 }
 
 /// Problems of the file that is not there yet are those of flags.
-fn of_flags(trouble: Trouble, draft: &Draft) -> Trouble {
+fn of_flags(trouble: CliError, draft: &Draft) -> CliError {
     match trouble {
-        Trouble::Problems(problems) => Trouble::Problems(
-            problems.into_iter().map(|problem| wish::of_flag(problem, &draft.text)).collect(),
+        CliError::Problems(problems) => CliError::Problems(
+            problems.into_iter().map(|problem| options::of_flag(problem, &draft.text)).collect(),
         ),
         other => other,
     }
@@ -126,7 +126,7 @@ fn dry_run(
     text: &str,
     shown: &str,
     facts: Value,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let mut output = settings.output();
     if output.json {
         let mut data = made.plan.to_json();
@@ -142,7 +142,7 @@ fn dry_run(
     Ok(Exit::Done)
 }
 
-fn not_built(settings: &Settings, name: &str, facts: &Value) -> Result<Exit, Trouble> {
+fn not_built(settings: &Settings, name: &str, facts: &Value) -> Result<Exit, CliError> {
     let mut output = settings.output();
     if output.json {
         output.value(&json!({ "project": facts }));
@@ -152,7 +152,7 @@ fn not_built(settings: &Settings, name: &str, facts: &Value) -> Result<Exit, Tro
     Ok(Exit::Done)
 }
 
-fn say_what_next(settings: &Settings, checked: &Checked, shown: &str, ended: &Result<Exit, Trouble>) {
+fn say_what_next(settings: &Settings, checked: &Checked, shown: &str, ended: &Result<Exit, CliError>) {
     let (build, own) = (checked.build_name(), checked.own_name(settings));
     let mut output = settings.output();
     match ended {

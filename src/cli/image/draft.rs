@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::cli::args::{self, BuildArgs, ImageSurroundings};
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::plan::{self, Made};
 use crate::cli::settings::Settings;
 use crate::model::names::ProjectName;
@@ -37,7 +37,7 @@ impl Draft {
     ///
     /// # Errors
     /// All that would be wrong with it.
-    pub fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, Trouble> {
+    pub fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, CliError> {
         let files = Overlay { under: &Disk, path: self.path.clone(), text: self.text.clone() };
         let (spec, graph) = load::spec_in(settings, &files)?;
         let is_it = |node: &&crate::spec::graph::Node| match Subject::of(&spec, &graph, node.id) {
@@ -48,7 +48,7 @@ impl Draft {
             _ => false,
         };
         let node = graph.nodes().find(is_it).map(|node| node.id);
-        let node = node.ok_or_else(|| Trouble::bug(format!("the new file has no project `{project}`")))?;
+        let node = node.ok_or_else(|| CliError::bug(format!("the new file has no project `{project}`")))?;
         Ok(Checked { spec, graph, node })
     }
 }
@@ -83,7 +83,7 @@ impl Checked {
     ///
     /// # Errors
     /// Files, bases or the engine.
-    pub async fn plan(&self, settings: &Settings, around: &ImageSurroundings) -> Result<Made, Trouble> {
+    pub async fn plan(&self, settings: &Settings, around: &ImageSurroundings) -> Result<Made, CliError> {
         let engine = load::engine(settings).await?;
         let selection = build_args(self.name(), around).selection;
         let selected = plan::select_of(&self.spec, &self.graph, &selection, None)?;
@@ -106,7 +106,7 @@ pub fn build_args(image: &str, around: &ImageSurroundings) -> BuildArgs {
 }
 
 /// A file that could not be written.
-pub fn unwritten(settings: &Settings, path: &std::path::Path, error: &std::io::Error) -> Trouble {
+pub fn unwritten(settings: &Settings, path: &std::path::Path, error: &std::io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", settings.shown(path).display()));
-    Trouble::Usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
+    CliError::Usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
 }

@@ -10,9 +10,9 @@ use dialoguer::{Confirm, Input, Select};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::create::in_use;
-use super::wish;
+use super::options;
 use crate::cli::args::CreateArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::image::packages::{Packages, parse_apt, parse_pip};
@@ -35,11 +35,12 @@ pub async fn fill(
     spec: &Spec,
     graph: &Graph,
     args: &CreateArgs,
-) -> Result<CreateArgs, Trouble> {
-    let login = wish::owner(settings, spec, args.user.as_deref())?;
+) -> Result<CreateArgs, CliError> {
+    let login = options::owner(settings, spec, args.user.as_deref())?;
     let taken: Vec<String> = spec.projects.iter().map(|project| project.name.to_string()).collect();
     let taken = taken.into_iter().filter(|name| in_use(spec, name, &login).is_some()).collect();
-    let choices = wish::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
+    let choices =
+        options::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
     let form = Form { theme: theme(settings), login, taken, choices };
     let args = args.clone();
     on_terminal(settings, signals, move || form.fill(args)).await
@@ -55,7 +56,7 @@ pub async fn confirm(
     shown: &str,
     text: &str,
     build: bool,
-) -> Result<bool, Trouble> {
+) -> Result<bool, CliError> {
     let (theme, also) = (theme(settings), if build { " and build the image" } else { "" });
     let question = format!("Write {shown}{also}?");
     let mut output = settings.output();
@@ -171,7 +172,7 @@ async fn on_terminal<T: Send + 'static>(
     settings: &Settings,
     signals: &Signals,
     ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
-) -> Result<T, Trouble> {
+) -> Result<T, CliError> {
     let working = signals.working();
     let before = tcgetattr(io::stdin()).ok();
     let answer = tokio::select! {
@@ -185,15 +186,15 @@ async fn on_terminal<T: Send + 'static>(
     let Some(answer) = answer.filter(|_| !working.token().is_cancelled()) else {
         // Below the line of the question.
         settings.output().note("\nnothing was written");
-        return Err(Trouble::Interrupted);
+        return Err(CliError::Interrupted);
     };
     match answer {
-        Err(error) => Err(Trouble::bug(format!("the form broke off: {error}"))),
+        Err(error) => Err(CliError::bug(format!("the form broke off: {error}"))),
         Ok(answer) => answer.map_err(|dialoguer::Error::IO(error)| gone(&error)),
     }
 }
 
-fn gone(error: &dyn Display) -> Trouble {
+fn gone(error: &dyn Display) -> CliError {
     let problem = Problem::new(format!("nothing was answered: {error}"));
-    Trouble::Usage(problem.help("say NAME and --image, and --pip, --apt, --jupyter as you like"))
+    CliError::Usage(problem.help("say NAME and --image, and --pip, --apt, --jupyter as you like"))
 }

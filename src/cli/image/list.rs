@@ -3,21 +3,22 @@
 use std::collections::HashSet;
 
 use super::look::Scene;
-use crate::admin::images::{self, Group, Row};
+use crate::admin::inventory::{self, Group, Row};
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
-pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let known = scene.known();
-    let mut groups = images::groups(&known);
+    let mut groups = inventory::groups(&known);
     // A project's own name may be that of a shared image, too; then it is not enough.
-    let means =
-        |name: &str, group: &Group| images::find(name, &groups, &known).is_ok_and(|g| g.name == group.name);
+    let means = |name: &str, group: &Group| {
+        inventory::find(name, &groups, &known).is_ok_and(|g| g.name == group.name)
+    };
     let short: HashSet<String> = groups
         .iter()
         .filter(|group| !args.all && group.is_of(&known) && means(&group.project, group))
@@ -26,7 +27,7 @@ pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, Trou
     groups.retain(|group| args.all || group.is_of(&known));
     let sight = scene.seen(settings, &groups.iter().collect::<Vec<_>>()).await?;
     let looked = sight.looked();
-    let rows: Vec<Row> = groups.iter().map(|group| images::row(&known, &looked, group)).collect();
+    let rows: Vec<Row> = groups.iter().map(|group| inventory::row(&known, &looked, group)).collect();
     let mut output = settings.output();
     output.data(&rows, |rows, look| text(rows, &short, args.all, look));
     if rows.is_empty() && !settings.json {
@@ -97,7 +98,7 @@ fn age(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::images::{AgeFrom, State, User};
+    use crate::admin::inventory::{AgeFrom, State, User};
     use crate::model::names::{ImageId, NodeName};
     use crate::plan::Reason;
 

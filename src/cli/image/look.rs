@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::admin::images::{Group, Key, Known, Looked, Stack, State, Verdicts};
-use crate::cli::load::{self, Trouble};
+use crate::admin::inventory::{Group, Key, Known, Looked, Stack, State, Verdicts};
+use crate::cli::load::{self, CliError};
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::container::Caller;
@@ -28,7 +28,7 @@ pub struct Scene {
     pub engine: Arc<dyn Engine>,
     pub images: Vec<Image>,
     pub containers: Vec<Container>,
-    pub stack: Result<(Spec, Graph), Trouble>,
+    pub stack: Result<(Spec, Graph), CliError>,
     pub caller: Caller,
     /// Logins by uid.
     users: Box<dyn Fn(u32) -> Option<Login>>,
@@ -39,7 +39,7 @@ impl Scene {
     ///
     /// # Errors
     /// The engine's. A spec that is not there or is wrong is no error yet.
-    pub async fn look(settings: &Settings) -> Result<Self, Trouble> {
+    pub async fn look(settings: &Settings) -> Result<Self, CliError> {
         let stack = load::spec(settings);
         let engine = load::engine(settings).await?;
         let (images, containers) = tokio::join!(engine.images(), engine.containers());
@@ -63,7 +63,7 @@ impl Scene {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn seen(&self, settings: &Settings, groups: &[&Group<'_>]) -> Result<Sight, Trouble> {
+    pub async fn seen(&self, settings: &Settings, groups: &[&Group<'_>]) -> Result<Sight, CliError> {
         let shown: Vec<ImageId> =
             groups.iter().filter_map(|g| g.images.first()).map(|i| i.id.clone()).collect();
         let nodes: Vec<NodeId> = groups.iter().filter_map(|group| node(group)).collect();
@@ -104,7 +104,7 @@ impl Scene {
     }
 
     /// When runs of this user built what is there.
-    async fn built(&self, settings: &Settings, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, Trouble> {
+    async fn built(&self, settings: &Settings, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
         let Ok((_, graph)) = &self.stack else { return Ok(HashMap::new()) };
         let records = settings.records(&self.engine.facts().await?.id);
         let tries = nodes.iter().filter_map(|node| {

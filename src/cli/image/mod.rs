@@ -7,18 +7,18 @@ mod file;
 mod form;
 mod list;
 mod look;
+mod options;
 mod outdated;
 mod retire;
 mod show;
 mod update;
-mod wish;
 
 use super::args::ImageCommand;
 use super::exit::Exit;
-use super::load::Trouble;
+use super::load::CliError;
 use super::settings::Settings;
 
-pub async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, CliError> {
     match command {
         ImageCommand::Create(args) => create::run(settings, args).await,
         ImageCommand::Update(args) => update::run(settings, args).await,

@@ -1,7 +1,7 @@
 //! After an update: which containers still run the project's old image, and
 //! how they get the new one; where it has none, how one is made.
 
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::Caller;
 use crate::engine::{Container, ImageDetail};
@@ -12,7 +12,7 @@ use crate::spec::{Project, Spec};
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), Trouble> {
+pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), CliError> {
     let engine = load::engine(settings).await?;
     let latest = project.repository.with_tag("latest").to_string();
     let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());

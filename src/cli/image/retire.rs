@@ -9,10 +9,10 @@ use rustix::fs::{Access, access};
 use super::file;
 use super::look::Scene;
 use super::show::refused;
-use crate::admin::images::{self, Asked, Entry, Gone, Retirement};
+use crate::admin::inventory::{self, Asked, Entry, Gone, Retirement};
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::model::names::ImageId;
 use crate::model::problem::Problem;
@@ -22,11 +22,12 @@ use crate::ui::human;
 /// Calls under way at one time.
 const AT_ONCE: usize = 16;
 
-pub async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let layers = layers(&scene).await?;
     let asked = Asked { name: &args.name, keep_spec: args.keep_spec };
-    let retirement = images::decide(asked, &scene.known(), &layers).map_err(|refusal| refused(&refusal))?;
+    let retirement =
+        inventory::decide(asked, &scene.known(), &layers).map_err(|refusal| refused(&refusal))?;
     // All that can be known to fail fails before anything is gone.
     let change = retirement.entry().map(|entry| Change::of(settings, entry)).transpose()?;
     let mut output = settings.output();
@@ -51,7 +52,7 @@ pub async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, Tr
             return Ok(Exit::Refused);
         }
     }
-    let gone = images::retire(scene.engine.as_ref(), &retirement).await?;
+    let gone = inventory::retire(scene.engine.as_ref(), &retirement).await?;
     if let Some(change) = &change {
         change.make().map_err(|error| not_written(settings, change, &retirement, &error))?;
     }
@@ -76,7 +77,7 @@ struct Done<'a> {
 
 /// The layers of every image, to see what stands on what. An image that is
 /// gone by now stands on nothing.
-async fn layers(scene: &Scene) -> Result<Vec<(ImageId, Vec<String>)>, Trouble> {
+async fn layers(scene: &Scene) -> Result<Vec<(ImageId, Vec<String>)>, CliError> {
     let mut found = Vec::with_capacity(scene.images.len());
     for some in scene.images.chunks(AT_ONCE) {
         let asked = some.iter().map(|image| scene.engine.image(image.id.as_str()));
@@ -96,19 +97,19 @@ struct Change {
 }
 
 impl Change {
-    fn of(settings: &Settings, entry: &Entry) -> Result<Self, Trouble> {
+    fn of(settings: &Settings, entry: &Entry) -> Result<Self, CliError> {
         let after = match entry.alone {
             true => None,
             false => edit::remove(&entry.text, &entry.project).map_err(|why| {
                 let problem = Problem::new(format!("{}: {why}", entry.file.display()));
-                Trouble::Refused(problem.help("take the entry out by hand, or say --keep-spec"))
+                CliError::Refused(problem.help("take the entry out by hand, or say --keep-spec"))
             })?,
         };
         let file = settings.here.join(&entry.file);
         changeable(&file).map_err(|error| {
             let problem = Problem::new(format!("{} cannot be changed: {error}", entry.file.display()));
             let help = "somebody with rights can take the entry out; --keep-spec removes the image alone";
-            Trouble::Refused(problem.help(help))
+            CliError::Refused(problem.help(help))
         })?;
         Ok(Self { file, shown: entry.file.clone(), before: entry.text.clone(), after })
     }
@@ -130,14 +131,14 @@ fn changeable(file: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-fn not_written(settings: &Settings, change: &Change, retirement: &Retirement, error: &io::Error) -> Trouble {
+fn not_written(settings: &Settings, change: &Change, retirement: &Retirement, error: &io::Error) -> CliError {
     let file = settings.shown(&change.shown);
     let message = format!(
         "the images of {} are gone, but {} was not changed: {error}",
         retirement.name(),
         file.display()
     );
-    Trouble::Refused(
+    CliError::Refused(
         Problem::new(message).help("take the entry out by hand; until then `build` makes the image again"),
     )
 }

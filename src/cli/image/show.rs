@@ -5,17 +5,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::look::Scene;
-use crate::admin::images::{self, Group, Key, Refusal};
+use crate::admin::inventory::{self, Group, Key, Refusal};
 use crate::build::request::Requests;
 use crate::cli::args::{BuildArgs, ShowArgs};
 use crate::cli::build;
 use crate::cli::exit::Exit;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::pins;
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::engine::{SolveError, UserLayer};
-use crate::image::equivalent::{Below, Equivalent};
+use crate::image::export::{Below, Equivalent};
 use crate::image::solve::Start;
 use crate::model::event::Failure;
 use crate::model::labels;
@@ -26,11 +26,11 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 use crate::ui::human;
 
-pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let known = scene.known();
-    let groups = images::groups(&known);
-    let found = images::find(&args.name, &groups, &known);
+    let groups = inventory::groups(&known);
+    let found = inventory::find(&args.name, &groups, &known);
     let base = match &found {
         Err(Refusal::NotFound { .. }) => base(&scene, &args.name).await?,
         _ => None,
@@ -52,7 +52,7 @@ pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> 
     let pin = |image: &crate::model::reference::Reference| {
         Some(pins.as_ref()?.lock.get(image)?.digest().to_owned())
     };
-    let shown = images::show(&known, &sight.looked(), group, detail.as_ref(), &pin);
+    let shown = inventory::show(&known, &sight.looked(), group, detail.as_ref(), &pin);
     let mut output = settings.output();
     let age = |seconds| human::age(Duration::from_secs(seconds));
     output.data(&shown, |shown, _| shown.text(&human::bytes, &age));
@@ -64,7 +64,7 @@ pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Trouble> 
 }
 
 /// A base of the spec, or what else is on the engine under a name or id.
-async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, Trouble> {
+async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, CliError> {
     let bases = scene.stack.iter().flat_map(|(spec, _)| &spec.bases);
     let base = bases.into_iter().find(|base| base.name.as_str() == name);
     let reference = base.map_or_else(|| name.to_owned(), |base| base.source.reference().to_string());
@@ -73,20 +73,20 @@ async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, Tro
     Ok(image.map(|image| Group::of_base(name, image)))
 }
 
-pub(super) fn refused(refusal: &Refusal) -> Trouble {
+pub(super) fn refused(refusal: &Refusal) -> CliError {
     let problem = Problem::new(refusal.to_string()).help(refusal.help());
     match refusal {
-        Refusal::NotFound { .. } | Refusal::Ambiguous { .. } => Trouble::Usage(problem),
-        _ => Trouble::Refused(problem),
+        Refusal::NotFound { .. } | Refusal::Ambiguous { .. } => CliError::Usage(problem),
+        _ => CliError::Refused(problem),
     }
 }
 
 /// Prints what `docker build` makes the same image from.
-async fn dockerfile(settings: &Settings, scene: &Scene, group: &Group<'_>) -> Result<Exit, Trouble> {
+async fn dockerfile(settings: &Settings, scene: &Scene, group: &Group<'_>) -> Result<Exit, CliError> {
     let (Key::Node(node), Ok((spec, graph))) = (&group.key, &scene.stack) else {
         let problem =
             Problem::new(format!("`{}` is not in the spec, so nothing says how it is made", group.name));
-        return Err(Trouble::Usage(
+        return Err(CliError::Usage(
             problem.help("`docker history` shows the steps of an image that is there"),
         ));
     };
@@ -103,7 +103,7 @@ async fn equivalent(
     spec: &Spec,
     graph: &Graph,
     node: NodeId,
-) -> Result<String, Trouble> {
+) -> Result<String, CliError> {
     let engine = scene.engine.as_ref();
     let below = graph.ancestors(&[node]);
     let mut selection = plan::everything(graph);
@@ -124,7 +124,7 @@ async fn equivalent(
                 "`{}` stands on `{}`, which is not on the engine",
                 planned.name, parent.name
             ));
-            return Err(Trouble::Refused(
+            return Err(CliError::Refused(
                 problem.help(format!("make it first: ds01-build build {}", parent.name)),
             ));
         }
@@ -153,7 +153,7 @@ async fn equivalent(
         below: start.as_ref().map(|image| Below { user: &image.user, labels: &image.labels }),
     };
     written.text().map_err(|why| {
-        Trouble::Refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))
+        CliError::Refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))
     })
 }
 
@@ -161,12 +161,12 @@ async fn equivalent(
 async fn layer(
     engine: &dyn crate::engine::Engine,
     solve: &crate::image::solve::Solve,
-) -> Result<UserLayer, Trouble> {
+) -> Result<UserLayer, CliError> {
     let (events, _unread) = mpsc::unbounded_channel();
     engine.user_layer(solve, &events).await.map_err(|error| match error {
-        SolveError::Engine(error) => Trouble::Engine(error),
-        SolveError::Cancelled => Trouble::Interrupted,
-        SolveError::Failed(failure) => Trouble::Refused(not_laid(&solve.node, &failure)),
+        SolveError::Engine(error) => CliError::Engine(error),
+        SolveError::Cancelled => CliError::Interrupted,
+        SolveError::Failed(failure) => CliError::Refused(not_laid(&solve.node, &failure)),
     })
 }
 

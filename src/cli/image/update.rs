@@ -8,10 +8,10 @@ use similar::{ChangeTag, TextDiff};
 
 use super::change::{self, Change, Named};
 use super::draft::{self, Checked, Draft};
-use super::{file, outdated, wish};
+use super::{file, options, outdated};
 use crate::cli::args::ImageUpdateArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals};
 use crate::cli::{agree, build, deploy, plan};
@@ -21,13 +21,13 @@ use crate::spec::graph::Graph;
 use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec, edit};
 
-pub async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, Trouble> {
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+pub async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;
     let Subject::Project(project) = Subject::of(&spec, &graph, node) else {
         let problem = Problem::new(format!("`{}` is no project's image", args.name));
-        return Err(Trouble::Usage(problem.help("shared images are changed in the spec itself")));
+        return Err(CliError::Usage(problem.help("shared images are changed in the spec itself")));
     };
     allowed(settings, &spec, project)?;
     let old = Old::read(settings, project)?;
@@ -53,13 +53,13 @@ pub async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, Tr
 }
 
 /// Only its owner, or an administrator, changes a project.
-fn allowed(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), Trouble> {
+fn allowed(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), CliError> {
     let account = &project.account;
     if may_act_for(&settings.caller(Some(spec)), account.uid) {
         return Ok(());
     }
     let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
-    Err(Trouble::Refused(problem.help("only its owner or an administrator can change it")))
+    Err(CliError::Refused(problem.help("only its owner or an administrator can change it")))
 }
 
 /// The project file as it is.
@@ -71,19 +71,19 @@ struct Old {
 }
 
 impl Old {
-    fn read(settings: &Settings, project: &Project) -> Result<Self, Trouble> {
+    fn read(settings: &Settings, project: &Project) -> Result<Self, CliError> {
         let path = settings.here.join(&project.place.file.path);
         let read = || Ok((std::fs::canonicalize(&path)?, std::fs::read_to_string(&path)?));
         let (real, text) = read().map_err(|error: std::io::Error| {
-            Trouble::usage(format!("{} cannot be read: {error}", settings.shown(&path).display()))
+            CliError::usage(format!("{} cannot be read: {error}", settings.shown(&path).display()))
         })?;
         Ok(Self { path, real, text })
     }
 
-    fn stuck(&self, settings: &Settings, why: &str) -> Trouble {
+    fn stuck(&self, settings: &Settings, why: &str) -> CliError {
         let shown = settings.shown(&self.path);
         let problem = Problem::new(format!("{} was not changed: {why}", shown.display()));
-        Trouble::Usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
+        CliError::Usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
     }
 }
 
@@ -94,11 +94,11 @@ fn changes(
     graph: &Graph,
     project: &Project,
     old: &Old,
-) -> Result<Change, Trouble> {
+) -> Result<Change, CliError> {
     let mut problems: Vec<Problem> = Vec::new();
-    problems.extend(args.image.as_deref().and_then(|image| wish::stands_on(graph, image).err()));
+    problems.extend(args.image.as_deref().and_then(|image| options::stands_on(graph, image).err()));
     let mut path = |flag, file: Option<&Path>| {
-        let found = file.map(|file| wish::below_root(settings, spec, flag, file)).transpose();
+        let found = file.map(|file| options::below_root(settings, spec, flag, file)).transpose();
         found.map_err(|problem| problems.push(problem)).ok().flatten()
     };
     let named = Named {
@@ -108,10 +108,10 @@ fn changes(
     let entry = edit::read(&old.text, project.name.as_str()).map_err(|why| old.stuck(settings, &why))?;
     match change::change(&entry, args, &named, &spec.build.allow_urls) {
         Ok(change) if problems.is_empty() => Ok(change),
-        Ok(_) => Err(Trouble::Problems(problems)),
+        Ok(_) => Err(CliError::Problems(problems)),
         Err(more) => {
             problems.extend(more);
-            Err(Trouble::Problems(problems))
+            Err(CliError::Problems(problems))
         }
     }
 }
@@ -153,7 +153,7 @@ impl Work<'_> {
     }
 
     /// For people: the change.
-    fn show(&self) -> Result<(), Trouble> {
+    fn show(&self) -> Result<(), CliError> {
         let mut output = self.settings.output();
         self.change.said.iter().for_each(|said| output.note(said));
         if self.changes_text() {
@@ -163,7 +163,7 @@ impl Work<'_> {
         Ok(output.finish()?)
     }
 
-    fn dry_run(&self, made: &plan::Made) -> Result<Exit, Trouble> {
+    fn dry_run(&self, made: &plan::Made) -> Result<Exit, CliError> {
         self.show()?;
         let mut output = self.settings.output();
         if output.json {
@@ -178,7 +178,7 @@ impl Work<'_> {
         Ok(Exit::Done)
     }
 
-    async fn build(&self, checked: &Checked) -> Result<Exit, Trouble> {
+    async fn build(&self, checked: &Checked) -> Result<Exit, CliError> {
         let Self { settings, args, .. } = *self;
         let name = checked.build_name();
         let mut output = settings.output();

@@ -9,23 +9,23 @@ use super::args::{ImpactArgs, Kind};
 use super::build::default_jobs;
 use super::exit::Exit;
 use super::hashes::Hashes;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::plan::impact::{self, Asked, Known, Listed, Read, Sort, Stack};
 use crate::plan::observe;
 use crate::plan::records::Record;
 use crate::spec::graph::NodeId;
 
-pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let hashes = Hashes::open(settings);
-    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(Trouble::Problems)?;
+    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::Problems)?;
     hashes.save(settings);
     let stack = Stack { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
     let path = settings.here.join(&args.name);
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());
     let (asked, others) =
-        impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(Trouble::Usage)?;
+        impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(CliError::Usage)?;
     let read = read(settings, &stack, &asked)?;
     let mut reach = impact::reach(&stack, &asked, &read);
     reach.notes.extend(impact::otherwise(&args.name, &others));
@@ -35,7 +35,7 @@ pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, Trouble
     let (listed, silent) = match if asks { list(settings).await.map(Some) } else { Ok(None) } {
         Ok(listed) => (listed, None),
         // The question is mostly about the spec.
-        Err(Trouble::Engine(error)) => (None, Some(error)),
+        Err(CliError::Engine(error)) => (None, Some(error)),
         Err(trouble) => return Err(trouble),
     };
     let (listed, records) = match listed {
@@ -70,10 +70,10 @@ fn sort(kind: Kind) -> Sort {
 }
 
 /// Who reads the file that is asked about, and what it declares.
-fn read(settings: &Settings, stack: &Stack<'_>, asked: &Asked) -> Result<Read, Trouble> {
+fn read(settings: &Settings, stack: &Stack<'_>, asked: &Asked) -> Result<Read, CliError> {
     let Asked::File { path } = asked else { return Ok(Read::default()) };
     let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
-    let readers = readers.map_err(|problem| Trouble::Problems(vec![problem]))?;
+    let readers = readers.map_err(|problem| CliError::Problems(vec![problem]))?;
     let place = real(path);
     let is_in = |file: &Path| real(&settings.here.join(file)).starts_with(&place);
     let declares = impact::declared(stack.spec, stack.graph, &is_in);
@@ -86,7 +86,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// The engine's name among engines, its images and containers.
-async fn list(settings: &Settings) -> Result<(String, Listed), Trouble> {
+async fn list(settings: &Settings) -> Result<(String, Listed), CliError> {
     let engine = load::engine(settings).await?;
     let (facts, images, containers) = tokio::join!(engine.facts(), engine.images(), engine.containers());
     Ok((facts?.id, Listed { images: images?, containers: containers? }))

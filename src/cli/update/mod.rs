@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::args::UpdateArgs;
 use super::exit::Exit;
 use super::hashes::Hashes;
-use super::load::{self, Trouble};
+use super::load::{self, CliError};
 use super::pins;
 use super::plan::{self, World};
 use super::settings::Settings;
@@ -23,12 +23,12 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::{Lock, Pins};
 use report::{Rebuild, Report, Step, What};
 
-pub async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, CliError> {
     if let Some(name) = settings.bases.keys().next() {
         let problem = Problem::new(format!(
             "--base {name}=… stands an image in for one run, and spec.lock outlasts it"
         ));
-        return Err(Trouble::Usage(
+        return Err(CliError::Usage(
             problem.help("leave --base away; `update` moves the pins of what the spec names"),
         ));
     }
@@ -37,9 +37,9 @@ pub async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, Trouble
     let engine = Seen::of(settings).await;
     let hashes = Hashes::open(settings);
     let platform = engine.as_ref().map(|seen| seen.platform.as_str());
-    let uses = observe::external(&spec, &graph, platform, &hashes.cache).map_err(Trouble::Problems)?;
+    let uses = observe::external(&spec, &graph, platform, &hashes.cache).map_err(CliError::Problems)?;
     hashes.save(settings);
-    let chosen = choice::choose(&spec, &uses, &args.images).map_err(Trouble::Problems)?;
+    let chosen = choice::choose(&spec, &uses, &args.images).map_err(CliError::Problems)?;
     let registry = load::registry(settings, &spec);
     let steps = ask(&chosen, &pins.lock, registry.as_ref(), engine.as_ref()).await;
     for step in &steps {
@@ -95,7 +95,7 @@ async fn ask(chosen: &[&Use], lock: &Lock, registry: &dyn Registry, seen: Option
             }
             Newest::Pin(new) => step(What::Moved, Some(new)),
             Newest::Gone => step(What::Gone, None),
-            Newest::Unasked(why) => step(What::Unasked(why.0), None),
+            Newest::RegistryUnavailable(why) => step(What::RegistryUnavailable(why.0), None),
         }
     };
     futures::future::join_all(chosen.iter().map(|each| one(each))).await

@@ -34,7 +34,7 @@ pub enum What {
     /// Its registry has no such tag.
     Gone,
     /// Its registry could not be asked.
-    Unasked(String),
+    RegistryUnavailable(String),
 }
 
 /// What a build would do now that it would not have done before.
@@ -87,7 +87,7 @@ impl Report {
     /// Whether there was somebody to ask, and none of them answered.
     pub fn nobody_answered(&self) -> bool {
         let mut asked = self.steps.iter().filter(|step| step.what != What::LocalOnly).peekable();
-        asked.peek().is_some() && asked.all(|step| matches!(step.what, What::Unasked(_)))
+        asked.peek().is_some() && asked.all(|step| matches!(step.what, What::RegistryUnavailable(_)))
     }
 
     pub fn show(&self, dry_run: bool, output: &mut Output) {
@@ -150,8 +150,10 @@ impl Step {
             (What::Gone, None) => {
                 format!("warning: {name} is not pinned: its registry has no such image")
             }
-            (What::Unasked(why), Some(pin)) => format!("warning: {name} stays pinned to {pin}: {why}"),
-            (What::Unasked(why), None) => format!("warning: {name} is not pinned: {why}"),
+            (What::RegistryUnavailable(why), Some(pin)) => {
+                format!("warning: {name} stays pinned to {pin}: {why}")
+            }
+            (What::RegistryUnavailable(why), None) => format!("warning: {name} is not pinned: {why}"),
         })
     }
 
@@ -163,7 +165,7 @@ impl Step {
             What::Unchanged => ("unchanged", None),
             What::LocalOnly => ("local", None),
             What::Gone => ("gone", None),
-            What::Unasked(why) => ("unknown", Some(why)),
+            What::RegistryUnavailable(why) => ("unknown", Some(why)),
         };
         let new = digest(&self.new).or_else(|| digest(&self.old));
         json!({"image": self.reference, "state": state, "old": digest(&self.old), "new": new, "cause": cause})

@@ -9,7 +9,7 @@ use crate::engine::{Container, Engine, Error};
 use crate::gpu::Kind;
 use crate::gpu::State as Driver;
 use crate::gpu::claim::{self, Claim};
-use crate::gpu::look::Claimant;
+use crate::gpu::look::GpuClaim;
 use crate::gpu::overview::{Holder, Overview, Running, Standing, Usage};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
@@ -66,7 +66,7 @@ impl fmt::Display for Obstacle {
 pub async fn claim(
     engine: &dyn Engine,
     container: &Container,
-    claimants: &mut [Claimant],
+    claimants: &mut [GpuClaim],
 ) -> Result<Claim, Error> {
     if let Some(claim) = claim::by_labels(&container.labels) {
         return Ok(claim);

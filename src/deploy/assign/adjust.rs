@@ -3,7 +3,7 @@
 
 use super::super::MEMLOCK;
 use crate::engine::{CreateContainer, Error, Facts};
-use crate::gpu::attach::{self, Way};
+use crate::gpu::attach::{self, AttachMethod};
 
 /// What was learnt.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Adjusted {
     memlock: bool,
     /// The best way to attach GPUs is one that the engine says it has, and
     /// this is what works.
-    way: Option<Way>,
+    way: Option<AttachMethod>,
 }
 
 impl Adjusted {
@@ -28,7 +28,7 @@ impl Adjusted {
     }
 
     /// The way of attaching that is left; `None`: the best one.
-    pub fn way(&self) -> Option<Way> {
+    pub fn way(&self) -> Option<AttachMethod> {
         self.way
     }
 
@@ -39,7 +39,7 @@ impl Adjusted {
             return true;
         }
         if self.way.is_none() && attach::lacks_driver(error) {
-            self.way = attach::second(facts, Way::Request);
+            self.way = attach::second(facts, AttachMethod::Request);
             return self.way.is_some();
         }
         false

@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use super::Refusal;
 use super::run::{self, Deployed};
 use crate::engine::{Container, CreateContainer, Engine, Error, Facts};
-use crate::gpu::attach::Way;
-use crate::gpu::look::{self, Claimant};
+use crate::gpu::attach::AttachMethod;
+use crate::gpu::look::{self, GpuClaim};
 use crate::gpu::overview::{Overview, overview};
 use crate::gpu::{Machine, State};
-use crate::host::lock::{Living, Locks, MachineLock, Turn};
+use crate::host::lock::{ContainerLease, LockOutcome, Locks, MachineLock};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS};
@@ -70,7 +70,7 @@ pub struct Found<'a> {
     /// `None`: nobody looked.
     pub gpus: Option<&'a Overview>,
     /// How GPUs are to be attached; `None`: as the engine does it best.
-    pub way: Option<Way>,
+    pub way: Option<AttachMethod>,
 }
 
 /// Decides what is created.
@@ -142,7 +142,7 @@ struct Assigned {
     request: CreateContainer,
     notes: Vec<String>,
     /// Until it runs or is gone.
-    _living: Living,
+    _living: ContainerLease,
 }
 
 async fn assign(world: &World<'_>, decide: &Decide<'_>) -> Result<Assigned, Stopped> {
@@ -199,9 +199,9 @@ pub async fn turn(
     users: Users<'_>,
 ) -> Result<MachineLock, Stopped> {
     match locks.machine(limit, cancel).await.map_err(Stopped::Lock)? {
-        Turn::Mine(lock) => Ok(lock),
-        Turn::Cancelled => Err(Stopped::Cancelled),
-        Turn::Late(holder) => {
+        LockOutcome::Mine(lock) => Ok(lock),
+        LockOutcome::Cancelled => Err(Stopped::Cancelled),
+        LockOutcome::Late(holder) => {
             let owner = holder.as_ref().and_then(|holder| users(holder.uid?));
             Err(Stopped::Late { limit, holder, owner })
         }
@@ -210,7 +210,7 @@ pub async fn turn(
 
 impl Assigned {
     /// Who else has what this one has by now: not everybody takes our lock.
-    async fn look_again(&mut self, world: &World<'_>, earlier: &[Claimant]) -> Result<Vec<String>, Stopped> {
+    async fn look_again(&mut self, world: &World<'_>, earlier: &[GpuClaim]) -> Result<Vec<String>, Stopped> {
         let mine = given(&self.request.labels);
         if mine.is_empty() || world.gpus.is_none() {
             return Ok(Vec::new());
@@ -257,14 +257,14 @@ impl Assigned {
 /// What there is at one moment.
 struct Sight {
     containers: Vec<Container>,
-    claimants: Vec<Claimant>,
+    claimants: Vec<GpuClaim>,
     gpus: Option<Overview>,
     notes: Vec<String>,
 }
 
 impl Sight {
     /// Removes on the way what killed runs left, but not `mine`.
-    async fn of(world: &World<'_>, earlier: &[Claimant], mine: Option<&str>) -> Result<Self, Stopped> {
+    async fn of(world: &World<'_>, earlier: &[GpuClaim], mine: Option<&str>) -> Result<Self, Stopped> {
         let (machine, mut there) = Self::look(world, earlier).await?;
         let left = recover::left_behind(world, &there.0, mine).await;
         if left.changed {
@@ -281,7 +281,7 @@ impl Sight {
         Ok(Self::joined(world, machine, (containers, claimants)))
     }
 
-    async fn look(world: &World<'_>, earlier: &[Claimant]) -> Result<(Option<Machine>, There), Stopped> {
+    async fn look(world: &World<'_>, earlier: &[GpuClaim]) -> Result<(Option<Machine>, There), Stopped> {
         let Some(gpus) = world.gpus else { return Ok((None, containers(world, earlier).await?)) };
         if !world.facts.local {
             return Err(Stopped::Elsewhere);
@@ -298,15 +298,15 @@ impl Sight {
         Self { containers, claimants, gpus, notes: Vec::new() }
     }
 
-    fn found(&self, way: Option<Way>) -> Found<'_> {
+    fn found(&self, way: Option<AttachMethod>) -> Found<'_> {
         Found { containers: &self.containers, gpus: self.gpus.as_ref(), way }
     }
 }
 
 /// All containers, and what they claim where GPUs are asked for.
-type There = (Vec<Container>, Vec<Claimant>);
+type There = (Vec<Container>, Vec<GpuClaim>);
 
-async fn containers(world: &World<'_>, earlier: &[Claimant]) -> Result<There, Error> {
+async fn containers(world: &World<'_>, earlier: &[GpuClaim]) -> Result<There, Error> {
     if world.gpus.is_none() {
         return Ok((world.engine.containers().await?, Vec::new()));
     }

@@ -333,7 +333,9 @@ async fn two_at_once_with_a_limit_of_one_give_one() {
 async fn who_does_not_get_the_machine_in_time_learns_who_has_it() {
     let mut case = Case::new(1);
     case.limit = Duration::from_millis(20);
-    let Turn::Mine(_held) = case.locks().machine(case.limit, &case.cancel).await.unwrap() else { panic!() };
+    let LockOutcome::Mine(_held) = case.locks().machine(case.limit, &case.cancel).await.unwrap() else {
+        panic!()
+    };
     let stopped = case.run(&|found| case.request("a", 1, found)).await.unwrap_err();
     let said = stopped.to_string();
     assert!(said.contains(&format!("process {}", std::process::id())) && said.contains("of me"), "{said}");
@@ -417,7 +419,7 @@ fn an_engine_without_a_driver_for_gpus_is_asked_in_the_way_that_is_left() {
     let mut adjusted = Adjusted::default();
     assert!(!adjusted.learn(&refused, &with(&["runc"])) && adjusted.way().is_none());
     assert!(adjusted.learn(&refused, &with(&["runc", "nvidia"])));
-    assert_eq!(adjusted.way(), Some(Way::Runtime));
+    assert_eq!(adjusted.way(), Some(AttachMethod::Runtime));
     assert!(!adjusted.learn(&refused, &with(&["runc", "nvidia"])), "only once");
     let help = Stopped::NoGpus(refused).help().unwrap();
     assert!(help.contains("NVIDIA container toolkit") && help.contains("could not select"), "{help}");

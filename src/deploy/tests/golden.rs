@@ -28,15 +28,15 @@ fn gpu_parts(case: &Case) -> String {
     serde_json::to_string_pretty(&parts).unwrap()
 }
 
-fn asking(wish: Wish) -> Case {
+fn asking(wish: GpuRequest) -> Case {
     let mut case = Case::new();
     case.asked.gpus = wish;
     case.gpus = Some(machine::with(3, &[]));
     case
 }
 
-fn whole(count: u32) -> Wish {
-    Wish::Whole { count, memory: None }
+fn whole(count: u32) -> GpuRequest {
+    GpuRequest::Whole { count, memory: None }
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn several_gpus_are_one_request_with_several_uuids() {
 
 #[test]
 fn a_mig_instance() {
-    insta::assert_snapshot!(gpu_parts(&asking(Wish::Mig { profile: "1g.10gb".into(), count: 1 })));
+    insta::assert_snapshot!(gpu_parts(&asking(GpuRequest::Mig { profile: "1g.10gb".into(), count: 1 })));
 }
 
 #[test]
 fn gpus_by_each_way_of_attaching_them() {
-    for way in [Way::Request, Way::Cdi, Way::Runtime] {
+    for way in [AttachMethod::Request, AttachMethod::Cdi, AttachMethod::Runtime] {
         let case = Case { way: Some(way), ..asking(whole(1)) };
         insta::assert_snapshot!(format!("by_{way:?}").to_lowercase(), gpu_parts(&case));
     }
@@ -67,7 +67,7 @@ fn a_machine_whose_device_files_are_for_a_group_lets_the_container_into_it() {
     let mut case = asking(whole(1));
     case.files.nvidia_groups = [44].into();
     assert_eq!(case.request().unwrap().group_add, ["44"]);
-    case.asked.gpus = Wish::Nothing;
+    case.asked.gpus = GpuRequest::Nothing;
     assert!(case.request().unwrap().group_add.is_empty());
 }
 
@@ -82,7 +82,7 @@ fn amds_gpus_are_device_files() {
     case.image.labels.insert("ds01.arch".into(), "ROCM6".into());
     case.files = machine::amd();
     insta::assert_snapshot!(gpu_parts(&case));
-    case.asked.gpus = Wish::Nothing;
+    case.asked.gpus = GpuRequest::Nothing;
     let request = case.request().unwrap();
     assert!(request.devices.is_empty() && request.group_add.is_empty());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::deploy::{Amd, DeviceFiles};
 use crate::engine::Container;
-use crate::gpu::look::Claimant;
+use crate::gpu::look::GpuClaim;
 use crate::gpu::overview::{Overview, overview};
 use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State, claim};
 
@@ -46,9 +46,9 @@ pub fn with(whole: u32, containers: &[Container]) -> Overview {
     overview(&Machine { state, gpus }, Ok(&claimants), &|_| None)
 }
 
-fn claimant(container: &Container) -> Claimant {
+fn claimant(container: &Container) -> GpuClaim {
     let claim = claim::by_labels(&container.labels).unwrap_or_default();
-    Claimant { container: container.clone(), claim, labelled: true, privileged: false }
+    GpuClaim { container: container.clone(), claim, labelled: true, privileged: false }
 }
 
 /// Two of AMD's GPUs.

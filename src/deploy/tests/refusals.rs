@@ -12,12 +12,12 @@ fn holding(name: &str, uuids: &str) -> Container {
     container(&format!("{name}._.1722830498"), "running", &labels)
 }
 
-fn whole(count: u32) -> Wish {
-    Wish::Whole { count, memory: None }
+fn whole(count: u32) -> GpuRequest {
+    GpuRequest::Whole { count, memory: None }
 }
 
 /// Asks for GPUs of a machine with three whole ones and instances of 3, 1 and 1.
-fn asking(wish: Wish, containers: Vec<Container>) -> Case {
+fn asking(wish: GpuRequest, containers: Vec<Container>) -> Case {
     let mut case = Case::new();
     case.student().containers = None;
     case.asked.gpus = wish;
@@ -46,7 +46,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("more than is left, with room for a whole one", asking(whole(2), vec![holding("thesis", "GPU-0")])),
         (
             "a slice too much",
-            asking(Wish::Mig { profile: "3g.30gb".into(), count: 1 }, {
+            asking(GpuRequest::Mig { profile: "3g.30gb".into(), count: 1 }, {
                 vec![
                     holding("a", "GPU-0"),
                     holding("b", "MIG-3-0"),
@@ -208,9 +208,9 @@ proptest! {
         limit in 0..25_u32,
         wish in prop_oneof![
             (1..4_u32).prop_map(whole),
-            (1..3_u32).prop_map(|count| Wish::Mig { profile: "1g.10gb".into(), count }),
-            Just(Wish::Memory(20 << 30)),
-            Just(Wish::Named(vec!["GPU-1".into()])),
+            (1..3_u32).prop_map(|count| GpuRequest::Mig { profile: "1g.10gb".into(), count }),
+            Just(GpuRequest::Memory(20 << 30)),
+            Just(GpuRequest::Named(vec!["GPU-1".into()])),
         ],
     ) {
         let held: Vec<_> = UNITS.iter().zip(&holders).collect();

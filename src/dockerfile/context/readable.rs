@@ -28,7 +28,7 @@ pub(super) trait Look {
 pub(super) enum Cover {
     No,
     /// A folder on the way to something readable.
-    Way,
+    AttachMethod,
     /// Readable, with all below it.
     Yes,
 }
@@ -60,7 +60,7 @@ fn cover(pattern: &[Element], path: &str) -> Cover {
     let mut names = path.split('/');
     for element in pattern {
         match names.next() {
-            None => return Cover::Way,
+            None => return Cover::AttachMethod,
             Some(name) if !element.matches(name) => return Cover::No,
             Some(_) => {}
         }

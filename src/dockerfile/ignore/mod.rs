@@ -27,12 +27,12 @@ struct Pattern {
     exception: bool,
     regex: Regex,
     /// Its parts at `/`, to say what can lie below a folder.
-    reach: Vec<Reach>,
+    reach: Vec<Affected>,
 }
 
 /// What an element of a pattern can match.
 #[derive(Clone, Debug)]
-enum Reach {
+enum Affected {
     /// One name.
     Name(Element),
     /// Any number of names: has `**`, or a class, which may match a `/`.
@@ -128,20 +128,20 @@ impl Pattern {
         let mut names = folder.split('/');
         for element in &self.reach {
             match (element, names.next()) {
-                (Reach::Deep, _) | (_, None) => return true,
-                (Reach::Name(element), Some(name)) if !element.matches(name) => return false,
-                (Reach::Name(_), Some(_)) => {}
+                (Affected::Deep, _) | (_, None) => return true,
+                (Affected::Name(element), Some(name)) if !element.matches(name) => return false,
+                (Affected::Name(_), Some(_)) => {}
             }
         }
         false
     }
 }
 
-fn reach(element: &str) -> Reach {
+fn reach(element: &str) -> Affected {
     if element.contains("**") || element.contains('[') {
-        return Reach::Deep;
+        return Affected::Deep;
     }
-    Element::new(element).map_or(Reach::Deep, Reach::Name)
+    Element::new(element).map_or(Affected::Deep, Affected::Name)
 }
 
 /// Go's `filepath.Clean`, then without the leading `/`. Unlike a source of

@@ -9,7 +9,7 @@ use tonic::Status;
 use super::job::Job;
 use super::mode;
 use crate::dockerfile::context::EntryKind;
-use crate::image::userlayer::{BaseFacts, FactKind, FileFact, Want};
+use crate::image::user_layer::{BaseFacts, FactKind, FileFact, Want};
 
 /// An answer on its way to [`BaseFacts`].
 enum Answer {

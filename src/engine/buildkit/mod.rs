@@ -36,7 +36,7 @@ use crate::engine::address::Address;
 use crate::engine::llb;
 use crate::engine::{Error, SolveError, Solved, UserLayer};
 use crate::image::solve::Solve;
-use crate::image::userlayer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, Want};
 use crate::model::event::Events;
 use crate::model::reference::Reference;
 use crate::registry::credentials::Credentials;

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::engine::buildkit::Builder;
 use crate::image::solve::Solve;
-use crate::image::userlayer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, Want};
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;

@@ -1,7 +1,7 @@
 //! The files of a fake image: those of its account, and none other.
 
 use super::store::Stored;
-use crate::image::userlayer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, home_of};
+use crate::image::user_layer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, home_of};
 use crate::model::account::Account;
 
 /// What a real engine would read back, for accounts without sudo.

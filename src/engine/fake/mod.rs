@@ -35,7 +35,7 @@ use super::{
     Facts, FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer,
 };
 use crate::image::solve::{Solve, Start};
-use crate::image::userlayer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, Want};
 use crate::model::account::Account;
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};

@@ -10,7 +10,7 @@ use super::store::{Store, Stored};
 use super::{FakeEngine, dockerfile};
 use crate::engine::{Error, SolveError, UserLayer};
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
-use crate::image::userlayer::{self, BaseFacts, FactKind, FileFact};
+use crate::image::user_layer::{self, BaseFacts, FactKind, FileFact};
 use crate::model::event::{Event, Events, Excerpt, Failure, StepState};
 use crate::model::labels::NAMESPACE;
 use crate::model::names::NodeName;
@@ -79,7 +79,7 @@ pub fn user_layer(solve: &Solve) -> Result<UserLayer, SolveError> {
     let mut base = BaseFacts::default();
     // What is asked for next depends on what is known; three rounds are enough.
     for _ in 0..4 {
-        for want in userlayer::wanted(&base, account) {
+        for want in user_layer::wanted(&base, account) {
             let kind = match want.path() {
                 "/etc/passwd" => FactKind::File(Some(b"root:x:0:0:root:/root:/bin/sh\n".to_vec())),
                 "/etc/group" => FactKind::File(Some(b"root:x:0:\n".to_vec())),
@@ -93,7 +93,7 @@ pub fn user_layer(solve: &Solve) -> Result<UserLayer, SolveError> {
             base.learn(want.path(), fact);
         }
     }
-    let layer = userlayer::layer(&base, account).map_err(|refusal| failed(refusal.to_string()))?;
+    let layer = user_layer::layer(&base, account).map_err(|refusal| failed(refusal.to_string()))?;
     Ok(UserLayer { layer, sudo: false })
 }
 

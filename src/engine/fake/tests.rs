@@ -174,12 +174,12 @@ async fn the_account_is_kept_with_the_image() {
     request.config.path_first = vec!["/home/h-baker/.local/bin".into()];
     let id = solve(&engine, &request).await.0.unwrap();
     assert_eq!(engine.account_of(id.as_str()), Some(account.clone()));
-    let (tag, wants) = (reference("h-baker/x:1"), crate::image::userlayer::verify_wants(&account));
+    let (tag, wants) = (reference("h-baker/x:1"), crate::image::user_layer::verify_wants(&account));
     engine.tag(&id, &tag).await.unwrap();
     let read = engine.read_files(&tag, &wants).await.unwrap();
-    assert_eq!(crate::image::userlayer::verify(&read, &account), Ok(()));
+    assert_eq!(crate::image::user_layer::verify(&read, &account), Ok(()));
     let base = engine.read_files(&reference("base:1"), &wants).await.unwrap();
-    assert!(crate::image::userlayer::verify(&base, &account).is_err());
+    assert!(crate::image::user_layer::verify(&base, &account).is_err());
     assert!(engine.read_files(&reference("none:1"), &wants).await.is_err());
     let detail = engine.image(id.as_str()).await.unwrap().unwrap();
     assert_eq!(detail.user, "1001:1001");

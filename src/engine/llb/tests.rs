@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::text::text;
 use super::*;
-use crate::image::userlayer::{FileKind, FileNode};
+use crate::image::user_layer::{FileKind, FileNode};
 use crate::model::reference::Reference;
 
 fn base() -> State {

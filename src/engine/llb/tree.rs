@@ -9,7 +9,7 @@ use bollard_buildkit_proto::pb;
 
 use super::file::{NONE, copy, mkdir, mkfile};
 use super::{State, Step};
-use crate::image::userlayer::{FileKind, FileNode};
+use crate::image::user_layer::{FileKind, FileNode};
 
 /// Why a tree cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

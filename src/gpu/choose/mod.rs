@@ -12,7 +12,7 @@ mod whole;
 use std::fmt;
 
 use super::overview::{InstanceRow, Overview, Row, Standing};
-use super::wish::Wish;
+use super::request::GpuRequest;
 
 /// A whole GPU counts 7, a MIG instance its slices.
 pub const WHOLE: u32 = 7;
@@ -28,7 +28,7 @@ pub struct Unit {
     pub sevenths: u32,
 }
 
-/// What is given for a wish; empty for [`Wish::Nothing`].
+/// What is given for a wish; empty for [`GpuRequest::Nothing`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// In the order in which the container gets them.
@@ -60,17 +60,17 @@ pub struct Unmet {
 ///
 /// # Errors
 /// Not enough of what is asked for is free, or there is none at all.
-pub fn choose(wish: &Wish, seen: &Overview) -> Result<Choice, Unmet> {
-    if matches!(wish, Wish::Nothing | Wish::Whole { count: 0, .. }) {
+pub fn choose(wish: &GpuRequest, seen: &Overview) -> Result<Choice, Unmet> {
+    if matches!(wish, GpuRequest::Nothing | GpuRequest::Whole { count: 0, .. }) {
         return Ok(Choice::default());
     }
     tell::usable(seen)?;
     let units = match wish {
-        Wish::Nothing => Vec::new(),
-        Wish::Whole { count, memory } => whole::choose(*count as usize, *memory, seen)?,
-        Wish::Named(names) => named::choose(names, seen)?,
-        Wish::Mig { profile, count } => part::by_profile(profile, *count as usize, seen)?,
-        Wish::Memory(bytes) => part::by_memory(*bytes, seen)?,
+        GpuRequest::Nothing => Vec::new(),
+        GpuRequest::Whole { count, memory } => whole::choose(*count as usize, *memory, seen)?,
+        GpuRequest::Named(names) => named::choose(names, seen)?,
+        GpuRequest::Mig { profile, count } => part::by_profile(profile, *count as usize, seen)?,
+        GpuRequest::Memory(bytes) => part::by_memory(*bytes, seen)?,
     };
     Ok(Choice { units })
 }

@@ -7,7 +7,7 @@ use super::part::instances;
 use super::{Row, Unmet};
 use crate::gpu::State;
 use crate::gpu::overview::{Holder, Overview, Standing, Usage};
-use crate::gpu::wish::gib;
+use crate::gpu::request::gib;
 
 /// Longer lists are shortened.
 const MOST: usize = 8;

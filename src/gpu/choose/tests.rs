@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gpu::look::Claimant;
+use crate::gpu::look::GpuClaim;
+use crate::gpu::request::gib;
 use crate::gpu::tests::{claims, divided, join, machine, process, users, whole};
-use crate::gpu::wish::gib;
 use crate::gpu::{Card, ComputeMode, Fault, Instance, Kind, Machine, Memory, Mig, Place, Read, Slice, State};
 
 const GIB: u64 = 1 << 30;
@@ -40,20 +40,20 @@ fn cards(all: Vec<Card>) -> Vec<Read<Card>> {
     all.into_iter().map(Ok).collect()
 }
 
-fn some(count: u32) -> Wish {
-    Wish::Whole { count, memory: None }
+fn some(count: u32) -> GpuRequest {
+    GpuRequest::Whole { count, memory: None }
 }
 
-fn mig(profile: &str, count: u32) -> Wish {
-    Wish::Mig { profile: profile.into(), count }
+fn mig(profile: &str, count: u32) -> GpuRequest {
+    GpuRequest::Mig { profile: profile.into(), count }
 }
 
-fn named(names: &[&str]) -> Wish {
-    Wish::Named(names.iter().map(|name| (*name).to_owned()).collect())
+fn named(names: &[&str]) -> GpuRequest {
+    GpuRequest::Named(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
 /// The slots of what is given, or why nothing is.
-fn given(wish: &Wish, all: &[Card], taken: &[&str]) -> String {
+fn given(wish: &GpuRequest, all: &[Card], taken: &[&str]) -> String {
     let seen = join(cards(all.to_vec()), &[claims("thesis._.1001", taken)]);
     choose(wish, &seen).map_or_else(
         |unmet| unmet.message,
@@ -69,7 +69,7 @@ fn one_gpu_breaks_up_no_linked_group_if_it_can() {
     assert_eq!(given(&some(1), &pair_and_single, &["0"]), "1", "its partner is gone already");
     let sizes = [card(0, 80, &[]), card(1, 40, &[]), card(2, 48, &[])];
     assert_eq!(given(&some(1), &sizes, &[]), "1", "the smallest");
-    let least = Wish::Whole { count: 1, memory: Some(41 * GIB) };
+    let least = GpuRequest::Whole { count: 1, memory: Some(41 * GIB) };
     assert_eq!(given(&least, &sizes, &[]), "2", "the smallest that fits");
     assert_eq!(given(&some(2), &sizes, &[]), "1 2");
     let silent = [Card { memory: Err(Fault::Unknown), ..whole(0) }, card(1, 80, &[])];
@@ -148,7 +148,7 @@ fn the_smallest_that_fits_is_given_and_an_instance_before_a_gpu() {
         parts(3, &["1g.10gb", "2g.20gb"]),
         card(4, 40, &[]),
     ];
-    let least = |gibs: u64, taken: &[&str]| given(&Wish::Memory(gibs * GIB), &mixed, taken);
+    let least = |gibs: u64, taken: &[&str]| given(&GpuRequest::Memory(gibs * GIB), &mixed, taken);
     assert_eq!(least(5, &[]), "2.0");
     assert_eq!(least(10, &["3.1"]), "3.0", "where most is taken");
     assert_eq!(least(11, &[]), "2.1");
@@ -173,7 +173,7 @@ fn what_is_named_is_given_and_nothing_else() {
 #[test]
 fn nothing_is_given_where_nothing_is_asked_for() {
     let broken = Overview { driver: State::NoDriver, ..join(Vec::new(), &[]) };
-    for wish in [Wish::Nothing, some(0)] {
+    for wish in [GpuRequest::Nothing, some(0)] {
         assert_eq!(choose(&wish, &broken), Ok(Choice::default()));
     }
 }
@@ -211,9 +211,9 @@ fn who_cannot_be_served_is_told_why_and_what_to_do() {
     };
     let unknown = Overview { holders_unknown: Some("no engine answers".into()), ..full(1) };
     let driver = |driver: State| Overview { driver, ..full(0) };
-    let least = |count, gibs: u64| Wish::Whole { count, memory: Some(gibs * GIB) };
+    let least = |count, gibs: u64| GpuRequest::Whole { count, memory: Some(gibs * GIB) };
     let mut told = String::new();
-    let mut tell = |wish: &Wish, seen: &Overview| {
+    let mut tell = |wish: &GpuRequest, seen: &Overview| {
         let unmet = choose(wish, seen).expect_err("nothing fits");
         told += &format!("{unmet}\n  {}\n", unmet.help);
     };
@@ -233,8 +233,8 @@ fn who_cannot_be_served_is_told_why_and_what_to_do() {
     tell(&mig("1g.10gb", 1), &full(1));
     tell(&mig("1g.10gb", 2), &join(cards(vec![divided(0, 3)]), &[claims("x", &["0.0", "0.1"])]));
     tell(&mig("1g.10gb", 2), &join(cards(vec![divided(0, 3)]), &[claims("x", &["0"])]));
-    tell(&Wish::Memory(41 * GIB), &mess());
-    tell(&Wish::Memory(141 * GIB), &mess());
+    tell(&GpuRequest::Memory(41 * GIB), &mess());
+    tell(&GpuRequest::Memory(141 * GIB), &mess());
     for names in [&["1"][..], &["2"], &["3"], &["3.1"], &["4"], &["7"], &["9"], &["GPU-"], &["0", "GPU-0aaa"]]
     {
         tell(&named(names), &mess());
@@ -278,7 +278,7 @@ fn made() -> impl Strategy<Value = Made> {
 
 /// The machine, what is claimed of it, and which of a group a GPU is: those of
 /// one group are linked, but not those of the first.
-fn build(all: &[(Made, u8)]) -> (Machine, Vec<Claimant>) {
+fn build(all: &[(Made, u8)]) -> (Machine, Vec<GpuClaim>) {
     let mut taken = Vec::new();
     let mut one = |(index, (made, group)): (u32, &(Made, u8))| {
         let mates = (0..).zip(all).filter(|(_, (_, other))| *group > 0 && other == group);
@@ -309,15 +309,15 @@ fn build(all: &[(Made, u8)]) -> (Machine, Vec<Claimant>) {
     (machine(cards), taken)
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn wishes() -> impl Strategy<Value = GpuRequest> {
     let gibs = prop::sample::select(vec![5u64, 20, 40, 41, 80, 90]);
     prop_oneof![
         3 => (1u32..5, prop::option::of(gibs.clone()))
-            .prop_map(|(count, gibs)| Wish::Whole { count, memory: gibs.map(|gibs| gibs * GIB) }),
+            .prop_map(|(count, gibs)| GpuRequest::Whole { count, memory: gibs.map(|gibs| gibs * GIB) }),
         2 => (0..PROFILES.len(), 1u32..4).prop_map(|(profile, count)| mig(PROFILES[profile], count)),
-        2 => gibs.prop_map(|gibs| Wish::Memory(gibs * GIB)),
+        2 => gibs.prop_map(|gibs| GpuRequest::Memory(gibs * GIB)),
         1 => prop::collection::vec(0u32..8, 1..3)
-            .prop_map(|all| Wish::Named(all.iter().map(ToString::to_string).collect())),
+            .prop_map(|all| GpuRequest::Named(all.iter().map(ToString::to_string).collect())),
     ]
 }
 
@@ -363,16 +363,16 @@ proptest! {
 
         let free = free(&all);
         let fits: Vec<_> = match &wish {
-            Wish::Whole { memory, .. } => free.iter().filter(|(_, bytes, part)| part.is_none() && *bytes >= memory.unwrap_or(0)).collect(),
-            Wish::Mig { profile, .. } => free.iter().filter(|(.., part)| *part == Some(profile.as_str())).collect(),
-            Wish::Memory(least) => free.iter().filter(|(_, bytes, _)| bytes >= least).collect(),
-            Wish::Named(names) => free.iter().filter(|(slot, ..)| names.contains(slot)).collect(),
-            Wish::Nothing => Vec::new(),
+            GpuRequest::Whole { memory, .. } => free.iter().filter(|(_, bytes, part)| part.is_none() && *bytes >= memory.unwrap_or(0)).collect(),
+            GpuRequest::Mig { profile, .. } => free.iter().filter(|(.., part)| *part == Some(profile.as_str())).collect(),
+            GpuRequest::Memory(least) => free.iter().filter(|(_, bytes, _)| bytes >= least).collect(),
+            GpuRequest::Named(names) => free.iter().filter(|(slot, ..)| names.contains(slot)).collect(),
+            GpuRequest::Nothing => Vec::new(),
         };
         let count = match &wish {
-            Wish::Whole { count, .. } | Wish::Mig { count, .. } => *count as usize,
-            Wish::Named(names) => names.len(),
-            Wish::Memory(_) | Wish::Nothing => 1,
+            GpuRequest::Whole { count, .. } | GpuRequest::Mig { count, .. } => *count as usize,
+            GpuRequest::Named(names) => names.len(),
+            GpuRequest::Memory(_) | GpuRequest::Nothing => 1,
         };
         prop_assert_eq!(found.is_ok(), fits.len() >= count, "{:?} of {:?}: {:?}", wish, fits, found);
         let Ok(choice) = found else {
@@ -390,7 +390,7 @@ proptest! {
         slots.dedup();
         prop_assert_eq!(slots.len(), count, "no unit twice");
         prop_assert!(choice.units.iter().all(|unit| unit.sevenths > 0 && unit.sevenths <= WHOLE));
-        if let Wish::Whole { count, .. } = wish {
+        if let GpuRequest::Whole { count, .. } = wish {
             let able: Vec<usize> = fits.iter().map(|(slot, ..)| slot.parse().unwrap()).collect();
             let sets = (0u32..1 << able.len()).filter(|set| set.count_ones() == count);
             let most = sets.map(|set| {
@@ -399,7 +399,7 @@ proptest! {
             });
             prop_assert_eq!(Some(linked(&all, &gpus)), most.max(), "as many links as there can be");
         }
-        if let Wish::Memory(_) = wish {
+        if let GpuRequest::Memory(_) = wish {
             let smallest = fits.iter().map(|(_, bytes, _)| *bytes).min();
             let size = |slot: &str| fits.iter().find(|(free, ..)| free == slot).map(|(_, bytes, _)| *bytes);
             prop_assert_eq!(size(slots[0]), smallest, "{:?}", smallest.map(gib));

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use super::unit::{Unit, units};
 use super::{By, Gone, Holder, InstanceRow, Privileged, Row, Running, Standing, Usage};
-use crate::gpu::look::Claimant;
+use crate::gpu::look::GpuClaim;
 use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Kind, Machine, Mig, Place, Process, Read};
 use crate::model::labels::read::{self, Users};
 
 /// Claims, beside which GPUs are laid.
 pub struct Join<'a> {
     /// `None`: not known.
-    pub claimants: Option<&'a [Claimant]>,
+    pub claimants: Option<&'a [GpuClaim]>,
     pub users: Users<'a>,
 }
 
@@ -136,7 +136,7 @@ impl Join<'_> {
                 .iter()
                 .any(|one| one.process.kind == Kind::Compute && one.container.as_deref() == Some(name))
         };
-        let holder = |claimant: &Claimant| {
+        let holder = |claimant: &GpuClaim| {
             let by = match claimant.labelled {
                 _ if !unit.is_claimed(&claimant.claim) => {
                     computes(&claimant.container.name).then_some(By::Process)?
@@ -168,7 +168,7 @@ impl Join<'_> {
         Running { process: process.clone(), user, container }
     }
 
-    fn owner(&self, claimant: &Claimant) -> Option<String> {
+    fn owner(&self, claimant: &GpuClaim) -> Option<String> {
         let container = &claimant.container;
         read::owner(&container.labels, &container.name, self.users).map(|owner| owner.to_string())
     }
@@ -176,7 +176,7 @@ impl Join<'_> {
     pub fn privileged(&self) -> Vec<Privileged> {
         let all = self.claimants.unwrap_or_default().iter().filter(|one| one.privileged);
         let told =
-            |one: &Claimant| Privileged { container: one.container.name.clone(), owner: self.owner(one) };
+            |one: &GpuClaim| Privileged { container: one.container.name.clone(), owner: self.owner(one) };
         all.map(told).collect()
     }
 

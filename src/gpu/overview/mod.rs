@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::look::Claimant;
+use super::look::GpuClaim;
 use super::{ComputeMode, Machine, Memory, Process, State};
 use crate::model::labels::read::Users;
 use join::Join;
@@ -160,7 +160,7 @@ pub struct Privileged {
 }
 
 /// Joins them. `claimants` is why there are none where the engine cannot be asked.
-pub fn overview(machine: &Machine, claimants: Result<&[Claimant], &str>, users: Users<'_>) -> Overview {
+pub fn overview(machine: &Machine, claimants: Result<&[GpuClaim], &str>, users: Users<'_>) -> Overview {
     let join = Join { claimants: claimants.ok(), users };
     Overview {
         driver: machine.state.clone(),

@@ -5,8 +5,8 @@
 //! from the kernel, never from the file: it may be another user's.
 
 mod holder;
-mod living;
-mod slots;
+mod lease;
+mod permits;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use holder::Holder;
-pub use living::Living;
-pub use slots::Slot;
+pub use lease::ContainerLease;
+pub use permits::StartPermit;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct MachineLock {
 
 /// What became of waiting for the machine.
 #[derive(Debug)]
-pub enum Turn {
+pub enum LockOutcome {
     Mine(MachineLock),
     /// Told to stop while waiting.
     Cancelled,
@@ -111,19 +111,19 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub async fn machine(&self, limit: Duration, cancel: &CancellationToken) -> io::Result<Turn> {
+    pub async fn machine(&self, limit: Duration, cancel: &CancellationToken) -> io::Result<LockOutcome> {
         let path = self.dir.join(MACHINE);
         let file = open_shared(&path)?;
         match file.try_lock() {
-            Ok(()) => return Ok(Turn::Mine(MachineLock { _file: file })),
+            Ok(()) => return Ok(LockOutcome::Mine(MachineLock { _file: file })),
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
             Err(std::fs::TryLockError::WouldBlock) => {}
         }
         tokio::select! {
             biased;
-            locked = blocking(file) => Ok(Turn::Mine(MachineLock { _file: locked? })),
-            () = cancel.cancelled() => Ok(Turn::Cancelled),
-            () = tokio::time::sleep(limit) => Ok(Turn::Late(holder::of(&path))),
+            locked = blocking(file) => Ok(LockOutcome::Mine(MachineLock { _file: locked? })),
+            () = cancel.cancelled() => Ok(LockOutcome::Cancelled),
+            () = tokio::time::sleep(limit) => Ok(LockOutcome::Late(holder::of(&path))),
         }
     }
 }
@@ -213,7 +213,9 @@ mod tests {
     async fn the_machine_is_handed_over_at_once_and_to_every_engine_s_runs() {
         let dir = tempfile::tempdir().unwrap();
         let cancel = CancellationToken::new();
-        let Turn::Mine(first) = locks(&dir, "a").machine(LONG, &cancel).await.unwrap() else { panic!() };
+        let LockOutcome::Mine(first) = locks(&dir, "a").machine(LONG, &cancel).await.unwrap() else {
+            panic!()
+        };
         let second = tokio::spawn({
             let (locks, cancel) = (locks(&dir, "b"), cancel.clone());
             async move { locks.machine(LONG, &cancel).await.unwrap() }
@@ -222,16 +224,16 @@ mod tests {
         assert!(!second.is_finished());
         drop(first);
         let handed = tokio::time::timeout(Duration::from_secs(5), second).await;
-        assert!(matches!(handed.expect("within 5 s").unwrap(), Turn::Mine(_)));
+        assert!(matches!(handed.expect("within 5 s").unwrap(), LockOutcome::Mine(_)));
     }
 
     #[tokio::test]
     async fn who_comes_too_late_learns_who_has_the_machine() {
         let dir = tempfile::tempdir().unwrap();
         let (locks, cancel) = (locks(&dir, "a"), CancellationToken::new());
-        let Turn::Mine(_held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
+        let LockOutcome::Mine(_held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
         let late = locks.machine(Duration::from_millis(10), &cancel).await.unwrap();
-        let Turn::Late(Some(holder)) = late else { panic!("{late:?}") };
+        let LockOutcome::Late(Some(holder)) = late else { panic!("{late:?}") };
         assert_eq!(holder.pid, std::process::id());
         assert_eq!(holder.uid, Some(rustix::process::getuid().as_raw()));
         assert!(!holder.command.unwrap().is_empty());
@@ -241,14 +243,14 @@ mod tests {
     async fn who_gave_up_waiting_does_not_hold_the_machine_later() {
         let dir = tempfile::tempdir().unwrap();
         let (locks, cancel) = (locks(&dir, "a"), CancellationToken::new());
-        let Turn::Mine(held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
+        let LockOutcome::Mine(held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
         let late = locks.machine(Duration::from_millis(10), &cancel).await.unwrap();
-        assert!(matches!(late, Turn::Late(_)));
+        assert!(matches!(late, LockOutcome::Late(_)));
         cancel.cancel();
-        assert!(matches!(locks.machine(LONG, &cancel).await.unwrap(), Turn::Cancelled));
+        assert!(matches!(locks.machine(LONG, &cancel).await.unwrap(), LockOutcome::Cancelled));
         drop(held);
         let again = locks.machine(LONG, &CancellationToken::new()).await.unwrap();
-        assert!(matches!(again, Turn::Mine(_)), "{again:?}");
+        assert!(matches!(again, LockOutcome::Mine(_)), "{again:?}");
     }
 
     #[tokio::test]

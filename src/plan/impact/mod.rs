@@ -35,7 +35,7 @@ pub struct Stack<'a> {
 
 /// The images that a change reaches, before anything is known of their cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub struct Affected {
     /// Parents first.
     pub images: Vec<Reached>,
     /// What else there is to say.
@@ -114,9 +114,9 @@ pub struct Bytes {
 }
 
 /// The images that a change reaches.
-pub fn reach(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Reach {
+pub fn reach(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Affected {
     let direct = causes::direct(stack, asked, read);
-    Reach { images: spread(stack.graph, direct.causes), notes: direct.notes, declares: direct.declares }
+    Affected { images: spread(stack.graph, direct.causes), notes: direct.notes, declares: direct.declares }
 }
 
 /// Causes, and all that stands on them.
@@ -141,7 +141,7 @@ fn spread(graph: &Graph, mut causes: HashMap<NodeId, Why>) -> Vec<Reached> {
 }
 
 /// What the change costs.
-pub fn impact(stack: &Stack<'_>, asked: Asked, reach: Reach, known: &Known<'_>) -> Impact {
+pub fn impact(stack: &Stack<'_>, asked: Asked, reach: Affected, known: &Known<'_>) -> Impact {
     let nodes: Vec<NodeId> = reach.images.iter().map(|image| image.node).collect();
     let images: Vec<Rebuilt> = reach.images.into_iter().map(|image| rebuilt(stack, image, known)).collect();
     let took: Vec<_> = images.iter().map(|image| image.took_ms).collect();

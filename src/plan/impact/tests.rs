@@ -83,7 +83,7 @@ impl Here {
         ask(&self.stack(), name, file, only).map_err(told)
     }
 
-    fn reach(&self, name: &str) -> Reach {
+    fn reach(&self, name: &str) -> Affected {
         let (asked, _) = self.ask(name, None).unwrap_or_else(|why| panic!("{why}"));
         let mut read = Read::default();
         if let Asked::File { path } = &asked {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::newest::{Unasked, digest_of};
+use super::newest::{RegistryUnavailable, digest_of};
 use super::{Error, Use, World};
 use crate::engine::Image;
 use crate::image::recipe::BaseIdentity;
@@ -219,7 +219,7 @@ impl Look<'_> {
         let why = match digest_of(&pinned, self.world.registry, Some(self.world.engine)).await {
             Ok(Some(_)) => return Ok(()),
             Ok(None) => "the registry does not have it".to_owned(),
-            Err(Unasked(why)) => why,
+            Err(RegistryUnavailable(why)) => why,
         };
         let short = pins::short(pin.digest());
         let problem = Problem::new(format!(
@@ -249,7 +249,7 @@ impl Look<'_> {
             Ok(None) => {
                 Err(problem(format!("the image {reference} is neither on the engine nor in its registry")))
             }
-            Err(Unasked(why)) => Err(problem(format!(
+            Err(RegistryUnavailable(why)) => Err(problem(format!(
                 "the image {reference} is not on the engine, and its registry could not be asked: {why}"
             ))),
         }

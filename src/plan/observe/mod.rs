@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use crate::dockerfile::context::HashCache;
 pub use bases::{BaseSeen, Bases, Pinning};
-pub use newest::{Newest, Unasked, described, newest};
+pub use newest::{Newest, RegistryUnavailable, described, newest};
 pub use offline::offline;
 pub use readers::{Role, readers};
 pub use uses::{Use, uses};

@@ -7,7 +7,7 @@ use crate::spec::pins::Pin;
 
 /// Why a registry could not be asked, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unasked(pub String);
+pub struct RegistryUnavailable(pub String);
 
 /// What a registry says of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Newest {
     Pin(Pin),
     /// The registry has no such tag.
     Gone,
-    Unasked(Unasked),
+    RegistryUnavailable(RegistryUnavailable),
 }
 
 /// The manifest digest a reference stands for. Where our own question leads
@@ -31,7 +31,7 @@ pub async fn digest_of(
     reference: &Reference,
     registry: &dyn Registry,
     engine: Option<&dyn Engine>,
-) -> Result<Option<String>, Unasked> {
+) -> Result<Option<String>, RegistryUnavailable> {
     let ours = registry.digest(reference).await;
     if let Ok(Some(digest)) = ours {
         return Ok(Some(digest));
@@ -44,9 +44,9 @@ pub async fn digest_of(
     }
 }
 
-fn told(error: &registry::Error) -> Unasked {
+fn told(error: &registry::Error) -> RegistryUnavailable {
     let help = error.help().map(|help| format!(" ({help})"));
-    Unasked(format!("{error}{}", help.unwrap_or_default()))
+    RegistryUnavailable(format!("{error}{}", help.unwrap_or_default()))
 }
 
 /// Compares a pin with what its tag stands for. Of an index, the manifests of
@@ -62,7 +62,7 @@ pub async fn newest(
     let digest = match digest_of(reference, registry, engine).await {
         Ok(Some(digest)) => digest,
         Ok(None) => return Newest::Gone,
-        Err(unasked) => return Newest::Unasked(unasked),
+        Err(unasked) => return Newest::RegistryUnavailable(unasked),
     };
     let known = |platform: &str| pin.is_some_and(|pin| pin.platforms().contains_key(platform));
     if pin.is_some_and(|pin| pin.digest() == digest) && platform.is_none_or(known) {
@@ -72,7 +72,9 @@ pub async fn newest(
     let more = platform.filter(|platform| !known(platform));
     let platforms: Vec<&str> = recorded.chain(more).collect();
     match described(reference, &digest, &platforms, registry).await {
-        None => Newest::Unasked(Unasked(format!("`{digest}` is no digest that can be pinned"))),
+        None => Newest::RegistryUnavailable(RegistryUnavailable(format!(
+            "`{digest}` is no digest that can be pinned"
+        ))),
         Some(new) => match pin {
             Some(pin) if *pin == new => Newest::Same,
             // Only images for others have changed.

@@ -33,8 +33,8 @@ fn repository(name: &str) -> Repository {
     Repository::parse(&format!("ds01/{name}")).unwrap()
 }
 
-fn question(name: &str, recipe: &Recipe, parents: &[usize]) -> Question {
-    Question {
+fn question(name: &str, recipe: &Recipe, parents: &[usize]) -> Candidate {
+    Candidate {
         name: NodeName::new(name),
         repository: repository(name),
         recipe: recipe.clone(),
@@ -74,7 +74,7 @@ impl Tree {
         Self([base, a, a1, b])
     }
 
-    fn questions(&self) -> Vec<Question> {
+    fn questions(&self) -> Vec<Candidate> {
         let [base, a, a1, b] = &self.0;
         vec![
             question("base", base, &[]),

@@ -8,7 +8,7 @@ const NAMES: [&str; 3] = ["top", "leaf", "thesis"];
 
 struct World {
     recipes: Vec<Recipe>,
-    questions: Vec<Question>,
+    questions: Vec<Candidate>,
     store: Vec<Image>,
     remote: Remote,
 }
@@ -28,7 +28,7 @@ impl World {
             let recipe = recipe("1", recipes.last());
             let repository = repository_of(name);
             let shared = repository.host().is_some();
-            questions.push(Question {
+            questions.push(Candidate {
                 name: NodeName::new(*name),
                 recipe: recipe.clone(),
                 parents: at.checked_sub(1).into_iter().collect(),

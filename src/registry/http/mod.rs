@@ -122,7 +122,7 @@ impl Registry for Registries {
         Ok(Some(RemoteImage { digest, manifest: own, labels, diff_ids, size }))
     }
 
-    async fn greet(&self, host: &str) -> Result<(), Error> {
+    async fn ping(&self, host: &str) -> Result<(), Error> {
         let host = self.host(host)?;
         let greeting = Ask {
             method: Method::GET,

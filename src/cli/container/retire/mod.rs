@@ -6,7 +6,7 @@ mod show;
 use super::asked::each;
 use crate::cli::args::RetireArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::installed::{self, Target};
 use crate::container::{self, Asked, Caller, Retirement};
@@ -35,10 +35,10 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn decide(&self, containers: &[Container]) -> Result<Retirement, Trouble> {
+    fn decide(&self, containers: &[Container]) -> Result<Retirement, CliError> {
         let asked = Asked { name: self.name, force: self.args.force };
         container::decide(asked, containers, self.caller, &|uid| self.settings.login(uid))
-            .map_err(|refusal| Trouble::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
+            .map_err(|refusal| CliError::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
     }
 
     /// What packages would be added to: the project as this caller calls it.
@@ -72,7 +72,7 @@ impl Scene<'_> {
     }
 }
 
-pub async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let stack = load::spec(settings).ok();
     let caller = settings.caller(stack.as_ref().map(|(spec, _)| spec));
@@ -83,13 +83,13 @@ pub async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, Trouble
     .await
 }
 
-async fn one(scene: &Scene<'_>) -> Result<Report, Trouble> {
+async fn one(scene: &Scene<'_>) -> Result<Report, CliError> {
     let (args, engine) = (scene.args, scene.engine);
     let found = engine.containers().await?;
     let retirement = scene.decide(&found)?;
     let container = found.iter().find(|container| container.id == retirement.id());
     let container =
-        container.ok_or_else(|| Trouble::bug("the container is not among those that are there"))?;
+        container.ok_or_else(|| CliError::bug("the container is not among those that are there"))?;
     let target = scene.target(container);
     if args.save.is_some() {
         return saving::run(scene, &retirement, &target).await;

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::Scene;
 use super::show::Report;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::signals;
 use crate::container::installed::{self, Target};
 use crate::container::save::{self, Failed, Kept, Left, Save};
@@ -14,8 +14,8 @@ use crate::engine;
 use crate::host::lock::{ImageLock, Locks};
 use crate::model::problem::Problem;
 
-pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) -> Result<Report, Trouble> {
-    let signals = signals::listen().map_err(|e| Trouble::bug(format!("no signal handlers: {e}")))?;
+pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) -> Result<Report, CliError> {
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let decided = decide(scene, retirement).await?;
     if scene.args.dry_run {
         return dry_run(scene, retirement, target, &decided).await;
@@ -45,14 +45,14 @@ pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) ->
     Ok(report)
 }
 
-async fn decide(scene: &Scene<'_>, retirement: &Retirement) -> Result<Save, Trouble> {
+async fn decide(scene: &Scene<'_>, retirement: &Retirement) -> Result<Save, CliError> {
     let (containers, images) = tokio::try_join!(scene.engine.containers(), scene.engine.images())?;
     #[expect(clippy::disallowed_methods, reason = "the tag says when it was saved")]
     let now = Timestamp::now();
     let decided = save::decide(retirement, scene.args.save.as_deref(), &containers, &images, now);
     decided.map_err(|refusal| {
         let problem = Problem::new(refusal.to_string()).help(refusal.help());
-        if refusal.is_usage() { Trouble::Usage(problem) } else { Trouble::Refused(problem) }
+        if refusal.is_usage() { CliError::Usage(problem) } else { CliError::Refused(problem) }
     })
 }
 
@@ -61,7 +61,7 @@ async fn dry_run(
     retirement: &Retirement,
     target: &Target,
     decided: &Save,
-) -> Result<Report, Trouble> {
+) -> Result<Report, CliError> {
     let look = save::look(scene.engine, decided).await.map_err(|failed| refused(decided, failed))?;
     let installed = installed::of(scene.engine, retirement.id(), &look.changes).await;
     let mut report = Report::new(retirement, &installed, target, true);
@@ -73,22 +73,22 @@ async fn lock(
     scene: &Scene<'_>,
     decided: &Save,
     cancel: &tokio_util::sync::CancellationToken,
-) -> Result<ImageLock, Trouble> {
+) -> Result<ImageLock, CliError> {
     let dir = &scene.settings.lock_dir;
     let unusable = |error: std::io::Error| {
         let problem = Problem::new(format!("{} cannot be used for locks: {error}", dir.display()));
-        Trouble::Usage(
+        CliError::Usage(
             problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
         )
     };
     let locks = Locks::open(dir, &scene.engine.facts().await?.id).map_err(unusable)?;
     let waits =
         || scene.settings.output().note("waiting: another container of the same person is being saved");
-    locks.take(&decided.lock(), cancel, waits).await.map_err(unusable)?.ok_or(Trouble::Interrupted)
+    locks.take(&decided.lock(), cancel, waits).await.map_err(unusable)?.ok_or(CliError::Interrupted)
 }
 
 /// How the container was left, then why.
-fn told(scene: &Scene<'_>, retirement: &Retirement, decided: &Save, kept: Kept) -> Trouble {
+fn told(scene: &Scene<'_>, retirement: &Retirement, decided: &Save, kept: Kept) -> CliError {
     let mut output = scene.settings.output();
     let name = retirement.name();
     output.note(&match &kept.left {
@@ -106,7 +106,7 @@ fn told(scene: &Scene<'_>, retirement: &Retirement, decided: &Save, kept: Kept) 
     refused(decided, kept.failed)
 }
 
-fn refused(decided: &Save, failed: Failed) -> Trouble {
+fn refused(decided: &Save, failed: Failed) -> CliError {
     let problem = |failed: &Failed| {
         let problem = Problem::new(format!("{} cannot be made: {failed}", decided.target()));
         match failed.help() {
@@ -115,11 +115,11 @@ fn refused(decided: &Save, failed: Failed) -> Trouble {
         }
     };
     match failed {
-        Failed::BaseGone | Failed::TooLarge { .. } => Trouble::Refused(problem(&failed)),
-        Failed::Engine(error) => Trouble::Engine(error),
+        Failed::BaseGone | Failed::TooLarge { .. } => CliError::Refused(problem(&failed)),
+        Failed::Engine(error) => CliError::Engine(error),
         Failed::Unsound(message) => {
-            Trouble::Engine(engine::Error::Refused { action: format!("make {}", decided.target()), message })
+            CliError::Engine(engine::Error::Refused { action: format!("make {}", decided.target()), message })
         }
-        Failed::Cancelled => Trouble::Interrupted,
+        Failed::Cancelled => CliError::Interrupted,
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 
 use crate::admin::doctor;
 use crate::cli::args::SweepArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::machine;
 use crate::cli::settings::Settings;
 use crate::container::sweep::{
@@ -40,7 +40,7 @@ pub async fn look(
     engine: &dyn Engine,
     rules: &Rules<'_>,
     args: &SweepArgs,
-) -> Result<Looked, Trouble> {
+) -> Result<Looked, CliError> {
     let mut containers = engine.containers().await?;
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     let may_idle = |container: &Container| {
@@ -97,7 +97,7 @@ async fn gpus(
     settings: &Settings,
     engine: &dyn Engine,
     args: &SweepArgs,
-) -> Result<(Vec<Overview>, Option<String>), Trouble> {
+) -> Result<(Vec<Overview>, Option<String>), CliError> {
     let claimants = claimants(engine).await?;
     let mut samples = Vec::new();
     for nth in 0..args.samples {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::show::{Entry, Report};
 use crate::cli::args::SweepArgs;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, Trouble};
+use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::sweep::words::Outcome;
 use crate::container::sweep::{Rules, State, Step, act, decide, file};
@@ -27,13 +27,13 @@ use crate::ui::Output;
 /// Containers that are stopped at once.
 const AT_ONCE: usize = 8;
 
-pub async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, Trouble> {
+pub async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, CliError> {
     let (spec, _) = load::spec(settings)?;
     if !settings.caller(Some(&spec)).is_administrator() {
         let problem = Problem::new("only root and administrators may sweep everybody's containers");
         let help = "`ds01-build container list` shows what will happen to yours; \
                     `administrators:` in the spec names the groups of administrators";
-        return Err(Trouble::Refused(problem.help(help)));
+        return Err(CliError::Refused(problem.help(help)));
     }
     let engine = load::engine(settings).await?;
     let mut output = settings.output();
@@ -74,11 +74,11 @@ fn lifetime(spec: &Spec, owner: &Login, group: Option<&str>) -> Option<(String, 
     (!applied.by_default).then_some((applied.group, applied.limits.lifetime))
 }
 
-async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLock>, Trouble> {
+async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLock>, CliError> {
     let unusable = |error: std::io::Error| {
         let folder = settings.lock_dir.display();
         let problem = Problem::new(format!("{folder} cannot be used for locks: {error}"));
-        Trouble::Usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
+        CliError::Usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
     };
     let id = engine.facts().await?.id;
     let locks = Locks::open(&settings.lock_dir, &id).map_err(unusable)?;
@@ -87,9 +87,9 @@ async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLo
     locks.take("sweep", &CancellationToken::new(), waiting).await.map_err(unusable)
 }
 
-fn cannot_keep(args: &SweepArgs, error: &std::io::Error) -> Trouble {
+fn cannot_keep(args: &SweepArgs, error: &std::io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", args.state.display()));
-    Trouble::Usage(problem.help("nothing was done; run it as root, or name another file with --state"))
+    CliError::Usage(problem.help("nothing was done; run it as root, or name another file with --state"))
 }
 
 /// Every step; each is told as soon as it and those before it are done.

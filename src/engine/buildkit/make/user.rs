@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{Draft, Make, Stop};
 use crate::engine::buildkit::config::Layer;
 use crate::engine::buildkit::facts;
-use crate::image::userlayer::{self, BaseFacts, Refusal};
+use crate::image::user_layer::{self, BaseFacts, Refusal};
 use crate::model::account::Account;
 use crate::model::event::Event;
 
@@ -22,32 +22,36 @@ impl Make<'_> {
             let _ = self.events.send(Event::Warning { image: Some(self.solve.node.clone()), text });
         }
         let title = format!("user {}", account.name);
-        let (nodes, time) = (&layer.nodes, userlayer::FIXED_TIME_SECONDS);
+        let (nodes, time) = (&layer.nodes, user_layer::FIXED_TIME_SECONDS);
         draft.state = draft.state.with_tree(nodes, time, &self.step(&title)).map_err(|e| {
             Stop::refused(e.to_string(), "use a base whose folders have usual modes".to_owned())
         })?;
         draft.layers.push(Layer { made_by: title, created: Some(fixed_time()) });
         let result = self.evaluate(draft).await?;
-        let read = facts::read_back(self.job, &result.id, &userlayer::verify_wants(account)).await?;
+        let read = facts::read_back(self.job, &result.id, &user_layer::verify_wants(account)).await?;
         draft.known = Some(result);
-        userlayer::verify(&read, account)
+        user_layer::verify(&read, account)
             .map_err(|e| Stop::unsound(format!("the account is not in the image: {e}")))
     }
 
     /// What is laid on the draft, to which sudo is brought first if it lacks it.
-    pub(super) async fn layer(&self, draft: &mut Draft, account: &Account) -> Result<userlayer::Layer, Stop> {
+    pub(super) async fn layer(
+        &self,
+        draft: &mut Draft,
+        account: &Account,
+    ) -> Result<user_layer::Layer, Stop> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
             return Err(Stop::refused("the image is empty", help));
         }
         let mut base = self.base(draft, account).await?;
         if let Some(step) = &self.solve.sudo
-            && userlayer::lacks_sudo(&base, account).map_err(refused)?
+            && user_layer::lacks_sudo(&base, account).map_err(refused)?
         {
             self.add_step(draft, step);
             base = self.base(draft, account).await?;
         }
-        userlayer::layer(&base, account).map_err(refused)
+        user_layer::layer(&base, account).map_err(refused)
     }
 
     /// Asks what the account is laid on, until the user layer's rules know enough.
@@ -55,7 +59,7 @@ impl Make<'_> {
         let mut known = self.facts_of(draft).lock_owned().await;
         let mut base = None;
         for _ in 0..MOST_ROUNDS {
-            let wants = userlayer::wanted(&known, account);
+            let wants = user_layer::wanted(&known, account);
             if wants.is_empty() {
                 break;
             }
@@ -87,5 +91,5 @@ fn refused(refusal: Refusal) -> Stop {
 
 /// The user layer's time, as image configs write it.
 pub(super) fn fixed_time() -> String {
-    Timestamp { seconds: userlayer::FIXED_TIME_SECONDS, nanos: 0 }.to_string()
+    Timestamp { seconds: user_layer::FIXED_TIME_SECONDS, nanos: 0 }.to_string()
 }

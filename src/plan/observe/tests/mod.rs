@@ -22,7 +22,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::history::{self, Ledger};
+use crate::build::history::{self, RunRecorder};
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, Options, Outcomes, Run};
 use crate::dockerfile::context::HashCache;
@@ -172,7 +172,7 @@ impl Stack {
             let name = solve.node.to_string();
             tamper(&name, solve);
         }
-        let ledger = Ledger::new(self.records(), &made.plan, &made.nodes, made.seen);
+        let ledger = RunRecorder::new(self.records(), &made.plan, &made.nodes, made.seen);
         let plan = Arc::new(made.plan);
         let run = Run {
             plan: plan.clone(),

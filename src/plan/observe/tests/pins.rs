@@ -136,7 +136,7 @@ async fn a_registry_that_refuses_is_told_with_what_helps() {
     assert!(gone.starts_with("spec.yml:3 the image reg.local/x/debian:12 is neither"), "{gone}");
     assert_eq!(stack.newest(None).await, Newest::Gone, "the engine could ask, and there is none");
     let unasked = newest(&reference(BASE), None, None, &stack.registry, None).await;
-    let Newest::Unasked(Unasked(why)) = unasked else { panic!("{unasked:?}") };
+    let Newest::RegistryUnavailable(RegistryUnavailable(why)) = unasked else { panic!("{unasked:?}") };
     assert!(why.contains("refuses") && why.contains("docker login reg.local"), "{why}");
 }
 
@@ -147,7 +147,7 @@ async fn an_unreachable_or_emptied_registry_takes_no_pin_away() {
         async || newest(&reference(BASE), stack.pins.of(&reference(BASE)), None, &stack.registry, None).await;
     assert_eq!(alone().await, Newest::Gone);
     stack.registry.lose("reg.local");
-    assert!(matches!(alone().await, Newest::Unasked(_)));
+    assert!(matches!(alone().await, Newest::RegistryUnavailable(_)));
     assert!(matches!(stack.make().await.seen.base(&reference(BASE)).pinning, Pinning::Pinned { .. }));
 }
 

@@ -198,16 +198,16 @@ async fn a_greeting_logs_in_and_asks_for_no_rights() {
         }
     })
     .await;
-    assert_eq!(client().greet(&server.host).await, Ok(()));
+    assert_eq!(client().ping(&server.host).await, Ok(()));
     assert!(server.asked().iter().all(|asked| !asked.line.contains("scope")), "{:?}", server.asked());
 }
 
 #[tokio::test]
 async fn a_greeting_that_is_refused_or_not_understood_is_an_error() {
     let server = Server::start(|_, _| challenged(r#"Basic realm="x""#.into())).await;
-    let refused = client().greet(&server.host).await;
+    let refused = client().ping(&server.host).await;
     assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
     let server = Server::start(|_, _| status(404)).await;
-    let other = client().greet(&server.host).await.unwrap_err();
+    let other = client().ping(&server.host).await.unwrap_err();
     assert!(other.to_string().contains("failed to answer at /v2/"), "{other}");
 }

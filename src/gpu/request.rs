@@ -9,7 +9,7 @@ pub use size::{gib, size};
 
 /// A request for GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
+pub enum GpuRequest {
     /// `--cpu-only`, and what holds where nothing is asked for.
     #[default]
     Nothing,
@@ -23,7 +23,7 @@ pub enum Wish {
     Memory(u64),
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for GpuRequest {
     /// As the label `ds01.gpus` has it: `0`, `2`, `1g.10gb`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -43,7 +43,7 @@ enum Gpus {
     Named(Vec<String>),
 }
 
-impl Wish {
+impl GpuRequest {
     /// From what is typed as `--gpus`, `--mig`, `--gpu-memory` and `--cpu-only`.
     ///
     /// # Errors

@@ -13,12 +13,12 @@ use super::{Locks, PAUSE, open_shared};
 
 /// Somebody is at a container, as long as this lives.
 #[derive(Debug)]
-pub struct Living {
+pub struct ContainerLease {
     path: PathBuf,
     _file: File,
 }
 
-impl Drop for Living {
+impl Drop for ContainerLease {
     fn drop(&mut self) {
         // Another user's file stays, and does no harm.
         let _ = std::fs::remove_file(&self.path);
@@ -31,12 +31,12 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub fn living(&self, container: &str) -> io::Result<Option<Living>> {
+    pub fn living(&self, container: &str) -> io::Result<Option<ContainerLease>> {
         let path = self.of_engine(&format!("container-{container}"));
         loop {
             let file = open_shared(&path)?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => return Ok(Some(Living { path, _file: file })),
+                Ok(()) if is_at(&file, &path) => return Ok(Some(ContainerLease { path, _file: file })),
                 // Its last holder took the file away; the next one made another.
                 Ok(()) => {}
                 Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
@@ -50,7 +50,11 @@ impl Locks {
     ///
     /// # Errors
     /// As [`Locks::living`].
-    pub async fn living_within(&self, container: &str, limit: Duration) -> io::Result<Option<Living>> {
+    pub async fn living_within(
+        &self,
+        container: &str,
+        limit: Duration,
+    ) -> io::Result<Option<ContainerLease>> {
         let mut left = limit;
         loop {
             if let Some(living) = self.living(container)? {

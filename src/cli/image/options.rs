@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::cli::args::CreateArgs;
-use crate::cli::load::Trouble;
+use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::image::packages::{parse_apt, parse_pip_from};
 use crate::model::account::account_name;
@@ -31,10 +31,10 @@ const FLAGS: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// All that is wrong with the flags; or the caller may not ask for it.
-pub fn entry(settings: &Settings, spec: &Spec, graph: &Graph, args: &CreateArgs) -> Result<Entry, Trouble> {
+pub fn entry(settings: &Settings, spec: &Spec, graph: &Graph, args: &CreateArgs) -> Result<Entry, CliError> {
     let mut problems = Vec::new();
     let (Some(name), Some(image)) = (&args.name, &args.image) else {
-        return Err(Trouble::Problems(missing(graph, args)));
+        return Err(CliError::Problems(missing(graph, args)));
     };
     problems.extend(edit::check_name(name).err().map(|problem| flagged("NAME", problem)));
     problems.extend(stands_on(graph, image).err());
@@ -54,15 +54,15 @@ pub fn entry(settings: &Settings, spec: &Spec, graph: &Graph, args: &CreateArgs)
     let dockerfile = path("--dockerfile", args.dockerfile.as_deref());
     let user = match user {
         Ok(user) => user,
-        Err(Trouble::Problems(more)) => {
+        Err(CliError::Problems(more)) => {
             problems.extend(more);
-            return Err(Trouble::Problems(problems));
+            return Err(CliError::Problems(problems));
         }
         Err(refused) if problems.is_empty() => return Err(refused),
-        Err(_) => return Err(Trouble::Problems(problems)),
+        Err(_) => return Err(CliError::Problems(problems)),
     };
     if !problems.is_empty() {
-        return Err(Trouble::Problems(problems));
+        return Err(CliError::Problems(problems));
     }
     let trimmed = |texts: &[String]| texts.iter().map(|text| text.trim().to_owned()).collect();
     Ok(Entry {
@@ -131,11 +131,11 @@ pub fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// No login, or not the caller's own.
-pub fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, Trouble> {
+pub fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
     let caller = settings.caller(Some(spec));
     let own = spec.users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
     let own = own.unwrap_or(&caller.login).clone();
-    let wrong = |problem| Trouble::Problems(vec![flagged("--user", problem)]);
+    let wrong = |problem| CliError::Problems(vec![flagged("--user", problem)]);
     let login = asked.map_or_else(|| own.clone(), Login::new);
     edit::check_login(login.as_str()).map_err(wrong)?;
     account_name(&login).map_err(|why| wrong(Problem::new(why)))?;
@@ -149,7 +149,7 @@ pub fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Lo
         return Ok(login);
     }
     let problem = Problem::new(format!("--user: you are {own}, not {login}"));
-    Err(Trouble::Refused(problem.help("only an administrator asks for an image for somebody else")))
+    Err(CliError::Refused(problem.help("only an administrator asks for an image for somebody else")))
 }
 
 /// A file as the spec names it: relative to its folder.

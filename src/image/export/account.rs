@@ -1,7 +1,7 @@
 //! The account's files, written by a shell with owner and mode.
 
 use super::quote;
-use crate::image::userlayer::{FileKind, FileNode};
+use crate::image::user_layer::{FileKind, FileNode};
 
 /// Bytes of a file in one word; a Dockerfile's line has 64 KiB at most, and a
 /// byte takes up to six characters.

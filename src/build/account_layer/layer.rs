@@ -11,7 +11,7 @@ use crate::model::labels::write::{Catalogue, Labels, UserImage};
 use crate::model::labels::{ARCH, FRAMEWORK, ImageLabels, legacy, read};
 use crate::model::names::{ImageId, NodeName, ProjectName};
 use crate::model::reference::{Reference, Repository};
-use crate::{image::userlayer, model::tags};
+use crate::{image::user_layer, model::tags};
 
 /// What the layer is put on, and for whom.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub fn layer(stand: &Stand<'_>) -> Layer {
     let config = ConfigChange {
         labels: labels.to_map(),
         drop_labels: old_labels(&stand.image.labels),
-        ..userlayer::config(stand.account)
+        ..user_layer::config(stand.account)
     };
     let repository = Repository::parse(&format!("ds01-{}/{}", stand.account.uid, stand.name));
     let repository = repository.expect("a derived name can be a repository's");
@@ -113,7 +113,7 @@ fn recipe(stand: &Stand<'_>, labels: &Labels) -> Recipe {
         declared_args: &BTreeSet::new(),
         bases: &BTreeMap::from([("BASE_IMAGE".to_owned(), id)]),
         packages: None,
-        user: Some(UserPart { account: stand.account, rule: userlayer::RULE_VERSION }),
+        user: Some(UserPart { account: stand.account, rule: user_layer::RULE_VERSION }),
         labels,
         platform: stand.platform,
         secrets: &BTreeSet::new(),

@@ -23,7 +23,7 @@ const QUIET: u32 = 4;
 
 /// One start, as long as it lives.
 #[derive(Debug)]
-pub struct Slot {
+pub struct StartPermit {
     _file: File,
 }
 
@@ -33,14 +33,14 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub async fn slot(&self, slots: u32, cancel: &CancellationToken) -> io::Result<Option<Slot>> {
+    pub async fn slot(&self, slots: u32, cancel: &CancellationToken) -> io::Result<Option<StartPermit>> {
         let open = |slot: u32| open_shared(&self.of_engine(&format!("start-{slot}")));
         let mut files = (0..slots.max(1)).map(open).collect::<io::Result<Vec<_>>>()?;
         let machine = open_shared(&self.dir.join(MACHINE))?;
         let (mut left, mut quiet) = (LONGEST, 0);
         loop {
             if let Some(at) = free(&files)? {
-                return Ok(Some(Slot { _file: files.swap_remove(at) }));
+                return Ok(Some(StartPermit { _file: files.swap_remove(at) }));
             }
             // Let go at once: nothing is given away by who looks.
             let unneeded = machine.try_lock().is_ok() && machine.unlock().is_ok();
@@ -70,12 +70,12 @@ fn free(files: &[File]) -> io::Result<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MachineLock, Turn};
+    use super::super::{LockOutcome, MachineLock};
     use super::*;
 
     async fn machine(locks: &Locks) -> MachineLock {
         match locks.machine(LONGEST, &CancellationToken::new()).await.unwrap() {
-            Turn::Mine(lock) => lock,
+            LockOutcome::Mine(lock) => lock,
             other => panic!("{other:?}"),
         }
     }

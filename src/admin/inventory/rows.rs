@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Group, Key, Known, Looked, State, User, Verdicts, groups, users_of};
 use crate::engine::Image;
-use crate::image::userlayer::FIXED_TIME_SECONDS;
+use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::{self, read};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;

@@ -7,7 +7,7 @@ use super::*;
 use crate::dockerfile::context::Context;
 use crate::dockerfile::ignore::Ignore;
 use crate::image::solve::{ConfigChange, ExecStep};
-use crate::image::userlayer::{self, FileKind, FileNode};
+use crate::image::user_layer::{self, FileKind, FileNode};
 use crate::model::account::Account;
 use crate::model::names::Login;
 
@@ -85,7 +85,7 @@ fn packages_and_an_account_on_a_shared_image() {
     let (account, layer) = account();
     let mut solve = solve(Start::Image(reference("ds01/tool:r-0123456789abcdef")));
     solve.steps = vec![step()];
-    solve.config = userlayer::config(&account);
+    solve.config = user_layer::config(&account);
     solve.config.labels = map(&[("ds01.managed", "true"), ("ds01.build.record", r#"{"a":"$b\\"}"#)]);
     solve.user = Some(account);
     let labels = map(&[("ds01.framework", "Pytorch"), ("ds01.managed", "true"), ("other", "x")]);

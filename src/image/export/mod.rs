@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::image::recipe::looks_secret;
 use crate::image::solve::{DockerfileBuild, Solve, Start};
-use crate::image::userlayer::Layer;
+use crate::image::user_layer::Layer;
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;
 

@@ -2,30 +2,30 @@
 
 use super::*;
 
-fn parse(words: &[&str]) -> Result<Wish, Problem> {
+fn parse(words: &[&str]) -> Result<GpuRequest, Problem> {
     let of = |flag: &str| words.iter().position(|word| *word == flag).map(|at| words[at + 1]);
     let cpu_only = words.contains(&"--cpu-only");
-    Wish::parse(of("--gpus"), of("--mig"), of("--gpu-memory"), cpu_only)
+    GpuRequest::parse(of("--gpus"), of("--mig"), of("--gpu-memory"), cpu_only)
 }
 
-fn whole(count: u32, memory: Option<u64>) -> Wish {
-    Wish::Whole { count, memory }
+fn whole(count: u32, memory: Option<u64>) -> GpuRequest {
+    GpuRequest::Whole { count, memory }
 }
 
-fn named(names: &[&str]) -> Wish {
-    Wish::Named(names.iter().map(|name| (*name).to_owned()).collect())
+fn named(names: &[&str]) -> GpuRequest {
+    GpuRequest::Named(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
 const GIB: u64 = 1 << 30;
 
 #[test]
 fn each_way_to_ask_is_understood() {
-    let mig = |profile: &str, count| Wish::Mig { profile: profile.into(), count };
+    let mig = |profile: &str, count| GpuRequest::Mig { profile: profile.into(), count };
     for (words, wish, label) in [
-        (&[][..], Wish::Nothing, "0"),
-        (&["--cpu-only"], Wish::Nothing, "0"),
-        (&["--gpus", "0"], Wish::Nothing, "0"),
-        (&["--gpus", "0", "--cpu-only"], Wish::Nothing, "0"),
+        (&[][..], GpuRequest::Nothing, "0"),
+        (&["--cpu-only"], GpuRequest::Nothing, "0"),
+        (&["--gpus", "0"], GpuRequest::Nothing, "0"),
+        (&["--gpus", "0", "--cpu-only"], GpuRequest::Nothing, "0"),
         (&["--gpus", "2"], whole(2, None), "2"),
         (&["--gpus", "2", "--gpu-memory", "40GiB"], whole(2, Some(40 * GIB)), "2"),
         (&["--gpus", "GPU-8a1f,GPU-9"], named(&["GPU-8a1f", "GPU-9"]), "2"),
@@ -40,12 +40,12 @@ fn each_way_to_ask_is_understood() {
         (&["--mig", "1c.3g.40gb"], mig("1c.3g.40gb", 1), "1c.3g.40gb"),
         (&["--mig", "1g.10gb+me"], mig("1g.10gb+me", 1), "1g.10gb+me"),
         (&["--mig", "2g.24gb+me.all:3"], mig("2g.24gb+me.all", 3), "2g.24gb+me.all:3"),
-        (&["--gpu-memory", "20GiB"], Wish::Memory(20 * GIB), "1"),
-        (&["--gpu-memory", "20g"], Wish::Memory(20 * GIB), "1"),
-        (&["--gpu-memory", "20G"], Wish::Memory(20 * GIB), "1"),
-        (&["--gpu-memory", "20480MiB"], Wish::Memory(20 * GIB), "1"),
-        (&["--gpu-memory", "39.5 GiB"], Wish::Memory(39 * GIB + GIB / 2), "1"),
-        (&["--gpu-memory", "40GB"], Wish::Memory(40_000_000_000), "1"),
+        (&["--gpu-memory", "20GiB"], GpuRequest::Memory(20 * GIB), "1"),
+        (&["--gpu-memory", "20g"], GpuRequest::Memory(20 * GIB), "1"),
+        (&["--gpu-memory", "20G"], GpuRequest::Memory(20 * GIB), "1"),
+        (&["--gpu-memory", "20480MiB"], GpuRequest::Memory(20 * GIB), "1"),
+        (&["--gpu-memory", "39.5 GiB"], GpuRequest::Memory(39 * GIB + GIB / 2), "1"),
+        (&["--gpu-memory", "40GB"], GpuRequest::Memory(40_000_000_000), "1"),
     ] {
         let found = parse(words);
         assert_eq!(found, Ok(wish.clone()), "{words:?}");
