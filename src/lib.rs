@@ -5,18 +5,23 @@
 //! only those below it; `tests/architecture.rs` has the table, and
 //! `docs/design.md` the picture.
 
-pub mod admin;
-pub mod build;
-pub mod cli;
-pub mod container;
-pub mod deploy;
-pub mod dockerfile;
-pub mod engine;
-pub mod gpu;
-pub mod host;
-pub mod image;
-pub mod model;
-pub mod plan;
-pub mod registry;
-pub mod spec;
-pub mod ui;
+#![deny(unreachable_pub)]
+
+mod admin;
+mod build;
+mod cli;
+mod container;
+mod deploy;
+mod dockerfile;
+mod engine;
+mod gpu;
+mod host;
+mod image;
+mod model;
+mod plan;
+mod registry;
+mod spec;
+mod ui;
+
+pub use cli::installed::names as installed_names;
+pub use cli::main;

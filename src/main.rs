@@ -2,12 +2,6 @@
 
 use std::process::ExitCode;
 
-use ds01_build::cli;
-
 fn main() -> ExitCode {
-    match cli::installed::parse(std::env::args_os().collect()) {
-        Ok(cli) => ExitCode::from(cli::main(cli).code()),
-        // Help and the version too: clap knows where to and with which code.
-        Err(answer) => answer.exit(),
-    }
+    ds01_build::main(std::env::args_os().collect())
 }

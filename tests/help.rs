@@ -2,9 +2,6 @@
 
 use std::process::{Command, Output};
 
-use clap::CommandFactory;
-use ds01_build::cli::args::Cli;
-
 fn run(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ds01-build"));
     // As wide as help ever is, and away from any spec or engine.
@@ -18,15 +15,31 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Every command, as typed: `[]`, `["check"]`, `["container", "list"]`, …
 fn commands() -> Vec<Vec<String>> {
-    fn walk(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
+    fn walk(path: &[String], all: &mut Vec<Vec<String>>) {
         all.push(path.to_vec());
-        for sub in command.get_subcommands() {
-            walk(sub, &[path, &[sub.get_name().to_owned()]].concat(), all);
+        for word in listed(&help(path)) {
+            walk(&[path, &[word]].concat(), all);
         }
     }
     let mut all = Vec::new();
-    walk(&Cli::command(), &[], &mut all);
+    walk(&[], &mut all);
+    assert!(all.contains(&vec!["container".to_owned(), "list".to_owned()]), "{all:?}");
+    // Not listed: only what installs the program uses it.
+    all.push(vec!["man".to_owned()]);
     all
+}
+
+/// The commands that a help text lists, without clap's own `help`.
+fn listed(help: &str) -> Vec<String> {
+    let Some((_, rest)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    let list = rest.lines().take_while(|line| !line.is_empty());
+    // What goes on in a second line is indented further.
+    let names = list.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    names
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn help(path: &[String]) -> String {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ds01_build::cli::installed::NAMES;
+use ds01_build::installed_names;
 
 fn install(args: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/install");
@@ -72,7 +72,7 @@ struct Installed {
 }
 
 fn expected() -> Vec<Installed> {
-    let names = NAMES.iter().map(|installed| installed.name).chain(["ds01-build"]);
+    let names = installed_names().chain(["ds01-build"]);
     names.map(|name| Installed { name, page: format!("share/man/man1/{name}.1") }).collect()
 }
 

@@ -18,8 +18,8 @@ fn the_page_about_labels_is_what_the_command_prints() {
     let printed = run(&["labels", "schema", "--markdown"]);
     assert!(
         printed == (0, page),
-        "docs/LABEL_SCHEMA.md is not as declared in src/labels: write it with\n  {}",
-        ds01_build::model::labels::show::COMMAND
+        "docs/LABEL_SCHEMA.md is not as declared in src/model/labels: write it with\n  \
+         ds01-build labels schema --markdown > docs/LABEL_SCHEMA.md"
     );
 }
 

@@ -1,7 +1,7 @@
 //! For who runs the machine: what is wrong with it, figures for monitoring,
 //! what old labels are still relied on, and which images take how much.
 
-pub mod audit;
-pub mod doctor;
-pub mod inventory;
-pub mod metrics;
+pub(crate) mod audit;
+pub(crate) mod doctor;
+pub(crate) mod inventory;
+pub(crate) mod metrics;

@@ -22,7 +22,7 @@ const MOST_TEXT: usize = 64 * 1024;
 
 /// All that is known of the images that are not there. `nodes` are the
 /// questions' own.
-pub fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Candidate]) -> Memory {
+pub(crate) fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Candidate]) -> Memory {
     let absent = plan::absent(questions, &seen.store).into_iter();
     absent
         .map(|absent| {
@@ -61,7 +61,7 @@ fn recall_one(
 
 /// What a run will need to write its records: the files of what it builds.
 #[derive(Debug)]
-pub struct RunRecorder {
+pub(crate) struct RunRecorder {
     records: Records,
     /// By position in the plan.
     dockerfiles: HashMap<usize, DockerfileSeen>,
@@ -69,7 +69,7 @@ pub struct RunRecorder {
 
 impl RunRecorder {
     /// Of a plan whose positions are about `nodes`.
-    pub fn new(records: Records, plan: &Plan, nodes: &[NodeId], mut seen: Seen) -> Self {
+    pub(crate) fn new(records: Records, plan: &Plan, nodes: &[NodeId], mut seen: Seen) -> Self {
         let dockerfile = |position: usize| Some((position, seen.dockerfiles.remove(&nodes[position])?));
         // What is pulled may have to be built after all.
         let made = plan.builds().chain(plan.fetches());
@@ -81,7 +81,7 @@ impl RunRecorder {
     ///
     /// # Errors
     /// The first that could not be written; the others are.
-    pub fn keep(&self, plan: &Plan, outcomes: &Outcomes, now: i64) -> io::Result<()> {
+    pub(crate) fn keep(&self, plan: &Plan, outcomes: &Outcomes, now: i64) -> io::Result<()> {
         let mut result = self.records.set_last_run(&run(plan, outcomes, now));
         for (position, image) in plan.images.iter().enumerate() {
             let ended = match outcomes.built(position) {

@@ -5,15 +5,15 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
-pub mod account_layer;
+pub(crate) mod account_layer;
 mod blame;
 mod board;
-pub mod history;
+pub(crate) mod history;
 mod moves;
 mod outcome;
-pub mod request;
+pub(crate) mod request;
 mod retry;
-pub mod space;
+pub(crate) mod space;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -27,8 +27,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use moves::{MoveError, move_tags};
-pub use outcome::{Complete, Outcomes};
+pub(crate) use moves::{MoveError, move_tags};
+pub(crate) use outcome::Outcomes;
 
 use crate::engine::{Engine, SolveError};
 use crate::host::lock::Locks;
@@ -40,30 +40,30 @@ use crate::registry::Registry;
 use board::BuildState;
 
 /// A run: the plan and all that is needed to carry it out.
-pub struct Run {
-    pub plan: Arc<Plan>,
+pub(crate) struct Run {
+    pub(crate) plan: Arc<Plan>,
     /// What to solve, by position in the plan; `None` for kept images. What is
     /// fetched has one, too: it may have to be built after all.
-    pub solves: Vec<Option<Solve>>,
-    pub engine: Arc<dyn Engine>,
-    pub registry: Arc<dyn Registry>,
-    pub locks: Locks,
+    pub(crate) solves: Vec<Option<Solve>>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) locks: Locks,
     /// Where each image's output is written, by position.
-    pub logs: Vec<Option<PathBuf>>,
-    pub options: Options,
+    pub(crate) logs: Vec<Option<PathBuf>>,
+    pub(crate) options: Options,
 }
 
 /// How a run behaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// At most this many images at once. Pushes go on beside them.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// Stop everything at the first failure.
-    pub fail_fast: bool,
+    pub(crate) fail_fast: bool,
 }
 
 /// After Ctrl-C, workers get this long to stop their steps by themselves.
-pub const STOP_GRACE: Duration = Duration::from_millis(1500);
+pub(crate) const STOP_GRACE: Duration = Duration::from_millis(1500);
 
 /// What a task of a run ends with.
 enum Ended {
@@ -73,7 +73,7 @@ enum Ended {
 
 /// Does what the plan says. Stopped through `cancel`, it keeps what has
 /// finished. Moves no tag but content tags.
-pub async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outcomes {
+pub(crate) async fn run(run: Run, events: &Events, cancel: &CancellationToken) -> Outcomes {
     let run = Arc::new(run);
     let started = Instant::now();
     announce(&run, events);

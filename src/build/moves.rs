@@ -11,7 +11,7 @@ use crate::registry::{self, Registry};
 
 /// Why a tag did not move. Tags moved before stay, and a second run finishes.
 #[derive(Debug, thiserror::Error)]
-pub enum MoveError {
+pub(crate) enum MoveError {
     #[error(transparent)]
     Engine(#[from] engine::Error),
     #[error(transparent)]
@@ -22,7 +22,7 @@ pub enum MoveError {
 ///
 /// # Errors
 /// The engine or a registry refused.
-pub async fn move_tags(
+pub(crate) async fn move_tags(
     plan: &Plan,
     complete: &Complete,
     engine: &dyn Engine,

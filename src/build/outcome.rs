@@ -8,7 +8,7 @@ use crate::plan::{Action, Plan, Planned, Where};
 
 /// How each image to build ended.
 #[derive(Debug, Default)]
-pub struct Outcomes {
+pub(crate) struct Outcomes {
     pub(super) by_image: Vec<Option<Outcome>>,
     /// What was built, whatever became of its push.
     pub(super) built: Vec<Option<ImageId>>,
@@ -17,15 +17,16 @@ pub struct Outcomes {
     /// How long each image took, its waiting included.
     pub(super) took_by_image: Vec<std::time::Duration>,
     /// Wall time of the run.
-    pub took: std::time::Duration,
+    pub(crate) took: std::time::Duration,
     /// True when the run was stopped by a signal.
-    pub interrupted: bool,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the program learns it from its signals"))]
+    pub(crate) interrupted: bool,
 }
 
 /// Every selected image is there, and sent where it was to be: only [`Outcomes::complete`] makes one, and
 /// only it moves branch tags and `latest`.
 #[derive(Debug)]
-pub struct Complete {
+pub(crate) struct Complete {
     /// By position in the plan; `None` for what is in a registry alone.
     pub(super) ids: Vec<Option<ImageId>>,
     /// What registries have under the content tags, as far as that is known.
@@ -34,28 +35,28 @@ pub struct Complete {
 
 impl Outcomes {
     /// How the image at a plan position ended; `None`: it was kept.
-    pub fn of(&self, position: usize) -> Option<&Outcome> {
+    pub(crate) fn of(&self, position: usize) -> Option<&Outcome> {
         self.by_image[position].as_ref()
     }
 
     /// The image at a plan position if it was built, though its push may have
     /// failed or been stopped.
-    pub fn built(&self, position: usize) -> Option<&ImageId> {
+    pub(crate) fn built(&self, position: usize) -> Option<&ImageId> {
         self.built.get(position)?.as_ref()
     }
 
     /// How long the image at a plan position took.
-    pub fn took(&self, position: usize) -> std::time::Duration {
+    pub(crate) fn took(&self, position: usize) -> std::time::Duration {
         self.took_by_image[position]
     }
 
     /// True if some image failed by itself.
-    pub fn any_failed(&self) -> bool {
+    pub(crate) fn any_failed(&self) -> bool {
         self.by_image.iter().flatten().any(|o| matches!(o, Outcome::Failed { .. }))
     }
 
     /// True if nothing failed but the engine or the network.
-    pub fn only_engine_failed(&self) -> bool {
+    pub(crate) fn only_engine_failed(&self) -> bool {
         let mut failures = self.by_image.iter().flatten().filter_map(|o| match o {
             Outcome::Failed { failure, .. } => Some(failure.engine),
             _ => None,
@@ -64,7 +65,7 @@ impl Outcomes {
     }
 
     /// The event that ends the run's report.
-    pub fn summary(&self, plan: &Plan) -> Event {
+    pub(crate) fn summary(&self, plan: &Plan) -> Event {
         let count =
             |wanted: fn(&Outcome) -> bool| self.by_image.iter().flatten().filter(|o| wanted(o)).count();
         Event::RunFinished {
@@ -80,7 +81,7 @@ impl Outcomes {
     }
 
     /// What became of each image, as data: `{images: [{name, outcome, …}], …}`.
-    pub fn to_json(&self, plan: &Plan) -> Value {
+    pub(crate) fn to_json(&self, plan: &Plan) -> Value {
         let images = plan.images.iter().enumerate().map(|(at, image)| {
             let mut value = match (&self.by_image[at], &image.action) {
                 (Some(outcome), _) => json!(outcome),
@@ -101,7 +102,7 @@ impl Outcomes {
     ///
     /// # Errors
     /// Names an image that was not built.
-    pub fn complete(&self, plan: &Plan) -> Result<Complete, NodeName> {
+    pub(crate) fn complete(&self, plan: &Plan) -> Result<Complete, NodeName> {
         let id = |(image, outcome): (&Planned, &Option<Outcome>)| match (outcome, &image.action) {
             (Some(outcome), _) => outcome.id().map(|id| Some(id.clone())).ok_or_else(|| image.name.clone()),
             (None, Action::Keep(Where::Engine(id))) if !image.push => Ok(Some(id.clone())),

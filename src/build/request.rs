@@ -21,27 +21,27 @@ use crate::spec::subject::Subject;
 
 /// What holds for every image of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The site's CA certificates.
-    pub ca_bundle: Option<PathBuf>,
+    pub(crate) ca_bundle: Option<PathBuf>,
     /// Index that pip asks instead of its default.
-    pub pip_index: Option<Site>,
+    pub(crate) pip_index: Option<Site>,
     /// Mirror that apt asks instead of the distribution's own.
-    pub apt_mirror: Option<Site>,
+    pub(crate) apt_mirror: Option<Site>,
     /// Secrets that RUN steps may mount: id → file.
-    pub secrets: BTreeMap<String, PathBuf>,
-    pub proxy: BTreeMap<String, String>,
-    pub no_cache: bool,
+    pub(crate) secrets: BTreeMap<String, PathBuf>,
+    pub(crate) proxy: BTreeMap<String, String>,
+    pub(crate) no_cache: bool,
 }
 
 impl Surroundings {
     /// Whether a secret of this id will be there.
-    pub fn has_secret(&self, id: &str) -> bool {
+    pub(crate) fn has_secret(&self, id: &str) -> bool {
         self.secrets.contains_key(id) || (id == CA_SECRET && self.ca_bundle.is_some())
     }
 
     /// All secrets that steps may mount.
-    pub fn offered(&self) -> BTreeMap<String, Secret> {
+    pub(crate) fn offered(&self) -> BTreeMap<String, Secret> {
         let text = |id: &str, site: &Site, text: String| {
             (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
         };
@@ -55,7 +55,7 @@ impl Surroundings {
     }
 
     /// The same for all users, so that one layer serves them all.
-    pub fn sudo(&self, account: &Account) -> Option<ExecStep> {
+    pub(crate) fn sudo(&self, account: &Account) -> Option<ExecStep> {
         let sudo = Packages::new(["sudo".to_owned()], []);
         account.sudo.then(|| packages::steps(&sudo, &self.step_settings()).pop()).flatten()
     }
@@ -71,20 +71,20 @@ impl Surroundings {
 }
 
 /// All that solves are made from.
-pub struct Requests<'a> {
-    pub spec: &'a Spec,
-    pub graph: &'a Graph,
-    pub seen: &'a Seen,
-    pub plan: &'a Plan,
+pub(crate) struct Requests<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
+    pub(crate) seen: &'a Seen,
+    pub(crate) plan: &'a Plan,
     /// The node of each position of the plan.
-    pub nodes: &'a [NodeId],
-    pub around: &'a Surroundings,
+    pub(crate) nodes: &'a [NodeId],
+    pub(crate) around: &'a Surroundings,
 }
 
 impl Requests<'_> {
     /// The solves of all images that are built or may have to be, by position
     /// in the plan.
-    pub fn solves(&self) -> Vec<Option<Solve>> {
+    pub(crate) fn solves(&self) -> Vec<Option<Solve>> {
         let positions = self.positions();
         let kept = |at: usize| matches!(self.plan.images[at].action, Action::Keep(_));
         let solve = |at: usize| (!kept(at)).then(|| self.solve(at, &positions));
@@ -92,7 +92,7 @@ impl Requests<'_> {
     }
 
     /// The solve of the image at one position, whatever is planned for it.
-    pub fn solve_at(&self, position: usize) -> Solve {
+    pub(crate) fn solve_at(&self, position: usize) -> Solve {
         self.solve(position, &self.positions())
     }
 

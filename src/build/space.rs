@@ -7,7 +7,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The path cannot be asked, e.g. because it is on another machine.
-pub fn free(path: &Path) -> std::io::Result<u64> {
+pub(crate) fn free(path: &Path) -> std::io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
@@ -17,7 +17,7 @@ pub fn free(path: &Path) -> std::io::Result<u64> {
 ///
 /// # Errors
 /// A sentence for people.
-pub fn enough(free: u64, largest_base: u64) -> Result<(), String> {
+pub(crate) fn enough(free: u64, largest_base: u64) -> Result<(), String> {
     if free >= largest_base {
         return Ok(());
     }

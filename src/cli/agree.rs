@@ -14,7 +14,7 @@ use crate::spec::subject::Subject;
 ///
 /// # Errors
 /// Both know somebody, and differ; at the user's line.
-pub fn check<'a>(
+pub(crate) fn check<'a>(
     settings: &Settings,
     spec: &Spec,
     logins: impl IntoIterator<Item = &'a Login>,
@@ -33,7 +33,12 @@ pub fn check<'a>(
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_built(settings: &Settings, spec: &Spec, graph: &Graph, made: &Made) -> Result<(), CliError> {
+pub(crate) fn check_built(
+    settings: &Settings,
+    spec: &Spec,
+    graph: &Graph,
+    made: &Made,
+) -> Result<(), CliError> {
     let images = made.plan.images.iter().zip(&made.nodes);
     let built = images.filter(|(image, _)| image.reasons().is_some());
     let logins = built.filter_map(|(_, &node)| match Subject::of(spec, graph, node) {

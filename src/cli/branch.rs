@@ -7,7 +7,7 @@ use std::process::Command;
 ///
 /// # Errors
 /// Why there is none, as a fragment for people.
-pub fn current(root: &Path) -> Result<String, String> {
+pub(crate) fn current(root: &Path) -> Result<String, String> {
     let git = |args: &[&str]| Command::new("git").arg("-C").arg(root).args(args).output();
     let output = match git(&["symbolic-ref", "--quiet", "--short", "HEAD"]) {
         Ok(output) => output,

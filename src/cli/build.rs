@@ -34,7 +34,7 @@ use crate::spec::pins::Pins;
 use crate::spec::subject::Subject;
 use crate::ui::{self, log};
 
-pub async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     run_for(settings, &signals, args, None).await
 }
@@ -202,7 +202,7 @@ fn prepare(
 }
 
 /// So many images are built at once where nobody says: one for each core.
-pub fn default_jobs() -> usize {
+pub(crate) fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::plan::observe;
 use crate::ui::human;
 
-pub fn run(settings: &Settings) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     agree::check(settings, &spec, spec.users.keys())?;
     super::pins::load(settings)?;

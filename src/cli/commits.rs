@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// In words: `last commit 3f2a9c1 "fix the report" by Ann`.
-pub fn last(root: &Path, file: &str) -> Option<String> {
+pub(crate) fn last(root: &Path, file: &str) -> Option<String> {
     let output = Command::new("git")
         .arg("-C")
         .arg(root)

@@ -8,7 +8,7 @@ use super::installed::{self, NAMES, PROGRAM};
 use super::load::CliError;
 use super::settings::Settings;
 
-pub fn run(settings: &Settings, args: &CompletionsArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, args: &CompletionsArgs) -> Result<Exit, CliError> {
     let installed = NAMES.into_iter().find(|installed| args.name.as_deref() == Some(installed.name));
     let (mut command, name) = match installed {
         Some(installed) => (installed::command(installed), installed.name),

@@ -2,7 +2,7 @@
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     Done,
     /// Something failed to build.
     BuildFailed,
@@ -22,7 +22,7 @@ pub enum Exit {
 
 impl Exit {
     /// The code for the shell.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::BuildFailed => 1,

@@ -12,7 +12,7 @@ use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 
-pub async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     // A graph is still a graph where no engine answers, or a base is missing.
     let (states, unknown) = match states(settings, &spec, &graph).await {

@@ -7,8 +7,8 @@ use super::settings::Settings;
 use crate::plan::observe::HashCache;
 
 /// The cache while a command uses it.
-pub struct Hashes {
-    pub cache: HashCache,
+pub(crate) struct Hashes {
+    pub(crate) cache: HashCache,
     file: PathBuf,
     /// When this command began to hash, in nanoseconds since 1970.
     begun_ns: i64,
@@ -16,7 +16,7 @@ pub struct Hashes {
 
 impl Hashes {
     /// Reads what earlier commands hashed.
-    pub fn open(settings: &Settings) -> Self {
+    pub(crate) fn open(settings: &Settings) -> Self {
         #[expect(clippy::disallowed_methods, reason = "files that changed just now are told by the clock")]
         let begun = jiff::Timestamp::now().as_nanosecond();
         let file = settings.cache_dir.join("file-hashes");
@@ -24,7 +24,7 @@ impl Hashes {
     }
 
     /// Keeps what this command hashed, if that is news.
-    pub fn save(&self, settings: &Settings) {
+    pub(crate) fn save(&self, settings: &Settings) {
         if !self.cache.has_news() {
             return;
         }

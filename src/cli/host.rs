@@ -20,7 +20,7 @@ const ROCM: [&str; 1] = ["opt/rocm/.info/version"];
 const MAX: u64 = 1 << 20;
 
 /// The class of the machine whose file system begins at `root`.
-pub fn read(root: &Path, mlc_arch: Option<String>) -> Host {
+pub(crate) fn read(root: &Path, mlc_arch: Option<String>) -> Host {
     let first = |files: &[&str]| {
         let clue = |file: PathBuf| {
             let bytes = Disk.read(&file, MAX).ok()?;

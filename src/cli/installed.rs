@@ -14,14 +14,19 @@ use super::args::{Cli, Global};
 
 /// A name, and the command that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Installed {
-    pub name: &'static str,
+pub(crate) struct Installed {
+    pub(crate) name: &'static str,
     /// `["image", "create"]`.
-    pub command: [&'static str; 2],
+    pub(crate) command: [&'static str; 2],
+}
+
+/// The names under which the program is installed, for tests of the installation.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|installed| installed.name)
 }
 
 /// All of them.
-pub const NAMES: [Installed; 9] = [
+pub(crate) const NAMES: [Installed; 9] = [
     Installed { name: "image-create", command: ["image", "create"] },
     Installed { name: "image-update", command: ["image", "update"] },
     Installed { name: "image-list", command: ["image", "list"] },
@@ -34,13 +39,13 @@ pub const NAMES: [Installed; 9] = [
 ];
 
 /// The program's own name.
-pub const PROGRAM: &str = "ds01-build";
+pub(crate) const PROGRAM: &str = "ds01-build";
 
 /// Reads a whole command line, the name of the program first.
 ///
 /// # Errors
 /// What clap says of it; help and the version are also such answers.
-pub fn parse(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
+pub(crate) fn parse(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
     if let Some(installed) = called(&argv) {
         // Only for its help and its errors, which name what was typed.
         command(installed).try_get_matches_from(&argv)?;
@@ -49,7 +54,7 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
 }
 
 /// The command line as it would be typed with the program's own name.
-pub fn arguments(argv: Vec<OsString>) -> Vec<OsString> {
+pub(crate) fn arguments(argv: Vec<OsString>) -> Vec<OsString> {
     let Some(installed) = called(&argv) else { return argv };
     let own = [PROGRAM].into_iter().chain(installed.command).map(OsString::from);
     own.chain(argv.into_iter().skip(1)).collect()
@@ -61,7 +66,7 @@ fn called(argv: &[OsString]) -> Option<Installed> {
 }
 
 /// What an installed name takes, under that name.
-pub fn command(installed: Installed) -> clap::Command {
+pub(crate) fn command(installed: Installed) -> clap::Command {
     let Installed { name, command: path } = installed;
     let mut command = Cli::command();
     for word in path {

@@ -14,7 +14,7 @@ use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 use crate::ui::{Look, human};
 
-pub async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, CliError> {
     match command {
         LabelsCommand::Schema(args) => schema(settings, args),
         LabelsCommand::Audit => audit(settings).await,

@@ -9,7 +9,7 @@ use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::ui::table::{Column, Table};
 
-pub fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliError> {
     let (spec, _) = load::spec(settings)?;
     let people = settings.people.as_ref();
     let owner = match &args.login {

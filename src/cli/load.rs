@@ -20,7 +20,7 @@ use crate::ui::Output;
 
 /// Why a command ended before it did anything.
 #[derive(Debug)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// The spec, a Dockerfile or a context is wrong.
     Problems(Vec<Problem>),
     /// Bases are missing, on the engine and elsewhere.
@@ -47,19 +47,19 @@ pub enum CliError {
 
 impl CliError {
     /// A wrong command line or surroundings.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(Problem::new(message))
     }
 
     /// Something that cannot happen.
-    pub fn bug(message: impl Into<String>) -> Self {
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
         Self::Bug(
             Problem::new(message).help("this is a bug of ds01-build; please report it with this output"),
         )
     }
 
     /// What is wrong, in one line.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Problems(problems) | Self::Bases(problems) => {
                 let more = problems.len().saturating_sub(1);
@@ -79,7 +79,7 @@ impl CliError {
     }
 
     /// The code of the shell.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Problems(_) | Self::Usage(_) | Self::Output(_) => Exit::Usage,
             Self::Engine(_) | Self::Registries(_) | Self::Space(_) | Self::Gpus(_) | Self::Bases(_) => {
@@ -92,7 +92,7 @@ impl CliError {
     }
 
     /// Reports it and gives the code.
-    pub fn show(self, mut output: Output) -> Exit {
+    pub(crate) fn show(self, mut output: Output) -> Exit {
         let exit = self.exit();
         match self {
             Self::Problems(problems) | Self::Bases(problems) => output.problems(&problems),
@@ -158,7 +158,7 @@ impl From<engine::Error> for CliError {
 ///
 /// # Errors
 /// There is no spec, or it has problems.
-pub fn spec(settings: &Settings) -> Result<(Spec, Graph), CliError> {
+pub(crate) fn spec(settings: &Settings) -> Result<(Spec, Graph), CliError> {
     spec_in(settings, &Disk)
 }
 
@@ -166,7 +166,7 @@ pub fn spec(settings: &Settings) -> Result<(Spec, Graph), CliError> {
 ///
 /// # Errors
 /// There is no spec, or it has problems.
-pub fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, Graph), CliError> {
+pub(crate) fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, Graph), CliError> {
     let Some(file) = &settings.spec_file else {
         let problem = Problem::new("there is no spec.yml here or in a folder above")
             .help("go to the folder of the stack, or say --spec FILE");
@@ -222,7 +222,7 @@ fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), CliError> {
 ///
 /// # Errors
 /// The address is none, or nobody answers there.
-pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
+pub(crate) async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
     let address = settings.address()?;
     settings.remark(&format!("engine: {address}"));
     let options = buildkit::Options { docker_config: Some(settings.docker_config.clone()) };
@@ -233,7 +233,7 @@ pub async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
 }
 
 /// The registries that references name; none is asked yet.
-pub fn registry(settings: &Settings, spec: &Spec) -> Arc<dyn Registry> {
+pub(crate) fn registry(settings: &Settings, spec: &Spec) -> Arc<dyn Registry> {
     Arc::new(registry::http::Registries::new(registry::http::Options {
         docker_config: Some(settings.docker_config.clone()),
         insecure: spec.insecure_registries.clone(),

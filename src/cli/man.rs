@@ -15,7 +15,7 @@ use super::settings::Settings;
 use crate::model::problem::Problem;
 use crate::ui::human::count;
 
-pub fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
     let folder = settings.here.join(&args.folder);
     let write = || -> io::Result<usize> {
         fs::create_dir_all(&folder)?;

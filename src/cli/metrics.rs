@@ -20,7 +20,7 @@ use crate::plan::records::Run;
 /// Others read the file: that is what it is for.
 const MODE: u32 = 0o644;
 
-pub async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
     let mut engine = None;
     let gpus = machine::overview(settings, &mut engine).await;
     let mut output = settings.output();

@@ -2,7 +2,7 @@
 //! command. Commands return an exit code; `report` prints.
 
 mod agree;
-pub mod args;
+pub(crate) mod args;
 mod branch;
 mod build;
 mod catalog;
@@ -12,14 +12,14 @@ mod completions;
 mod container;
 mod deploy;
 mod doctor;
-pub mod exit;
+pub(crate) mod exit;
 mod gpu;
 mod graph;
 mod hashes;
 mod host;
 mod image;
 mod impact;
-pub mod installed;
+pub(crate) mod installed;
 mod labels;
 mod limits;
 mod load;
@@ -37,6 +37,9 @@ mod terminal;
 mod update;
 mod why;
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
 use args::{Cli, Command};
 use exit::Exit;
 use load::CliError;
@@ -44,8 +47,16 @@ use settings::Settings;
 
 use crate::ui::{Look, Output};
 
-/// Runs the command.
-pub fn main(cli: Cli) -> Exit {
+/// Runs what was typed, the program's own name first; the code of the shell.
+pub fn main(argv: Vec<OsString>) -> ExitCode {
+    match installed::parse(argv) {
+        Ok(cli) => ExitCode::from(run(cli).code()),
+        // Help and the version too: clap knows where to and with which code.
+        Err(answer) => answer.exit(),
+    }
+}
+
+fn run(cli: Cli) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -18,7 +18,7 @@ use crate::spec::pins::{self, Lock, Pin, Pins, file};
 use crate::ui::{Output, human};
 
 /// Where the lock of the spec is. A command that has a spec has its file.
-pub fn path(settings: &Settings) -> PathBuf {
+pub(crate) fn path(settings: &Settings) -> PathBuf {
     settings.here.join(file::beside(settings.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
 }
 
@@ -26,7 +26,7 @@ pub fn path(settings: &Settings) -> PathBuf {
 ///
 /// # Errors
 /// All that is wrong with spec.lock.
-pub fn load(settings: &Settings) -> Result<Pins, CliError> {
+pub(crate) fn load(settings: &Settings) -> Result<Pins, CliError> {
     let path = path(settings);
     let lock = file::load(&path, &settings.shown(&path)).map_err(CliError::Problems)?;
     let stand_ins = settings.bases.values().map(Reference::canonical).collect();
@@ -38,7 +38,7 @@ pub fn load(settings: &Settings) -> Result<Pins, CliError> {
 ///
 /// # Errors
 /// spec.lock has been broken meanwhile.
-pub async fn learn(
+pub(crate) async fn learn(
     settings: &Settings,
     seen: &Seen,
     registry: &dyn Registry,
@@ -95,7 +95,7 @@ async fn found(
 }
 
 /// Says for `-v` where a pin was followed and the engine's tag was not.
-pub fn remark(seen: &Seen, settings: &Settings) {
+pub(crate) fn remark(seen: &Seen, settings: &Settings) {
     for (reference, base) in seen.bases() {
         if let (Pinning::Pinned { tag_is: Some(is) }, Some(digest)) = (&base.pinning, &base.digest) {
             let (digest, is) = (pins::short(digest), pins::short(is));
@@ -105,7 +105,7 @@ pub fn remark(seen: &Seen, settings: &Settings) {
 }
 
 /// Says how many bases a build would pin.
-pub fn note_unpinned(seen: &Seen, output: &mut Output) {
+pub(crate) fn note_unpinned(seen: &Seen, output: &mut Output) {
     let how = "not pinned yet: `build` writes spec.lock, and so does `update`";
     match seen.bases.values().filter(|base| base.pinning == Pinning::NotYet).count() {
         0 => {}
@@ -115,7 +115,7 @@ pub fn note_unpinned(seen: &Seen, output: &mut Output) {
 }
 
 /// What registries say of the pins of a plan.
-pub struct Checked(Vec<CheckedBase>);
+pub(crate) struct Checked(Vec<CheckedBase>);
 
 struct CheckedBase {
     image: String,
@@ -126,7 +126,13 @@ struct CheckedBase {
 }
 
 /// Asks for every pinned base of `wanted`, all at once.
-pub async fn check(spec: &Spec, graph: &Graph, wanted: &[NodeId], seen: &Seen, world: &World<'_>) -> Checked {
+pub(crate) async fn check(
+    spec: &Spec,
+    graph: &Graph,
+    wanted: &[NodeId],
+    seen: &Seen,
+    world: &World<'_>,
+) -> Checked {
     let uses = observe::uses(spec, graph, wanted, &seen.dockerfiles);
     let World { engine, registry, pins } = *world;
     let pinned = uses.values().filter_map(|each| Some((each, pins.of(&each.reference)?)));
@@ -144,7 +150,7 @@ pub async fn check(spec: &Spec, graph: &Graph, wanted: &[NodeId], seen: &Seen, w
 
 impl Checked {
     /// Lines after the plan, and warnings.
-    pub fn show(&self, output: &mut Output) {
+    pub(crate) fn show(&self, output: &mut Output) {
         let mut current = 0;
         for CheckedBase { image, pinned, newest, rebuilds } in &self.0 {
             let pinned = pins::short(pinned);
@@ -173,7 +179,7 @@ impl Checked {
     }
 
     /// `[{image, pinned, state, registry?, rebuilds?, cause?}]`.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let one = |CheckedBase { image, pinned, newest, rebuilds }: &CheckedBase| {
             let mut value = json!({"image": image, "pinned": pinned});
             match newest {
@@ -199,7 +205,7 @@ impl Checked {
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub fn save(settings: &Settings, lock: &Lock) -> Result<bool, CliError> {
+pub(crate) fn save(settings: &Settings, lock: &Lock) -> Result<bool, CliError> {
     let path = path(settings);
     file::save(&path, lock).map_err(|error| {
         CliError::usage(format!("{} cannot be written: {error}", settings.shown(&path).display()))

@@ -25,7 +25,7 @@ use crate::spec::pins::Pins;
 use crate::spec::subject::Subject;
 use crate::ui::{Output, human};
 
-pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let selected = select(settings, &signals, &spec, &graph, &args.selection).await?;
@@ -50,16 +50,16 @@ pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError>
 }
 
 /// What a command line selects.
-pub struct Selected {
-    pub selection: Selection,
+pub(crate) struct Selected {
+    pub(crate) selection: Selection,
     /// Why no branch tag will be put, if none will.
-    pub branchless: Option<String>,
+    pub(crate) branchless: Option<String>,
     /// Says that nothing is selected, since nothing differs.
-    pub unchanged: Option<String>,
+    pub(crate) unchanged: Option<String>,
 }
 
 /// Ends a command that has nothing to do, whatever the engine has.
-pub fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, CliError> {
+pub(crate) fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, CliError> {
     let mut output = settings.output();
     if output.json {
         output.value(data);
@@ -71,7 +71,12 @@ pub fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, Cli
 
 /// Prints a plan, for people with a line that sums it up; and what became of
 /// its bases, if that was asked.
-pub fn show(made: &Made, bases: Option<&pins::Checked>, branchless: Option<&str>, output: &mut Output) {
+pub(crate) fn show(
+    made: &Made,
+    bases: Option<&pins::Checked>,
+    branchless: Option<&str>,
+    output: &mut Output,
+) {
     let plan = &made.plan;
     made.warnings.iter().for_each(|text| output.note(&format!("warning: {text}")));
     if output.json {
@@ -104,28 +109,28 @@ fn sum(plan: &Plan) -> String {
 }
 
 /// A plan with what it was made from.
-pub struct Made {
-    pub plan: Plan,
-    pub seen: Seen,
+pub(crate) struct Made {
+    pub(crate) plan: Plan,
+    pub(crate) seen: Seen,
     /// The node of each position of the plan.
-    pub nodes: Vec<NodeId>,
+    pub(crate) nodes: Vec<NodeId>,
     /// What people should know of registries that did not answer.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What is looked at besides the files.
 #[derive(Clone, Copy)]
-pub struct World<'a> {
-    pub engine: &'a dyn Engine,
-    pub registry: &'a dyn Registry,
-    pub pins: &'a Pins,
+pub(crate) struct World<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) registry: &'a dyn Registry,
+    pub(crate) pins: &'a Pins,
 }
 
 /// Looks, and decides.
 ///
 /// # Errors
 /// Files, spec.lock, bases, the engine; with `push`, registries.
-pub async fn make(
+pub(crate) async fn make(
     settings: &Settings,
     spec: &Spec,
     graph: &Graph,
@@ -141,7 +146,7 @@ pub async fn make(
 ///
 /// # Errors
 /// Files, bases or the engine.
-pub async fn make_with(
+pub(crate) async fn make_with(
     settings: &Settings,
     spec: &Spec,
     graph: &Graph,
@@ -166,7 +171,7 @@ pub async fn make_with(
 ///
 /// # Errors
 /// A name that the spec does not have; with `--since`, files that are wrong.
-pub async fn select(
+pub(crate) async fn select(
     settings: &Settings,
     signals: &Signals,
     spec: &Spec,
@@ -184,7 +189,7 @@ pub async fn select(
 ///
 /// # Errors
 /// A name that the spec does not have.
-pub fn select_of(
+pub(crate) fn select_of(
     spec: &Spec,
     graph: &Graph,
     args: &args::Selection,
@@ -220,7 +225,7 @@ pub fn select_of(
 }
 
 /// Every image of the spec, for commands that only look.
-pub fn everything(graph: &Graph) -> Selection {
+pub(crate) fn everything(graph: &Graph) -> Selection {
     Selection { nodes: graph.order().to_vec(), ..Selection::default() }
 }
 

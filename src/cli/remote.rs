@@ -18,7 +18,7 @@ use crate::spec::graph::Graph;
 ///
 /// # Errors
 /// To send images, every registry must answer.
-pub async fn look(
+pub(crate) async fn look(
     registry: &dyn Registry,
     questions: &[Candidate],
     store: &[Image],
@@ -56,7 +56,7 @@ fn warning(error: &Error) -> String {
 /// # Errors
 /// No selected image lives in a registry; or `--base` stands another image
 /// in, on which nobody else's branch tag should come to stand.
-pub fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
+pub(crate) fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
     if let Some(name) = settings.bases.keys().next() {
         let problem =
             Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));

@@ -21,43 +21,43 @@ use crate::ui::{self, Mode, Output};
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `--spec` or the one found; `None`: there is none.
-    pub spec_file: Option<PathBuf>,
+    pub(crate) spec_file: Option<PathBuf>,
     /// The working folder, absolute.
-    pub here: PathBuf,
+    pub(crate) here: PathBuf,
     /// `--base`.
-    pub bases: BTreeMap<String, Reference>,
+    pub(crate) bases: BTreeMap<String, Reference>,
     /// `--engine`, as text.
     engine: Option<String>,
     /// Folder of Docker's `config.json`.
-    pub docker_config: PathBuf,
+    pub(crate) docker_config: PathBuf,
     /// Logs are written below it.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// What can be made again lies below it.
-    pub cache_dir: PathBuf,
+    pub(crate) cache_dir: PathBuf,
     /// Locks that all users of this machine share.
-    pub lock_dir: PathBuf,
+    pub(crate) lock_dir: PathBuf,
     /// The caller's user id.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// The machine's user database.
-    pub people: Arc<System>,
+    pub(crate) people: Arc<System>,
     /// `DS01_NVML_LIBRARY`: NVML, where it is not found by its usual name.
-    pub nvml_library: Option<PathBuf>,
+    pub(crate) nvml_library: Option<PathBuf>,
     /// Proxy variables, to be passed to builds.
-    pub proxy: BTreeMap<String, String>,
+    pub(crate) proxy: BTreeMap<String, String>,
     /// The architecture class of this machine, for bases that name none.
-    pub host: Host,
+    pub(crate) host: Host,
     /// Somebody sits at a terminal and can be asked.
-    pub can_ask: bool,
+    pub(crate) can_ask: bool,
     /// Somebody sits at a terminal, and programs may have it: what it is,
     /// `xterm-256color`.
-    pub terminal: Option<String>,
+    pub(crate) terminal: Option<String>,
     /// What is known of where output goes.
-    pub screen: ui::Facts,
-    pub progress: Mode,
-    pub json: bool,
-    pub verbose: u8,
+    pub(crate) screen: ui::Facts,
+    pub(crate) progress: Mode,
+    pub(crate) json: bool,
+    pub(crate) verbose: u8,
 }
 
 const PROXY: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
@@ -72,7 +72,7 @@ impl Settings {
     ///
     /// # Errors
     /// The working folder is gone.
-    pub fn read(global: &Global) -> std::io::Result<Self> {
+    pub(crate) fn read(global: &Global) -> std::io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this module is where the working folder is read")]
         let here = env::current_dir()?;
         let screen = screen();
@@ -113,7 +113,7 @@ impl Settings {
     ///
     /// # Errors
     /// The text is no address, or the context is broken.
-    pub fn address(&self) -> Result<Address, engine::Error> {
+    pub(crate) fn address(&self) -> Result<Address, engine::Error> {
         self.address_and_source().map(|(address, _)| address)
     }
 
@@ -121,7 +121,7 @@ impl Settings {
     ///
     /// # Errors
     /// As [`Settings::address`].
-    pub fn address_and_source(&self) -> Result<(Address, &'static str), engine::Error> {
+    pub(crate) fn address_and_source(&self) -> Result<(Address, &'static str), engine::Error> {
         let certs = var("DOCKER_CERT_PATH")
             .map(PathBuf::from)
             .or_else(|| var("DOCKER_TLS_VERIFY").map(|_| self.docker_config.clone()));
@@ -137,26 +137,26 @@ impl Settings {
     }
 
     /// What earlier runs built.
-    pub fn records(&self, engine: &str) -> Records {
+    pub(crate) fn records(&self, engine: &str) -> Records {
         Records::new(&self.cache_dir.join("records"), engine)
     }
 
     /// Says what `-v` asks for.
-    pub fn remark(&self, text: &str) {
+    pub(crate) fn remark(&self, text: &str) {
         if self.verbose > 0 {
             self.output().note(text);
         }
     }
 
     /// Where a command prints.
-    pub fn output(&self) -> Output {
+    pub(crate) fn output(&self) -> Output {
         Output::standard(self.json, self.screen.stdout_look(), self.screen.stderr_look())
     }
 
     /// Who asks: by the user database, else by number. The spec says which
     /// groups administer; without one only root does. Where the database
     /// cannot be asked for groups, the caller is in none.
-    pub fn caller(&self, spec: Option<&Spec>) -> Caller {
+    pub(crate) fn caller(&self, spec: Option<&Spec>) -> Caller {
         let person = self.people.by_uid(self.uid);
         let administrators = spec.map(|spec| &spec.administrators).filter(|groups| !groups.is_empty());
         // Root needs no group, so that a database that hangs costs it nothing.
@@ -178,7 +178,7 @@ impl Settings {
 
     /// The login of a user id; `None`: the database does not know it, or
     /// cannot be asked.
-    pub fn login(&self, uid: u32) -> Option<Login> {
+    pub(crate) fn login(&self, uid: u32) -> Option<Login> {
         self.people.by_uid(uid).ok().flatten().map(|person| person.login)
     }
 
@@ -186,7 +186,7 @@ impl Settings {
     ///
     /// # Errors
     /// The answer cannot be read.
-    pub fn asks(&self, question: &str) -> std::io::Result<bool> {
+    pub(crate) fn asks(&self, question: &str) -> std::io::Result<bool> {
         self.output().note(question);
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
@@ -194,7 +194,7 @@ impl Settings {
     }
 
     /// A path as people know it: relative to where they stand, if below it.
-    pub fn shown(&self, path: &Path) -> PathBuf {
+    pub(crate) fn shown(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.here) {
             Ok(below) if below.as_os_str().is_empty() => ".".into(),
             Ok(below) => below.to_owned(),

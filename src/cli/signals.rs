@@ -12,17 +12,17 @@ use super::exit::Exit;
 
 /// Listens for SIGINT, SIGTERM and SIGHUP.
 #[derive(Clone, Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     token: CancellationToken,
     building: Arc<AtomicBool>,
 }
 
 /// Something that has to be cleaned up is at work until this is dropped: a
 /// signal cancels the token, and does not end the program.
-pub struct Working(Signals);
+pub(crate) struct Working(Signals);
 
 impl Working {
-    pub fn token(&self) -> &CancellationToken {
+    pub(crate) fn token(&self) -> &CancellationToken {
         &self.0.token
     }
 }
@@ -35,14 +35,14 @@ impl Drop for Working {
 
 impl Signals {
     /// Until the answer is dropped there is something to stop.
-    pub fn working(&self) -> Working {
+    pub(crate) fn working(&self) -> Working {
         self.building.store(true, Ordering::SeqCst);
         Working(self.clone())
     }
 
     /// From here on there is something to stop: the token that the first
     /// signal cancels.
-    pub fn building(&self) -> CancellationToken {
+    pub(crate) fn building(&self) -> CancellationToken {
         self.building.store(true, Ordering::SeqCst);
         self.token.clone()
     }
@@ -52,7 +52,7 @@ impl Signals {
 ///
 /// # Errors
 /// The signal handlers cannot be installed.
-pub fn listen() -> std::io::Result<Signals> {
+pub(crate) fn listen() -> std::io::Result<Signals> {
     let signals = Signals { token: CancellationToken::new(), building: Arc::default() };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -24,7 +24,7 @@ use crate::spec::{self, BaseSource, Spec};
 ///
 /// # Errors
 /// The revision is none, or the files as they are now have problems.
-pub async fn changed(
+pub(crate) async fn changed(
     settings: &Settings,
     signals: &Signals,
     spec: &Spec,

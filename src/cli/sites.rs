@@ -16,7 +16,11 @@ use crate::spec::{SiteSource, Spec};
 ///
 /// # Errors
 /// The file cannot be read, or holds no address.
-pub fn read(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Result<Option<Site>, CliError> {
+pub(crate) fn read(
+    settings: &Settings,
+    key: &str,
+    source: Option<&SiteSource>,
+) -> Result<Option<Site>, CliError> {
     let file = match source {
         None => return Ok(None),
         Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
@@ -37,7 +41,7 @@ pub fn read(settings: &Settings, key: &str, source: Option<&SiteSource>) -> Resu
 
 /// A sentence for each file with a password that everybody on the machine can
 /// read; `around` has what was read from them.
-pub fn exposed(settings: &Settings, spec: &Spec, around: &Surroundings) -> Vec<String> {
+pub(crate) fn exposed(settings: &Settings, spec: &Spec, around: &Surroundings) -> Vec<String> {
     let sites = [
         ("pip_index", &spec.build.pip_index, &around.pip_index),
         ("apt_mirror", &spec.build.apt_mirror, &around.apt_mirror),

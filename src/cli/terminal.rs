@@ -8,14 +8,14 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A terminal that reads keys and not lines, as long as this lives.
-pub struct Raw(Termios);
+pub(crate) struct Raw(Termios);
 
 impl Raw {
     /// Ctrl-C and its like are keys from here on, and no signals.
     ///
     /// # Errors
     /// Standard input is no terminal, or not ours to change.
-    pub fn set() -> io::Result<Self> {
+    pub(crate) fn set() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -35,7 +35,7 @@ impl Drop for Raw {
 ///
 /// # Errors
 /// The signal handler cannot be installed.
-pub fn sizes() -> io::Result<impl Stream<Item = (u16, u16)> + Send + 'static> {
+pub(crate) fn sizes() -> io::Result<impl Stream<Item = (u16, u16)> + Send + 'static> {
     let changes = signal(SignalKind::window_change())?;
     let changes =
         stream::unfold(changes, |mut changes| async move { Some((changes.recv().await?, changes)) });

@@ -17,7 +17,7 @@ use crate::spec::subject::Subject;
 /// Files whose last commit is looked for.
 const MOST_COMMITS: usize = 5;
 
-pub async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, CliError> {
     let stack = load::spec(settings);
     let node = match &stack {
         Ok((spec, graph)) if !args.container => Some(deploy::find(spec, graph, &args.name, settings.uid)),

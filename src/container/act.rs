@@ -11,9 +11,10 @@ use crate::model::labels::read::{self, Users};
 
 /// What is done with a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Stop,
     Start,
+    #[cfg_attr(not(test), expect(dead_code, reason = "retiring asks by itself"))]
     Retire,
     /// Running a program in it.
     Enter,
@@ -28,7 +29,7 @@ impl Action {
     }
 
     /// What to do about a refusal of this.
-    pub fn help(self, refusal: &Refusal) -> String {
+    pub(crate) fn help(self, refusal: &Refusal) -> String {
         let verb = match self {
             Self::Stop => "stop",
             Self::Start => "start",
@@ -48,7 +49,7 @@ impl Action {
 ///
 /// # Errors
 /// Why not. A container that belongs to nobody known is an administrator's.
-pub fn may<'a>(
+pub(crate) fn may<'a>(
     action: Action,
     asked: Asked<'_>,
     containers: &'a [Container],

@@ -22,7 +22,7 @@ const CANNOT_RUN: [i64; 2] = [126, 127];
 
 /// How long a program is watched before it counts as running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watch {
+pub(crate) enum Watch {
     /// The program of an image, which ran before.
     Briefly,
     /// A program that somebody has just typed, or that may have ended before.
@@ -35,7 +35,7 @@ pub enum Watch {
 ///
 /// # Errors
 /// The engine did not start it.
-pub async fn begin<T>(
+pub(crate) async fn begin<T>(
     engine: &dyn Engine,
     container: &str,
     watch: Watch,
@@ -52,7 +52,7 @@ pub async fn begin<T>(
 }
 
 /// Whether a program that ended with this code was never run.
-pub fn could_not_run(code: i64) -> bool {
+pub(crate) fn could_not_run(code: i64) -> bool {
     CANNOT_RUN.contains(&code)
 }
 

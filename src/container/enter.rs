@@ -24,16 +24,16 @@ exec "$shell"
 
 /// What somebody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Visit {
+pub(crate) struct Visit {
     /// Program and arguments; empty: a shell.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// `$TERM` of the terminal in front of which they sit; `None`: there is none.
-    pub terminal: Option<String>,
+    pub(crate) terminal: Option<String>,
 }
 
 /// The program to run. As the container's own user; where that is root, as the
 /// account that the container's labels or its name say it was made for.
-pub fn program(visit: &Visit, container: &Container, detail: Option<&ContainerDetail>) -> Exec {
+pub(crate) fn program(visit: &Visit, container: &Container, detail: Option<&ContainerDetail>) -> Exec {
     let command = match visit.command.as_slice() {
         [] => ["/bin/sh", "-c", SHELL, "sh"].map(str::to_owned).to_vec(),
         command => command.to_vec(),

@@ -12,20 +12,20 @@ const SHORT_UUID: usize = 12;
 
 /// What a container holds of the machine's GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub(crate) struct Held {
     /// Every GPU.
-    pub all: bool,
+    pub(crate) all: bool,
     /// GPUs below this index.
-    pub first: u32,
+    pub(crate) first: u32,
     /// `GPU-…` or `MIG-…`.
-    pub uuids: Vec<String>,
+    pub(crate) uuids: Vec<String>,
     /// `0`, or `0.1` for a MIG instance.
-    pub slots: Vec<String>,
+    pub(crate) slots: Vec<String>,
 }
 
 impl Held {
     /// With labels that name GPUs both ways, both are told.
-    pub fn new(claim: &Claim, labels: &Labels) -> Self {
+    pub(crate) fn new(claim: &Claim, labels: &Labels) -> Self {
         let named = |key| {
             let list = read::text(labels, key).unwrap_or_default().split(',').map(str::trim);
             list.filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -40,13 +40,13 @@ impl Held {
     }
 
     /// Nothing is held.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// `none`, `0,1`, `1g.10gb 0.1`, `all`, for people. `asked` is the request
     /// as the label has it.
-    pub fn text(&self, asked: Option<&str>) -> String {
+    pub(crate) fn text(&self, asked: Option<&str>) -> String {
         let mut parts = Vec::new();
         // A profile says what a slot is.
         parts.extend(asked.filter(|asked| asked.contains("g.") && !self.is_empty()).map(str::to_owned));
@@ -67,7 +67,7 @@ impl Held {
 }
 
 /// The request: `0`, `2`, `1g.10gb`.
-pub fn asked(labels: &Labels) -> Option<&str> {
+pub(crate) fn asked(labels: &Labels) -> Option<&str> {
     read::text(labels, &GPUS)
 }
 

@@ -32,41 +32,41 @@ const LISTS: &str = "/var/lib/dpkg/info/";
 
 /// Packages that the image lacks, or has in another version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Installed {
-    pub python: Vec<Python>,
-    pub debian: Vec<Debian>,
+pub(crate) struct Installed {
+    pub(crate) python: Vec<Python>,
+    pub(crate) debian: Vec<Debian>,
 }
 
 /// A Python package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Python {
-    pub name: String,
-    pub version: String,
+pub(crate) struct Python {
+    pub(crate) name: String,
+    pub(crate) version: String,
     /// Asked for by name; others came with it.
-    pub requested: bool,
+    pub(crate) requested: bool,
     /// From an index. Otherwise from a folder or an address, or it has no
     /// name that a spec could hold: no command adds it.
-    pub from_index: bool,
+    pub(crate) from_index: bool,
 }
 
 /// A Debian package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Debian {
-    pub name: String,
+pub(crate) struct Debian {
+    pub(crate) name: String,
     /// Asked for by name; others came with it.
-    pub requested: bool,
+    pub(crate) requested: bool,
 }
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     Known(Installed),
     /// Why not.
     Unknown(String),
 }
 
 /// What can be found out without keeping a removal waiting.
-pub async fn glance(engine: &dyn Engine, container: &str) -> Found {
+pub(crate) async fn glance(engine: &dyn Engine, container: &str) -> Found {
     match engine.facts().await {
         Ok(facts) if COMPARES.contains(&facts.storage_driver.as_str()) => {
             return Found::Unknown(format!(
@@ -86,7 +86,7 @@ pub async fn glance(engine: &dyn Engine, container: &str) -> Found {
 }
 
 /// What is installed, however long that takes.
-pub async fn look(engine: &dyn Engine, container: &str) -> Found {
+pub(crate) async fn look(engine: &dyn Engine, container: &str) -> Found {
     match engine.changes(container).await {
         Ok(changes) => of(engine, container, &changes).await,
         Err(error) => Found::Unknown(error.to_string()),
@@ -94,7 +94,7 @@ pub async fn look(engine: &dyn Engine, container: &str) -> Found {
 }
 
 /// The same where the changes are known.
-pub async fn of(engine: &dyn Engine, container: &str, changes: &[Change]) -> Found {
+pub(crate) async fn of(engine: &dyn Engine, container: &str, changes: &[Change]) -> Found {
     let installed = read(changes, "");
     if installed.debian.is_empty() {
         return Found::Known(installed);
@@ -121,7 +121,7 @@ fn text(archive: &[u8]) -> String {
 
 /// Packages by the files that were added. `automatic`: what apt wrote down of
 /// those that nobody asked for.
-pub fn read(changes: &[Change], automatic: &str) -> Installed {
+pub(crate) fn read(changes: &[Change], automatic: &str) -> Installed {
     let added = || changes.iter().filter(|c| c.kind == ChangeKind::Added).map(|c| c.path.as_str());
     let mut python: BTreeMap<(String, String), (bool, bool)> = BTreeMap::new();
     for path in added() {
@@ -179,7 +179,7 @@ fn requirement(name: &str, version: &str) -> Option<String> {
 
 /// To which image packages would be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A project, as commands take it.
     Project(String),
     /// There is no project: a new one of this name, on this image of the spec.
@@ -187,30 +187,30 @@ pub enum Target {
 }
 
 impl Installed {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.python.is_empty() && self.debian.is_empty()
     }
 
     /// Those that were asked for, as people write them.
-    pub fn requested(&self) -> Vec<String> {
+    pub(crate) fn requested(&self) -> Vec<String> {
         let python = self.python.iter().filter(|p| p.requested).map(|p| format!("{} {}", p.name, p.version));
         python.chain(self.debian.iter().filter(|d| d.requested).map(|d| d.name.clone())).collect()
     }
 
     /// How many came with those.
-    pub fn others(&self) -> usize {
+    pub(crate) fn others(&self) -> usize {
         self.python.len() + self.debian.len() - self.requested().len()
     }
 
     /// Those that were asked for and that no command adds.
-    pub fn by_hand(&self) -> Vec<String> {
+    pub(crate) fn by_hand(&self) -> Vec<String> {
         let odd = self.python.iter().filter(|p| p.requested && !p.from_index);
         odd.map(|p| format!("{} {}", p.name, p.version)).collect()
     }
 
     /// The command that adds what was asked for; `None`: there is nothing
     /// that it could add.
-    pub fn command(&self, target: &Target) -> Option<String> {
+    pub(crate) fn command(&self, target: &Target) -> Option<String> {
         let pip = self.python.iter().filter(|p| p.requested && p.from_index);
         let pip: Vec<String> = pip.filter_map(|p| requirement(&p.name, &p.version)).collect();
         let apt: Vec<String> = self.debian.iter().filter(|d| d.requested).map(|d| d.name.clone()).collect();

@@ -13,7 +13,7 @@ const FEWEST: usize = 6;
 ///
 /// # Errors
 /// None or several are meant.
-pub fn look_up<'a>(
+pub(crate) fn look_up<'a>(
     name: &str,
     containers: &'a [Container],
     caller: &Caller,
@@ -37,7 +37,7 @@ pub fn look_up<'a>(
 
 impl Refusal {
     /// A container that was perhaps meant.
-    pub fn near<'a>(&self, containers: &'a [Container]) -> Option<&'a str> {
+    pub(crate) fn near<'a>(&self, containers: &'a [Container]) -> Option<&'a str> {
         match self {
             Self::NotFound { name } => nearest(name, containers.iter().map(|c| c.name.as_str())),
             _ => None,

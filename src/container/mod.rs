@@ -5,38 +5,38 @@
 //! anything is done. Never touches volumes, and no image but one that [`save`] makes.
 
 mod act;
-pub mod begin;
-pub mod enter;
+pub(crate) mod begin;
+pub(crate) mod enter;
 mod held;
-pub mod installed;
+pub(crate) mod installed;
 mod lookup;
 mod retire;
 mod rows;
-pub mod save;
+pub(crate) mod save;
 mod show;
 mod sight;
-pub mod start;
+pub(crate) mod start;
 mod state;
 mod store;
-pub mod sweep;
+pub(crate) mod sweep;
 
 use crate::engine::Container;
-pub use crate::host::people::{Caller, may_act_for};
+pub(crate) use crate::host::people::{Caller, may_act_for};
 use crate::model::labels::read::{self, Owner, Users};
-pub use act::{Action, may};
-pub use held::Held;
-pub use lookup::look_up;
-pub use retire::{Asked, Refusal, Retirement, decide, resolve, retire};
-pub use rows::{Around, Maker, Row, is_shown, rows};
-pub use show::{Limits, Shown, memory, show};
-pub use sight::{Seen, Sight, holding, look, seen};
-pub use state::State;
+pub(crate) use act::{Action, may};
+pub(crate) use held::Held;
+pub(crate) use lookup::look_up;
+pub(crate) use retire::{Asked, Refusal, Retirement, decide, resolve, retire};
+pub(crate) use rows::{Around, Maker, Row, is_shown, rows};
+pub(crate) use show::{memory, show};
+pub(crate) use sight::{look, seen};
+pub(crate) use state::State;
 
 impl Caller {
     /// Whether this is the caller's own container. Uids are compared before
     /// logins, since the system may know a person by another name than the
     /// spec does; and whole: 1001 does not own what is 10012's.
-    pub fn owns(&self, container: &Container, users: Users<'_>) -> bool {
+    pub(crate) fn owns(&self, container: &Container, users: Users<'_>) -> bool {
         if let Some((_, uid)) = read::split_name(&container.name) {
             return uid == self.uid;
         }

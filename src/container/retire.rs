@@ -9,16 +9,16 @@ pub(super) const GRACE: u32 = 10;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// Short name (`thesis`) or full name (`thesis._.1001`).
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// `--force`: an administrator removes a protected container.
-    pub force: bool,
+    pub(crate) force: bool,
 }
 
 /// A removal that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retirement {
+pub(crate) struct Retirement {
     id: String,
     name: String,
     stop: bool,
@@ -26,28 +26,28 @@ pub struct Retirement {
 
 impl Retirement {
     /// The container's full name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// The same for one that was stopped meanwhile.
-    pub fn stopped(self) -> Self {
+    pub(crate) fn stopped(self) -> Self {
         Self { stop: false, ..self }
     }
 
     /// Whether it is stopped first.
-    pub fn stops(&self) -> bool {
+    pub(crate) fn stops(&self) -> bool {
         self.stop
     }
 }
 
 /// Why a container is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     #[error("there is no container `{name}`")]
     NotFound { name: String },
     #[error("`{name}` is the name of several containers: {}", names.join(", "))]
@@ -62,7 +62,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::NotFound { .. } => "`ds01-build container list` shows yours, with --all everybody's".into(),
             Self::Ambiguous { .. } => "say the full name, with the uid".into(),
@@ -82,7 +82,7 @@ impl Refusal {
 ///
 /// # Errors
 /// None or several are meant.
-pub fn resolve<'a>(
+pub(crate) fn resolve<'a>(
     name: &str,
     containers: &'a [Container],
     caller: &Caller,
@@ -120,7 +120,7 @@ fn one<'a>(name: &str, found: impl Iterator<Item = &'a Container>) -> Result<Opt
 ///
 /// # Errors
 /// Why not. A container that belongs to nobody known is an administrator's.
-pub fn decide(
+pub(crate) fn decide(
     asked: Asked<'_>,
     containers: &[Container],
     caller: &Caller,
@@ -148,7 +148,7 @@ pub fn decide(
 ///
 /// # Errors
 /// The engine's; a container that could not be stopped is still there.
-pub async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<(), Error> {
+pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<(), Error> {
     if retirement.stop {
         engine.stop(&retirement.id, GRACE).await?;
     }

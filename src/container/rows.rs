@@ -18,7 +18,7 @@ use crate::model::names::ImageId;
 /// Who made a container, as far as it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Maker {
+pub(crate) enum Maker {
     /// This program, or one that writes its labels.
     Ours,
     /// The systems before it: by old labels, or by the name.
@@ -31,51 +31,51 @@ pub enum Maker {
 
 /// One line of the list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    pub id: String,
-    pub project: String,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) project: String,
     /// The engine's name, uid included.
-    pub name: String,
+    pub(crate) name: String,
     /// `running`, `exited`, `created`, …
-    pub state: String,
+    pub(crate) state: String,
     /// For people: `Up 3 minutes`.
-    pub status: String,
+    pub(crate) status: String,
     /// What people know it by; ids are cut to 12 digits.
-    pub image: String,
-    pub image_id: ImageId,
+    pub(crate) image: String,
+    pub(crate) image_id: ImageId,
     /// Whether the engine has a newer image of that name; `None`: that cannot
     /// be told.
     #[serde(rename = "newer_image")]
-    pub newer: Option<bool>,
+    pub(crate) newer: Option<bool>,
     /// Login, or `uid 1001` where no login is known.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
-    pub age: Duration,
+    pub(crate) age: Duration,
     /// The GPU request; `None`: the labels do not say.
-    pub gpus: Option<String>,
+    pub(crate) gpus: Option<String>,
     /// The GPUs themselves; `None`: nothing says so.
     #[serde(rename = "gpus_held")]
-    pub held: Option<Held>,
+    pub(crate) held: Option<Held>,
     /// Made by us or by the system before us.
-    pub managed: bool,
-    pub made_by: Maker,
-    pub protected: bool,
+    pub(crate) managed: bool,
+    pub(crate) made_by: Maker,
+    pub(crate) protected: bool,
     /// What is to happen to it soon, for people.
-    pub notice: Option<String>,
+    pub(crate) notice: Option<String>,
     /// What it takes now; `None`: it does not run, or nobody asked.
-    pub usage: Option<Usage>,
+    pub(crate) usage: Option<Usage>,
     /// The command that makes one like it.
     #[serde(skip)]
-    pub deploy: String,
+    pub(crate) deploy: String,
 }
 
 impl Row {
-    pub fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         runs(&self.state)
     }
 
     /// GPUs for people: `none`, `0,1`, `1g.10gb 0.1`, `all`, `?`.
-    pub fn gpus_text(&self) -> String {
+    pub(crate) fn gpus_text(&self) -> String {
         match (&self.held, self.gpus.as_deref()) {
             (Some(held), asked) => held.text(asked),
             (None, Some(asked)) => format!("asked: {asked}"),
@@ -84,7 +84,7 @@ impl Row {
     }
 
     /// Its project; for what nobody deployed, what it is.
-    pub fn project_text(&self) -> String {
+    pub(crate) fn project_text(&self) -> String {
         match self.made_by {
             Maker::Ours => self.project.clone(),
             Maker::Legacy => format!("{} (legacy)", self.project),
@@ -94,7 +94,7 @@ impl Row {
     }
 
     /// How it is, and what else there is to know of that.
-    pub fn status_text(&self) -> String {
+    pub(crate) fn status_text(&self) -> String {
         let protected = self.protected.then(|| "protected".to_owned());
         let parts = [Some(self.status.clone()), protected, self.notice.clone()];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -108,22 +108,22 @@ pub(super) fn runs(state: &str) -> bool {
 
 /// What is known besides what the engine says.
 #[derive(Clone, Copy)]
-pub struct Around<'a> {
+pub(crate) struct Around<'a> {
     /// Seconds since 1970.
-    pub now: i64,
-    pub users: Users<'a>,
+    pub(crate) now: i64,
+    pub(crate) users: Users<'a>,
     /// By container id: what is to happen to it soon.
-    pub notices: &'a BTreeMap<String, String>,
+    pub(crate) notices: &'a BTreeMap<String, String>,
 }
 
 /// Whether a list shows a container: one's own, or with `all` every one.
-pub fn is_shown(container: &Container, caller: &Caller, all: bool, users: Users<'_>) -> bool {
+pub(crate) fn is_shown(container: &Container, caller: &Caller, all: bool, users: Users<'_>) -> bool {
     all || caller.owns(container, users)
 }
 
 /// A line for each container that was looked at, in the order of owner and
 /// name.
-pub fn rows(sight: &Sight, around: &Around<'_>) -> Vec<Row> {
+pub(crate) fn rows(sight: &Sight, around: &Around<'_>) -> Vec<Row> {
     let store = Store::new(&sight.images);
     let mut rows: Vec<_> = sight.containers.iter().map(|seen| row(seen, &store, around)).collect();
     rows.sort_by(|a, b| (&a.owner, &a.name).cmp(&(&b.owner, &b.name)));

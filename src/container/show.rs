@@ -11,46 +11,46 @@ use super::store::Store;
 use crate::engine::{ContainerDetail, Image, Mount, Network, Port};
 use crate::model::labels::read;
 use crate::model::labels::{GROUP, INTERFACE, RECIPE, SLICE};
-pub use text::memory;
+pub(crate) use text::memory;
 
 /// One container, and all that is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     #[serde(flatten)]
-    pub row: Row,
+    pub(crate) row: Row,
     /// Without the owner's uid: what its owner calls it.
-    pub short_name: String,
+    pub(crate) short_name: String,
     /// The group whose limits apply.
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
     /// How it came to be: `orchestration`, `compose`, …
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
     /// What it was asked for as: a reference or an ID.
-    pub made_from: String,
+    pub(crate) made_from: String,
     /// Recipe digest of its image.
-    pub recipe: Option<String>,
+    pub(crate) recipe: Option<String>,
     /// RFC 3339, in UTC.
     #[serde(serialize_with = "rfc3339")]
-    pub created: Option<i64>,
+    pub(crate) created: Option<i64>,
     #[serde(serialize_with = "rfc3339")]
-    pub started: Option<i64>,
+    pub(crate) started: Option<i64>,
     #[serde(serialize_with = "rfc3339")]
-    pub finished: Option<i64>,
+    pub(crate) finished: Option<i64>,
     /// Of the last end; `None` for one that runs or never ran.
-    pub exit_code: Option<i64>,
-    pub out_of_memory: bool,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) out_of_memory: bool,
     /// What the engine says of its last failure.
-    pub error: Option<String>,
-    pub limits: Limits,
-    pub user: String,
-    pub workdir: String,
-    pub command: Vec<String>,
-    pub mounts: Vec<Mount>,
-    pub ports: Vec<Port>,
-    pub network: Network,
+    pub(crate) error: Option<String>,
+    pub(crate) limits: Limits,
+    pub(crate) user: String,
+    pub(crate) workdir: String,
+    pub(crate) command: Vec<String>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) network: Network,
     /// It has every device of the machine.
-    pub privileged: bool,
+    pub(crate) privileged: bool,
     /// Old keys that something is still understood by.
-    pub legacy_labels: Vec<&'static str>,
+    pub(crate) legacy_labels: Vec<&'static str>,
     /// Seconds since 1970 that ages are counted to.
     #[serde(skip)]
     now: i64,
@@ -58,19 +58,19 @@ pub struct Shown {
 
 /// What the engine holds it to; `None`: no limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Limits {
-    pub cpus: Option<f64>,
+pub(crate) struct Limits {
+    pub(crate) cpus: Option<f64>,
     #[serde(rename = "memory_bytes")]
-    pub memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     #[serde(rename = "shm_bytes")]
-    pub shm_size: Option<u64>,
-    pub pids: Option<u32>,
+    pub(crate) shm_size: Option<u64>,
+    pub(crate) pids: Option<u32>,
     /// The cgroup that it shares limits with.
-    pub slice: Option<String>,
+    pub(crate) slice: Option<String>,
 }
 
 /// Everything about a container. `detail` is the engine's answer about it.
-pub fn show(seen: &Seen, detail: ContainerDetail, images: &[Image], around: &Around<'_>) -> Shown {
+pub(crate) fn show(seen: &Seen, detail: ContainerDetail, images: &[Image], around: &Around<'_>) -> Shown {
     let container = &seen.container;
     let labels = &container.labels;
     let text = |key| read::text(labels, key).map(str::to_owned);

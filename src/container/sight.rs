@@ -12,24 +12,24 @@ const AT_ONCE: usize = 16;
 
 /// A container, and what it holds of the GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub container: Container,
+pub(crate) struct Seen {
+    pub(crate) container: Container,
     /// `None`: nothing says so. It does not run, and it may never do so again.
-    pub held: Option<Held>,
+    pub(crate) held: Option<Held>,
 }
 
 /// What an engine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
-    pub containers: Vec<Seen>,
-    pub images: Vec<Image>,
+pub(crate) struct Sight {
+    pub(crate) containers: Vec<Seen>,
+    pub(crate) images: Vec<Image>,
 }
 
 /// The containers that are to be shown, and all images.
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn look(engine: &dyn Engine, shown: impl Fn(&Container) -> bool) -> Result<Sight, Error> {
+pub(crate) async fn look(engine: &dyn Engine, shown: impl Fn(&Container) -> bool) -> Result<Sight, Error> {
     let (containers, images) = tokio::try_join!(engine.containers(), engine.images())?;
     let containers = containers.into_iter().filter(|container| shown(container)).collect();
     Ok(Sight { containers: holding(engine, containers).await?, images })
@@ -39,7 +39,7 @@ pub async fn look(engine: &dyn Engine, shown: impl Fn(&Container) -> bool) -> Re
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn holding(engine: &dyn Engine, containers: Vec<Container>) -> Result<Vec<Seen>, Error> {
+pub(crate) async fn holding(engine: &dyn Engine, containers: Vec<Container>) -> Result<Vec<Seen>, Error> {
     let asked = stream::iter(containers).map(|container| async move {
         if let Some(held) = by_list(&container) {
             return Ok(Some(Seen { container, held }));
@@ -51,7 +51,7 @@ pub async fn holding(engine: &dyn Engine, containers: Vec<Container>) -> Result<
 
 /// What a container holds of which all is known; a stopped one, what it would
 /// hold if it were started.
-pub fn seen(container: Container, detail: &ContainerDetail) -> Seen {
+pub(crate) fn seen(container: Container, detail: &ContainerDetail) -> Seen {
     let claim = claim::by_labels(&container.labels);
     let claim = claim.unwrap_or_else(|| claim::by_devices(&detail.devices));
     let held = Some(Held::new(&claim, &container.labels));

@@ -4,7 +4,7 @@ use crate::engine::Container;
 
 /// How a container stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Its program runs, or is about to again.
     Up,
     /// Its program is held still.
@@ -14,7 +14,7 @@ pub enum State {
 }
 
 impl State {
-    pub fn of(container: &Container) -> Self {
+    pub(crate) fn of(container: &Container) -> Self {
         match container.state.as_str() {
             "running" | "restarting" => Self::Up,
             "paused" => Self::Paused,

@@ -26,7 +26,7 @@ const SETUP: &str = "@setup";
 type Name<'a> = (&'a str, Option<&'a str>);
 
 /// The images of an engine, as they are looked for.
-pub struct Store<'a> {
+pub(crate) struct Store<'a> {
     by_id: HashMap<&'a str, &'a Image>,
     by_tag: HashMap<String, &'a ImageId>,
     by_name: HashMap<Name<'a>, Vec<&'a Image>>,
@@ -34,7 +34,7 @@ pub struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    pub fn new(images: &'a [Image]) -> Self {
+    pub(crate) fn new(images: &'a [Image]) -> Self {
         let mut store = Self {
             by_id: images.iter().map(|image| (image.id.as_str(), image)).collect(),
             by_tag: HashMap::new(),
@@ -55,7 +55,7 @@ impl<'a> Store<'a> {
 
     /// What people know the container's image as; an id, cut, where nothing
     /// better is known.
-    pub fn name_of(&self, container: &Container) -> String {
+    pub(crate) fn name_of(&self, container: &Container) -> String {
         if let Some(image) = self.runs(container).filter(|image| name(image).is_some()) {
             return self.known_as(image);
         }
@@ -70,7 +70,7 @@ impl<'a> Store<'a> {
     }
 
     /// The word that `deploy` takes for what the container was made from.
-    pub fn deployed_as(&self, container: &Container) -> String {
+    pub(crate) fn deployed_as(&self, container: &Container) -> String {
         let Some(image) = self.runs(container).filter(|image| name(image).is_some()) else {
             return self.name_of(container);
         };
@@ -82,7 +82,7 @@ impl<'a> Store<'a> {
 
     /// Whether the engine has a newer image of the name that the container's
     /// has. `None`: that cannot be told.
-    pub fn newer_than(&self, container: &Container) -> Option<bool> {
+    pub(crate) fn newer_than(&self, container: &Container) -> Option<bool> {
         match self.runs(container) {
             Some(image) if name(image).is_some() => self.newer(image),
             Some(_) => self.moved(said(container), container.image_id.as_str()),

@@ -1,5 +1,6 @@
 //! Who sees what, and who may remove what.
 
+use super::sight::{Seen, Sight};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -22,40 +22,40 @@ const AMD: &str = "ROCM";
 
 /// Device files of the engine's machine, as far as they decide something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceFiles {
+pub(crate) struct DeviceFiles {
     /// Groups that NVIDIA's files are kept for; none where everybody may use them.
-    pub nvidia_groups: BTreeSet<u32>,
+    pub(crate) nvidia_groups: BTreeSet<u32>,
     /// `None`: the machine has no GPU of AMD's, or none that computes.
-    pub amd: Option<Amd>,
+    pub(crate) amd: Option<Amd>,
 }
 
 /// AMD's GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Amd {
+pub(crate) struct Amd {
     /// One for each GPU: `renderD128`.
-    pub nodes: BTreeSet<String>,
+    pub(crate) nodes: BTreeSet<String>,
     /// Groups that their files are kept for.
-    pub groups: BTreeSet<u32>,
+    pub(crate) groups: BTreeSet<u32>,
 }
 
 /// What goes into the request for a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// `None`: no GPU.
-    pub labels: Option<Gpus>,
-    pub requests: Vec<DeviceRequest>,
-    pub devices: Vec<String>,
+    pub(crate) labels: Option<Gpus>,
+    pub(crate) requests: Vec<DeviceRequest>,
+    pub(crate) devices: Vec<String>,
     /// Numbers: a name that the image does not have makes the start fail.
-    pub groups: Vec<String>,
-    pub runtime: Option<String>,
-    pub env: Vec<String>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) runtime: Option<String>,
+    pub(crate) env: Vec<String>,
 }
 
 /// Chooses, within what the owner may use.
 ///
 /// # Errors
 /// The owner may not use so much, it is not free, or it cannot be decided.
-pub fn give(order: &Order<'_>, seen: &Seen<'_>) -> Result<Given, Refusal> {
+pub(crate) fn give(order: &Order<'_>, seen: &Seen<'_>) -> Result<Given, Refusal> {
     let wish = &order.asked.gpus;
     if *wish == GpuRequest::Nothing {
         return Ok(without_nvidia(order, seen));
@@ -104,7 +104,7 @@ fn labels(choice: &Choice) -> Gpus {
 }
 
 /// Whether an image's GPUs are AMD's, which NVML knows nothing of.
-pub fn is_for_amd(image: &ImageDetail) -> bool {
+pub(crate) fn is_for_amd(image: &ImageDetail) -> bool {
     read::text(&image.labels, &ARCH).is_some_and(|arch| arch.starts_with(AMD))
 }
 
@@ -140,7 +140,7 @@ fn give_amd(order: &Order<'_>, seen: &Seen<'_>, arch: &str) -> Result<Given, Ref
 }
 
 /// How many of AMD's GPUs a container holds, by its labels.
-pub fn amd_held(container: &Container) -> Option<u32> {
+pub(crate) fn amd_held(container: &Container) -> Option<u32> {
     let slots = read::text(&container.labels, &GPU_SLOTS)?;
     let count = slots.split(',').filter(|slot| slot.trim().starts_with("renderD")).count();
     u32::try_from(count).ok().filter(|count| *count > 0)
@@ -151,7 +151,7 @@ pub fn amd_held(container: &Container) -> Option<u32> {
 ///
 /// # Errors
 /// One of them is.
-pub fn env(order: &Order<'_>) -> Result<Vec<String>, Refusal> {
+pub(crate) fn env(order: &Order<'_>) -> Result<Vec<String>, Refusal> {
     // NVIDIA's runtime gives by these too, the last by a site's configuration.
     let gives = |name: &str| {
         name == attach::VISIBLE

@@ -17,7 +17,7 @@ use crate::spec::limits::{Applied, GroupLimits, sizes};
 
 /// Whose limit it is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub(crate) enum Who {
     Group(String),
     /// It is written for this person alone.
     Person(String),
@@ -47,26 +47,26 @@ impl fmt::Display for Who {
 
 /// What a container takes of the machine besides GPUs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sizes {
-    pub cpus: Option<f64>,
+pub(crate) struct Sizes {
+    pub(crate) cpus: Option<f64>,
     /// Bytes, as all that follow.
-    pub memory: Option<u64>,
-    pub swap: Option<u64>,
-    pub shm_size: Option<u64>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) swap: Option<u64>,
+    pub(crate) shm_size: Option<u64>,
 }
 
 /// A container that counts, and the sevenths of a GPU that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    pub container: String,
-    pub sevenths: u32,
+pub(crate) struct Held {
+    pub(crate) container: String,
+    pub(crate) sevenths: u32,
 }
 
 /// A limit of zero is refused, since an engine reads zero as none.
 ///
 /// # Errors
 /// The first that is zero.
-pub fn zero(order: &Order<'_>) -> Result<(), Refusal> {
+pub(crate) fn zero(order: &Order<'_>) -> Result<(), Refusal> {
     let limits = &order.limits.limits;
     let zero = [
         ("cpus", limits.cpus.is_some_and(|cpus| cpus.is_nan() || cpus <= 0.0)),
@@ -84,7 +84,7 @@ pub fn zero(order: &Order<'_>) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// More is asked for than is allowed, or than the machine has.
-pub fn sizes(order: &Order<'_>, engine: &Facts) -> Result<Sizes, Refusal> {
+pub(crate) fn sizes(order: &Order<'_>, engine: &Facts) -> Result<Sizes, Refusal> {
     let (limits, asked) = (&order.limits.limits, order.asked);
     let memory = within(order, "memory", limits.memory, asked.memory)?;
     Ok(Sizes {
@@ -144,7 +144,11 @@ fn shared(memory: Option<u64>, engine: &Facts) -> Option<u64> {
 ///
 /// # Errors
 /// There are as many as there may be.
-pub fn places(order: &Order<'_>, limits: &GroupLimits, containers: &[Container]) -> Result<(), Refusal> {
+pub(crate) fn places(
+    order: &Order<'_>,
+    limits: &GroupLimits,
+    containers: &[Container],
+) -> Result<(), Refusal> {
     let Some(limit) = limits.containers else { return Ok(()) };
     let names: Vec<_> =
         theirs(order, containers).filter(|c| read::managed(&c.labels)).map(|c| c.name.clone()).collect();
@@ -166,7 +170,7 @@ fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<I
 
 /// How many units and sevenths of a GPU a wish surely means; `None`: that
 /// shows in what is chosen.
-pub fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
+pub(crate) fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
     match wish {
         GpuRequest::Nothing => Some((0, 0)),
         GpuRequest::Whole { count, .. } => Some((*count, count.saturating_mul(WHOLE))),
@@ -182,7 +186,7 @@ pub fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
 ///
 /// # Errors
 /// It is too much for one container, or with what they hold already.
-pub fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) -> Result<(), Refusal> {
+pub(crate) fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) -> Result<(), Refusal> {
     let limits = &order.limits.limits;
     if let Some(limit) = limits.gpus_per_container.filter(|limit| count > *limit) {
         let who = Who::of(order, "gpus_per_container");
@@ -205,7 +209,7 @@ pub fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) -> Resu
 ///
 /// # Errors
 /// It is too much.
-pub fn may_run(
+pub(crate) fn may_run(
     container: &Container,
     login: &Login,
     limits: &Applied,

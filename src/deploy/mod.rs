@@ -3,10 +3,10 @@
 //! [`request`] decides everything and is pure; [`assign`] carries it out. What
 //! cannot be decided for want of knowledge is refused, never guessed.
 
-pub mod assign;
-pub mod gpus;
-pub mod limits;
-pub mod mounts;
+pub(crate) mod assign;
+pub(crate) mod gpus;
+pub(crate) mod limits;
+pub(crate) mod mounts;
 mod network;
 mod refusal;
 mod run;
@@ -26,11 +26,11 @@ use crate::model::labels::read::{self, UID_MARK};
 use crate::model::labels::write::{self, Gpus, Interface};
 use crate::model::names::ProjectName;
 use crate::spec::limits::{Applied, GroupLimits};
-pub use gpus::{Amd, DeviceFiles};
-pub use mounts::WORKSPACE;
+pub(crate) use gpus::{Amd, DeviceFiles};
+pub(crate) use mounts::WORKSPACE;
 use mounts::{DATA, MODELS};
-pub use refusal::Refusal;
-pub use run::Deployed;
+pub(crate) use refusal::Refusal;
+pub(crate) use run::Deployed;
 
 /// The limit on locked memory, which frameworks raise for pinned buffers.
 const MEMLOCK: &str = "memlock";
@@ -45,58 +45,58 @@ const HOSTNAME: usize = 63;
 
 /// What is to be deployed, for whom.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
+pub(crate) struct Order<'a> {
     /// The container's name without the owner's uid.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The project that it is of, if any.
-    pub project: Option<&'a ProjectName>,
+    pub(crate) project: Option<&'a ProjectName>,
     /// The owner; the image must have this account.
-    pub account: &'a Account,
+    pub(crate) account: &'a Account,
     /// What holds for the owner.
-    pub limits: &'a Applied,
+    pub(crate) limits: &'a Applied,
     /// What it is made from: a project's image, or any with the account.
-    pub image: &'a ImageDetail,
+    pub(crate) image: &'a ImageDetail,
     /// Absolute folder on the engine's machine, mounted at `/workspace`.
-    pub workspace: &'a Path,
+    pub(crate) workspace: &'a Path,
     /// Folders besides, resolved by the rule of [`mounts`].
-    pub mounts: &'a [Mount],
-    pub asked: &'a Asked,
+    pub(crate) mounts: &'a [Mount],
+    pub(crate) asked: &'a Asked,
     /// How GPUs are attached; `None`: in the best way that the engine offers.
-    pub way: Option<AttachMethod>,
+    pub(crate) way: Option<AttachMethod>,
 }
 
 /// What was asked for besides; a `None` is the limit.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Asked {
-    pub gpus: GpuRequest,
-    pub cpus: Option<f64>,
+pub(crate) struct Asked {
+    pub(crate) gpus: GpuRequest,
+    pub(crate) cpus: Option<f64>,
     /// Bytes.
-    pub memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     /// Bytes.
-    pub shm_size: Option<u64>,
-    pub ports: Vec<Port>,
+    pub(crate) shm_size: Option<u64>,
+    pub(crate) ports: Vec<Port>,
     /// `NAME=value`.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// Instead of the image's.
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// What was there before, and when that was.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    pub engine: &'a Facts,
+pub(crate) struct Seen<'a> {
+    pub(crate) engine: &'a Facts,
     /// All containers of the engine.
-    pub containers: &'a [Container],
+    pub(crate) containers: &'a [Container],
     /// The machine's GPUs and who holds them; `None`: nothing was asked for of
     /// them, and nobody looked.
-    pub gpus: Option<&'a Overview>,
+    pub(crate) gpus: Option<&'a Overview>,
     /// Device files of the engine's machine.
-    pub files: &'a DeviceFiles,
-    pub now: Timestamp,
+    pub(crate) files: &'a DeviceFiles,
+    pub(crate) now: Timestamp,
 }
 
 /// The whole name of a container: `<name>._.<uid>`.
-pub fn container_name(name: &str, uid: u32) -> String {
+pub(crate) fn container_name(name: &str, uid: u32) -> String {
     format!("{name}{UID_MARK}{uid}")
 }
 
@@ -104,7 +104,7 @@ pub fn container_name(name: &str, uid: u32) -> String {
 ///
 /// # Errors
 /// Why the owner may not have it, or why it cannot be decided.
-pub fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Refusal> {
+pub(crate) fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContainer, Refusal> {
     let Account { uid, gid, .. } = *order.account;
     let name = container_name(order.name, uid);
     let allowed = &order.limits.limits;

@@ -6,11 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use crate::engine::Mount;
 
 /// Where the workspace lies in a container.
-pub const WORKSPACE: &str = "/workspace";
+pub(crate) const WORKSPACE: &str = "/workspace";
 /// Where `--data` lies.
-pub const DATA: &str = "/data";
+pub(crate) const DATA: &str = "/data";
 /// Where `--models` lies.
-pub const MODELS: &str = "/models";
+pub(crate) const MODELS: &str = "/models";
 
 /// Places of a container that belong to the engine, the kernel or the image's
 /// accounts: what lies there decides who somebody is.
@@ -18,10 +18,10 @@ const KEPT: [&str; 4] = ["/proc", "/sys", "/dev", "/etc"];
 
 /// A mount as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typed {
-    pub source: PathBuf,
-    pub target: String,
-    pub read_only: bool,
+pub(crate) struct Typed {
+    pub(crate) source: PathBuf,
+    pub(crate) target: String,
+    pub(crate) read_only: bool,
 }
 
 impl Typed {
@@ -29,7 +29,7 @@ impl Typed {
     ///
     /// # Errors
     /// It has another form, or the target may not be mounted over.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
         let form = || Wrong::Form { text: text.to_owned() };
         let parts: Vec<&str> = text.split(':').collect();
         let (source, target, read_only) = match parts.as_slice() {
@@ -47,31 +47,31 @@ impl Typed {
 
 /// A folder of the machine, and what is in it, that may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
+pub(crate) struct Root {
     /// As the spec or the user database has it.
-    pub named: PathBuf,
+    pub(crate) named: PathBuf,
     /// Without links.
-    pub real: PathBuf,
-    pub read_only: bool,
+    pub(crate) real: PathBuf,
+    pub(crate) read_only: bool,
 }
 
 /// Where somebody's mounts may come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Roots {
-    pub roots: Vec<Root>,
+pub(crate) struct Roots {
+    pub(crate) roots: Vec<Root>,
     /// An administrator asks, who may say any other place too.
-    pub anywhere: bool,
+    pub(crate) anywhere: bool,
     /// For messages.
-    pub group: String,
+    pub(crate) group: String,
 }
 
 /// A place that may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Without links; what is mounted lies in it.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Not for writing, whatever was asked for.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
 }
 
 impl Roots {
@@ -81,7 +81,7 @@ impl Roots {
     ///
     /// # Errors
     /// It lies in none of the folders.
-    pub fn place(&self, named: &Path, real: &Path) -> Result<Place, Wrong> {
+    pub(crate) fn place(&self, named: &Path, real: &Path) -> Result<Place, Wrong> {
         if real.parent().is_none() {
             return Err(Wrong::Everything);
         }
@@ -112,7 +112,7 @@ impl Roots {
 ///
 /// # Errors
 /// The first that cannot.
-pub fn check(mounts: &[Mount]) -> Result<(), Wrong> {
+pub(crate) fn check(mounts: &[Mount]) -> Result<(), Wrong> {
     let mut targets = vec![WORKSPACE];
     for mount in mounts {
         check_target(&mount.target)?;
@@ -144,7 +144,7 @@ fn check_target(target: &str) -> Result<(), Wrong> {
 
 /// A mount that nobody gets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     #[error("`{text}` is no mount")]
     Form { text: String },
     #[error("`/` cannot be mounted: it would give the container the whole machine")]
@@ -168,7 +168,7 @@ pub enum Wrong {
 
 impl Wrong {
     /// What to do.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::Form { .. } => {
                 "write SRC:DST or SRC:DST:ro, such as `--mount /srv/corpus:/corpus:ro`; no path may have `:` in it"

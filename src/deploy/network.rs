@@ -11,7 +11,7 @@ const FIRST_PORT: u16 = 1024;
 ///
 /// # Errors
 /// There is nothing to publish on, or a port is not for people.
-pub fn network(order: &Order<'_>) -> Result<(Network, Vec<Port>), Refusal> {
+pub(crate) fn network(order: &Order<'_>) -> Result<(Network, Vec<Port>), Refusal> {
     let (network, ports) = (named(&order.limits.limits.network), order.asked.ports.clone());
     let Some(first) = ports.first() else { return Ok((network, ports)) };
     if matches!(network, Network::Host | Network::None) {

@@ -12,7 +12,7 @@ use crate::model::names::{ImageId, Login};
 
 /// A deploy that is refused before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     #[error("limit `{limit}` of group `{group}` is zero, which an engine reads as no limit")]
     ZeroLimit { group: String, limit: &'static str },
     /// `state` is the engine's word: `running`, `exited`, …
@@ -66,7 +66,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::ZeroLimit { limit, .. } => {
                 format!("write a number above zero, or `{limit}: null` for none")

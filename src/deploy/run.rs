@@ -9,15 +9,15 @@ use crate::host::lock::StartPermit;
 
 /// A container that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Deployed {
-    pub id: String,
-    pub name: String,
+pub(crate) struct Deployed {
+    pub(crate) id: String,
+    pub(crate) name: String,
     /// In the order in which its program sees them.
-    pub gpus: Vec<Given>,
+    pub(crate) gpus: Vec<Given>,
     /// The exit code of a program that has ended already.
-    pub ended: Option<i64>,
+    pub(crate) ended: Option<i64>,
     /// What could not be as it was asked for, for people.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Starts it; the exit code if its program has ended already.
@@ -27,7 +27,7 @@ pub struct Deployed {
 ///
 /// # Errors
 /// The engine's; or that its program cannot run.
-pub async fn start(
+pub(crate) async fn start(
     engine: &dyn Engine,
     id: &str,
     request: &CreateContainer,

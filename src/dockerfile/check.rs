@@ -12,26 +12,26 @@ use crate::model::reference::{Reference, Repository};
 
 /// A parent as the spec names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpectedParent {
+pub(crate) struct ExpectedParent {
     /// Its name in the spec.
-    pub name: String,
+    pub(crate) name: String,
     /// What its build arg holds.
-    pub given: Reference,
+    pub(crate) given: Reference,
     /// Another reference of the very same image: the plain tag of an external
     /// base that is given by digest.
-    pub alias: Option<Reference>,
+    pub(crate) alias: Option<Reference>,
 }
 
 /// What the spec says of an image's parents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectation {
+pub(crate) struct Expectation {
     /// The one it is built from; `None`: the spec names none, any external
     /// image will do.
-    pub base: Option<ExpectedParent>,
+    pub(crate) base: Option<ExpectedParent>,
     /// Those it copies from.
-    pub further: Vec<ExpectedParent>,
+    pub(crate) further: Vec<ExpectedParent>,
     /// The repositories of the spec's other images, with the image's name.
-    pub built: BTreeMap<Repository, String>,
+    pub(crate) built: BTreeMap<Repository, String>,
 }
 
 impl ExpectedParent {
@@ -57,7 +57,7 @@ impl Expectation {
 
 impl Evaluated {
     /// Compares FROM and COPY --from with the spec; empty: they agree.
-    pub fn check_from(&self, expected: &Expectation) -> Vec<Problem> {
+    pub(crate) fn check_from(&self, expected: &Expectation) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();
         problems.extend(expected.base.as_ref().and_then(|base| self.check_base(base)));
         problems.extend(expected.further.iter().filter_map(|parent| self.check_further(parent)));
@@ -73,7 +73,7 @@ impl Evaluated {
 
     /// Images that count and are not parents: what the lock file has to pin.
     /// Each reference once, in the order of the Dockerfile.
-    pub fn external_images(&self, expected: &Expectation) -> Vec<&ImageUse> {
+    pub(crate) fn external_images(&self, expected: &Expectation) -> Vec<&ImageUse> {
         let mut found: Vec<&ImageUse> = Vec::new();
         for image in self.images.iter().filter(|i| !expected.declared(&i.reference)) {
             if found.iter().all(|f| f.reference.canonical() != image.reference.canonical()) {

@@ -10,12 +10,12 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     /// Upper case: `COPY`.
-    pub keyword: String,
-    pub flags: Vec<Flag>,
+    pub(crate) keyword: String,
+    pub(crate) flags: Vec<Flag>,
     /// What follows the flags.
-    pub args: String,
+    pub(crate) args: String,
     /// Bytes of the text, without here-documents.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Where `args` stands in the text.
     origin: Origin,
 }
@@ -24,9 +24,9 @@ pub(super) struct Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flag {
     /// `--from=x`, quotes removed.
-    pub word: String,
+    pub(crate) word: String,
     /// Bytes of the text that write it, line ends within it included.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 impl Line {
@@ -72,18 +72,18 @@ fn offset(part: &str, whole: &str) -> usize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lines {
     /// The value of `# syntax=`.
-    pub syntax: Option<String>,
+    pub(crate) syntax: Option<String>,
     /// `\`, or what `# escape=` says.
-    pub escape: char,
-    pub lines: Vec<Line>,
+    pub(crate) escape: char,
+    pub(crate) lines: Vec<Line>,
 }
 
 /// Why a text cannot be cut into instructions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
-    pub message: String,
-    pub span: Range<usize>,
-    pub help: String,
+    pub(crate) message: String,
+    pub(crate) span: Range<usize>,
+    pub(crate) help: String,
 }
 
 /// Cuts a whole text.

@@ -6,10 +6,10 @@
 //! may set), it takes the build to depend on everything.
 
 mod check;
-pub mod context;
+pub(crate) mod context;
 mod evaluate;
 mod expand;
-pub mod ignore;
+pub(crate) mod ignore;
 mod lines;
 mod pinned;
 mod steps;
@@ -18,8 +18,8 @@ mod variables;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use check::{Expectation, ExpectedParent};
-pub use evaluate::{Evaluated, Foundation, ImageUse, Inputs};
+pub(crate) use check::{Expectation, ExpectedParent};
+pub(crate) use evaluate::{Evaluated, Foundation, ImageUse, Inputs};
 
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
@@ -28,7 +28,7 @@ use steps::{Kind, Step};
 
 /// A Dockerfile, read.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     syntax: Option<String>,
     escape: char,
     /// ARG instructions before the first FROM.
@@ -38,7 +38,7 @@ pub struct Facts {
 
 /// A stage: a FROM and what follows it.
 #[derive(Clone, Debug)]
-pub struct Stage {
+pub(crate) struct Stage {
     name: Option<String>,
     image: String,
     /// Where `image` is written.
@@ -49,18 +49,8 @@ pub struct Stage {
 
 impl Stage {
     /// The name behind AS, in lower case.
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
-    }
-
-    /// What FROM names, as it is written: `ghcr.io/x/y:${BASE_TAG}`.
-    pub fn image(&self) -> &str {
-        &self.image
-    }
-
-    /// The FROM instruction.
-    pub fn place(&self) -> &Place {
-        &self.place
     }
 }
 
@@ -69,7 +59,7 @@ impl Facts {
     ///
     /// # Errors
     /// Everything that is wrong with the text, each with its place.
-    pub fn parse(file: &Arc<SourceFile>) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(file: &Arc<SourceFile>) -> Result<Self, Vec<Problem>> {
         let place = |span| Place { file: Arc::clone(file), span };
         let lines = lines::read(&file.text)
             .map_err(|b| vec![Problem::new(b.message).at(&place(b.span)).help(b.help)])?;
@@ -120,13 +110,8 @@ impl Facts {
     }
 
     /// The front end that `# syntax=` asks for.
-    pub fn syntax(&self) -> Option<&str> {
+    pub(crate) fn syntax(&self) -> Option<&str> {
         self.syntax.as_deref()
-    }
-
-    /// The stages in the order of the text; never empty.
-    pub fn stages(&self) -> &[Stage] {
-        &self.stages
     }
 }
 
@@ -134,7 +119,10 @@ impl Facts {
 /// reference of the first; `BASE_TAG`, what stands behind its `:` (with the
 /// digest of a pinned one, so that `FROM x:${BASE_TAG}` is as pinned); and
 /// for each further one [`parent_arg`].
-pub fn base_args(first: Option<&Reference>, further: &[(String, Reference)]) -> BTreeMap<String, String> {
+pub(crate) fn base_args(
+    first: Option<&Reference>,
+    further: &[(String, Reference)],
+) -> BTreeMap<String, String> {
     let mut args = BTreeMap::new();
     if let Some(first) = first {
         args.insert("BASE_IMAGE".to_owned(), first.to_string());
@@ -148,7 +136,7 @@ pub fn base_args(first: Option<&Reference>, further: &[(String, Reference)]) -> 
 }
 
 /// The arg that carries a further parent: `BASE_IMAGE_MY_TOOLS` for `my-tools`.
-pub fn parent_arg(name: &str) -> String {
+pub(crate) fn parent_arg(name: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("BASE_IMAGE_{}", name.chars().map(letter).collect::<String>())
 }

@@ -79,7 +79,7 @@ impl Facts {
     ///
     /// # Errors
     /// As [`Facts::evaluate`].
-    pub fn pinned(
+    pub(crate) fn pinned(
         &self,
         inputs: &Inputs<'_>,
         pin: &dyn Fn(&Reference) -> Option<Reference>,

@@ -9,8 +9,8 @@ use crate::model::problem::{Place, Problem};
 /// An instruction of a stage.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub kind: Kind,
-    pub place: Place,
+    pub(crate) kind: Kind,
+    pub(crate) place: Place,
 }
 
 /// The parts that matter.
@@ -36,29 +36,29 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Copy {
     /// `ADD`: sources may be URLs.
-    pub add: bool,
+    pub(crate) add: bool,
     /// `--from=`, not expanded: BuildKit does not expand it either.
-    pub from: Option<From>,
+    pub(crate) from: Option<From>,
     /// `--parents`: `**` in a source matches any depth.
-    pub parents: bool,
+    pub(crate) parents: bool,
     /// Without here-documents.
-    pub sources: Vec<String>,
+    pub(crate) sources: Vec<String>,
 }
 
 /// A stage or an image, named as where files come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct From {
-    pub name: String,
-    pub token: Token,
+    pub(crate) name: String,
+    pub(crate) token: Token,
 }
 
 /// A `--mount` of a RUN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     /// `key=value`, keys in lower case.
-    pub fields: Vec<(String, String)>,
+    pub(crate) fields: Vec<(String, String)>,
     /// `from=`, if it names something.
-    pub from: Option<From>,
+    pub(crate) from: Option<From>,
 }
 
 const OTHERS: [&str; 12] = [

@@ -7,16 +7,16 @@ use super::expand::Value;
 /// Variables of a stage; `None`: only the build knows the value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
-    pub all: BTreeMap<String, Option<String>>,
+    pub(crate) all: BTreeMap<String, Option<String>>,
     /// Those set by ENV, which a stage FROM this one sees whatever its args are.
-    pub env: BTreeMap<String, Option<String>>,
+    pub(crate) env: BTreeMap<String, Option<String>>,
     /// True when no base image can have set others.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Variables {
     /// What a word sees.
-    pub fn get(&self, name: &str) -> Value {
+    pub(crate) fn get(&self, name: &str) -> Value {
         match self.all.get(name) {
             Some(Some(value)) => Value::Set(value.clone()),
             None if self.complete => Value::Unset,

@@ -15,7 +15,7 @@ const SOCKET: &str = "/var/run/docker.sock";
 
 /// Where an engine listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Address {
+pub(crate) enum Address {
     /// A socket of this machine.
     Unix(PathBuf),
     /// Unencrypted.
@@ -27,7 +27,7 @@ pub enum Address {
 
 impl Address {
     /// The socket that an engine of this machine listens on by default.
-    pub fn local() -> Self {
+    pub(crate) fn local() -> Self {
         Self::Unix(SOCKET.into())
     }
 
@@ -37,7 +37,7 @@ impl Address {
     ///
     /// # Errors
     /// [`Error::Address`] with what to write instead.
-    pub fn parse(text: &str, cert_path: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn parse(text: &str, cert_path: Option<&Path>) -> Result<Self, Error> {
         let wrong = |cause: &str| Error::Address { address: text.to_owned(), cause: cause.to_owned() };
         if text.starts_with('/') {
             return Ok(Self::Unix(text.into()));
@@ -64,7 +64,7 @@ impl Address {
     /// # Errors
     /// [`Error::Config`] if the configuration or the context cannot be read,
     /// [`Error::Address`] if it names no engine.
-    pub fn of_context(config_dir: &Path, name: Option<&str>) -> Result<Option<Self>, Error> {
+    pub(crate) fn of_context(config_dir: &Path, name: Option<&str>) -> Result<Option<Self>, Error> {
         let name = match name {
             Some(name) => name.to_owned(),
             None => read::<Config>(&config_dir.join("config.json"))?.unwrap_or_default().current_context,
@@ -90,7 +90,7 @@ impl Address {
     }
 
     /// True for a socket of this machine.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self, Self::Unix(_))
     }
 }

@@ -5,27 +5,27 @@ use serde::Serialize;
 
 /// As it was asked for when the container was created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Devices {
-    pub requests: Vec<DeviceRequest>,
+pub(crate) struct Devices {
+    pub(crate) requests: Vec<DeviceRequest>,
     /// The OCI runtime's name: `runc`, `nvidia`.
-    pub runtime: String,
+    pub(crate) runtime: String,
     /// `NAME=value`, of the image and of the request.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// Device files of the host.
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// It has every device of the host.
-    pub privileged: bool,
+    pub(crate) privileged: bool,
 }
 
 /// One request for devices (`--gpus`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DeviceRequest {
+pub(crate) struct DeviceRequest {
     /// `nvidia`, `cdi`, or empty: by the capabilities.
-    pub driver: String,
+    pub(crate) driver: String,
     /// How many; -1 for all, 0 where they are named.
-    pub count: i64,
+    pub(crate) count: i64,
     /// Names of devices, as the driver knows them.
-    pub ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     /// All of one of these lists.
-    pub capabilities: Vec<Vec<String>>,
+    pub(crate) capabilities: Vec<Vec<String>>,
 }

@@ -9,28 +9,28 @@ use super::Error;
 
 /// A program to run in a container that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Exec {
-    pub command: Vec<String>,
+pub(crate) struct Exec {
+    pub(crate) command: Vec<String>,
     /// `uid:gid`; empty: the container's.
-    pub user: String,
+    pub(crate) user: String,
     /// Empty: the container's.
-    pub workdir: String,
+    pub(crate) workdir: String,
     /// `NAME=value`, besides the container's.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// Give it a terminal.
-    pub tty: bool,
+    pub(crate) tty: bool,
     /// Keep its standard input open.
-    pub stdin: bool,
+    pub(crate) stdin: bool,
 }
 
 /// A program of a container, attached to.
-pub struct Attached {
+pub(crate) struct Attached {
     /// What the engine calls it.
-    pub id: String,
+    pub(crate) id: String,
     /// Its standard input; shutting it down is its end of file.
-    pub input: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) input: Box<dyn AsyncWrite + Send + Unpin>,
     /// What it writes; ends with it.
-    pub output: BoxStream<'static, Result<Chunk, Error>>,
+    pub(crate) output: BoxStream<'static, Result<Chunk, Error>>,
 }
 
 impl fmt::Debug for Attached {
@@ -41,20 +41,20 @@ impl fmt::Debug for Attached {
 
 /// A piece of what a program wrote. With a terminal all is standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    pub stderr: bool,
-    pub bytes: Vec<u8>,
+pub(crate) struct Chunk {
+    pub(crate) stderr: bool,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Which of the lines that a container wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Only the last so many; `None`: all.
-    pub tail: Option<u32>,
+    pub(crate) tail: Option<u32>,
     /// Only those since; seconds since 1970.
-    pub since: Option<i64>,
+    pub(crate) since: Option<i64>,
     /// With the time before each line.
-    pub timestamps: bool,
+    pub(crate) timestamps: bool,
     /// And what it writes from now on.
-    pub follow: bool,
+    pub(crate) follow: bool,
 }

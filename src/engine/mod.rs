@@ -3,16 +3,18 @@
 //! `docker` speaks to a real engine; `fake` interprets the same calls in
 //! memory. Decides nothing.
 
-pub mod address;
-pub mod buildkit;
+pub(crate) mod address;
+pub(crate) mod buildkit;
 mod container;
 mod devices;
-pub mod docker;
+pub(crate) mod docker;
 mod exec;
 #[cfg(test)]
-pub mod fake;
-pub mod llb;
-pub mod stream;
+pub(crate) mod fake;
+pub(crate) mod llb;
+pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -26,16 +28,16 @@ use crate::image::user_layer::{BaseFacts, Layer, Want};
 use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
-pub use container::{
+pub(crate) use container::{
     Change, ChangeKind, Container, ContainerDetail, CreateContainer, FileKind, FileStat, Mount, Network,
     Port, Usage,
 };
-pub use devices::{DeviceRequest, Devices};
-pub use exec::{Attached, Chunk, Exec, Logs};
+pub(crate) use devices::{DeviceRequest, Devices};
+pub(crate) use exec::{Attached, Chunk, Exec, Logs};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]
-pub trait Engine: Send + Sync {
+pub(crate) trait Engine: Send + Sync {
     /// What it is and has.
     async fn facts(&self) -> Result<Facts, Error>;
     /// What a solve needs and its BuildKit does not have, by BuildKit's names.
@@ -124,81 +126,81 @@ pub trait Engine: Send + Sync {
 }
 
 /// `Env`, `Cmd`, `User`, … as JSON has them.
-pub type ImageConfig = serde_json::Map<String, serde_json::Value>;
+pub(crate) type ImageConfig = serde_json::Map<String, serde_json::Value>;
 
 /// What an engine is and has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    pub version: String,
+pub(crate) struct Facts {
+    pub(crate) version: String,
     /// Version of its interface that is spoken, `1.41`.
-    pub api: String,
+    pub(crate) api: String,
     /// Names this engine among others; keys of locks are made from it.
-    pub id: String,
+    pub(crate) id: String,
     /// Where it keeps images, on its own machine.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// True when `root` is a folder of this machine (reached by a local socket).
-    pub local: bool,
-    pub storage_driver: String,
+    pub(crate) local: bool,
+    pub(crate) storage_driver: String,
     /// `systemd` or `cgroupfs`.
-    pub cgroup_driver: String,
-    pub cpus: u32,
+    pub(crate) cgroup_driver: String,
+    pub(crate) cpus: u32,
     /// Bytes.
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// OCI platform, e.g. `linux/amd64`.
-    pub platform: String,
+    pub(crate) platform: String,
     /// Names of its OCI runtimes: `runc`, `nvidia`.
-    pub runtimes: BTreeSet<String>,
+    pub(crate) runtimes: BTreeSet<String>,
     /// The one that is used where none is asked for.
-    pub default_runtime: String,
+    pub(crate) default_runtime: String,
     /// CDI devices that it found, whole names (`nvidia.com/gpu=GPU-…`); engines
     /// before 28.2 do not say.
-    pub cdi_devices: BTreeSet<String>,
+    pub(crate) cdi_devices: BTreeSet<String>,
 }
 
 /// One image of the list call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    pub id: ImageId,
-    pub tags: Vec<Reference>,
+pub(crate) struct Image {
+    pub(crate) id: ImageId,
+    pub(crate) tags: Vec<Reference>,
     /// `name@sha256:…` for images that came from or went to a registry.
-    pub digests: Vec<Reference>,
-    pub labels: BTreeMap<String, String>,
+    pub(crate) digests: Vec<Reference>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Bytes, shared layers included.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Seconds since 1970 as the image config says.
-    pub created: i64,
+    pub(crate) created: i64,
 }
 
 /// One image in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageDetail {
-    pub id: ImageId,
-    pub tags: Vec<Reference>,
-    pub labels: BTreeMap<String, String>,
-    pub env: Vec<String>,
-    pub user: String,
-    pub workdir: String,
+pub(crate) struct ImageDetail {
+    pub(crate) id: ImageId,
+    pub(crate) tags: Vec<Reference>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) user: String,
+    pub(crate) workdir: String,
     /// Entrypoint and command together; empty where the image names neither.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// One for each layer.
-    pub diff_ids: Vec<String>,
-    pub size: u64,
+    pub(crate) diff_ids: Vec<String>,
+    pub(crate) size: u64,
 }
 
 /// What one image takes of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Footprint {
+pub(crate) struct Footprint {
     /// Bytes of layers that no other image has: what removing this image
     /// alone frees.
-    pub own: u64,
+    pub(crate) own: u64,
     /// When a tag was last put on it, in seconds since 1970; `None`: the
     /// engine does not say.
-    pub tagged: Option<i64>,
+    pub(crate) tagged: Option<i64>,
 }
 
 /// An engine call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Nobody answers at that address.
     #[error("no engine answers at {address}")]
     Unreachable { address: String, cause: String },
@@ -224,7 +226,7 @@ pub enum Error {
 
 impl Error {
     /// What a person can do about it.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         let text = match self {
             Self::Unreachable { cause, .. } => {
                 format!("{cause}. Is the engine running? Set --engine or DOCKER_HOST to reach another one")
@@ -247,24 +249,24 @@ impl Error {
 
 /// What a solve lays on an image for its account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserLayer {
-    pub layer: Layer,
+pub(crate) struct UserLayer {
+    pub(crate) layer: Layer,
     /// Whether sudo is installed below it, since the image lacks it.
-    pub sudo: bool,
+    pub(crate) sudo: bool,
 }
 
 /// What a solve made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Solved {
-    pub id: ImageId,
+pub(crate) struct Solved {
+    pub(crate) id: ImageId,
     /// How many layers the image should have by what was asked for; an engine
     /// that has fewer lost some. `None`: that is not known.
-    pub layers: Option<usize>,
+    pub(crate) layers: Option<usize>,
 }
 
 /// A solve that gave no image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SolveError {
+pub(crate) enum SolveError {
     /// The image cannot be built as it is described.
     Failed(Box<Failure>),
     /// The engine failed; the image may be fine.

@@ -18,10 +18,10 @@ use super::choose::{Choice, Unit};
 use crate::engine::{DeviceRequest, Error, Facts};
 
 /// What decides where the runtime is NVIDIA's. Nobody else may set it.
-pub const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
+pub(crate) const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
 
 /// What CDI names of GPUs begin with.
-pub const CDI: &str = "nvidia.com/gpu=";
+pub(crate) const CDI: &str = "nvidia.com/gpu=";
 
 /// NVIDIA's OCI runtime, as its installation names it.
 const RUNTIME: &str = "nvidia";
@@ -31,20 +31,20 @@ const REQUESTS: (u32, u32) = (1, 40);
 
 /// What goes into the request for a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attachment {
+pub(crate) struct Attachment {
     /// One request with all of them, by UUID or CDI name.
-    pub requests: Vec<DeviceRequest>,
+    pub(crate) requests: Vec<DeviceRequest>,
     /// OCI runtime to ask for.
-    pub runtime: Option<String>,
+    pub(crate) runtime: Option<String>,
     /// `NAME=value`; these win over what anybody else says.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// `NAME=value`, unless the image or a person says otherwise.
-    pub defaults: Vec<String>,
+    pub(crate) defaults: Vec<String>,
 }
 
 /// The ways there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachMethod {
+pub(crate) enum AttachMethod {
     /// A device request for NVIDIA's driver of the engine (`--gpus`).
     Request,
     /// A device request by CDI names that are UUIDs.
@@ -57,7 +57,7 @@ pub enum AttachMethod {
 
 /// The best way that the engine offers for these. Engines before 28.2 do not
 /// say which CDI devices they know.
-pub fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
+pub(crate) fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
     let knows = |name: fn(&Unit) -> String| {
         !choice.units.is_empty() && choice.units.iter().all(|unit| facts.cdi_devices.contains(&name(unit)))
     };
@@ -71,17 +71,17 @@ pub fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
 
 /// What to try when the first way [failed for want of a driver](lacks_driver):
 /// an engine does not say whether it has one, but it names its runtimes.
-pub fn second(facts: &Facts, first: AttachMethod) -> Option<AttachMethod> {
+pub(crate) fn second(facts: &Facts, first: AttachMethod) -> Option<AttachMethod> {
     (first == AttachMethod::Request && has_runtime(facts)).then_some(AttachMethod::Runtime)
 }
 
 /// Whether a start failed since the engine has no driver for such a request.
-pub fn lacks_driver(error: &Error) -> bool {
+pub(crate) fn lacks_driver(error: &Error) -> bool {
     matches!(error, Error::Refused { message, .. } if message.contains("could not select device driver"))
 }
 
 /// What a container needs to get these, and no others.
-pub fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
+pub(crate) fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
     let visible = |value: &str| vec![format!("{VISIBLE}={value}")];
     if choice.units.is_empty() {
         return Attachment { env: visible("void"), ..Attachment::default() };

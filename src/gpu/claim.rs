@@ -13,22 +13,22 @@ const CAPABILITIES: [&str; 8] =
 
 /// GPUs as a container names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Every GPU of the machine.
-    pub all: bool,
+    pub(crate) all: bool,
     /// GPUs below this index.
-    pub first: u32,
+    pub(crate) first: u32,
     /// UUIDs, indices (`0`), indices of instances (`0.1`, `0:1`).
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Whole GPUs by the minor numbers of their device files, `/dev/nvidia0`.
     /// To compute on an instance takes files of its own, which say nothing
     /// lasting of which: its processes do.
-    pub minors: Vec<u32>,
+    pub(crate) minors: Vec<u32>,
 }
 
 impl Claim {
     /// Nothing is claimed.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
@@ -39,7 +39,7 @@ impl Claim {
 }
 
 /// What the labels say, new keys and old; `None`: nothing.
-pub fn by_labels(labels: &Labels) -> Option<Claim> {
+pub(crate) fn by_labels(labels: &Labels) -> Option<Claim> {
     if let Some(list) = read::text(labels, &GPU_UUIDS).or_else(|| read::text(labels, &GPU_SLOTS)) {
         return Some(Claim::named(list));
     }
@@ -47,7 +47,7 @@ pub fn by_labels(labels: &Labels) -> Option<Claim> {
 }
 
 /// What both say: labels that are not ours to trust hide nothing.
-pub fn both(one: Claim, other: Claim) -> Claim {
+pub(crate) fn both(one: Claim, other: Claim) -> Claim {
     let mut names = one.names;
     names.extend(other.names.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
     Claim {
@@ -59,7 +59,7 @@ pub fn both(one: Claim, other: Claim) -> Claim {
 }
 
 /// What the container was created with.
-pub fn by_devices(devices: &Devices) -> Claim {
+pub(crate) fn by_devices(devices: &Devices) -> Claim {
     let mut claim = by_requests(devices).unwrap_or_else(|| by_runtime(devices));
     for file in &devices.files {
         // A folder is all that is in it.

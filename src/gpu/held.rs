@@ -7,17 +7,17 @@ use super::overview::{Holder, InstanceRow, Overview, Row};
 
 /// A unit and who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allocation {
+pub(crate) struct Allocation {
     /// A unit that does not say who it is has its slot for a UUID.
-    pub unit: Unit,
+    pub(crate) unit: Unit,
     /// The container's name.
-    pub container: String,
+    pub(crate) container: String,
 }
 
 /// What containers hold of which `mine` is true: one entry for each container
 /// and unit, in the order of the machine. Of a divided GPU the instances are
 /// what is held. A claim on what the machine does not show counts nothing.
-pub fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<Allocation> {
+pub(crate) fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<Allocation> {
     let mut held = Vec::new();
     let mut add = |unit: &dyn Fn() -> Unit, holders: &[Holder]| {
         let of = holders.iter().filter(|holder| mine(holder));
@@ -35,7 +35,7 @@ pub fn held_by(seen: &Overview, mine: impl Fn(&Holder) -> bool) -> Vec<Allocatio
 }
 
 /// All of it in sevenths; a unit that several containers share counts once.
-pub fn sevenths(held: &[Allocation]) -> u32 {
+pub(crate) fn sevenths(held: &[Allocation]) -> u32 {
     let mut seen = BTreeSet::new();
     held.iter().filter(|one| seen.insert(&one.unit.slot)).map(|one| one.unit.sevenths).sum()
 }

@@ -12,14 +12,14 @@ const AT_ONCE: usize = 16;
 
 /// A container and what it claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpuClaim {
-    pub container: Container,
-    pub claim: Claim,
+pub(crate) struct GpuClaim {
+    pub(crate) container: Container,
+    pub(crate) claim: Claim,
     /// Its labels say so.
-    pub labelled: bool,
+    pub(crate) labelled: bool,
     /// It has every device of the machine without having asked for one. That
     /// is no claim: what it computes on shows by its processes.
-    pub privileged: bool,
+    pub(crate) privileged: bool,
 }
 
 /// Every container, in the order of the list. One of ours claims its GPUs
@@ -28,7 +28,7 @@ pub struct GpuClaim {
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn claimants(engine: &dyn Engine) -> Result<Vec<GpuClaim>, Error> {
+pub(crate) async fn claimants(engine: &dyn Engine) -> Result<Vec<GpuClaim>, Error> {
     again(engine, &[]).await
 }
 
@@ -38,7 +38,7 @@ pub async fn claimants(engine: &dyn Engine) -> Result<Vec<GpuClaim>, Error> {
 ///
 /// # Errors
 /// As [`claimants`].
-pub async fn again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<Vec<GpuClaim>, Error> {
+pub(crate) async fn again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<Vec<GpuClaim>, Error> {
     let asked = stream::iter(engine.containers().await?).map(|container| async move {
         let known = |container, claim, labelled, privileged| {
             Ok(Some(GpuClaim { container, claim, labelled, privileged }))

@@ -3,14 +3,14 @@
 //!
 //! A value that cannot be read is a [`Fault`], never a zero.
 
-pub mod attach;
-pub mod choose;
-pub mod claim;
-pub mod held;
-pub mod look;
-pub mod nvml;
-pub mod overview;
-pub mod request;
+pub(crate) mod attach;
+pub(crate) mod choose;
+pub(crate) mod claim;
+pub(crate) mod held;
+pub(crate) mod look;
+pub(crate) mod nvml;
+pub(crate) mod overview;
+pub(crate) mod request;
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +22,7 @@ use serde::Serialize;
 /// How the machine's driver stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub(crate) enum State {
     Ready {
         /// The driver's version, `570.86.15`.
         driver: String,
@@ -43,15 +43,15 @@ pub enum State {
 
 /// A machine's GPUs at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
-    pub state: State,
+pub(crate) struct Machine {
+    pub(crate) state: State,
     /// By index; empty unless the state is [`State::Ready`].
-    pub gpus: Vec<Gpu>,
+    pub(crate) gpus: Vec<Gpu>,
 }
 
 /// Why something cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The GPU fell off the bus.
     Lost,
     /// It works again after a reset only.
@@ -81,44 +81,44 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// The GPU does not work, whatever else was read of it.
-    pub fn is_of_the_gpu(&self) -> bool {
+    pub(crate) fn is_of_the_gpu(&self) -> bool {
         matches!(self, Self::Lost | Self::ResetRequired)
     }
 }
 
 /// What was read, or why it was not.
-pub type Read<T> = Result<T, Fault>;
+pub(crate) type Read<T> = Result<T, Fault>;
 
 /// One place for a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gpu {
+pub(crate) struct Gpu {
     /// NVML's; it may change when the machine starts again.
-    pub index: u32,
-    pub card: Read<Card>,
+    pub(crate) index: u32,
+    pub(crate) card: Read<Card>,
 }
 
 /// A GPU that says who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Card {
+pub(crate) struct Card {
     /// `GPU-…`.
-    pub uuid: String,
+    pub(crate) uuid: String,
     /// `NVIDIA H200`.
-    pub model: Read<String>,
-    pub memory: Read<Memory>,
+    pub(crate) model: Read<String>,
+    pub(crate) memory: Read<Memory>,
     /// Percent of the last moment in which something ran. With MIG there is none.
-    pub utilization: Read<u32>,
-    pub compute_mode: Read<ComputeMode>,
-    pub mig: Read<Mig>,
-    pub processes: Read<Vec<Process>>,
+    pub(crate) utilization: Read<u32>,
+    pub(crate) compute_mode: Read<ComputeMode>,
+    pub(crate) mig: Read<Mig>,
+    pub(crate) processes: Read<Vec<Process>>,
     /// Of its device file, `/dev/nvidia<minor>`; mostly the index, but not always.
-    pub minor: Read<u32>,
+    pub(crate) minor: Read<u32>,
     /// Indices of the GPUs that it reaches by NVLink, itself left out.
-    pub links: Read<Vec<u32>>,
+    pub(crate) links: Read<Vec<u32>>,
 }
 
 impl Card {
     /// What makes the GPU useless, in whichever value it showed.
-    pub fn broken(&self) -> Option<&Fault> {
+    pub(crate) fn broken(&self) -> Option<&Fault> {
         let faults = [
             self.model.as_ref().err(),
             self.memory.as_ref().err(),
@@ -133,15 +133,15 @@ impl Card {
 
 /// Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    pub used: u64,
-    pub total: u64,
+pub(crate) struct Memory {
+    pub(crate) used: u64,
+    pub(crate) total: u64,
 }
 
 /// Who may compute on a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ComputeMode {
+pub(crate) enum ComputeMode {
     /// Any number of processes.
     Shared,
     ExclusiveProcess,
@@ -152,7 +152,7 @@ pub enum ComputeMode {
 
 /// Whether a GPU is divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mig {
+pub(crate) enum Mig {
     /// It is not, or cannot be.
     Off,
     /// It is, into these instances; with none, nobody can compute on it.
@@ -161,44 +161,44 @@ pub enum Mig {
 
 /// One place for a MIG instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Instance {
+pub(crate) struct Instance {
     /// Among the GPU's instances.
-    pub index: u32,
-    pub slice: Read<Slice>,
+    pub(crate) index: u32,
+    pub(crate) slice: Read<Slice>,
 }
 
 /// A MIG instance that says who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// `MIG-…`.
-    pub uuid: String,
+    pub(crate) uuid: String,
     /// `1g.10gb`.
-    pub profile: Read<String>,
+    pub(crate) profile: Read<String>,
     /// How many of the GPU's 7.
-    pub slices: Read<u32>,
-    pub memory: Read<Memory>,
-    pub processes: Read<Vec<Process>>,
+    pub(crate) slices: Read<u32>,
+    pub(crate) memory: Read<Memory>,
+    pub(crate) processes: Read<Vec<Process>>,
 }
 
 /// A process that uses a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Process {
-    pub pid: u32,
-    pub kind: Kind,
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) kind: Kind,
     /// Bytes of the GPU's memory; `None`: the driver does not say.
     #[serde(rename = "memory_bytes")]
-    pub memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     /// The owner; `None`: not readable.
-    pub uid: Option<u32>,
+    pub(crate) uid: Option<u32>,
     /// The program's short name; `None`: not readable.
-    pub name: Option<String>,
-    pub place: Place,
+    pub(crate) name: Option<String>,
+    pub(crate) place: Place,
 }
 
 /// What a process does with a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     Compute,
     /// A display; it does not keep others from computing.
     Graphics,
@@ -207,7 +207,7 @@ pub enum Kind {
 /// Where a process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub(crate) enum Place {
     /// In the container of this id.
     Container(String),
     /// In none.
@@ -218,14 +218,14 @@ pub enum Place {
 
 /// The profile of an instance from the name that NVML gives it,
 /// `NVIDIA H200 MIG 1g.18gb`.
-pub fn profile_in(name: &str) -> Option<&str> {
+pub(crate) fn profile_in(name: &str) -> Option<&str> {
     let (_, profile) = name.rsplit_once("MIG ")?;
     let whole = !profile.is_empty() && !profile.contains(char::is_whitespace);
     (whole && profile.contains("g.")).then_some(profile)
 }
 
 /// The container that a process runs in, from its `/proc/<pid>/cgroup`.
-pub fn container_in(cgroup: &str) -> Option<&str> {
+pub(crate) fn container_in(cgroup: &str) -> Option<&str> {
     let words = cgroup.split(|c: char| !c.is_ascii_alphanumeric());
     words.filter(|word| word.len() == 64).find(|word| word.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -5,11 +5,11 @@ mod size;
 use std::fmt;
 
 use crate::model::problem::Problem;
-pub use size::{gib, size};
+pub(crate) use size::{gib, size};
 
 /// A request for GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum GpuRequest {
+pub(crate) enum GpuRequest {
     /// `--cpu-only`, and what holds where nothing is asked for.
     #[default]
     Nothing,
@@ -48,7 +48,7 @@ impl GpuRequest {
     ///
     /// # Errors
     /// The first thing that is wrong with it, or what contradicts what.
-    pub fn parse(
+    pub(crate) fn parse(
         gpus: Option<&str>,
         mig: Option<&str>,
         memory: Option<&str>,

@@ -1,4 +1,4 @@
 //! The machine that the program runs on: its people and the locks between runs.
 
-pub mod lock;
-pub mod people;
+pub(crate) mod lock;
+pub(crate) mod people;

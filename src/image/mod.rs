@@ -2,8 +2,8 @@
 //! its content, and the request that BuildKit gets. Knows no graph and no
 //! engine.
 
-pub mod export;
-pub mod packages;
-pub mod recipe;
-pub mod solve;
-pub mod user_layer;
+pub(crate) mod export;
+pub(crate) mod packages;
+pub(crate) mod recipe;
+pub(crate) mod solve;
+pub(crate) mod user_layer;

@@ -16,37 +16,37 @@ use crate::model::reference::Reference;
 
 /// One image to make.
 #[derive(Clone, Debug)]
-pub struct Solve {
+pub(crate) struct Solve {
     /// For events and logs.
-    pub node: NodeName,
+    pub(crate) node: NodeName,
     /// What the first own layer stands on.
-    pub start: Start,
+    pub(crate) start: Start,
     /// Exec steps on top of it, in order (declared packages).
-    pub steps: Vec<ExecStep>,
+    pub(crate) steps: Vec<ExecStep>,
     /// The account to bake in as the last layer.
-    pub user: Option<Account>,
+    pub(crate) user: Option<Account>,
     /// Brings sudo: run right below the account if that is to have sudo and
     /// what it is laid on has none. `None`: it must be there.
-    pub sudo: Option<ExecStep>,
+    pub(crate) sudo: Option<ExecStep>,
     /// Changes to the image config.
-    pub config: ConfigChange,
+    pub(crate) config: ConfigChange,
     /// Secrets that steps may mount, by id. Values never leave the session.
-    pub secrets: BTreeMap<String, Secret>,
+    pub(crate) secrets: BTreeMap<String, Secret>,
     /// Proxy variables for the build, which stay out of the image.
-    pub proxy: BTreeMap<String, String>,
+    pub(crate) proxy: BTreeMap<String, String>,
     /// Solve every step anew.
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
     /// Images in registries whose cache may save steps, best first. One that
     /// is not there is passed over.
-    pub cache_from: Vec<Reference>,
+    pub(crate) cache_from: Vec<Reference>,
     /// Write into the image which steps made it, so that others can import it.
     /// That holds times: such an image has another ID each day.
-    pub inline_cache: bool,
+    pub(crate) inline_cache: bool,
 }
 
 /// What a secret holds.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
+pub(crate) enum Secret {
     /// What is in a file when a step mounts it.
     File(PathBuf),
     /// This text, which is in no file. What of it must not be shown, wherever
@@ -71,7 +71,7 @@ impl fmt::Debug for Secret {
 
 /// What an image is made from.
 #[derive(Clone, Debug)]
-pub enum Start {
+pub(crate) enum Start {
     /// An image as it is; resolved from the engine's store first.
     Image(Reference),
     /// A Dockerfile, run by the engine's `dockerfile.v0`.
@@ -80,58 +80,58 @@ pub enum Start {
 
 /// A Dockerfile build.
 #[derive(Clone, Debug)]
-pub struct DockerfileBuild {
+pub(crate) struct DockerfileBuild {
     /// The Dockerfile's text, with digests behind the images that it names;
     /// the recipe counts what is on disk.
-    pub dockerfile: Arc<str>,
+    pub(crate) dockerfile: Arc<str>,
     /// Its path as people know it, for messages.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The files it may read; shared by all images with the same context.
-    pub context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     /// Stage to build; `None`: the last.
-    pub target: Option<String>,
+    pub(crate) target: Option<String>,
     /// Build args as sent: the declared ones, with BASE_IMAGE and its kin.
-    pub args: BTreeMap<String, String>,
+    pub(crate) args: BTreeMap<String, String>,
 }
 
 /// One process run in the image under construction, as root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExecStep {
+pub(crate) struct ExecStep {
     /// Shown to people: `pip install timm`.
-    pub title: String,
+    pub(crate) title: String,
     /// The argument vector; no shell.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// Environment of this step alone; it stays out of the image.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Folders kept from build to build: mount point → cache id.
-    pub caches: BTreeMap<String, String>,
+    pub(crate) caches: BTreeMap<String, String>,
     /// Secrets as files: mount point → id. Missing ones are an error.
-    pub secrets: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
     /// Folders that are empty tmpfs during the step and absent from the layer.
-    pub tmpfs: BTreeSet<String>,
+    pub(crate) tmpfs: BTreeSet<String>,
     /// Small files that exist during the step only: path → content.
-    pub files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
     /// What it was told to install, and where people wrote that; says which
     /// line is to blame when it fails, and decides nothing.
-    pub origins: Vec<(String, Place)>,
+    pub(crate) origins: Vec<(String, Place)>,
 }
 
 /// What is changed in the config that the start brings along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigChange {
+pub(crate) struct ConfigChange {
     /// In place of what the start says of containers made from it: the whole
     /// `config` object of an OCI image configuration. The rest changes this.
-    pub instead: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) instead: Option<serde_json::Map<String, serde_json::Value>>,
     /// Labels to set. Every inherited `ds01.*` label is dropped first.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Inherited labels to drop besides.
-    pub drop_labels: BTreeSet<String>,
+    pub(crate) drop_labels: BTreeSet<String>,
     /// Variables to set; others stay.
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Folders to put at the head of PATH, first one first.
-    pub path_first: Vec<String>,
+    pub(crate) path_first: Vec<String>,
     /// `User`, as `uid:gid` or a name.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// `WorkingDir`.
-    pub workdir: Option<String>,
+    pub(crate) workdir: Option<String>,
 }

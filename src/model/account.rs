@@ -6,18 +6,18 @@ use crate::model::names::{Login, ProjectName};
 
 /// What the user layer needs to know of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Account {
+pub(crate) struct Account {
     /// The login as it is; goes onto labels.
-    pub login: Login,
+    pub(crate) login: Login,
     /// The account name made from it by [`account_name`].
-    pub name: String,
-    pub uid: u32,
-    pub gid: u32,
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// Absolute path; `/bin/bash` if the spec says nothing.
-    pub shell: String,
-    pub sudo: bool,
+    pub(crate) shell: String,
+    pub(crate) sudo: bool,
     /// The project whose JupyterLab kernel and settings lie in the home.
-    pub jupyter: Option<ProjectName>,
+    pub(crate) jupyter: Option<ProjectName>,
 }
 
 /// Longest name that useradd and utmp take.
@@ -31,7 +31,7 @@ const KEPT: usize = 27;
 ///
 /// # Errors
 /// When no usable character is left.
-pub fn account_name(login: &Login) -> Result<String, String> {
+pub(crate) fn account_name(login: &Login) -> Result<String, String> {
     let local = login.as_str().split('@').next().unwrap_or_default();
     let mut name = String::with_capacity(local.len());
     for c in local.chars() {

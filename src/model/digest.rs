@@ -6,16 +6,16 @@ use sha2::{Digest as _, Sha256};
 
 /// A SHA-256, as 64 lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct Digest(String);
+pub(crate) struct Digest(String);
 
 impl Digest {
     /// Of plain bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self::from_bytes(&Sha256::digest(bytes))
     }
 
     /// Of several parts, each with its length before it.
-    pub fn of_parts(parts: &[&[u8]]) -> Self {
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
         let mut framed = Framed::new("parts");
         for part in parts {
             framed.bytes(part);
@@ -24,25 +24,25 @@ impl Digest {
     }
 
     /// Of a finished hash.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let both = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         Self(both.map(|half| char::from(DIGITS[usize::from(half)])).collect())
     }
 
     /// Reads 64 lower-case hex digits; `None`: it is something else.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
     }
 
     /// All 64 digits.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The first digits, at most 64.
-    pub fn first(&self, digits: usize) -> &str {
+    pub(crate) fn first(&self, digits: usize) -> &str {
         &self.0[..digits.min(64)]
     }
 }
@@ -55,26 +55,26 @@ impl fmt::Display for Digest {
 
 /// A hash under way. Every part is hashed behind its length, and the kind of
 /// what is hashed stands first: "ab", "c" differs from "a", "bc".
-pub struct Framed(Sha256);
+pub(crate) struct Framed(Sha256);
 
 impl Framed {
-    pub fn new(kind: &str) -> Self {
+    pub(crate) fn new(kind: &str) -> Self {
         let mut framed = Self(Sha256::new());
         framed.text("ds01-build").text(kind);
         framed
     }
 
-    pub fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
 
-    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
         self
     }
 
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         Digest::from_bytes(&self.0.finalize())
     }
 }

@@ -13,7 +13,7 @@ use crate::model::names::{ImageId, NodeName};
 /// One fact about a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub(crate) enum Event {
     /// The run begins: what will be done and what is kept as it is.
     RunStarted {
         /// To be built, in the order of the graph.
@@ -99,7 +99,7 @@ pub enum Event {
 
 impl Event {
     /// The image this is about.
-    pub fn image(&self) -> Option<&NodeName> {
+    pub(crate) fn image(&self) -> Option<&NodeName> {
         match self {
             Self::ImageStarted { image, .. }
             | Self::ImageWaits { image }
@@ -119,7 +119,7 @@ impl Event {
 /// State of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum StepState {
+pub(crate) enum StepState {
     Started,
     /// Ended well; `cached`: nothing ran.
     Done {
@@ -134,7 +134,7 @@ pub enum StepState {
 /// How an image's build ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Built by this run.
     Built { id: ImageId },
     /// Another run built the same recipe while we waited.
@@ -157,7 +157,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The image, if it is there.
-    pub fn id(&self) -> Option<&ImageId> {
+    pub(crate) fn id(&self) -> Option<&ImageId> {
         match self {
             Self::Built { id } | Self::BuiltElsewhere { id } | Self::Fetched { id } | Self::Pushed { id } => {
                 Some(id)
@@ -169,33 +169,33 @@ impl Outcome {
 
 /// Why an image was not built, with what a person needs to mend it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// A lowercase fragment: `step failed with exit code 3`.
-    pub message: String,
+    pub(crate) message: String,
     /// The failing step's name.
-    pub step: Option<String>,
-    pub exit_code: Option<i32>,
+    pub(crate) step: Option<String>,
+    pub(crate) exit_code: Option<i32>,
     /// Last lines of the step's output.
-    pub output: Vec<String>,
+    pub(crate) output: Vec<String>,
     /// The Dockerfile's (or spec's) lines, first line number first.
-    pub excerpt: Option<Excerpt>,
+    pub(crate) excerpt: Option<Excerpt>,
     /// What to do.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
     /// True when the engine, network or registry failed rather than the image.
-    pub engine: bool,
+    pub(crate) engine: bool,
     /// True when the image was built, and a check of it failed.
-    pub check: bool,
+    pub(crate) check: bool,
 }
 
 /// Lines of a file around the one that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Excerpt {
+pub(crate) struct Excerpt {
     #[serde(serialize_with = "lossy")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The failing lines, counted from 1, inclusive.
-    pub lines: (usize, usize),
+    pub(crate) lines: (usize, usize),
     /// Whole text of the file.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 fn seconds<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
@@ -216,4 +216,4 @@ fn lossy_option<S: serde::Serializer>(path: &Option<PathBuf>, s: S) -> Result<S:
 }
 
 /// Where events go. Sending never blocks and never fails.
-pub type Events = tokio::sync::mpsc::UnboundedSender<Event>;
+pub(crate) type Events = tokio::sync::mpsc::UnboundedSender<Event>;

@@ -1,11 +1,11 @@
 //! Words that every module uses: names, references, tags, accounts, labels,
 //! events and problems. Knows no other module.
 
-pub mod account;
-pub mod digest;
-pub mod event;
-pub mod labels;
-pub mod names;
-pub mod problem;
-pub mod reference;
-pub mod tags;
+pub(crate) mod account;
+pub(crate) mod digest;
+pub(crate) mod event;
+pub(crate) mod labels;
+pub(crate) mod names;
+pub(crate) mod problem;
+pub(crate) mod reference;
+pub(crate) mod tags;

@@ -13,7 +13,7 @@ const HUB: &str = "docker.io";
 
 /// A repository without tag or digest, in the short form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Repository {
+pub(crate) struct Repository {
     /// The short form.
     short: String,
     /// The registry, Docker Hub included, and the path there.
@@ -26,7 +26,7 @@ impl Repository {
     ///
     /// # Errors
     /// Says which part of the grammar is broken.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let reference = Reference::parse(text)?;
         let repository = reference.repository();
         let plain = [
@@ -42,26 +42,26 @@ impl Repository {
     }
 
     /// The short form.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.short
     }
 
     /// The registry it names, `host[:port]`. `None`: it names none, as
     /// `debian` or `ds01/vision`, which an engine has or asks Docker Hub for.
-    pub fn host(&self) -> Option<&str> {
+    pub(crate) fn host(&self) -> Option<&str> {
         let (first, _) = self.short.split_once('/')?;
         (first == "localhost" || first.contains(['.', ':'])).then_some(first)
     }
 
     /// This repository with a tag, which must be of the tag grammar. Not parsed
     /// again: a plan makes thousands of them.
-    pub fn with_tag(&self, tag: &str) -> Reference {
+    pub(crate) fn with_tag(&self, tag: &str) -> Reference {
         let (registry, path) = (self.registry.clone(), self.path.clone());
         Reference(oci_spec::distribution::Reference::with_tag(registry, path, tag.to_owned()))
     }
 
     /// This repository with a digest, `sha256:<64 hex>`.
-    pub fn with_digest(&self, digest: &str) -> Reference {
+    pub(crate) fn with_digest(&self, digest: &str) -> Reference {
         let (registry, path) = (self.registry.clone(), self.path.clone());
         Reference(oci_spec::distribution::Reference::with_digest(registry, path, digest.to_owned()))
     }
@@ -75,14 +75,14 @@ impl fmt::Display for Repository {
 
 /// A whole reference; without a tag and a digest the tag is `latest`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reference(oci_spec::distribution::Reference);
+pub(crate) struct Reference(oci_spec::distribution::Reference);
 
 impl Reference {
     /// Parses any form.
     ///
     /// # Errors
     /// Says which part of the grammar is broken.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(plain) = plain::parse(text) {
             return Ok(Self(plain));
         }
@@ -90,7 +90,7 @@ impl Reference {
     }
 
     /// Without tag and digest.
-    pub fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         let (registry, path) = (self.0.registry().to_owned(), self.0.repository().to_owned());
         Repository { short: self.short(), registry, path }
     }
@@ -106,34 +106,34 @@ impl Reference {
     }
 
     /// The registry that has it, `host[:port]`; `docker.io` if it names none.
-    pub fn registry(&self) -> &str {
+    pub(crate) fn registry(&self) -> &str {
         self.0.registry()
     }
 
     /// Its repository's name within the registry: `library/debian`.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.repository()
     }
 
     /// The tag, if there is one.
-    pub fn tag(&self) -> Option<&str> {
+    pub(crate) fn tag(&self) -> Option<&str> {
         self.0.tag()
     }
 
     /// The digest, if there is one.
-    pub fn digest(&self) -> Option<&str> {
+    pub(crate) fn digest(&self) -> Option<&str> {
         self.0.digest()
     }
 
     /// This very content of it: the same name and tag with a digest,
     /// `sha256:<64 hex>`.
-    pub fn pinned(&self, digest: &str) -> Self {
+    pub(crate) fn pinned(&self, digest: &str) -> Self {
         let tag = self.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
         Self::parse(&format!("{}{tag}@{digest}", self.repository())).expect("a checked reference and digest")
     }
 
     /// The long form that BuildKit wants: `docker.io/library/debian:12`.
-    pub fn canonical(&self) -> String {
+    pub(crate) fn canonical(&self) -> String {
         self.0.whole()
     }
 }

@@ -10,13 +10,13 @@ const CONTENT_DIGITS: usize = 16;
 
 /// The tag of an image with this recipe: `r-` and the first 16 hex digits. It
 /// never moves. Takes the digest with or without `sha256:`.
-pub fn content_tag(recipe_digest_hex: &str) -> String {
+pub(crate) fn content_tag(recipe_digest_hex: &str) -> String {
     let hex = recipe_digest_hex.strip_prefix("sha256:").unwrap_or(recipe_digest_hex);
     format!("r-{}", hex.get(..CONTENT_DIGITS).unwrap_or(hex))
 }
 
 /// Whether a tag has the form of a content tag.
-pub fn is_content_tag(tag: &str) -> bool {
+pub(crate) fn is_content_tag(tag: &str) -> bool {
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     tag.strip_prefix("r-").is_some_and(|rest| rest.len() == CONTENT_DIGITS && rest.bytes().all(hex))
 }
@@ -27,7 +27,7 @@ pub fn is_content_tag(tag: &str) -> bool {
 /// # Errors
 /// A branch of which nothing can be used, a prefix that leaves no room, or a
 /// result that would be a content tag; in words, saying what to do.
-pub fn branch_tag(prefix: &str, branch: &str) -> Result<String, String> {
+pub(crate) fn branch_tag(prefix: &str, branch: &str) -> Result<String, String> {
     let usable = sanitize(branch);
     if usable.is_empty() {
         return Err(format!(

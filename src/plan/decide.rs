@@ -13,23 +13,23 @@ use crate::model::tags;
 
 /// One selected image, before it is decided what to do with it.
 #[derive(Clone, Debug)]
-pub struct Candidate {
-    pub name: NodeName,
-    pub repository: Repository,
-    pub recipe: Recipe,
+pub(crate) struct Candidate {
+    pub(crate) name: NodeName,
+    pub(crate) repository: Repository,
+    pub(crate) recipe: Recipe,
     /// Positions of the images it stands on or copies from; all smaller.
-    pub parents: Vec<usize>,
+    pub(crate) parents: Vec<usize>,
     /// Build it whether it is up to date or not.
-    pub forced: bool,
+    pub(crate) forced: bool,
     /// The branch tag or `latest`, to be put on it when all is done.
-    pub moving: Option<Reference>,
+    pub(crate) moving: Option<Reference>,
     /// Tags in its registry that may hold steps of it, best first.
-    pub caches: Vec<Reference>,
+    pub(crate) caches: Vec<Reference>,
 }
 
 impl Candidate {
     /// Its content tag.
-    pub fn content(&self) -> Reference {
+    pub(crate) fn content(&self) -> Reference {
         self.repository.with_tag(&tags::content_tag(self.recipe.digest().as_str()))
     }
 }
@@ -37,7 +37,7 @@ impl Candidate {
 /// Decides for every image. `store` is the engine's list of images, `remote`
 /// what registries have; causes propagate to children, since parents come
 /// first. `memory` only explains.
-pub fn plan(questions: Vec<Candidate>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
+pub(crate) fn plan(questions: Vec<Candidate>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
     let (shelf, nothing) = (Shelf::new(store), Recall::default());
     let mut images: Vec<Planned> = Vec::with_capacity(questions.len());
     let mut moving = Vec::with_capacity(questions.len());

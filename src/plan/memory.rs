@@ -15,38 +15,38 @@ use crate::plan::records::{Ended, Record};
 
 /// By position of the question. Missing: nothing but the engine's images is
 /// known.
-pub type Memory = HashMap<usize, Recall>;
+pub(crate) type Memory = HashMap<usize, Recall>;
 
 /// What the edge knows of one image.
 #[derive(Clone, Debug, Default)]
-pub struct Recall {
+pub(crate) struct Recall {
     /// Tries, oldest first.
-    pub tries: Vec<Record>,
+    pub(crate) tries: Vec<Record>,
     /// The last build, with all that is known of it.
-    pub last: Option<Built>,
+    pub(crate) last: Option<Built>,
     /// What its context holds now, if that changed.
-    pub files: Option<Listing>,
+    pub(crate) files: Option<Listing>,
     /// The Dockerfile's text now, masked, if that changed.
-    pub dockerfile: Option<String>,
+    pub(crate) dockerfile: Option<String>,
 }
 
 /// An earlier build of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Built {
+pub(crate) struct Built {
     /// Recipe digest.
-    pub recipe: String,
+    pub(crate) recipe: String,
     /// Version of the rules; `None`: it is not said.
-    pub scheme: Option<u32>,
-    pub digests: Recorded,
-    pub fields: Option<Written>,
-    pub files: Option<Arc<Listing>>,
+    pub(crate) scheme: Option<u32>,
+    pub(crate) digests: Recorded,
+    pub(crate) fields: Option<Written>,
+    pub(crate) files: Option<Arc<Listing>>,
     /// The Dockerfile's text, masked.
-    pub dockerfile: Option<String>,
+    pub(crate) dockerfile: Option<String>,
 }
 
 impl Built {
     /// What the labels of an image of ours say; `None`: it is none.
-    pub fn of_image(labels: &BTreeMap<String, String>) -> Option<Self> {
+    pub(crate) fn of_image(labels: &BTreeMap<String, String>) -> Option<Self> {
         let mut built = Self::of_container(labels)?;
         if let Some(fields) = &mut built.fields {
             fields.supply(Ingredient::Labels, own_labels(labels));
@@ -56,7 +56,7 @@ impl Built {
 
     /// What the labels say that a container has from its image. Some of the
     /// image's are overridden there, so the labels themselves are not known.
-    pub fn of_container(labels: &BTreeMap<String, String>) -> Option<Self> {
+    pub(crate) fn of_container(labels: &BTreeMap<String, String>) -> Option<Self> {
         let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
         let record = label(&labels::RECORD).and_then(Written::from_label);
         let (fields, files) = record.map_or((None, None), |(written, files)| (Some(written), files));
@@ -71,7 +71,7 @@ impl Built {
     }
 
     /// What a record says.
-    pub fn of_record(record: &Record) -> Self {
+    pub(crate) fn of_record(record: &Record) -> Self {
         Self {
             recipe: record.recipe.clone(),
             scheme: Some(record.scheme),
@@ -83,7 +83,7 @@ impl Built {
     }
 
     /// As the side before of a comparison.
-    pub fn before(&self) -> Before<'_> {
+    pub(crate) fn before(&self) -> Before<'_> {
         Before {
             digests: Some(&self.digests),
             fields: self.fields.as_ref(),
@@ -93,24 +93,24 @@ impl Built {
     }
 
     /// Whether an ingredient is as it was.
-    pub fn has_same(&self, ingredient: Ingredient, recorded: &Recorded) -> bool {
+    pub(crate) fn has_same(&self, ingredient: Ingredient, recorded: &Recorded) -> bool {
         self.digests.get(ingredient.name()) == recorded.get(ingredient.name())
     }
 }
 
 impl Recall {
     /// As the side after of a comparison.
-    pub fn now<'a>(&'a self, recipe: &'a Recipe) -> Now<'a> {
+    pub(crate) fn now<'a>(&'a self, recipe: &'a Recipe) -> Now<'a> {
         Now { recipe, files: self.files.as_ref(), dockerfile: self.dockerfile.as_deref() }
     }
 
     /// The last try of this very recipe.
-    pub fn last_try(&self, recipe: &str) -> Option<&Record> {
+    pub(crate) fn last_try(&self, recipe: &str) -> Option<&Record> {
         self.tries.iter().rev().find(|record| record.recipe == recipe)
     }
 
     /// How the last try of this very recipe failed at a step.
-    pub fn last_failure(&self, recipe: &Recipe) -> Option<String> {
+    pub(crate) fn last_failure(&self, recipe: &Recipe) -> Option<String> {
         if self.tries.is_empty() {
             return None;
         }
@@ -121,22 +121,22 @@ impl Recall {
     }
 
     /// Whether this very recipe was built once.
-    pub fn was_built(&self, recipe: &str) -> bool {
+    pub(crate) fn was_built(&self, recipe: &str) -> bool {
         self.tries.iter().any(|record| record.recipe == recipe && matches!(record.ended, Ended::Built { .. }))
     }
 }
 
 /// A question whose answer needs more than the engine's images.
 #[derive(Clone, Debug)]
-pub struct Absent {
+pub(crate) struct Absent {
     /// Of the question.
-    pub position: usize,
+    pub(crate) position: usize,
     /// What the last image says of its build.
-    pub last: Option<Built>,
+    pub(crate) last: Option<Built>,
 }
 
 /// The questions whose image is not there, in order.
-pub fn absent(questions: &[Candidate], store: &[Image]) -> Vec<Absent> {
+pub(crate) fn absent(questions: &[Candidate], store: &[Image]) -> Vec<Absent> {
     let content = |(at, question): (usize, &Candidate)| {
         (question.content().to_string(), (at, question.recipe.digest().clone()))
     };

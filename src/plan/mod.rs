@@ -6,24 +6,24 @@
 //! which decides nothing again.
 
 mod decide;
-pub mod impact;
+pub(crate) mod impact;
 mod memory;
-pub mod observe;
+pub(crate) mod observe;
 mod questions;
 mod reasons;
-pub mod recipes;
-pub mod records;
-pub mod remote;
-pub mod schedule;
+pub(crate) mod recipes;
+pub(crate) mod records;
+pub(crate) mod remote;
+pub(crate) mod schedule;
 mod shelf;
 mod show;
-pub mod since;
-pub mod why;
+pub(crate) mod since;
+pub(crate) mod why;
 
-pub use decide::{Candidate, plan};
-pub use memory::{Absent, Built, Memory, Recall, absent};
-pub use questions::{Selection, questions};
-pub use remote::Remote;
+pub(crate) use decide::{Candidate, plan};
+pub(crate) use memory::{Absent, Built, Memory, Recall, absent};
+pub(crate) use questions::{Selection, questions};
+pub(crate) use remote::Remote;
 
 use std::collections::BTreeMap;
 
@@ -36,43 +36,43 @@ use crate::model::reference::{Reference, Repository};
 
 /// Everything a run will do.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The selected images, parents before children.
-    pub images: Vec<Planned>,
+    pub(crate) images: Vec<Planned>,
     /// Tags that move when every selected image is done: those that do not
     /// stand where they should yet.
-    pub tags: Vec<TagMove>,
+    pub(crate) tags: Vec<TagMove>,
     /// Tags in registries that move then, too.
-    pub registry_tags: Vec<TagMove>,
+    pub(crate) registry_tags: Vec<TagMove>,
 }
 
 /// One image of a plan.
 #[derive(Clone, Debug)]
-pub struct Planned {
-    pub name: NodeName,
-    pub recipe: Recipe,
+pub(crate) struct Planned {
+    pub(crate) name: NodeName,
+    pub(crate) recipe: Recipe,
     /// Its content tag, `<repository>:r-<16 hex>`.
-    pub content: Reference,
+    pub(crate) content: Reference,
     /// The image that carries the content tag now.
-    pub present: Option<ImageId>,
+    pub(crate) present: Option<ImageId>,
     /// Positions in the plan of the images it stands on or copies from.
-    pub parents: Vec<usize>,
-    pub action: Action,
+    pub(crate) parents: Vec<usize>,
+    pub(crate) action: Action,
     /// The digest of its content tag in its registry, if that was asked for
     /// and is there.
-    pub remote: Option<String>,
+    pub(crate) remote: Option<String>,
     /// Its content tag is sent to its registry: once it is built, or as it is
     /// on the engine. Never what was pulled.
-    pub push: bool,
+    pub(crate) push: bool,
     /// Images in its registry that may save steps of its build, best first.
-    pub cache_from: Vec<Reference>,
+    pub(crate) cache_from: Vec<Reference>,
     /// How the last try of this very recipe failed at a step.
-    pub last_failure: Option<String>,
+    pub(crate) last_failure: Option<String>,
 }
 
 /// What is done with an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Up to date.
     Keep(Where),
     /// Up to date in its registry, and pulled, since these are built on it.
@@ -83,7 +83,7 @@ pub enum Action {
 
 /// Where an image that is up to date was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Where {
+pub(crate) enum Where {
     /// On the engine; a registry may have it, too.
     Engine(ImageId),
     /// In its registry alone, by this digest. It stays there.
@@ -93,7 +93,7 @@ pub enum Where {
 /// Why an image is built. Short digests are 12 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Reason {
+pub(crate) enum Reason {
     /// An ingredient of the recipe is not what the last build had.
     Changed(Changed),
     /// The last build counted by other rules, so that ingredients cannot be
@@ -113,45 +113,45 @@ pub enum Reason {
 
 /// A tag to put on an image of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagMove {
+pub(crate) struct TagMove {
     /// Position in [`Plan::images`].
-    pub image: usize,
-    pub tag: Reference,
+    pub(crate) image: usize,
+    pub(crate) tag: Reference,
 }
 
 impl Plan {
     /// Positions of the images to build.
-    pub fn builds(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn builds(&self) -> impl Iterator<Item = usize> {
         self.images.iter().enumerate().filter(|(_, i)| i.reasons().is_some()).map(|(at, _)| at)
     }
 
     /// Positions of all images that a run does something about before tags
     /// move: builds, fetches and pushes.
-    pub fn work(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn work(&self) -> impl Iterator<Item = usize> {
         let at_rest = |i: &Planned| matches!(i.action, Action::Keep(_)) && !i.push;
         self.images.iter().enumerate().filter(move |(_, i)| !at_rest(i)).map(|(at, _)| at)
     }
 
     /// Positions of the images that are pulled.
-    pub fn fetches(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn fetches(&self) -> impl Iterator<Item = usize> {
         let fetched = |i: &Planned| matches!(i.action, Action::Fetch { .. });
         self.images.iter().enumerate().filter(move |(_, i)| fetched(i)).map(|(at, _)| at)
     }
 
     /// Positions of the images whose content tag is sent to a registry.
-    pub fn pushes(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn pushes(&self) -> impl Iterator<Item = usize> {
         self.images.iter().enumerate().filter(|(_, i)| i.is_sent()).map(|(at, _)| at)
     }
 
     /// True when a run would change nothing.
-    pub fn is_noop(&self) -> bool {
+    pub(crate) fn is_noop(&self) -> bool {
         self.work().next().is_none() && self.tags.is_empty() && self.registry_tags.is_empty()
     }
 }
 
 impl Planned {
     /// Why it is built; `None`: it is kept or fetched.
-    pub fn reasons(&self) -> Option<&[Reason]> {
+    pub(crate) fn reasons(&self) -> Option<&[Reason]> {
         match &self.action {
             Action::Keep(_) | Action::Fetch { .. } => None,
             Action::Build(reasons) => Some(reasons),
@@ -159,17 +159,17 @@ impl Planned {
     }
 
     /// Whether the plan means to send it to its registry.
-    pub fn is_sent(&self) -> bool {
+    pub(crate) fn is_sent(&self) -> bool {
         self.push && !matches!(self.action, Action::Fetch { .. })
     }
 
     /// Whether an image with these labels is of this very recipe.
-    pub fn is_recipe_of(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn is_recipe_of(&self, labels: &BTreeMap<String, String>) -> bool {
         labels.get(labels::RECIPE.name).is_some_and(|recipe| *recipe == self.recipe.digest().to_string())
     }
 
     /// Where its tags stand.
-    pub fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         self.content.repository()
     }
 }

@@ -13,15 +13,15 @@ use crate::spec::subject::Subject;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The images and all they stand on, parents first.
-    pub nodes: Vec<NodeId>,
+    pub(crate) nodes: Vec<NodeId>,
     /// Built again whether up to date or not.
-    pub forced: HashSet<NodeId>,
+    pub(crate) forced: HashSet<NodeId>,
     /// Names the branch tags; `None`: no branch tag moves.
-    pub branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// Registries are to have what is done.
-    pub push: bool,
+    pub(crate) push: bool,
 }
 
 /// One question for each image to be built here, parents first, with the node
@@ -29,7 +29,7 @@ pub struct Selection {
 ///
 /// # Errors
 /// The branch gives no tag, or the tag of something else.
-pub fn questions(
+pub(crate) fn questions(
     spec: &Spec,
     graph: &Graph,
     seen: &Seen,

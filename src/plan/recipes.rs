@@ -13,11 +13,11 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 
 /// Recipes of the nodes that are built here.
-pub type Recipes = HashMap<NodeId, Recipe>;
+pub(crate) type Recipes = HashMap<NodeId, Recipe>;
 
 /// Writes down the recipes of `nodes`, which come parents first and with all
 /// that they stand on.
-pub fn recipes(spec: &Spec, graph: &Graph, seen: &Seen, nodes: &[NodeId]) -> Recipes {
+pub(crate) fn recipes(spec: &Spec, graph: &Graph, seen: &Seen, nodes: &[NodeId]) -> Recipes {
     let mut recipes = Recipes::new();
     for &node in nodes {
         if Subject::of(spec, graph, node).external().is_none() {
@@ -78,7 +78,7 @@ fn bases(
 }
 
 /// The labels of a node's image, without those that tell its recipe and base.
-pub fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
+pub(crate) fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
     let subject = Subject::of(spec, graph, node);
     let image = match subject {
         Subject::Project(project) => crate::model::names::NodeName::new(project.name.as_str()),

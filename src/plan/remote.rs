@@ -13,23 +13,23 @@ use crate::model::reference::Reference;
 
 /// What registries said, and whether they are to have what is built.
 #[derive(Clone, Debug, Default)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// Short form of a reference → the manifest digest it stands for.
-    pub found: BTreeMap<String, String>,
+    pub(crate) found: BTreeMap<String, String>,
     /// `--push`.
-    pub push: bool,
+    pub(crate) push: bool,
 }
 
 impl Remote {
     /// The digest of what a reference stands for, as far as it was asked for.
-    pub fn digest(&self, reference: &Reference) -> Option<&str> {
+    pub(crate) fn digest(&self, reference: &Reference) -> Option<&str> {
         self.found.get(&reference.to_string()).map(String::as_str)
     }
 }
 
 /// Content tags that decide what is done: of images that live in a registry
 /// and are not on the engine; to send them, of all, with their branch tags.
-pub fn contents(questions: &[Candidate], store: &[Image], push: bool) -> Vec<Reference> {
+pub(crate) fn contents(questions: &[Candidate], store: &[Image], push: bool) -> Vec<Reference> {
     let shelf = Shelf::new(store);
     let mut wanted = Vec::new();
     for question in questions.iter().filter(|q| q.repository.host().is_some()) {
@@ -47,7 +47,7 @@ pub fn contents(questions: &[Candidate], store: &[Image], push: bool) -> Vec<Ref
 /// Tags whose image may save steps of what is built: of images that this
 /// engine never saw, since importing what it has itself costs and saves
 /// nothing.
-pub fn candidates(questions: &[Candidate], store: &[Image], remote: &Remote) -> Vec<Reference> {
+pub(crate) fn candidates(questions: &[Candidate], store: &[Image], remote: &Remote) -> Vec<Reference> {
     if questions.iter().all(|question| question.caches.is_empty()) {
         return Vec::new();
     }

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 /// Position of an image in the plan; parents come before children.
-pub type Index = usize;
+pub(crate) type Index = usize;
 
 /// What became of one position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Waits for parents or for a free worker.
     Waiting,
     Running,
@@ -25,7 +25,7 @@ pub enum State {
 /// The state of a run. Invariant: a position is `Running` or `Done` only if
 /// all its parents are `Done`.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     parents: Vec<Vec<Index>>,
     children: Vec<Vec<Index>>,
     /// Longest path from here down, this one included.
@@ -40,7 +40,7 @@ pub struct Schedule {
 impl Schedule {
     /// `parents[i]` are the positions that must be done before `i`, each
     /// smaller than `i`. `cost[i]` is what building `i` takes, in any unit.
-    pub fn new(parents: Vec<Vec<Index>>, cost: &[u64], jobs: usize) -> Self {
+    pub(crate) fn new(parents: Vec<Vec<Index>>, cost: &[u64], jobs: usize) -> Self {
         let count = parents.len();
         let mut children = vec![Vec::new(); count];
         for (child, above) in parents.iter().enumerate() {
@@ -60,7 +60,7 @@ impl Schedule {
     }
 
     /// Takes the next position to build, if a worker is free and one is ready.
-    pub fn take(&mut self) -> Option<Index> {
+    pub(crate) fn take(&mut self) -> Option<Index> {
         if !self.open || self.running >= self.jobs {
             return None;
         }
@@ -71,7 +71,7 @@ impl Schedule {
     }
 
     /// A running position ended well; children may have become ready.
-    pub fn done(&mut self, index: Index) {
+    pub(crate) fn done(&mut self, index: Index) {
         self.end(index, State::Done);
         for child in self.children[index].clone() {
             let all_done = self.parents[child].iter().all(|&p| self.states[p] == State::Done);
@@ -83,7 +83,7 @@ impl Schedule {
 
     /// A running position failed. Gives the positions that are now blocked,
     /// in order; they stand on it, directly or not.
-    pub fn failed(&mut self, index: Index) -> Vec<Index> {
+    pub(crate) fn failed(&mut self, index: Index) -> Vec<Index> {
         self.end(index, State::Failed);
         let mut blocked = BTreeSet::new();
         let mut open = self.children[index].clone();
@@ -98,12 +98,12 @@ impl Schedule {
     }
 
     /// A running position was stopped.
-    pub fn cancelled(&mut self, index: Index) {
+    pub(crate) fn cancelled(&mut self, index: Index) {
         self.end(index, State::Cancelled);
     }
 
     /// Starts nothing more. Gives the positions that will not be tried.
-    pub fn close(&mut self) -> Vec<Index> {
+    pub(crate) fn close(&mut self) -> Vec<Index> {
         self.open = false;
         let waiting: Vec<_> = (0..self.states.len()).filter(|&i| self.states[i] == State::Waiting).collect();
         for &index in &waiting {
@@ -114,12 +114,12 @@ impl Schedule {
     }
 
     /// True when nothing runs and nothing can start.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.running == 0 && (!self.open || self.ready.is_empty())
     }
 
     /// The state of each position.
-    pub fn states(&self) -> &[State] {
+    pub(crate) fn states(&self) -> &[State] {
         &self.states
     }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Plan {
 
 impl Plan {
     /// The plan as data: `{images: […], tags: […]}`.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "images": self.images.iter().map(Planned::to_json).collect::<Vec<_>>(),
             "tags": self.moves(&self.tags),

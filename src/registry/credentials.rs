@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to log in to a registry.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Login {
+pub(crate) enum Login {
     Password {
         username: String,
         password: String,
@@ -44,7 +44,7 @@ impl fmt::Debug for Login {
 
 /// Where a login was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Docker's `config.json` itself.
     Config(PathBuf),
     /// The helper `docker-credential-<name>`.
@@ -62,7 +62,7 @@ impl fmt::Display for Source {
 
 /// Credentials that could not be read. They may still not be needed.
 #[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
+pub(crate) enum CredentialsError {
     #[error("cannot read {}: {cause}", path.display())]
     Config { path: PathBuf, cause: String },
     #[error("credential helper `{helper}` failed for {host}: {cause}")]
@@ -71,7 +71,7 @@ pub enum CredentialsError {
 
 /// Where credentials are looked up: a folder with Docker's `config.json`.
 #[derive(Clone, Debug, Default)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     folder: Option<PathBuf>,
 }
 
@@ -103,7 +103,7 @@ struct Helped {
 
 impl Credentials {
     /// Those of a folder; without one there are none.
-    pub fn new(folder: Option<PathBuf>) -> Self {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         Self { folder }
     }
 
@@ -111,7 +111,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When the configuration or a helper is broken; a missing file is not.
-    pub async fn of(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
+    pub(crate) async fn of(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
         Ok(self.look_up(host).await?.map(|(login, _)| login))
     }
 
@@ -119,7 +119,7 @@ impl Credentials {
     ///
     /// # Errors
     /// As [`Credentials::of`].
-    pub async fn source(&self, host: &str) -> Result<Option<Source>, CredentialsError> {
+    pub(crate) async fn source(&self, host: &str) -> Result<Option<Source>, CredentialsError> {
         Ok(self.look_up(host).await?.map(|(_, source)| source))
     }
 

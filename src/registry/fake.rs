@@ -16,7 +16,7 @@ use crate::model::reference::{Reference, Repository};
 
 /// All registries of a test. Shared by reference; each call sees the ones before it.
 #[derive(Debug, Default)]
-pub struct FakeRegistry {
+pub(crate) struct FakeRegistry {
     state: Mutex<State>,
 }
 
@@ -38,13 +38,13 @@ struct Stored {
 
 impl FakeRegistry {
     /// Registries without an image.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Puts an image there as a push does, under the reference's tag; equal
     /// labels and layers give an equal digest, which is returned.
-    pub fn push(
+    pub(crate) fn push(
         &self,
         reference: &Reference,
         labels: &BTreeMap<String, String>,
@@ -63,7 +63,7 @@ impl FakeRegistry {
     }
 
     /// Puts an image there as it is, under the reference's tag if it has one.
-    pub fn put(&self, reference: &Reference, image: RemoteImage) {
+    pub(crate) fn put(&self, reference: &Reference, image: RemoteImage) {
         let mut state = self.state();
         let stored = state.repositories.entry(reference.repository()).or_default();
         if let Some(tag) = reference.tag() {
@@ -73,7 +73,7 @@ impl FakeRegistry {
     }
 
     /// Takes a tag away; by digest the image and all its tags.
-    pub fn remove(&self, reference: &Reference) {
+    pub(crate) fn remove(&self, reference: &Reference) {
         let mut state = self.state();
         let Some(stored) = state.repositories.get_mut(&reference.repository()) else { return };
         match (reference.digest(), reference.tag()) {
@@ -87,24 +87,24 @@ impl FakeRegistry {
     }
 
     /// From now on nobody answers at this host.
-    pub fn lose(&self, host: &str) {
+    pub(crate) fn lose(&self, host: &str) {
         self.state().lost.insert(host.to_owned());
     }
 
     /// From now on this host refuses everything.
-    pub fn deny(&self, host: &str) {
+    pub(crate) fn deny(&self, host: &str) {
         self.state().denied.insert(host.to_owned());
     }
 
     /// From now on this host answers and allows again.
-    pub fn allow(&self, host: &str) {
+    pub(crate) fn allow(&self, host: &str) {
         let mut state = self.state();
         state.lost.remove(host);
         state.denied.remove(host);
     }
 
     /// How often a digest was asked for, answered or not.
-    pub fn heads(&self) -> usize {
+    pub(crate) fn heads(&self) -> usize {
         self.state().heads
     }
 

@@ -3,10 +3,10 @@
 //!
 //! An edge. Decides nothing; layers are sent and fetched by the engine.
 
-pub mod credentials;
+pub(crate) mod credentials;
 #[cfg(test)]
-pub mod fake;
-pub mod http;
+pub(crate) mod fake;
+pub(crate) mod http;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::model::reference::{Reference, Repository};
 
 /// Any number of registries, each found by the host of a reference.
 #[async_trait]
-pub trait Registry: Send + Sync {
+pub(crate) trait Registry: Send + Sync {
     /// The manifest digest a reference stands for, by one HEAD; for an image
     /// of several platforms the index's. `None`: there is no such image.
     async fn digest(&self, reference: &Reference) -> Result<Option<String>, Error>;
@@ -34,22 +34,22 @@ pub trait Registry: Send + Sync {
 
 /// An image as a registry describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteImage {
+pub(crate) struct RemoteImage {
     /// What the reference stands for: an index's digest for several platforms.
-    pub digest: String,
+    pub(crate) digest: String,
     /// The platform's own manifest; equal to `digest` without an index.
-    pub manifest: String,
-    pub labels: BTreeMap<String, String>,
+    pub(crate) manifest: String,
+    pub(crate) labels: BTreeMap<String, String>,
     /// One for each layer.
-    pub diff_ids: Vec<String>,
+    pub(crate) diff_ids: Vec<String>,
     /// Bytes of all layers as they are sent.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 /// A registry that could not be asked, or said no. That there is no such
 /// image is not an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Nobody answers, or not in time, or the connection broke.
     #[error("the registry {host} does not answer: {cause}")]
     Unreachable { host: String, cause: String },
@@ -66,7 +66,7 @@ pub enum Error {
 
 impl Error {
     /// What a person can do about it.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Unreachable { host, .. } => {
                 Some(format!("is {host} right, and can this machine reach it?"))

@@ -8,10 +8,10 @@ use super::reader::{Item, Problems};
 use crate::model::names::PlanName;
 
 /// Name to value.
-pub type Args = BTreeMap<String, String>;
+pub(crate) type Args = BTreeMap<String, String>;
 
 /// `build_args: {NAME: value}`.
-pub fn build_args(item: Option<Item>, problems: &mut Problems) -> Args {
+pub(crate) fn build_args(item: Option<Item>, problems: &mut Problems) -> Args {
     let mut args = Args::new();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let named = passes(names::build_arg_key(key.text), &key.place(), problems);
@@ -24,7 +24,11 @@ pub fn build_args(item: Option<Item>, problems: &mut Problems) -> Args {
 }
 
 /// `plan_args: {plan: {NAME: value}}`.
-pub fn plan_args(item: Option<Item>, known: &Known, problems: &mut Problems) -> BTreeMap<PlanName, Args> {
+pub(crate) fn plan_args(
+    item: Option<Item>,
+    known: &Known,
+    problems: &mut Problems,
+) -> BTreeMap<PlanName, Args> {
     let mut by_plan = BTreeMap::new();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         known.plan(key.text, &key.place(), problems);

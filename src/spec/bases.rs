@@ -11,7 +11,7 @@ use crate::model::problem::{Place, Problem, SourceFile};
 use crate::spec::catalog::{self, Catalog, Host};
 
 /// What bases are looked up in.
-pub enum Source {
+pub(crate) enum Source {
     /// The one that the program carries.
     Own,
     File(Catalog),
@@ -20,7 +20,7 @@ pub enum Source {
 }
 
 /// What the file says.
-pub fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> Source {
+pub(crate) fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> Source {
     let reading = catalog::read(file);
     if reading.errors.is_empty() {
         return Source::File(reading.catalog);
@@ -30,7 +30,7 @@ pub fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> Source {
 }
 
 /// `catalog: {framework, version, arch}` of a base.
-pub fn base(
+pub(crate) fn base(
     item: Item,
     base: &Place,
     source: &Source,

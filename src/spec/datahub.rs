@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 
 /// `root: NAME` named the one image without a parent. Any number may be
 /// without one now, so the key only has to be true.
-pub fn root(item: Option<Item>, images: &[Draft], known: &Known, problems: &mut Problems) {
+pub(crate) fn root(item: Option<Item>, images: &[Draft], known: &Known, problems: &mut Problems) {
     let Some(item) = item else { return };
     let Some(name) = item.string(problems) else { return };
     if !known.images.contains_key(name) {
@@ -30,7 +30,7 @@ pub fn root(item: Option<Item>, images: &[Draft], known: &Known, problems: &mut 
 }
 
 /// `tag_stable_postfix` of a plan.
-pub fn no_stable_postfix(plan: &Fields, problems: &mut Problems) {
+pub(crate) fn no_stable_postfix(plan: &Fields, problems: &mut Problems) {
     if let Some(place) = plan.key("tag_stable_postfix") {
         problems.push(Problem::new("`tag_stable_postfix` is not read any more").at(&place).help(
             "remove it: the stable tag of a plan is its `tag_prefix` followed by `-` and `tag.stable`",
@@ -40,7 +40,7 @@ pub fn no_stable_postfix(plan: &Fields, problems: &mut Problems) {
 
 /// An image's args: `build_args` and `plan_args`, or both in the old form
 /// `dbuild_env: {common: {...}, PLAN: {...}}`.
-pub fn image_args(
+pub(crate) fn image_args(
     image: &Fields,
     known: &Known,
     problems: &mut Problems,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// What a path leads to, symbolic links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     File,
     Folder,
     /// A device, pipe or socket.
@@ -17,7 +17,7 @@ pub enum Kind {
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     Missing,
     NotAFile,
     /// Larger than the limit: its bytes.
@@ -26,7 +26,7 @@ pub enum Unreadable {
 }
 
 /// File access; all paths are absolute.
-pub trait Files {
+pub(crate) trait Files {
     /// `None`: there is nothing, or it cannot be looked at.
     fn kind(&self, path: &Path) -> Option<Kind>;
     /// The path without symbolic links and `..`.
@@ -47,7 +47,7 @@ pub trait Files {
 }
 
 /// The machine's own file system.
-pub struct Disk;
+pub(crate) struct Disk;
 
 impl Files for Disk {
     fn kind(&self, path: &Path) -> Option<Kind> {

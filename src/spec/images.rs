@@ -33,16 +33,16 @@ const KEYS: &[&str] = &[
 
 /// What was read of an image, complete or not: checks of the whole spec go
 /// on with what there is.
-pub struct Draft {
-    pub name: ImageName,
-    pub repository: Option<(Repository, Place)>,
-    pub parents: Vec<(Parent, Place)>,
-    pub skip_plans: BTreeSet<PlanName>,
+pub(crate) struct Draft {
+    pub(crate) name: ImageName,
+    pub(crate) repository: Option<(Repository, Place)>,
+    pub(crate) parents: Vec<(Parent, Place)>,
+    pub(crate) skip_plans: BTreeSet<PlanName>,
     /// `None` if a part of it is wrong.
-    pub image: Option<Image>,
+    pub(crate) image: Option<Image>,
 }
 
-pub fn images(
+pub(crate) fn images(
     item: Option<Item>,
     registry: Option<&Registry>,
     known: &Known,
@@ -181,7 +181,7 @@ fn content(
 }
 
 /// What only a Dockerfile can use must not be said beside packages.
-pub fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, problems: &mut Problems) {
+pub(crate) fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, problems: &mut Problems) {
     if dockerfile {
         let key = packages::KEYS.into_iter().find(|key| fields.get(key).is_some()).unwrap_or("packages");
         let place = fields.key(key).unwrap_or_else(|| fields.owner.place());
@@ -200,7 +200,7 @@ pub fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, problem
 
 /// The Dockerfile that `dockerfile:` names or the default one, its context
 /// (its own folder if `context:` says nothing), and the stage.
-pub fn dockerfile(
+pub(crate) fn dockerfile(
     fields: &Fields,
     default: Option<&str>,
     owner: &Place,

@@ -14,7 +14,7 @@ use super::reader::Broken;
 ///
 /// # Errors
 /// When the pattern is none, leaves the root, or names a file that is not there.
-pub fn expand(root: &Path, pattern: &str, files: &dyn Files) -> Result<Vec<PathBuf>, Broken> {
+pub(crate) fn expand(root: &Path, pattern: &str, files: &dyn Files) -> Result<Vec<PathBuf>, Broken> {
     if pattern.contains("**") || pattern.contains(['[', ']', '{', '}', '\\']) {
         let message = format!("the pattern `{pattern}` has more than `*` and `?`");
         return Err(Broken::new(message, "name each folder, such as projects/*.yml"));

@@ -17,18 +17,18 @@ const MAX_VALUE: usize = 32 * 1024;
 type Check = Result<(), Broken>;
 
 /// The name of an image, base or project; `what` says which, for the message.
-pub fn name(what: &str, text: &str) -> Check {
+pub(crate) fn name(what: &str, text: &str) -> Check {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     id(what, text, lower, "small letters, digits and `.`, `_`, `-` between them")
 }
 
 /// The name of a plan; old stacks write them in capitals.
-pub fn plan_name(text: &str) -> Check {
+pub(crate) fn plan_name(text: &str) -> Check {
     id("plan", text, |c| c.is_ascii_alphanumeric(), "letters, digits and `.`, `_`, `-` between them")
 }
 
 /// The name of a group of users.
-pub fn group_name(text: &str) -> Check {
+pub(crate) fn group_name(text: &str) -> Check {
     id("group", text, |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "small letters, digits, `_` and `-`")
 }
 
@@ -48,7 +48,7 @@ fn id(what: &str, text: &str, plain: impl Fn(char) -> bool, grammar: &str) -> Ch
 }
 
 /// The key of a build arg: an identifier.
-pub fn build_arg_key(text: &str) -> Check {
+pub(crate) fn build_arg_key(text: &str) -> Check {
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return Ok(());
@@ -60,7 +60,7 @@ pub fn build_arg_key(text: &str) -> Check {
 }
 
 /// The value of a build arg: one line.
-pub fn build_arg_value(text: &str) -> Check {
+pub(crate) fn build_arg_value(text: &str) -> Check {
     if let Some(bad) = text.chars().find(|c| c.is_control() && *c != '\t') {
         let what = if bad == '\n' { "a line break".into() } else { format!("the control character {bad:?}") };
         return Err(Broken::new(format!("a build arg with {what}"), "a build arg is one line"));
@@ -76,7 +76,7 @@ pub fn build_arg_value(text: &str) -> Check {
 }
 
 /// `tag.prefix` and `tag_prefix`: begins a tag, with room for a branch.
-pub fn tag_prefix(text: &str) -> Check {
+pub(crate) fn tag_prefix(text: &str) -> Check {
     tag(text)?;
     if text.len() > MAX_PREFIX {
         let message =
@@ -87,7 +87,7 @@ pub fn tag_prefix(text: &str) -> Check {
 }
 
 /// A whole tag, by the distribution grammar.
-pub fn tag(text: &str) -> Check {
+pub(crate) fn tag(text: &str) -> Check {
     if text.is_empty() {
         return Err(Broken::new("an empty tag", "write at least one letter or digit"));
     }
@@ -102,7 +102,7 @@ pub fn tag(text: &str) -> Check {
 }
 
 /// The id of a secret, the name of an info command, a stage of a Dockerfile.
-pub fn word(what: &str, text: &str) -> Check {
+pub(crate) fn word(what: &str, text: &str) -> Check {
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Ok(());
@@ -111,7 +111,7 @@ pub fn word(what: &str, text: &str) -> Check {
 }
 
 /// A login: anything a user database may hold that fits on one line of a label.
-pub fn login(text: &str) -> Check {
+pub(crate) fn login(text: &str) -> Check {
     let one_line = !text.chars().any(char::is_control) && text.trim() == text;
     if one_line && !text.is_empty() && text.len() <= 256 {
         return Ok(());
@@ -123,7 +123,7 @@ pub fn login(text: &str) -> Check {
 }
 
 /// A group of the machine: some directories allow blanks in it.
-pub fn system_group(text: &str) -> Check {
+pub(crate) fn system_group(text: &str) -> Check {
     let one_line = !text.chars().any(|c| c.is_control() || matches!(c, ':' | ',')) && text.trim() == text;
     if one_line && !text.is_empty() && text.len() <= 256 {
         return Ok(());
@@ -135,7 +135,7 @@ pub fn system_group(text: &str) -> Check {
 }
 
 /// A shell: an absolute path that may stand in `/etc/passwd`.
-pub fn shell(text: &str) -> Check {
+pub(crate) fn shell(text: &str) -> Check {
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'));
     let parts = text.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
     if inner && parts && text.starts_with('/') && text.len() <= 256 {
@@ -148,7 +148,7 @@ pub fn shell(text: &str) -> Check {
 }
 
 /// The host of a registry, with or without a port.
-pub fn registry_host(text: &str) -> Check {
+pub(crate) fn registry_host(text: &str) -> Check {
     let repository = Repository::parse(&format!("{text}/name"));
     if repository.is_ok_and(|repository| repository.host() == Some(text)) {
         return Ok(());
@@ -160,7 +160,7 @@ pub fn registry_host(text: &str) -> Check {
 }
 
 /// A web address without user and password: it is shown in logs.
-pub fn url(text: &str) -> Check {
+pub(crate) fn url(text: &str) -> Check {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest.filter(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_graphic())) else {
         let shown = if text.contains('@') { "…".into() } else { short(text) };
@@ -176,7 +176,7 @@ pub fn url(text: &str) -> Check {
 }
 
 /// Pushes what a check found; true when it found nothing.
-pub fn passes(check: Check, place: &Place, problems: &mut super::reader::Problems) -> bool {
+pub(crate) fn passes(check: Check, place: &Place, problems: &mut super::reader::Problems) -> bool {
     match check {
         Ok(()) => true,
         Err(broken) => {

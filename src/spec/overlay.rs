@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::files::{Files, Kind, Unreadable};
 
 /// Other files, and on top of them one with a text of its own.
-pub struct Overlay<'a> {
-    pub under: &'a dyn Files,
+pub(crate) struct Overlay<'a> {
+    pub(crate) under: &'a dyn Files,
     /// Absolute, and in a folder without symbolic links.
-    pub path: PathBuf,
-    pub text: String,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 impl Overlay<'_> {

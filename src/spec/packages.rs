@@ -10,17 +10,17 @@ use crate::model::problem::{Place, Problem};
 
 /// What is declared, and where each of it stands.
 #[derive(Debug, Default)]
-pub struct Declared {
-    pub packages: Packages,
-    pub origins: Origins,
+pub(crate) struct Declared {
+    pub(crate) packages: Packages,
+    pub(crate) origins: Origins,
 }
 
 /// The keys that declare packages.
-pub const KEYS: [&str; 2] = ["packages", "use_case"];
+pub(crate) const KEYS: [&str; 2] = ["packages", "use_case"];
 
 /// What an image or a project declares; `None`: it has no such key.
 /// `jupyter`: where it asks for JupyterLab.
-pub fn declared(fields: &Fields, jupyter: Option<Place>, rd: &mut Reading) -> Option<Declared> {
+pub(crate) fn declared(fields: &Fields, jupyter: Option<Place>, rd: &mut Reading) -> Option<Declared> {
     if jupyter.is_none() && KEYS.iter().all(|key| fields.get(key).is_none()) {
         return None;
     }

@@ -10,7 +10,7 @@ use super::{Parent, Project};
 use crate::model::names::ImageName;
 use crate::model::problem::{Place, Problem};
 
-pub fn check(known: &Known, images: &[Draft], projects: &[Project], problems: &mut Problems) {
+pub(crate) fn check(known: &Known, images: &[Draft], projects: &[Project], problems: &mut Problems) {
     shared_names(known, problems);
     shared_repositories(images, projects, problems);
     cycles(images, problems);
@@ -18,7 +18,7 @@ pub fn check(known: &Known, images: &[Draft], projects: &[Project], problems: &m
 }
 
 /// A place in a sentence: `spec.yml:12`.
-pub fn spot(place: &Place) -> String {
+pub(crate) fn spot(place: &Place) -> String {
     format!("{}:{}", place.file.path.display(), place.line_column().0)
 }
 

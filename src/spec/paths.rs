@@ -9,7 +9,7 @@ use super::reader::{Broken, Item, Problems, short};
 ///
 /// # Errors
 /// When it is empty, absolute, or leaves the root.
-pub fn relative(text: &str) -> Result<PathBuf, Broken> {
+pub(crate) fn relative(text: &str) -> Result<PathBuf, Broken> {
     let bad = |why: &str| {
         let help = "write a path relative to the folder that the spec's images/ and projects/ lie in";
         Err(Broken::new(format!("the path `{}` {why}", short(text)), help))
@@ -35,7 +35,7 @@ pub fn relative(text: &str) -> Result<PathBuf, Broken> {
 ///
 /// # Errors
 /// When there is nothing, or a link leads out of the root.
-pub fn real_inside(root: &Path, path: &Path, files: &dyn Files) -> Result<PathBuf, Broken> {
+pub(crate) fn real_inside(root: &Path, path: &Path, files: &dyn Files) -> Result<PathBuf, Broken> {
     let shown = path.strip_prefix(root).unwrap_or(path).display();
     let real = files.real(path).map_err(|e| {
         Broken::new(format!("`{shown}` cannot be followed: {e}"), "check the path and its links")
@@ -51,7 +51,12 @@ pub fn real_inside(root: &Path, path: &Path, files: &dyn Files) -> Result<PathBu
 ///
 /// # Errors
 /// When it is not there, of another kind, or out of the root.
-pub fn find(root: &Path, text: &str, kind: Kind, files: &dyn Files) -> Result<(PathBuf, PathBuf), Broken> {
+pub(crate) fn find(
+    root: &Path,
+    text: &str,
+    kind: Kind,
+    files: &dyn Files,
+) -> Result<(PathBuf, PathBuf), Broken> {
     let relative = relative(text)?;
     let path = root.join(&relative);
     let what = if kind == Kind::File { "file" } else { "folder" };
@@ -67,7 +72,12 @@ pub fn find(root: &Path, text: &str, kind: Kind, files: &dyn Files) -> Result<(P
 
 /// A written path to a file that may also be absolute and out of the root:
 /// those who run a machine put such files on it.
-pub fn anywhere(item: Item, root: &Path, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
+pub(crate) fn anywhere(
+    item: Item,
+    root: &Path,
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
     let text = item.string(problems)?;
     if Path::new(text).is_absolute() && !text.chars().any(char::is_control) {
         return Some(PathBuf::from(text));

@@ -17,7 +17,7 @@ use crate::model::names::Login;
 use crate::model::problem::{Place, Problem};
 
 /// Tells the database all logins that it will be asked for.
-pub fn expect(included: &[Document], users: &Users, people: &dyn People) {
+pub(crate) fn expect(included: &[Document], users: &Users, people: &dyn People) {
     let projects = included.iter().flat_map(|document| document.item().children());
     let named = projects.filter_map(|project| {
         let (_, user) = project.quiet_entries().into_iter().find(|(key, _)| key.text == "user")?;
@@ -35,7 +35,12 @@ pub fn expect(included: &[Document], users: &Users, people: &dyn People) {
 
 /// The user that a project names: from `users:`, else from the database,
 /// which knows no group of ours. `None` also for one that is wrong, which is said once.
-pub fn find(item: Item, users: &mut Users, people: &dyn People, problems: &mut Problems) -> Option<User> {
+pub(crate) fn find(
+    item: Item,
+    users: &mut Users,
+    people: &dyn People,
+    problems: &mut Problems,
+) -> Option<User> {
     let text = item.string(problems)?;
     let (login, place) = (Login::new(text), item.place());
     if let Some(user) = users.declared.get(&login).or_else(|| users.found.get(&login)) {
@@ -108,7 +113,7 @@ impl Spec {
     ///
     /// # Errors
     /// The database cannot be asked; a sentence.
-    pub fn disagreements<'a>(
+    pub(crate) fn disagreements<'a>(
         &self,
         logins: impl IntoIterator<Item = &'a Login>,
         people: &dyn People,

@@ -10,7 +10,7 @@ use super::paths;
 
 /// Why there is no place.
 #[derive(Debug, PartialEq, Eq)]
-pub enum NoPlace {
+pub(crate) enum NoPlace {
     /// No pattern of `include:` covers a new file.
     NoPattern,
     /// All names that it could have are taken; the first of them, below the root.
@@ -25,7 +25,12 @@ pub enum NoPlace {
 ///
 /// # Errors
 /// No pattern covers it, the names are taken, or the folder leads elsewhere.
-pub fn place(spec: &Spec, account: &str, project: &str, files: &dyn Files) -> Result<PathBuf, NoPlace> {
+pub(crate) fn place(
+    spec: &Spec,
+    account: &str,
+    project: &str,
+    files: &dyn Files,
+) -> Result<PathBuf, NoPlace> {
     let named = |stem: String| ["yml", "yaml"].map(|extension| format!("{stem}.{extension}"));
     let names = [named(project.to_owned()), named(format!("{account}-{project}"))].concat();
     let mut taken = None;

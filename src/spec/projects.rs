@@ -17,7 +17,7 @@ const KEYS: &[&str] =
 const DEFAULT_SHELL: &str = "/bin/bash";
 
 /// Projects without a problem; those with one are left out.
-pub fn projects(
+pub(crate) fn projects(
     included: &[Document],
     users: &mut Users,
     images: &[Draft],

@@ -45,7 +45,7 @@ const KEYS: &[&str] = &[
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the files and of their lines.
-pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
+pub(crate) fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
     let (mut rd, document) = begin(cwd, spec_file, world)?;
     let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
     let catalog = match top.get("catalog") {
@@ -69,7 +69,7 @@ pub fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Pro
 ///
 /// # Errors
 /// The spec is no YAML, or the file cannot be read.
-pub fn catalog_file(
+pub(crate) fn catalog_file(
     cwd: &Path,
     spec_file: &Path,
     world: &World,
@@ -134,18 +134,18 @@ fn limits_file(item: Item, path: &Path, rd: &mut Reading) -> Option<Document> {
 }
 
 /// What reading needs besides the text.
-pub struct Reading<'f> {
+pub(crate) struct Reading<'f> {
     /// Without symbolic links.
-    pub root: PathBuf,
-    pub images_dir: PathBuf,
-    pub world: &'f World<'f>,
+    pub(crate) root: PathBuf,
+    pub(crate) images_dir: PathBuf,
+    pub(crate) world: &'f World<'f>,
     /// Every text that was read, in order, whether or not it is YAML.
     loaded: Vec<Arc<SourceFile>>,
     shown: Shown,
     /// `build.allow_urls`.
-    pub allow_urls: Allowed,
-    pub requirements: Shelf,
-    pub problems: Problems,
+    pub(crate) allow_urls: Allowed,
+    pub(crate) requirements: Shelf,
+    pub(crate) problems: Problems,
 }
 
 impl Reading<'_> {
@@ -153,7 +153,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// What is wrong with it, and what to do.
-    pub fn text(&mut self, path: &Path, limit: u64) -> Result<Arc<SourceFile>, (String, String)> {
+    pub(crate) fn text(&mut self, path: &Path, limit: u64) -> Result<Arc<SourceFile>, (String, String)> {
         let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
         let bytes = self.world.files.read(path, limit).map_err(|why| match why {
             Unreadable::Missing | Unreadable::NotAFile => told("is no file", "check the path"),
@@ -173,11 +173,11 @@ impl Reading<'_> {
 /// Names that the spec declares, whether or not what they name is right: a
 /// broken image is no reason to call its children's parent unknown.
 #[derive(Default)]
-pub struct Known {
-    pub bases: BTreeMap<String, Place>,
-    pub images: BTreeMap<String, Place>,
-    pub plans: BTreeSet<String>,
-    pub info_cmds: BTreeSet<String>,
+pub(crate) struct Known {
+    pub(crate) bases: BTreeMap<String, Place>,
+    pub(crate) images: BTreeMap<String, Place>,
+    pub(crate) plans: BTreeSet<String>,
+    pub(crate) info_cmds: BTreeSet<String>,
 }
 
 impl Known {
@@ -194,7 +194,7 @@ impl Known {
     }
 
     /// What `depend_on` and a project's `image` may name.
-    pub fn parent(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
+    pub(crate) fn parent(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
         if self.images.contains_key(name) {
             return Some(Parent::Image(ImageName::new(name)));
         }
@@ -209,7 +209,7 @@ impl Known {
     }
 
     /// What `base` may name.
-    pub fn base(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
+    pub(crate) fn base(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Parent> {
         if self.bases.contains_key(name) {
             return Some(Parent::Base(BaseName::new(name)));
         }
@@ -225,7 +225,7 @@ impl Known {
     }
 
     /// Pushes a problem if there is no such plan.
-    pub fn plan(&self, name: &str, place: &Place, problems: &mut Problems) {
+    pub(crate) fn plan(&self, name: &str, place: &Place, problems: &mut Problems) {
         if !self.plans.contains(name) {
             let near = problems.near(name, self.plans.iter().map(String::as_str));
             let help = near.map_or("declare it under `plans`".into(), |n| format!("did you mean `{n}`?"));
@@ -235,13 +235,13 @@ impl Known {
 }
 
 /// A file that is YAML.
-pub struct Document {
+pub(crate) struct Document {
     file: Arc<SourceFile>,
     node: Node,
 }
 
 impl Document {
-    pub fn item(&self) -> Item<'_> {
+    pub(crate) fn item(&self) -> Item<'_> {
         Item { node: &self.node, file: &self.file }
     }
 }

@@ -8,24 +8,24 @@ use crate::model::problem::{Place, Problem, SourceFile};
 
 /// All that is wrong so far.
 #[derive(Default)]
-pub struct Problems {
-    pub list: Vec<Problem>,
+pub(crate) struct Problems {
+    pub(crate) list: Vec<Problem>,
 }
 
 impl Problems {
-    pub fn push(&mut self, problem: Problem) {
+    pub(crate) fn push(&mut self, problem: Problem) {
         self.list.push(problem);
     }
 
     /// Looks for what was meant by `name`. Gives up once there are dozens
     /// of problems, so that a hostile spec costs no quadratic search.
-    pub fn near<'n>(&self, name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    pub(crate) fn near<'n>(&self, name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
         if self.list.len() > 50 { None } else { nearest(name, among) }
     }
 }
 
 /// The most similar of some names, if one is similar enough to be meant.
-pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = 1 + name.len() / 4;
     among
         .into_iter()
@@ -38,59 +38,59 @@ pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Opti
 
 /// A grammar that a text broke.
 #[derive(Debug)]
-pub struct Broken {
-    pub message: String,
-    pub help: String,
+pub(crate) struct Broken {
+    pub(crate) message: String,
+    pub(crate) help: String,
 }
 
 impl Broken {
-    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
 
-    pub fn at(self, place: &Place) -> Problem {
+    pub(crate) fn at(self, place: &Place) -> Problem {
         Problem::new(self.message).at(place).help(self.help)
     }
 }
 
 /// A node with the file it stands in.
 #[derive(Clone, Copy)]
-pub struct Item<'a> {
-    pub node: &'a Node,
-    pub file: &'a Arc<SourceFile>,
+pub(crate) struct Item<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) file: &'a Arc<SourceFile>,
 }
 
 /// A key of a mapping.
 #[derive(Clone, Copy)]
-pub struct Key<'a> {
-    pub text: &'a str,
+pub(crate) struct Key<'a> {
+    pub(crate) text: &'a str,
     item: Item<'a>,
 }
 
 impl Key<'_> {
-    pub fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         self.item.place()
     }
 }
 
 /// A mapping with known keys.
-pub struct Fields<'a> {
-    pub owner: Item<'a>,
+pub(crate) struct Fields<'a> {
+    pub(crate) owner: Item<'a>,
     entries: Vec<(Key<'a>, Item<'a>)>,
 }
 
 impl<'a> Fields<'a> {
-    pub fn get(&self, key: &str) -> Option<Item<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Item<'a>> {
         self.entries.iter().find(|(k, _)| k.text == key).map(|(_, item)| *item)
     }
 
     /// Place of the key itself.
-    pub fn key(&self, key: &str) -> Option<Place> {
+    pub(crate) fn key(&self, key: &str) -> Option<Place> {
         self.entries.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.place())
     }
 
     /// The value, or a problem at `place` that it is missing.
-    pub fn require(
+    pub(crate) fn require(
         &self,
         key: &str,
         place: &Place,
@@ -135,7 +135,7 @@ fn sexagesimal(text: &str) -> bool {
 }
 
 impl<'a> Item<'a> {
-    pub fn place(self) -> Place {
+    pub(crate) fn place(self) -> Place {
         Place { file: self.file.clone(), span: self.node.span.clone() }
     }
 
@@ -144,19 +144,19 @@ impl<'a> Item<'a> {
     }
 
     /// True for `key:` without a value, and for `null`.
-    pub fn is_null(self) -> bool {
+    pub(crate) fn is_null(self) -> bool {
         matches!(&self.node.value, Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing"))
     }
 
     /// What stands there, in quotes or not, whatever YAML takes it for.
-    pub fn scalar(self) -> Option<&'a str> {
+    pub(crate) fn scalar(self) -> Option<&'a str> {
         match &self.node.value {
             Value::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
 
-    pub fn is_mapping(self) -> bool {
+    pub(crate) fn is_mapping(self) -> bool {
         matches!(self.node.value, Value::Map(_))
     }
 
@@ -178,7 +178,7 @@ impl<'a> Item<'a> {
     }
 
     /// Text that every reader of YAML takes for text.
-    pub fn string(self, problems: &mut Problems) -> Option<&'a str> {
+    pub(crate) fn string(self, problems: &mut Problems) -> Option<&'a str> {
         match &self.node.value {
             Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing") => {
                 problems.push(self.expected("text").help("write the text, or remove the key"));
@@ -198,14 +198,14 @@ impl<'a> Item<'a> {
     }
 
     /// Text, or an unquoted whole number that reads the same to everyone.
-    pub fn string_or_whole(self, problems: &mut Problems) -> Option<&'a str> {
+    pub(crate) fn string_or_whole(self, problems: &mut Problems) -> Option<&'a str> {
         match &self.node.value {
             Value::Scalar { text, plain: true } if whole(text).is_some() => Some(text),
             _ => self.string(problems),
         }
     }
 
-    pub fn boolean(self, problems: &mut Problems) -> Option<bool> {
+    pub(crate) fn boolean(self, problems: &mut Problems) -> Option<bool> {
         match &self.node.value {
             Value::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
                 Some(true)
@@ -221,7 +221,7 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number from 0, in plain decimal.
-    pub fn whole(self, problems: &mut Problems) -> Option<u64> {
+    pub(crate) fn whole(self, problems: &mut Problems) -> Option<u64> {
         let number = match &self.node.value {
             Value::Scalar { text, plain: true } => whole(text),
             _ => None,
@@ -235,7 +235,7 @@ impl<'a> Item<'a> {
     }
 
     /// A number from 0, as `4` or `0.5`.
-    pub fn number(self, problems: &mut Problems) -> Option<f64> {
+    pub(crate) fn number(self, problems: &mut Problems) -> Option<f64> {
         let number = match &self.node.value {
             Value::Scalar { text, plain: true } if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
                 text.parse::<f64>().ok().filter(|n| n.is_finite())
@@ -249,7 +249,7 @@ impl<'a> Item<'a> {
     }
 
     /// A list; nothing counts as an empty one.
-    pub fn list(self, problems: &mut Problems) -> Vec<Item<'a>> {
+    pub(crate) fn list(self, problems: &mut Problems) -> Vec<Item<'a>> {
         if self.quiet_list().is_none() && !self.is_null() {
             problems.push(self.expected("a list").help("write `[a, b]`, or one `- a` for each"));
         }
@@ -257,7 +257,7 @@ impl<'a> Item<'a> {
     }
 
     /// The entries, if it is a list.
-    pub fn quiet_list(self) -> Option<Vec<Item<'a>>> {
+    pub(crate) fn quiet_list(self) -> Option<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => Some(items.iter().map(|node| self.at(node)).collect()),
             _ => None,
@@ -265,12 +265,12 @@ impl<'a> Item<'a> {
     }
 
     /// A list of texts, each with its item.
-    pub fn strings(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
+    pub(crate) fn strings(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
         self.list(problems).into_iter().filter_map(|item| Some((item.string(problems)?, item))).collect()
     }
 
     /// One text or a list of them.
-    pub fn one_or_more(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
+    pub(crate) fn one_or_more(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
         match self.node.value {
             Value::List(_) => self.strings(problems),
             _ => self.string(problems).map(|text| (text, self)).into_iter().collect(),
@@ -278,7 +278,7 @@ impl<'a> Item<'a> {
     }
 
     /// A mapping with free keys; nothing counts as an empty one.
-    pub fn entries(self, problems: &mut Problems) -> Vec<(Key<'a>, Item<'a>)> {
+    pub(crate) fn entries(self, problems: &mut Problems) -> Vec<(Key<'a>, Item<'a>)> {
         let Value::Map(pairs) = &self.node.value else {
             if !self.is_null() {
                 problems.push(self.expected("a mapping").help("write `key: value` lines, indented"));
@@ -296,28 +296,33 @@ impl<'a> Item<'a> {
     }
 
     /// The keys of a mapping that are text, without a word about the others.
-    pub fn keys(self) -> Vec<Key<'a>> {
+    pub(crate) fn keys(self) -> Vec<Key<'a>> {
         self.entries(&mut Problems::default()).into_iter().map(|(key, _)| key).collect()
     }
 
     /// The entries of a mapping, without a word about what is wrong.
-    pub fn quiet_entries(self) -> Vec<(Key<'a>, Item<'a>)> {
+    pub(crate) fn quiet_entries(self) -> Vec<(Key<'a>, Item<'a>)> {
         self.entries(&mut Problems::default())
     }
 
     /// The values of a mapping, without a word about its keys.
-    pub fn children(self) -> Vec<Item<'a>> {
+    pub(crate) fn children(self) -> Vec<Item<'a>> {
         self.quiet_entries().into_iter().map(|(_, item)| item).collect()
     }
 
     /// A mapping whose keys must be among `known`.
-    pub fn fields(self, known: &[&str], problems: &mut Problems) -> Fields<'a> {
+    pub(crate) fn fields(self, known: &[&str], problems: &mut Problems) -> Fields<'a> {
         self.fields_and(known, &[], problems)
     }
 
     /// The same with keys that are taken but not offered: old ones, and those
     /// that are refused with a sentence of their own.
-    pub fn fields_and(self, known: &[&str], unoffered: &[&str], problems: &mut Problems) -> Fields<'a> {
+    pub(crate) fn fields_and(
+        self,
+        known: &[&str],
+        unoffered: &[&str],
+        problems: &mut Problems,
+    ) -> Fields<'a> {
         let entries = self.entries(problems);
         for (key, _) in &entries {
             if !known.contains(&key.text) && !unoffered.contains(&key.text) {
@@ -343,7 +348,7 @@ fn whole(text: &str) -> Option<u64> {
 }
 
 /// Text for messages: long ones are cut.
-pub fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     if text.chars().count() <= 60 {
         return text.escape_debug().to_string();
     }

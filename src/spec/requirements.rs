@@ -29,17 +29,17 @@ const MOST_TOLD: usize = 50;
 
 /// What files ask for, each line with where it stands.
 #[derive(Debug, Default)]
-pub struct Requirements {
-    pub pip: Vec<(String, Place)>,
-    pub constraints: Vec<(String, Place)>,
+pub(crate) struct Requirements {
+    pub(crate) pip: Vec<(String, Place)>,
+    pub(crate) constraints: Vec<(String, Place)>,
     /// Where `--require-hashes` stands.
-    pub require_hashes: Option<Place>,
+    pub(crate) require_hashes: Option<Place>,
 }
 
 /// What was read already: many images may name one file, whose mistakes are
 /// told once.
 #[derive(Default)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     files: BTreeMap<PathBuf, Arc<SourceFile>>,
     whole: BTreeMap<PathBuf, Arc<Requirements>>,
     given: usize,
@@ -49,7 +49,7 @@ pub struct Shelf {
 
 /// The requirements of the file that the spec names at `place`; empty if it
 /// cannot be read, which is told.
-pub fn read(path: &str, place: &Place, rd: &mut Reading) -> Arc<Requirements> {
+pub(crate) fn read(path: &str, place: &Place, rd: &mut Reading) -> Arc<Requirements> {
     let key = rd.root.join(path);
     let known = rd.requirements.whole.get(&key).cloned();
     let whole = known.unwrap_or_else(|| {

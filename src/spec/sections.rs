@@ -17,7 +17,7 @@ use crate::model::reference::Reference;
 use crate::spec::catalog::Host;
 
 /// `version: 1`; stacks of before have none.
-pub fn version(item: Option<Item>, problems: &mut Problems) {
+pub(crate) fn version(item: Option<Item>, problems: &mut Problems) {
     let Some(item) = item else { return };
     if let Some(version) = item.whole(problems)
         && version != 1
@@ -27,7 +27,7 @@ pub fn version(item: Option<Item>, problems: &mut Problems) {
     }
 }
 
-pub fn registry(item: Option<Item>, problems: &mut Problems) -> Option<Registry> {
+pub(crate) fn registry(item: Option<Item>, problems: &mut Problems) -> Option<Registry> {
     let item = item?;
     let text = item.string(problems)?;
     Registry::parse(text)
@@ -39,14 +39,14 @@ pub fn registry(item: Option<Item>, problems: &mut Problems) -> Option<Registry>
 }
 
 /// `insecure_registries: [host:port]`.
-pub fn insecure_registries(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
+pub(crate) fn insecure_registries(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
     let hosts = item.map(|item| item.one_or_more(problems)).unwrap_or_default();
     let right = |(host, item): &(&str, Item)| passes(names::registry_host(host), &item.place(), problems);
     hosts.into_iter().filter(right).map(|(host, _)| host.to_owned()).collect()
 }
 
 /// `tag: {prefix, stable}`; `start` is where a missing one is reported.
-pub fn tag(top: &Fields, start: &Place, problems: &mut Problems) -> Option<TagRule> {
+pub(crate) fn tag(top: &Fields, start: &Place, problems: &mut Problems) -> Option<TagRule> {
     let example = "tag: {prefix: \"2026.4\"}";
     let fields = top.require("tag", start, example, problems)?.fields(&["prefix", "stable"], problems);
     let stable = match fields.get("stable") {
@@ -64,7 +64,12 @@ fn checked(item: Item, grammar: fn(&str) -> Result<(), Broken>, problems: &mut P
     passes(grammar(text), &item.place(), problems).then(|| text.to_owned())
 }
 
-pub fn bases(item: Option<Item>, source: &bases::Source, host: &Host, problems: &mut Problems) -> Vec<Base> {
+pub(crate) fn bases(
+    item: Option<Item>,
+    source: &bases::Source,
+    host: &Host,
+    problems: &mut Problems,
+) -> Vec<Base> {
     let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
     let mut bases = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -96,7 +101,7 @@ fn reference(item: Item, problems: &mut Problems) -> Option<Reference> {
         .ok()
 }
 
-pub fn plans(item: Option<Item>, tag: Option<&TagRule>, problems: &mut Problems) -> Vec<PlanVariant> {
+pub(crate) fn plans(item: Option<Item>, tag: Option<&TagRule>, problems: &mut Problems) -> Vec<PlanVariant> {
     let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
     let mut plans: Vec<PlanVariant> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -125,7 +130,7 @@ pub fn plans(item: Option<Item>, tag: Option<&TagRule>, problems: &mut Problems)
     plans
 }
 
-pub fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap<String, InfoCommand> {
+pub(crate) fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap<String, InfoCommand> {
     let mut cmds = BTreeMap::new();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let place = key.place();
@@ -150,7 +155,7 @@ pub fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap<String
     cmds
 }
 
-pub fn build(item: Option<Item>, root: &Path, problems: &mut Problems) -> BuildSettings {
+pub(crate) fn build(item: Option<Item>, root: &Path, problems: &mut Problems) -> BuildSettings {
     let Some(item) = item else { return BuildSettings::default() };
     let fields = item.fields(&["ca_bundle", "pip_index", "apt_mirror", "allow_urls"], problems);
     let mut site = |key: &str| fields.get(key).and_then(|item| site(item, root, problems));

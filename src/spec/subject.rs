@@ -12,7 +12,7 @@ use crate::spec::{Base, BaseSource, Content, Dockerfile, Image, Project, Spec};
 
 /// A node's entry in the spec.
 #[derive(Clone, Copy, Debug)]
-pub enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     Base(&'a Base),
     Image(&'a Image),
     Project(&'a Project),
@@ -20,7 +20,7 @@ pub enum Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// The entry of a node. Spec and graph must belong together.
-    pub fn of(spec: &'a Spec, graph: &Graph, node: NodeId) -> Self {
+    pub(crate) fn of(spec: &'a Spec, graph: &Graph, node: NodeId) -> Self {
         let node = graph.node(node);
         match node.kind {
             Kind::Base(_) => Self::Base(&spec.bases[node.spec_index]),
@@ -30,7 +30,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Where it stands in the spec.
-    pub fn place(self) -> &'a Place {
+    pub(crate) fn place(self) -> &'a Place {
         match self {
             Self::Base(base) => &base.place,
             Self::Image(image) => &image.place,
@@ -39,7 +39,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Its key in the spec.
-    pub fn key(self) -> &'a str {
+    pub(crate) fn key(self) -> &'a str {
         match self {
             Self::Base(base) => base.name.as_str(),
             Self::Image(image) => image.name.as_str(),
@@ -48,7 +48,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The image behind a base; `None` for what is built here.
-    pub fn external(self) -> Option<&'a Reference> {
+    pub(crate) fn external(self) -> Option<&'a Reference> {
         match self {
             Self::Base(base) => Some(base.source.reference()),
             Self::Image(_) | Self::Project(_) => None,
@@ -56,7 +56,7 @@ impl<'a> Subject<'a> {
     }
 
     /// What the catalogue calls a base: framework with version, architecture.
-    pub fn catalogue(self) -> Option<(String, String)> {
+    pub(crate) fn catalogue(self) -> Option<(String, String)> {
         match self {
             Self::Base(Base { source: BaseSource::Catalog { framework, version, arch, .. }, .. }) => {
                 Some((format!("{framework}-{version}"), arch.clone()))
@@ -66,7 +66,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The Dockerfile it is built from.
-    pub fn dockerfile(self) -> Option<&'a Dockerfile> {
+    pub(crate) fn dockerfile(self) -> Option<&'a Dockerfile> {
         match self {
             Self::Image(Image { content: Content::Dockerfile(dockerfile), .. }) => Some(dockerfile),
             Self::Project(project) => project.dockerfile.as_ref(),
@@ -75,7 +75,7 @@ impl<'a> Subject<'a> {
     }
 
     /// All declared packages, those that `jupyter: true` stands for included.
-    pub fn packages(self) -> Packages {
+    pub(crate) fn packages(self) -> Packages {
         match self {
             Self::Image(Image { content: Content::Packages(packages), .. }) => packages.clone(),
             Self::Project(project) if project.jupyter => {
@@ -87,7 +87,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Where its packages were written.
-    pub fn origins(self) -> &'a [(String, Place)] {
+    pub(crate) fn origins(self) -> &'a [(String, Place)] {
         match self {
             Self::Image(image) => &image.origins,
             Self::Project(project) => &project.origins,
@@ -96,7 +96,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The account to bake in.
-    pub fn account(self) -> Option<&'a Account> {
+    pub(crate) fn account(self) -> Option<&'a Account> {
         match self {
             Self::Project(project) => Some(&project.account),
             _ => None,

@@ -13,7 +13,7 @@ use crate::model::names::Login;
 use crate::model::problem::{Place, Problem};
 
 /// Below it are a system's own accounts.
-pub const FIRST_UID: u64 = 1000;
+pub(crate) const FIRST_UID: u64 = 1000;
 /// `nobody` and `nogroup`.
 const NOBODY: u64 = 65534;
 /// One below the number that means "no id" in system calls.
@@ -25,21 +25,21 @@ const SHARED_GID: u64 = 100;
 
 /// Users by login; `None` for one whose entry is wrong, so that their
 /// projects do not seem to name an unknown user.
-pub type Declared = BTreeMap<Login, Option<User>>;
+pub(crate) type Declared = BTreeMap<Login, Option<User>>;
 
 /// All that images can be for, with what each of them has alone.
 #[derive(Default)]
-pub struct Users {
-    pub declared: Declared,
+pub(crate) struct Users {
+    pub(crate) declared: Declared,
     /// From the user database, by the login that a project names.
-    pub found: Declared,
+    pub(crate) found: Declared,
     uids: BTreeMap<u32, (Login, Place)>,
     accounts: BTreeMap<String, (Login, Place)>,
 }
 
 impl Users {
     /// Notes a user's uid and account name; each is one user's alone.
-    pub fn claim(&mut self, login: &Login, uid: Option<u32>, place: &Place, problems: &mut Problems) {
+    pub(crate) fn claim(&mut self, login: &Login, uid: Option<u32>, place: &Place, problems: &mut Problems) {
         let mine = |(other, place): (Login, Place)| (other != *login).then_some((other, place));
         let entry = || (login.clone(), place.clone());
         if let Some(uid) = uid
@@ -69,7 +69,7 @@ impl Users {
     }
 }
 
-pub fn users(item: Option<Item>, limits: &limits::Reading, problems: &mut Problems) -> Users {
+pub(crate) fn users(item: Option<Item>, limits: &limits::Reading, problems: &mut Problems) -> Users {
     let mut users = Users::default();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(key.text), key.place());
@@ -84,7 +84,7 @@ pub fn users(item: Option<Item>, limits: &limits::Reading, problems: &mut Proble
 }
 
 /// `administrators:` — groups of the machine, not of `limits`.
-pub fn administrators(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
+pub(crate) fn administrators(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
     let entries = item.filter(|item| !item.is_null()).map(|item| item.one_or_more(problems));
     let good = |(name, item): &(&str, Item)| passes(names::system_group(name), &item.place(), problems);
     entries.unwrap_or_default().into_iter().filter(good).map(|(name, _)| name.to_owned()).collect()
@@ -132,7 +132,7 @@ fn id(item: Item, what: &str, personal: fn(u64) -> bool, problems: &mut Problems
 }
 
 /// Why no person can have this uid or gid.
-pub fn impersonal(id: u64, personal: fn(u64) -> bool) -> Option<&'static str> {
+pub(crate) fn impersonal(id: u64, personal: fn(u64) -> bool) -> Option<&'static str> {
     match id {
         0 => Some("is root's"),
         NOBODY => Some("is nobody's"),
@@ -143,11 +143,11 @@ pub fn impersonal(id: u64, personal: fn(u64) -> bool) -> Option<&'static str> {
 }
 
 /// Whether a uid can be a person's, by its number alone.
-pub fn is_personal_uid(id: u64) -> bool {
+pub(crate) fn is_personal_uid(id: u64) -> bool {
     id >= FIRST_UID
 }
 
 /// Whether a gid can be a person's main group, by its number alone.
-pub fn is_personal_gid(id: u64) -> bool {
+pub(crate) fn is_personal_gid(id: u64) -> bool {
     id >= FIRST_UID || id == SHARED_GID
 }

@@ -6,17 +6,17 @@ use crate::spec::catalog::Host;
 use crate::spec::catalog::host::NOWHERE;
 
 /// The surroundings of a spec.
-pub struct World<'a> {
-    pub files: &'a dyn Files,
+pub(crate) struct World<'a> {
+    pub(crate) files: &'a dyn Files,
     /// Asked for logins that `users:` does not have.
-    pub people: &'a dyn People,
+    pub(crate) people: &'a dyn People,
     /// The catalogue's architecture class where a base names none.
-    pub arch: &'a Host,
+    pub(crate) arch: &'a Host,
 }
 
 impl<'a> World<'a> {
     /// Files alone: nobody is known, and no architecture.
-    pub fn of(files: &'a dyn Files) -> Self {
+    pub(crate) fn of(files: &'a dyn Files) -> Self {
         Self { files, people: &Nobody, arch: &NOWHERE }
     }
 }

@@ -21,15 +21,15 @@ const MAX_ALIASED_BYTES: usize = 1 << 20;
 
 /// One node. Empty values have the place of their key.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(crate) struct Node {
     /// Bytes of the file.
-    pub span: Range<usize>,
-    pub value: Value,
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Value,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(crate) enum Value {
     Scalar {
         text: String,
         /// Written without quotes, so that YAML may read it as a number.
@@ -42,7 +42,7 @@ pub enum Value {
 
 /// Reads one document. Duplicate keys are pushed and the later ones dropped;
 /// a text that is no YAML at all, or breaks a limit, is pushed and gives `None`.
-pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Option<Node> {
+pub(crate) fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Option<Node> {
     if let Some(at) = file.text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
     {
         let place = Place { file: file.clone(), span: at..at + 1 };

@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Folds events until the run is over or every sender is gone; then lets the reporters finish and
 /// gives the state that the run came to. Times count from the call.
-pub async fn drive(
+pub(crate) async fn drive(
     mut events: UnboundedReceiver<Event>,
     reporters: Vec<Box<dyn Reporter>>,
     log: Option<LogWriter>,

@@ -14,7 +14,7 @@ const AROUND: usize = 2;
 const LONGEST: usize = 12;
 
 /// The failure as a block of lines.
-pub fn render(image: &ImageRun, failure: &Failure, look: &Look) -> String {
+pub(crate) fn render(image: &ImageRun, failure: &Failure, look: &Look) -> String {
     let mut out = String::new();
     let mut message = failure.message.lines().map(clean);
     let title = format!("{}: {}", image.name, message.next().unwrap_or_default());

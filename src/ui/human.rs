@@ -11,7 +11,7 @@ const YEAR: u64 = 365 * DAY;
 
 /// A number of bytes in powers of ten, as Docker prints sizes: `512 B`,
 /// `1.2 GB`.
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
     }
@@ -27,14 +27,14 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// How long something took: `28ms`, `3.4s`, `2m 05s`, `1h 02m`.
-pub fn took(span: Duration) -> String {
+pub(crate) fn took(span: Duration) -> String {
     let millis = (span.as_micros() + 500) / 1000;
     if millis < 1000 { format!("{millis}ms") } else { clock(span) }
 }
 
 /// Like [`took`] but in tenths of a second below a minute, so that a running
 /// counter keeps its shape: `0.3s`, `3.4s`, `2m 05s`, `1h 02m`.
-pub fn clock(span: Duration) -> String {
+pub(crate) fn clock(span: Duration) -> String {
     let tenths = (span.as_millis() + 50) / 100;
     if tenths < 600 {
         return format!("{}.{}s", tenths / 10, tenths % 10);
@@ -49,7 +49,7 @@ pub fn clock(span: Duration) -> String {
 
 /// How long ago something was: `just now`, `1 minute ago`, `3 hours ago`. The
 /// number is rounded down.
-pub fn age(span: Duration) -> String {
+pub(crate) fn age(span: Duration) -> String {
     let seconds = span.as_secs();
     let (size, word) = match seconds {
         0..MINUTE => return "just now".to_owned(),
@@ -64,12 +64,12 @@ pub fn age(span: Duration) -> String {
 }
 
 /// A number with its noun: `1 file`, `3 files`.
-pub fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// That so many images need nothing.
-pub fn up_to_date(images: usize) -> String {
+pub(crate) fn up_to_date(images: usize) -> String {
     match images {
         1 => "the image is up to date".into(),
         _ => format!("all {images} images are up to date"),

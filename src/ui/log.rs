@@ -17,13 +17,13 @@ use crate::model::names::NodeName;
 
 /// The log of one image: `<directory>/<image>.log`, with `/` in the image's
 /// name as `+`, which no name holds.
-pub fn path(directory: &Path, image: &NodeName) -> PathBuf {
+pub(crate) fn path(directory: &Path, image: &NodeName) -> PathBuf {
     directory.join(format!("{}.log", image.as_str().replace('/', "+")))
 }
 
 /// Writes the logs. Directory and files are made when the first line comes.
 #[derive(Debug)]
-pub struct LogWriter {
+pub(crate) struct LogWriter {
     directory: PathBuf,
     open: HashMap<NodeName, File>,
     /// Images whose log could not be written; told once.
@@ -32,12 +32,12 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// A writer into this directory.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into(), open: HashMap::new(), broken: HashSet::new() }
     }
 
     /// Where the logs are.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
@@ -46,7 +46,7 @@ impl LogWriter {
     /// # Errors
     /// The file or its directory cannot be made or written. Said once for each
     /// image; its later events are passed over.
-    pub fn event(&mut self, news: &News<'_>) -> io::Result<()> {
+    pub(crate) fn event(&mut self, news: &News<'_>) -> io::Result<()> {
         let Some(image) = news.event.image().and_then(|name| news.run.image(name)) else { return Ok(()) };
         if self.broken.contains(&image.name) {
             return Ok(());

@@ -8,7 +8,7 @@ use console::Style;
 
 /// `--progress` as a person types it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Bars on a terminal, plain lines elsewhere.
     #[default]
     Auto,
@@ -24,7 +24,7 @@ pub enum Mode {
 
 /// What a [`Mode`] comes to on this terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     Bars,
     Plain,
     Json,
@@ -33,25 +33,25 @@ pub enum Progress {
 
 /// What is known of where output goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    pub stdout_terminal: bool,
-    pub stderr_terminal: bool,
+pub(crate) struct Facts {
+    pub(crate) stdout_terminal: bool,
+    pub(crate) stderr_terminal: bool,
     /// `CI` is set and not empty.
-    pub ci: bool,
+    pub(crate) ci: bool,
     /// `TERM` is `dumb`.
-    pub dumb: bool,
+    pub(crate) dumb: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
-    pub no_color: bool,
+    pub(crate) no_color: bool,
     /// The locale's character set is UTF-8.
-    pub utf8: bool,
+    pub(crate) utf8: bool,
     /// Columns of the terminal; none if there is no terminal.
-    pub columns: Option<usize>,
+    pub(crate) columns: Option<usize>,
 }
 
 impl Mode {
     /// What is shown. Bars that were asked for where no cursor can be moved
     /// become plain lines: drawn, they would be nothing or rubbish.
-    pub fn settle(self, facts: &Facts) -> Progress {
+    pub(crate) fn settle(self, facts: &Facts) -> Progress {
         let can_draw = facts.stderr_terminal && !facts.dumb;
         match self {
             Self::Json => Progress::Json,
@@ -65,12 +65,12 @@ impl Mode {
 
 impl Facts {
     /// How stdout may look.
-    pub fn stdout_look(&self) -> Look {
+    pub(crate) fn stdout_look(&self) -> Look {
         self.look(self.stdout_terminal)
     }
 
     /// How stderr may look.
-    pub fn stderr_look(&self) -> Look {
+    pub(crate) fn stderr_look(&self) -> Look {
         self.look(self.stderr_terminal)
     }
 
@@ -84,43 +84,43 @@ impl Facts {
 
 /// How one output may look. The default is for files and pipes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// Colours may be used.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// Characters beyond ASCII may be used for ornament.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
     /// Columns to keep to; none: lines may be of any length.
-    pub width: Option<usize>,
+    pub(crate) width: Option<usize>,
 }
 
 impl Look {
     /// What went well.
-    pub fn good(&self, text: &str) -> String {
+    pub(crate) fn good(&self, text: &str) -> String {
         self.paint(Style::new().green(), text)
     }
 
     /// What went wrong.
-    pub fn bad(&self, text: &str) -> String {
+    pub(crate) fn bad(&self, text: &str) -> String {
         self.paint(Style::new().red().bold(), text)
     }
 
     /// What deserves a glance.
-    pub fn warn(&self, text: &str) -> String {
+    pub(crate) fn warn(&self, text: &str) -> String {
         self.paint(Style::new().yellow(), text)
     }
 
     /// What may be skipped.
-    pub fn weak(&self, text: &str) -> String {
+    pub(crate) fn weak(&self, text: &str) -> String {
         self.paint(Style::new().dim(), text)
     }
 
     /// What is looked for.
-    pub fn strong(&self, text: &str) -> String {
+    pub(crate) fn strong(&self, text: &str) -> String {
         self.paint(Style::new().bold(), text)
     }
 
     /// One of two spellings: with ornament, or in ASCII.
-    pub fn either(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
+    pub(crate) fn either(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.unicode { unicode } else { ascii }
     }
 

@@ -5,55 +5,55 @@
 //! decides what is built, and nothing reads the environment: `cli` says where
 //! output goes and how it may look.
 
-pub mod bars;
-pub mod drive;
+pub(crate) mod bars;
+pub(crate) mod drive;
 mod failure;
-pub mod human;
-pub mod json;
-pub mod log;
-pub mod look;
-pub mod output;
-pub mod plain;
-pub mod problems;
-pub mod quiet;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod log;
+pub(crate) mod look;
+pub(crate) mod output;
+pub(crate) mod plain;
+pub(crate) mod problems;
+pub(crate) mod quiet;
 #[cfg(test)]
 mod script;
-pub mod state;
-pub mod summary;
-pub mod table;
+pub(crate) mod state;
+pub(crate) mod summary;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
-pub mod text;
+pub(crate) mod text;
 
 use std::io;
 use std::time::Duration;
 
-pub use drive::drive;
-pub use look::{Facts, Look, Mode, Progress};
-pub use output::Output;
-pub use state::RunState;
+pub(crate) use drive::drive;
+pub(crate) use look::{Facts, Look, Mode, Progress};
+pub(crate) use output::Output;
+pub(crate) use state::RunState;
 
 use crate::model::event::Event;
 use state::OutputLine;
 
 /// One event and what it meant.
 #[derive(Clone, Copy, Debug)]
-pub struct News<'a> {
+pub(crate) struct News<'a> {
     /// Since the run's start.
-    pub at: Duration,
-    pub event: &'a Event,
+    pub(crate) at: Duration,
+    pub(crate) event: &'a Event,
     /// Output of the event's image that the event made whole; to be shown
     /// before the event.
-    pub lines: &'a [OutputLine],
+    pub(crate) lines: &'a [OutputLine],
     /// The event says what was known already.
-    pub repeated: bool,
+    pub(crate) repeated: bool,
     /// The run, this event included.
-    pub run: &'a RunState,
+    pub(crate) run: &'a RunState,
 }
 
 /// Shows a run while it goes on. One that cannot write goes on in silence: a
 /// build is not worth less because nobody watches it.
-pub trait Reporter: Send {
+pub(crate) trait Reporter: Send {
     /// Something happened.
     fn event(&mut self, news: &News<'_>);
 
@@ -65,7 +65,7 @@ pub trait Reporter: Send {
 }
 
 /// The reporter for this kind of progress, on stderr (JSON: on stdout).
-pub fn reporter(progress: Progress, look: Look) -> Box<dyn Reporter> {
+pub(crate) fn reporter(progress: Progress, look: Look) -> Box<dyn Reporter> {
     match progress {
         Progress::Bars => Box::new(bars::Bars::on_stderr(look)),
         Progress::Plain => Box::new(plain::Plain::new(io::stderr(), look)),

@@ -12,25 +12,25 @@ use super::table::Table;
 use crate::model::problem::Problem;
 
 /// A command's two outputs.
-pub struct Output {
+pub(crate) struct Output {
     /// Data is wanted as JSON.
-    pub json: bool,
+    pub(crate) json: bool,
     /// How stdout may look.
-    pub look: Look,
+    pub(crate) look: Look,
     /// How stderr may look.
-    pub remarks_look: Look,
+    pub(crate) remarks_look: Look,
     out: Pipe,
     remarks: Pipe,
 }
 
 impl Output {
     /// On the process's stdout and stderr.
-    pub fn standard(json: bool, look: Look, remarks_look: Look) -> Self {
+    pub(crate) fn standard(json: bool, look: Look, remarks_look: Look) -> Self {
         Self::new(json, look, remarks_look, Box::new(io::stdout()), Box::new(io::stderr()))
     }
 
     /// On any two writers.
-    pub fn new(
+    pub(crate) fn new(
         json: bool,
         look: Look,
         remarks_look: Look,
@@ -41,36 +41,36 @@ impl Output {
     }
 
     /// Text on stdout, a line end added.
-    pub fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.out.put(&format!("{text}\n"));
     }
 
     /// Text on stdout as it is.
-    pub fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.out.put(text);
     }
 
     /// What a program wrote to one of its two outputs: as it is and at once, on
     /// the same one of ours.
-    pub fn bytes(&mut self, stderr: bool, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, stderr: bool, bytes: &[u8]) {
         let pipe = if stderr { &mut self.remarks } else { &mut self.out };
         pipe.write(bytes);
         pipe.flush();
     }
 
     /// A remark on stderr, a line end added: not part of the data.
-    pub fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         self.remarks.put(&format!("{text}\n"));
     }
 
     /// A table on stdout, cut to the terminal.
-    pub fn table(&mut self, table: &Table) {
+    pub(crate) fn table(&mut self, table: &Table) {
         self.out.put(&table.render(self.look.width, self.look.either("…", "~")));
     }
 
     /// A value on stdout as indented JSON. One that cannot be written as JSON
     /// is an error that [`Output::finish`] gives.
-    pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.out.put(&format!("{text}\n")),
             Err(error) => self.out.fail(error.into()),
@@ -78,7 +78,11 @@ impl Output {
     }
 
     /// A value as JSON if that is wanted, else as text for people.
-    pub fn data<T: Serialize + ?Sized>(&mut self, value: &T, people: impl FnOnce(&T, &Look) -> String) {
+    pub(crate) fn data<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        people: impl FnOnce(&T, &Look) -> String,
+    ) {
         if self.json {
             self.value(value);
         } else {
@@ -87,7 +91,7 @@ impl Output {
     }
 
     /// Problems: on stderr for people, on stdout as JSON, `{problems: […]}`.
-    pub fn problems(&mut self, problems: &[Problem]) {
+    pub(crate) fn problems(&mut self, problems: &[Problem]) {
         if self.json {
             self.value(&serde_json::json!({ "problems": problems::facts(problems) }));
         } else {
@@ -96,7 +100,7 @@ impl Output {
     }
 
     /// True once nobody reads stdout any more; further work for it is in vain.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.out.closed
     }
 
@@ -104,7 +108,7 @@ impl Output {
     ///
     /// # Errors
     /// What went wrong first on stdout, other than that its reader went away.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.remarks.flush();
         self.out.flush();
         self.out.error.map_or(Ok(()), Err)

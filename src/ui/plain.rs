@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Plain<W> {
+pub(crate) struct Plain<W> {
     out: W,
     look: Look,
     images: HashMap<NodeName, Shown>,
@@ -37,7 +37,7 @@ struct Shown {
 }
 
 impl<W: Write> Plain<W> {
-    pub fn new(out: W, look: Look) -> Self {
+    pub(crate) fn new(out: W, look: Look) -> Self {
         Self { out, look, images: HashMap::new() }
     }
 

@@ -8,13 +8,13 @@ use super::{News, Reporter, summary};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Quiet<W> {
+pub(crate) struct Quiet<W> {
     out: W,
     look: Look,
 }
 
 impl<W: Write> Quiet<W> {
-    pub fn new(out: W, look: Look) -> Self {
+    pub(crate) fn new(out: W, look: Look) -> Self {
         Self { out, look }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::names::{ImageId, NodeName};
 /// kept and pushed, one built whose
 /// output comes in pieces, one that fails at a line of its Dockerfile, and one
 /// that this blocks, directly and further down.
-pub fn events() -> Vec<(u64, Event)> {
+pub(crate) fn events() -> Vec<(u64, Event)> {
     let mut events = vec![(0, started())];
     events.extend(web());
     events.extend(registries());
@@ -179,7 +179,7 @@ fn finished(image: &str, outcome: Outcome, millis: u64) -> Event {
 
 /// Plays events to someone who watches; with `tick`, in between too, ten times
 /// a second.
-pub fn play(events: &[(u64, Event)], tick: bool, watcher: &mut dyn Reporter) -> RunState {
+pub(crate) fn play(events: &[(u64, Event)], tick: bool, watcher: &mut dyn Reporter) -> RunState {
     let mut run = RunState::default();
     let mut next = 0;
     for (millis, event) in events {

@@ -7,7 +7,7 @@ use super::look::Look;
 use super::state::{Phase, RunState};
 
 /// The whole summary, the line of numbers last.
-pub fn render(run: &RunState, look: &Look) -> String {
+pub(crate) fn render(run: &RunState, look: &Look) -> String {
     let mut out = String::new();
     for image in run.images() {
         if let Phase::Failed { failure, .. } = &image.phase {
@@ -35,7 +35,7 @@ pub fn render(run: &RunState, look: &Look) -> String {
 /// The line of numbers: `built 2, kept 1, failed 1, blocked 0 in 12.3s`.
 /// These four are always there, so that scripts may look for them; what else
 /// happened follows.
-pub fn line(run: &RunState, look: &Look) -> String {
+pub(crate) fn line(run: &RunState, look: &Look) -> String {
     let counts = run.counts();
     let part = |word: &str, count: usize, paint: fn(&Look, &str) -> String| {
         let text = format!("{word} {count}");

@@ -9,7 +9,7 @@ const LEAST: usize = 8;
 
 /// One column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     header: String,
     right: bool,
     whole: bool,
@@ -17,17 +17,17 @@ pub struct Column {
 
 impl Column {
     /// Text: at the left, and cut if the table is too wide.
-    pub fn left(header: impl Into<String>) -> Self {
+    pub(crate) fn left(header: impl Into<String>) -> Self {
         Self { header: header.into(), right: false, whole: false }
     }
 
     /// A number: at the right, never cut.
-    pub fn right(header: impl Into<String>) -> Self {
+    pub(crate) fn right(header: impl Into<String>) -> Self {
         Self { header: header.into(), right: true, whole: true }
     }
 
     /// Never cut: something to be copied, such as an ID.
-    pub fn whole(mut self) -> Self {
+    pub(crate) fn whole(mut self) -> Self {
         self.whole = true;
         self
     }
@@ -35,33 +35,28 @@ impl Column {
 
 /// Rows under headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+    pub(crate) fn new(columns: impl IntoIterator<Item = Column>) -> Self {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row. Missing cells are empty, further ones are left out.
-    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let mut row: Vec<_> = cells.into_iter().map(|cell| clean(&cell.into())).collect();
         row.resize(self.columns.len(), String::new());
         self.rows.push(row);
     }
 
-    /// True if there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Headers and rows, each line ended, without blanks at its end. With a
     /// width, long cells are cut until the table fits; one that cannot fit is
     /// left too wide. `mark` stands where something was cut.
-    pub fn render(&self, width: Option<usize>, mark: &str) -> String {
+    pub(crate) fn render(&self, width: Option<usize>, mark: &str) -> String {
         let widths = self.widths(width);
         let headers: Vec<_> = self.columns.iter().map(|column| column.header.clone()).collect();
         let mut out = String::new();

@@ -11,13 +11,13 @@ const LONGEST: usize = 16 * 1024;
 /// Joins pieces of output into lines as a terminal would show them: what
 /// follows a lone carriage return replaces what stood there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
+pub(crate) struct Lines {
     rest: String,
 }
 
 impl Lines {
     /// Takes a piece of output; gives the lines that it completes, cleaned.
-    pub fn push(&mut self, text: &str) -> Vec<String> {
+    pub(crate) fn push(&mut self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let mut pieces = text.split('\n');
         self.rest.push_str(pieces.next().unwrap_or_default());
@@ -36,7 +36,7 @@ impl Lines {
     }
 
     /// The end of the output: its last line, if that had no end.
-    pub fn finish(&mut self) -> Option<String> {
+    pub(crate) fn finish(&mut self) -> Option<String> {
         if self.rest.is_empty() { None } else { Some(self.end()) }
     }
 
@@ -48,7 +48,7 @@ impl Lines {
 
 /// One line fit to be shown: no escape sequences, no control characters, no
 /// blanks at the end; tabs and line ends are blanks.
-pub fn clean(line: &str) -> String {
+pub(crate) fn clean(line: &str) -> String {
     let plain = strip_ansi_codes(line);
     let mut out = String::with_capacity(plain.len());
     for c in plain.chars() {
@@ -66,7 +66,7 @@ pub fn clean(line: &str) -> String {
 
 /// A text fit to be shown with every byte where it was: what may not be shown
 /// is replaced by something as long.
-pub fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -81,12 +81,12 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// The first `width` columns of a text, with a mark where it was cut.
-pub fn shorten(text: &str, width: usize, mark: &str) -> String {
+pub(crate) fn shorten(text: &str, width: usize, mark: &str) -> String {
     console::truncate_str(text, width, if width > 3 { mark } else { "" }).into_owned()
 }
 
 /// Columns that a text takes.
-pub fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{Run, Stack, image_id};
 
 const CHAIN: &str = "top:\n  base: busybox\nmiddle:\n  depend_on: top\nleaf:\n  depend_on: middle";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{BASE, Person, Stack};
 
 /// Containers that are gone when the test ends.

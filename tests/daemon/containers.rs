@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{Person, Stack};
 
 fn built() -> (Stack, Person) {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::images::{docker, inspect};
+use crate::client::{docker, inspect};
 use crate::stack::{BASE, Run, Stack};
 
 const IMAGES: [&str; 3] = ["base-notebook", "r-notebook", "ml-notebook"];

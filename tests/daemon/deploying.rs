@@ -1,19 +1,14 @@
-//! The whole request as a real engine keeps it. No GPU is here, and an engine
-//! without its driver refuses to start a container that asks for one: what was
-//! attached is read from the container as it was created.
+//! The whole request as a real engine keeps it, but for GPUs, of which none is
+//! here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use ds01_build::engine::address::Address;
-use ds01_build::engine::buildkit::{Builder, Options};
-use ds01_build::engine::docker::Docker;
-use ds01_build::engine::{CreateContainer, DeviceRequest, Engine, Network, Port};
 use serde_json::{Value, json};
 
-use crate::images::docker;
-use crate::stack::{BASE, Person, Run, Stack};
+use crate::client::docker;
+use crate::stack::{Person, Run, Stack};
 
 fn built(limits: &str) -> (Stack, Person) {
     let stack = Stack::new();
@@ -230,83 +225,4 @@ fn people_mount_from_the_folders_of_their_group_alone() {
     as_person(&stack, &[&["deploy", &person.project], &words[..]].concat()).expect(0);
     docker(&["exec", &person.container, "sh", "-c", "echo mine > /workspace/file && cat /data/one"]);
     assert_eq!(std::fs::read_to_string(root.join("scratch/theirs/work/file")).unwrap(), "mine\n");
-}
-
-/// A container that is never started.
-struct Created(String);
-
-impl Drop for Created {
-    fn drop(&mut self) {
-        docker(&["rm", "-f", &self.0]);
-    }
-}
-
-#[tokio::test]
-async fn gpus_are_attached_as_they_were_chosen() {
-    crate::base::base();
-    let address = Address::Unix("/var/run/docker.sock".into());
-    let engine =
-        Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.unwrap();
-    let name = |what: &str| format!("deploying-{}-{what}", std::process::id());
-    let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let plain = |what: &str| CreateContainer {
-        name: name(what),
-        image: BASE.into(),
-        labels: BTreeMap::from([("ds01.managed".into(), "false".into())]),
-        user: "1722830498:1722830499".into(),
-        workdir: "/workspace".into(),
-        network: Network::None,
-        memory: Some(64 << 20),
-        ..CreateContainer::default()
-    };
-    let nvidia = CreateContainer {
-        device_requests: vec![DeviceRequest {
-            driver: "nvidia".into(),
-            count: 0,
-            ids: strings(&["GPU-1", "MIG-2"]),
-            capabilities: vec![strings(&["gpu"])],
-        }],
-        group_add: strings(&["44"]),
-        ..plain("nvidia")
-    };
-    engine.create(&nvidia).await.unwrap();
-    let _nvidia = Created(nvidia.name.clone());
-    let host = inspect(&nvidia.name)["HostConfig"].clone();
-    let request = &host["DeviceRequests"];
-    assert_eq!(request.as_array().unwrap().len(), 1);
-    assert_eq!((&request[0]["Driver"], &request[0]["Count"]), (&json!("nvidia"), &json!(0)));
-    assert_eq!(request[0]["DeviceIDs"], json!(["GPU-1", "MIG-2"]));
-    assert_eq!(request[0]["Capabilities"], json!([["gpu"]]));
-    assert_eq!((&host["GroupAdd"], &host["NetworkMode"]), (&json!(["44"]), &json!("none")));
-    assert_eq!(host["MemorySwap"], -1, "swap has no limit where none is said");
-
-    let amd = CreateContainer { devices: strings(&["/dev/kfd", "/dev/dri"]), ..plain("amd") };
-    engine.create(&amd).await.unwrap();
-    let _amd = Created(amd.name.clone());
-    let host = inspect(&amd.name)["HostConfig"].clone();
-    let device = |path: &str| json!({"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"});
-    assert_eq!(host["Devices"], json!([device("/dev/kfd"), device("/dev/dri")]));
-    assert_eq!(host["DeviceRequests"], json!(null));
-}
-
-#[tokio::test]
-async fn a_port_without_an_address_is_for_every_address() {
-    crate::base::base();
-    let address = Address::Unix("/var/run/docker.sock".into());
-    let engine =
-        Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.unwrap();
-    let request = CreateContainer {
-        name: format!("deploying-{}-ports", std::process::id()),
-        image: BASE.into(),
-        ports: vec![Port { address: None, host: Some(18888), container: 8888 }],
-        ..CreateContainer::default()
-    };
-    engine.create(&request).await.unwrap();
-    let _created = Created(request.name.clone());
-    let found = inspect(&request.name);
-    assert_eq!(found["Config"]["ExposedPorts"], json!({"8888/tcp": {}}));
-    assert_eq!(
-        found["HostConfig"]["PortBindings"],
-        json!({"8888/tcp": [{"HostIp": "", "HostPort": "18888"}]})
-    );
 }

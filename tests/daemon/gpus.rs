@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::nvml::{Nvml, divided, gpu, mig, whole};
 use crate::stack::{BASE, Stack};
 

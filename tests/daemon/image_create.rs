@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use serde_json::Value;
 
 use crate::base::image_id;
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{BASE, Run, Stack};
 use crate::terminal::Terminal;
 

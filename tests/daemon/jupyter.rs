@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::Stack;
 
 const CA: &str = "/etc/ssl/certs/ca-certificates.crt";

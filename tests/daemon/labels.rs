@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{BASE, Stack};
 
 /// A container and an image of the old way, gone when the test ends.

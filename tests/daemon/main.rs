@@ -1,24 +1,23 @@
-//! Tests against a real engine: the edges by themselves, then the program as
-//! people run it. Each test has names of its own and removes what it made.
+//! Tests of the program as people run it, against a real engine. Each test has
+//! names of its own and removes what it made. The edges by themselves are tested
+//! in `src/engine/tests`, with the helpers of this folder.
 
 mod assigning;
 mod bad_input;
 mod base;
 mod build;
-mod buildkit;
 mod certificates;
+mod client;
 mod container_list;
 mod containers;
 mod datahub;
 mod deploying;
 mod doctor;
-mod engine;
 mod entering;
 mod gpus;
+mod guarded;
 mod image_create;
-mod images;
 mod impact;
-mod importing;
 mod jupyter;
 mod labels;
 mod metrics;
@@ -31,8 +30,8 @@ mod pushing;
 #[path = "../race/mod.rs"]
 #[expect(dead_code, reason = "the figures use more of it")]
 mod race;
+#[expect(dead_code, reason = "tests of the edges use more of it")]
 mod registries;
-mod registry;
 mod relay;
 mod same_answer;
 mod saving;

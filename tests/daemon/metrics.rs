@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::nvml::{Nvml, gpu, whole};
 use crate::stack::{BASE, Stack};
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::Stack;
 
 const DEBIAN: &str = "ds01-quickstart/debian:bookworm";

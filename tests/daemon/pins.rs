@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::registries::Registry;
 use crate::stack::{Run, Stack, image_id};
 

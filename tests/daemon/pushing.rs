@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::registries::Registry;
 use crate::second_engine::SecondEngine;
 use crate::stack::{BASE, Run, Stack};

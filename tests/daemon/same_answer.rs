@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::since::git;
 use crate::stack::{Run, Stack};
 

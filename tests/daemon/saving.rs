@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::base::image_id;
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{Person, Run, Stack};
 
 const DEBIAN: &str = "ds01-quickstart/debian:bookworm";

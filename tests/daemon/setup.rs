@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::base::{BASE, image_id};
-use crate::images::{docker, inspect};
+use crate::client::{docker, inspect};
 use crate::registries::Registry;
 use crate::stack::{Run, Stack};
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{BASE, Person, Run, Stack, image_id};
 
 /// A shared image, and projects of two people whose uids begin alike.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::certificates::Authority;
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{Run, Stack};
 
 const DEBIAN: &str = "ds01-quickstart/debian:bookworm";

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 pub use crate::base::{BASE, base, image_id};
-use crate::images::docker;
+use crate::client::docker;
 
 pub struct Stack {
     pub dir: tempfile::TempDir,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::nvml::{Nvml, gpu, whole};
 use crate::stack::{BASE, Stack};
 

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::buildkit::registry;
 use crate::certificates::Authority;
-use crate::images::docker;
+use crate::client::docker;
+use crate::guarded::registry;
 use crate::relay::Relay;
 use crate::stack::{Run, Stack};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::process::Command;
 
-use crate::images::{docker, inspect};
+use crate::client::{docker, inspect};
 use crate::stack::{BASE, Stack, image_id};
 
 const DEBIAN: &str = "ds01-quickstart/debian:bookworm";

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::images::docker;
+use crate::client::docker;
 use crate::stack::{Stack, image_id};
 
 const TOP: &str = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nARG COLOUR\nARG API_TOKEN\nCOPY bin /own\nRUN echo $COLOUR > /colour\n";

@@ -19,14 +19,14 @@ use crate::model::labels::read::{self, Users};
 /// What carries labels. Ordered as it is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Carrier {
+pub(crate) enum Carrier {
     Container,
     Image,
 }
 
 impl Carrier {
     /// `container`, `image`.
-    pub fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Container => "container",
             Self::Image => "image",
@@ -36,48 +36,48 @@ impl Carrier {
 
 /// All that was found on one engine.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// Containers, then images, by name.
-    pub relying: Vec<Relying>,
+    pub(crate) relying: Vec<Relying>,
     /// Each legacy key, in the order of the schema.
-    pub keys: Vec<Fallback>,
+    pub(crate) keys: Vec<Fallback>,
     /// Labels of ours that are wrong, containers first.
-    pub wrong: Vec<Wrong>,
+    pub(crate) wrong: Vec<Wrong>,
 }
 
 /// A container or image that is understood by old keys.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Relying {
-    pub carrier: Carrier,
-    pub name: String,
+pub(crate) struct Relying {
+    pub(crate) carrier: Carrier,
+    pub(crate) name: String,
     /// The old keys that nothing newer answers for.
-    pub keys: Vec<&'static str>,
+    pub(crate) keys: Vec<&'static str>,
     /// Since it was created; `None`: it does not say.
-    pub age_seconds: Option<u64>,
+    pub(crate) age_seconds: Option<u64>,
     /// Login, or `uid 1001` where no login is known.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
 }
 
 /// What relies on a legacy key.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Fallback {
-    pub key: &'static str,
-    pub read_as: &'static str,
-    pub containers: usize,
-    pub images: usize,
+pub(crate) struct Fallback {
+    pub(crate) key: &'static str,
+    pub(crate) read_as: &'static str,
+    pub(crate) containers: usize,
+    pub(crate) images: usize,
     /// Nothing does: its reading can be removed.
-    pub removable: bool,
+    pub(crate) removable: bool,
 }
 
 /// A label of ours that is not as the schema says.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Wrong {
-    pub carrier: Carrier,
-    pub name: String,
-    pub key: String,
-    pub value: Option<String>,
+pub(crate) struct Wrong {
+    pub(crate) carrier: Carrier,
+    pub(crate) name: String,
+    pub(crate) key: String,
+    pub(crate) value: Option<String>,
     /// What is wrong, as the end of a sentence about the label.
-    pub fault: String,
+    pub(crate) fault: String,
 }
 
 /// Something with labels.
@@ -90,7 +90,7 @@ struct Labelled<'a> {
 }
 
 /// `now` in seconds since 1970.
-pub fn audit(images: &[Image], containers: &[Container], now: i64, users: Users<'_>) -> Audit {
+pub(crate) fn audit(images: &[Image], containers: &[Container], now: i64, users: Users<'_>) -> Audit {
     let containers = containers.iter().map(|container| of_container(container, users));
     let all: Vec<Labelled<'_>> =
         containers.chain(images.iter().map(|image| of_image(image, users))).collect();

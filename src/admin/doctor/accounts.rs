@@ -22,7 +22,7 @@ struct Somebody {
 
 /// How an account in an image stands to the host's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     Same,
     /// In which way, as a fragment.
     Differs(String),
@@ -34,7 +34,7 @@ pub enum Standing {
 
 /// One finding for each account that is not as on the host, and one that sums
 /// up the others.
-pub fn accounts(images: &[Image], spec: Option<&Spec>, people: &dyn People) -> Vec<Finding> {
+pub(crate) fn accounts(images: &[Image], spec: Option<&Spec>, people: &dyn People) -> Vec<Finding> {
     let somebody = declared(spec);
     let named = images.iter().filter(|image| !image.tags.is_empty());
     let mut same = 0;
@@ -53,7 +53,7 @@ pub fn accounts(images: &[Image], spec: Option<&Spec>, people: &dyn People) -> V
 }
 
 /// The finding about one image's account.
-pub fn of_image(name: &str, setup: &UserSetup, spec: Option<&Spec>, people: &dyn People) -> Finding {
+pub(crate) fn of_image(name: &str, setup: &UserSetup, spec: Option<&Spec>, people: &dyn People) -> Finding {
     let standing = compare(setup, &declared(spec), people);
     finding(name, setup, &standing)
         .unwrap_or_else(|| Finding::new(CHECK, Ok, name, "the account is its owner's on this machine"))

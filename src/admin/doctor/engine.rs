@@ -12,7 +12,7 @@ const ROOM: u64 = 20 << 30;
 const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Whether it answers. `how` says where the address came from.
-pub fn reached(address: &str, how: &str, facts: &Result<Facts, engine::Error>) -> Finding {
+pub(crate) fn reached(address: &str, how: &str, facts: &Result<Facts, engine::Error>) -> Finding {
     match facts {
         Result::Ok(facts) => Finding::new(
             CHECK,
@@ -25,7 +25,7 @@ pub fn reached(address: &str, how: &str, facts: &Result<Facts, engine::Error>) -
 }
 
 /// Whether it can build what is asked of it.
-pub fn buildkit(address: &str, lacks: &Result<Vec<String>, engine::Error>) -> Finding {
+pub(crate) fn buildkit(address: &str, lacks: &Result<Vec<String>, engine::Error>) -> Finding {
     match lacks {
         Result::Ok(lacks) if lacks.is_empty() => {
             Finding::new("buildkit", Ok, address, "its BuildKit has all that builds need")
@@ -42,7 +42,7 @@ pub fn buildkit(address: &str, lacks: &Result<Vec<String>, engine::Error>) -> Fi
 }
 
 /// A call that failed while the engine as such is there.
-pub fn failed(subject: &str, error: &engine::Error, message: &str) -> Finding {
+pub(crate) fn failed(subject: &str, error: &engine::Error, message: &str) -> Finding {
     let finding = Finding::new(CHECK, Error, subject, message);
     match error.help() {
         Some(help) => finding.help(help),
@@ -51,7 +51,7 @@ pub fn failed(subject: &str, error: &engine::Error, message: &str) -> Finding {
 }
 
 /// How it keeps layers, and how it limits containers.
-pub fn drivers(facts: &Facts) -> [Finding; 2] {
+pub(crate) fn drivers(facts: &Facts) -> [Finding; 2] {
     [storage(&facts.storage_driver), cgroups(&facts.cgroup_driver)]
 }
 
@@ -80,7 +80,7 @@ fn cgroups(driver: &str) -> Finding {
 }
 
 /// Room where images are kept; bytes. `Err`: it cannot be asked.
-pub fn space(root: &Path, free: Result<u64, String>, images: &[Image]) -> Finding {
+pub(crate) fn space(root: &Path, free: Result<u64, String>, images: &[Image]) -> Finding {
     let subject = root.display().to_string();
     let new = |severity, message: String| Finding::new("space", severity, &subject, message);
     let free = match free {
@@ -105,7 +105,7 @@ fn gib(bytes: u64) -> String {
 }
 
 /// What lies on it.
-pub fn counts(address: &str, images: &[Image], containers: &[Container]) -> Finding {
+pub(crate) fn counts(address: &str, images: &[Image], containers: &[Container]) -> Finding {
     let running = containers.iter().filter(|container| container.state == "running").count();
     let message = format!(
         "{}, {} ({running} running)",

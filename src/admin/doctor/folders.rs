@@ -7,17 +7,17 @@ use super::Severity::{Error, Ok, Warning};
 
 /// A folder, and whether files can be made in it; the cause, if not.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     /// `locks`, `cache`, …
-    pub name: &'static str,
-    pub path: PathBuf,
+    pub(crate) name: &'static str,
+    pub(crate) path: PathBuf,
     /// Nothing is built without it.
-    pub needed: bool,
-    pub writable: Result<(), String>,
+    pub(crate) needed: bool,
+    pub(crate) writable: Result<(), String>,
 }
 
 /// Whether it can be written to.
-pub fn writable(folder: &Folder) -> Finding {
+pub(crate) fn writable(folder: &Folder) -> Finding {
     let subject = folder.path.display().to_string();
     let new = |severity, message: String| Finding::new("folders", severity, &subject, message);
     match &folder.writable {

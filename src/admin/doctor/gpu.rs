@@ -6,7 +6,7 @@ use super::Severity::{Note, Ok, Warning};
 use crate::gpu::nvml::State;
 
 /// How the driver stands.
-pub fn driver(state: &State) -> Finding {
+pub(crate) fn driver(state: &State) -> Finding {
     let new = |severity, message: String| Finding::new("gpu", severity, "NVML", message);
     match state {
         State::Ready { driver, gpus } => new(Ok, format!("driver {driver}, {}", super::count(*gpus as usize, "GPU"))),

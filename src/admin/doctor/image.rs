@@ -13,7 +13,7 @@ use crate::model::labels::{HAS_USER_SETUP, IMAGE, MANAGED, RECIPE};
 const CHECK: &str = "image";
 
 /// What its labels say, and whose they are.
-pub fn labels(name: &str, image: &ImageDetail) -> Finding {
+pub(crate) fn labels(name: &str, image: &ImageDetail) -> Finding {
     let new = |severity, message: String| Finding::new("labels", severity, name, message);
     let labels = &image.labels;
     let old: Vec<&str> =
@@ -36,7 +36,7 @@ pub fn labels(name: &str, image: &ImageDetail) -> Finding {
 }
 
 /// The account that its labels promise, as far as one can be told by them.
-pub fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Box<Finding>> {
+pub(crate) fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Box<Finding>> {
     let new = |severity, message| Err(Box::new(Finding::new("account", severity, name, message)));
     match read::user_setup(&image.labels) {
         Some(setup) => Result::Ok(setup),
@@ -48,7 +48,7 @@ pub fn setup(name: &str, image: &ImageDetail) -> Result<UserSetup, Box<Finding>>
 }
 
 /// Whether the account's entries, home and folders are in the image's files.
-pub fn files(name: &str, account: &Account, read: &BaseFacts) -> Finding {
+pub(crate) fn files(name: &str, account: &Account, read: &BaseFacts) -> Finding {
     let new = |severity, message: String| Finding::new("account", severity, name, message);
     match user_layer::verify(read, account) {
         Result::Ok(()) => {
@@ -61,7 +61,7 @@ pub fn files(name: &str, account: &Account, read: &BaseFacts) -> Finding {
 }
 
 /// Whether a container would start as the account, in its home's surroundings.
-pub fn settings(name: &str, account: &Account, image: &ImageDetail) -> Vec<Finding> {
+pub(crate) fn settings(name: &str, account: &Account, image: &ImageDetail) -> Vec<Finding> {
     let wanted = user_layer::config(account);
     let value = |key: &str| {
         let prefix = format!("{key}=");
@@ -96,7 +96,7 @@ pub fn settings(name: &str, account: &Account, image: &ImageDetail) -> Vec<Findi
 }
 
 /// The containers on it, and those of its project that are on another image.
-pub fn containers(name: &str, on_it: &[&Container], behind: &[&Container]) -> Vec<Finding> {
+pub(crate) fn containers(name: &str, on_it: &[&Container], behind: &[&Container]) -> Vec<Finding> {
     let listed =
         |all: &[&Container]| all.iter().map(|c| format!("{} ({})", c.name, c.state)).collect::<Vec<_>>();
     let mut findings = vec![match on_it {
@@ -116,7 +116,7 @@ pub fn containers(name: &str, on_it: &[&Container], behind: &[&Container]) -> Ve
 }
 
 /// What it is.
-pub fn identity(name: &str, image: &ImageDetail) -> Finding {
+pub(crate) fn identity(name: &str, image: &ImageDetail) -> Finding {
     let tags = image.tags.iter().map(ToString::to_string);
     Finding::new(CHECK, Ok, name, format!("{}, {}", image.id, count(image.diff_ids.len(), "layer")))
         .bytes(image.size)
@@ -124,12 +124,12 @@ pub fn identity(name: &str, image: &ImageDetail) -> Finding {
 }
 
 /// It is not on the engine.
-pub fn absent(name: &str) -> Finding {
+pub(crate) fn absent(name: &str) -> Finding {
     Finding::new(CHECK, Warning, name, "it is not on the engine")
 }
 
 /// Whether it is what the spec says; `reasons` why not, none if it is.
-pub fn standing(name: &str, node: &str, reasons: &[String]) -> Finding {
+pub(crate) fn standing(name: &str, node: &str, reasons: &[String]) -> Finding {
     if reasons.is_empty() {
         return Finding::new("plan", Ok, name, "up to date with the spec");
     }
@@ -139,11 +139,11 @@ pub fn standing(name: &str, node: &str, reasons: &[String]) -> Finding {
 }
 
 /// Whether it is up to date cannot be told.
-pub fn standing_unknown(name: &str, cause: &str) -> Finding {
+pub(crate) fn standing_unknown(name: &str, cause: &str) -> Finding {
     Finding::new("plan", Note, name, format!("whether it is up to date is unknown: {cause}"))
 }
 
 /// Its files cannot be looked at.
-pub fn unread(name: &str, cause: &str) -> Finding {
+pub(crate) fn unread(name: &str, cause: &str) -> Finding {
     Finding::new("account", Warning, name, format!("its files cannot be read: {cause}"))
 }

@@ -11,7 +11,7 @@ use crate::model::reference::Reference;
 const CHECK: &str = "leftovers";
 
 /// One finding for each image, and one that sums up if there is none.
-pub fn leftovers(images: &[Image], containers: &[Container]) -> Vec<Finding> {
+pub(crate) fn leftovers(images: &[Image], containers: &[Container]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = images
         .iter()
         .flat_map(|image| committed(image, containers).chain(unnamed(image, containers)))

@@ -11,7 +11,7 @@ use crate::model::labels::read;
 const CHECK: &str = "legacy labels";
 
 /// One finding for containers and one for images.
-pub fn in_use(images: &[Image], containers: &[Container]) -> Vec<Finding> {
+pub(crate) fn in_use(images: &[Image], containers: &[Container]) -> Vec<Finding> {
     let containers = relying(containers.iter().map(|c| (c.name.clone(), &c.labels)));
     let images = relying(images.iter().map(|image| (known_as(image), &image.labels)));
     vec![

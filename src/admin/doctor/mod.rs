@@ -4,15 +4,15 @@
 //! Each function here looks at one thing and knows nothing of the others, so
 //! that what is broken keeps nothing else from being told.
 
-pub mod accounts;
-pub mod engine;
-pub mod folders;
-pub mod gpu;
-pub mod image;
-pub mod leftovers;
-pub mod legacy;
-pub mod registry;
-pub mod spec;
+pub(crate) mod accounts;
+pub(crate) mod engine;
+pub(crate) mod folders;
+pub(crate) mod gpu;
+pub(crate) mod image;
+pub(crate) mod leftovers;
+pub(crate) mod legacy;
+pub(crate) mod registry;
+pub(crate) mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +25,7 @@ use crate::model::tags::is_content_tag;
 /// How bad it is, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub(crate) enum Severity {
     /// As it should be.
     Ok,
     /// Worth knowing; nothing suffers.
@@ -38,22 +38,22 @@ pub enum Severity {
 
 /// What one look at one thing gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Which look: `engine`, `registry`, `leftovers`, …
-    pub check: &'static str,
-    pub severity: Severity,
+    pub(crate) check: &'static str,
+    pub(crate) severity: Severity,
     /// What it is about: a host, a folder, an image.
-    pub subject: String,
+    pub(crate) subject: String,
     /// A lowercase fragment.
-    pub message: String,
+    pub(crate) message: String,
     /// Things that the message counts.
-    pub items: Vec<String>,
+    pub(crate) items: Vec<String>,
     /// Bytes, where it is about room.
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
     /// What to do.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
     /// What to type for it.
-    pub command: Option<String>,
+    pub(crate) command: Option<String>,
 }
 
 impl Finding {
@@ -86,18 +86,18 @@ impl Finding {
 
 /// All that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    pub findings: Vec<Finding>,
+pub(crate) struct Report {
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Report {
     /// Whether something that is needed does not work.
-    pub fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.count(Severity::Error) > 0
     }
 
     /// How many findings are as bad as this.
-    pub fn count(&self, severity: Severity) -> usize {
+    pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }

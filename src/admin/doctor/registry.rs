@@ -10,7 +10,7 @@ use crate::spec::Spec;
 
 /// What a registry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Use {
+pub(crate) enum Use {
     /// Images are built on bases from there.
     Bases,
     /// Images of the spec live there.
@@ -18,7 +18,7 @@ pub enum Use {
 }
 
 /// The hosts of a spec, each with its more important use.
-pub fn hosts(spec: &Spec) -> BTreeMap<String, Use> {
+pub(crate) fn hosts(spec: &Spec) -> BTreeMap<String, Use> {
     let mut hosts = BTreeMap::new();
     for base in &spec.bases {
         hosts.entry(base.source.reference().registry().to_owned()).or_insert(Use::Bases);
@@ -30,7 +30,7 @@ pub fn hosts(spec: &Spec) -> BTreeMap<String, Use> {
 }
 
 /// Whether it answers and lets us in.
-pub fn greeted(host: &str, of: Use, answer: &Result<(), registry::Error>) -> Finding {
+pub(crate) fn greeted(host: &str, of: Use, answer: &Result<(), registry::Error>) -> Finding {
     let new = |severity, message: String| Finding::new("registry", severity, host, message);
     match answer {
         Result::Ok(()) => new(Ok, "it answers and lets us in".into()),
@@ -46,7 +46,7 @@ pub fn greeted(host: &str, of: Use, answer: &Result<(), registry::Error>) -> Fin
 }
 
 /// Whether there is a login for it, and where; never what it is.
-pub fn login(host: &str, of: Use, found: &Result<Option<Source>, CredentialsError>) -> Finding {
+pub(crate) fn login(host: &str, of: Use, found: &Result<Option<Source>, CredentialsError>) -> Finding {
     let new = |severity, message: String| Finding::new("credentials", severity, host, message);
     match found {
         Result::Ok(Some(source)) => new(Ok, format!("a login comes from {source}")),

@@ -6,7 +6,7 @@ use crate::model::problem::Problem;
 use crate::spec::Spec;
 
 /// There is one, and it is right.
-pub fn right(file: &str, spec: &Spec) -> Finding {
+pub(crate) fn right(file: &str, spec: &Spec) -> Finding {
     let counted = |number: usize, noun| super::count(number, noun);
     let message = format!(
         "{}, {}, {}",
@@ -18,19 +18,23 @@ pub fn right(file: &str, spec: &Spec) -> Finding {
 }
 
 /// There is none in sight.
-pub fn none() -> Finding {
+pub(crate) fn none() -> Finding {
     Finding::new("spec", Note, "spec.yml", "there is none here or in a folder above").help(
         "what it would say of registries and users is not looked at; go to its folder, or say --spec FILE",
     )
 }
 
 /// What is wrong with it.
-pub fn wrong<'a>(file: &str, problems: impl IntoIterator<Item = &'a Problem>) -> Vec<Finding> {
+pub(crate) fn wrong<'a>(file: &str, problems: impl IntoIterator<Item = &'a Problem>) -> Vec<Finding> {
     problems.into_iter().map(|problem| of_problem(file, problem, Error)).collect()
 }
 
 /// Whether `users:` and the user database say the same.
-pub fn agreement(file: &str, spec: &Spec, disagreements: &Result<Vec<Problem>, String>) -> Vec<Finding> {
+pub(crate) fn agreement(
+    file: &str,
+    spec: &Spec,
+    disagreements: &Result<Vec<Problem>, String>,
+) -> Vec<Finding> {
     match disagreements {
         Result::Ok(problems) if problems.is_empty() && spec.users.is_empty() => Vec::new(),
         Result::Ok(problems) if problems.is_empty() => {

@@ -15,7 +15,7 @@ const FEWEST: usize = 6;
 ///
 /// # Errors
 /// None or several are meant.
-pub fn find<'g, 'a>(
+pub(crate) fn find<'g, 'a>(
     name: &str,
     groups: &'g [Group<'a>],
     known: &Known<'_>,

@@ -14,7 +14,7 @@ use crate::spec::graph::{Kind, NodeId};
 
 /// What a group's images have in common. Ordered as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub(crate) enum Key {
     /// A node of the spec.
     Node(NodeId),
     /// `ds01-<uid>/<project>`, which the spec does not have.
@@ -32,26 +32,26 @@ pub enum Key {
 
 /// Images under one name.
 #[derive(Clone, Debug)]
-pub struct Group<'a> {
-    pub key: Key,
+pub(crate) struct Group<'a> {
+    pub(crate) key: Key,
     /// As people type it.
-    pub name: String,
+    pub(crate) name: String,
     /// Without whose it is.
-    pub project: String,
+    pub(crate) project: String,
     /// By the name, or by the spec: the only ones that decide what may be removed.
-    pub uid: Option<u32>,
-    pub owner: Option<Owner>,
+    pub(crate) uid: Option<u32>,
+    pub(crate) owner: Option<Owner>,
     /// Made by the systems before this one.
-    pub legacy: bool,
+    pub(crate) legacy: bool,
     /// The one that the name stands for now is first.
-    pub images: Vec<&'a Image>,
+    pub(crate) images: Vec<&'a Image>,
     /// The tags that are this name's, those that move first.
-    pub tags: Vec<Reference>,
+    pub(crate) tags: Vec<Reference>,
 }
 
 impl<'a> Group<'a> {
     /// An image that is nobody's, such as a base.
-    pub fn of_base(name: &str, image: &'a Image) -> Self {
+    pub(crate) fn of_base(name: &str, image: &'a Image) -> Self {
         Self {
             key: Key::Repository(name.to_owned()),
             name: name.to_owned(),
@@ -66,12 +66,12 @@ impl<'a> Group<'a> {
 }
 
 impl Group<'_> {
-    pub fn has(&self, id: &ImageId) -> bool {
+    pub(crate) fn has(&self, id: &ImageId) -> bool {
         self.images.iter().any(|image| image.id == *id)
     }
 
     /// Whether it is the caller's own. By labels only where no name says.
-    pub fn is_of(&self, known: &Known<'_>) -> bool {
+    pub(crate) fn is_of(&self, known: &Known<'_>) -> bool {
         match (&self.uid, &self.owner) {
             (Some(uid), _) | (None, Some(Owner::Uid(uid))) => *uid == known.caller.uid,
             (None, Some(Owner::Login(login))) => *login == known.caller.login,
@@ -82,7 +82,7 @@ impl Group<'_> {
 
 /// Images of the spec in its order, built or not, then what else on the
 /// engine was made by us or before us. Bases are left out.
-pub fn groups<'a>(known: &Known<'a>) -> Vec<Group<'a>> {
+pub(crate) fn groups<'a>(known: &Known<'a>) -> Vec<Group<'a>> {
     let mut found: BTreeMap<Key, (Vec<&'a Image>, Vec<Reference>)> = BTreeMap::new();
     for node in known.stack.iter().flat_map(|stack| stack.graph.nodes()) {
         if node.repository.is_some() {
@@ -179,7 +179,7 @@ fn labelled_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
 }
 
 /// Whose an image is, without a spec: by its names before its labels.
-pub fn told_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
+pub(crate) fn told_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
     let named = image.tags.iter().find_map(|tag| {
         let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
         personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)

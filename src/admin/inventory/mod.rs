@@ -10,7 +10,7 @@
 mod find;
 mod groups;
 mod retire;
-mod rows;
+pub(crate) mod rows;
 mod show;
 mod uses;
 
@@ -29,29 +29,29 @@ use crate::plan::{Action, Planned, Reason, Where};
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
-pub use find::find;
-pub use groups::{Group, Key, groups, told_owner};
-pub use retire::{Asked, Entry, Gone, Refusal, Retirement, decide, retire};
-pub use rows::{AgeFrom, Row, known_as, row, rows};
-pub use show::{Shown, show};
-pub use uses::{User, stand_on, users_of};
+pub(crate) use find::find;
+pub(crate) use groups::{Group, Key, groups, told_owner};
+pub(crate) use retire::{Asked, Entry, Gone, Refusal, Retirement, decide, retire};
+pub(crate) use rows::{Row, known_as, row};
+pub(crate) use show::show;
+pub(crate) use uses::{User, stand_on, users_of};
 
 /// Everything that answers are made from.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
-    pub images: &'a [Image],
-    pub containers: &'a [Container],
+pub(crate) struct Known<'a> {
+    pub(crate) images: &'a [Image],
+    pub(crate) containers: &'a [Container],
     /// `None`: there is no spec, or it cannot be read.
-    pub stack: Option<Stack<'a>>,
-    pub caller: &'a Caller,
-    pub users: Users<'a>,
+    pub(crate) stack: Option<Stack<'a>>,
+    pub(crate) caller: &'a Caller,
+    pub(crate) users: Users<'a>,
 }
 
 /// A spec with its graph.
 #[derive(Clone, Copy)]
-pub struct Stack<'a> {
-    pub spec: &'a Spec,
-    pub graph: &'a Graph,
+pub(crate) struct Stack<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
 }
 
 impl<'a> Stack<'a> {
@@ -62,18 +62,18 @@ impl<'a> Stack<'a> {
 
 /// What is measured and looked up for images that are shown.
 #[derive(Clone, Copy)]
-pub struct Looked<'a> {
-    pub footprints: &'a HashMap<ImageId, Footprint>,
+pub(crate) struct Looked<'a> {
+    pub(crate) footprints: &'a HashMap<ImageId, Footprint>,
     /// When an image was built, by what this user's runs wrote down.
-    pub built: &'a HashMap<ImageId, i64>,
-    pub verdicts: &'a Verdicts,
+    pub(crate) built: &'a HashMap<ImageId, i64>,
+    pub(crate) verdicts: &'a Verdicts,
     /// Seconds since 1970.
-    pub now: i64,
+    pub(crate) now: i64,
 }
 
 /// What a plan says of the images of the spec.
 #[derive(Clone, Debug)]
-pub enum Verdicts {
+pub(crate) enum Verdicts {
     Known(HashMap<NodeId, State>),
     /// Why there is no plan.
     Unknown(String),
@@ -82,7 +82,7 @@ pub enum Verdicts {
 /// How an image stands to the spec as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub(crate) enum State {
     UpToDate,
     /// Up to date, in its registry alone.
     InRegistry,
@@ -102,7 +102,7 @@ pub enum State {
 
 impl State {
     /// Of a planned image.
-    pub fn of(planned: &Planned) -> Self {
+    pub(crate) fn of(planned: &Planned) -> Self {
         match &planned.action {
             Action::Keep(Where::Engine(_)) => Self::UpToDate,
             Action::Keep(Where::Registry(_)) | Action::Fetch { .. } => Self::InRegistry,
@@ -111,7 +111,7 @@ impl State {
     }
 
     /// In two or three words.
-    pub fn words(&self) -> &'static str {
+    pub(crate) fn words(&self) -> &'static str {
         match self {
             Self::UpToDate => "up to date",
             Self::InRegistry => "in the registry",
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Why, in one phrase.
-    pub fn because(&self) -> Option<String> {
+    pub(crate) fn because(&self) -> Option<String> {
         match self {
             Self::Outdated { reasons } => {
                 let first = reasons.first()?.to_string();

@@ -18,16 +18,16 @@ use crate::spec::subject::Subject;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// A project, a name of the list, or a reference.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// `--keep-spec`: the project file stays as it is.
-    pub keep_spec: bool,
+    pub(crate) keep_spec: bool,
 }
 
 /// A removal that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Retirement {
+pub(crate) struct Retirement {
     name: String,
     /// Those that move first, so that nobody deploys what is half gone.
     tags: Vec<Reference>,
@@ -38,54 +38,54 @@ pub struct Retirement {
 
 /// A project's entry in the spec, which goes too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    pub project: String,
+pub(crate) struct Entry {
+    pub(crate) project: String,
     /// As the spec shows it: relative to where people stand.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The file holds nothing else and goes as a whole.
-    pub alone: bool,
+    pub(crate) alone: bool,
     /// The file's text when it was decided.
     #[serde(skip)]
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What is no longer there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Gone {
-    pub tags: Vec<Reference>,
-    pub images: Vec<ImageId>,
+pub(crate) struct Gone {
+    pub(crate) tags: Vec<Reference>,
+    pub(crate) images: Vec<ImageId>,
 }
 
 impl Retirement {
     /// As messages call it.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The tags that are taken off.
-    pub fn tags(&self) -> &[Reference] {
+    pub(crate) fn tags(&self) -> &[Reference] {
         &self.tags
     }
 
     /// An image without tags that is removed.
-    pub fn untagged(&self) -> Option<&ImageId> {
+    pub(crate) fn untagged(&self) -> Option<&ImageId> {
         self.untagged.as_ref()
     }
 
     /// The entry of the spec that is taken out.
-    pub fn entry(&self) -> Option<&Entry> {
+    pub(crate) fn entry(&self) -> Option<&Entry> {
         self.entry.as_ref()
     }
 
     /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.untagged.is_none() && self.entry.is_none()
     }
 }
 
 /// Why an image is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     #[error("there is no image `{name}`")]
     NotFound { name: String, near: Option<String> },
     #[error("`{name}` is the name of several images: {}", names.join(", "))]
@@ -102,7 +102,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::NotFound { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::NotFound { near: None, .. } => {
@@ -130,7 +130,7 @@ impl Refusal {
 /// # Errors
 /// Why not. Whose an image is, its name or the spec says: labels are inherited
 /// by whatever is built on it. Where no name says, it is an administrator's.
-pub fn decide(
+pub(crate) fn decide(
     asked: Asked<'_>,
     known: &Known<'_>,
     layers: &[(ImageId, Vec<String>)],
@@ -205,7 +205,7 @@ fn entry(known: &Known<'_>, project: &Project) -> Entry {
 ///
 /// # Errors
 /// The engine's; what was not reached is still there.
-pub async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<Gone, Error> {
+pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<Gone, Error> {
     let mut gone = Gone::default();
     let mut images = Vec::new();
     for tag in &retirement.tags {

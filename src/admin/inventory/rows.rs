@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Group, Key, Known, Looked, State, User, Verdicts, groups, users_of};
+use super::{Group, Key, Known, Looked, State, User, Verdicts, users_of};
 use crate::engine::Image;
 use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::{self, read};
@@ -15,41 +15,41 @@ const SHORT_ID: usize = 12;
 
 /// One line of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// As other commands take it.
-    pub name: String,
+    pub(crate) name: String,
     /// Without whose it is.
-    pub project: String,
+    pub(crate) project: String,
     /// Its name in the spec; `None`: the spec has none.
-    pub node: Option<NodeName>,
+    pub(crate) node: Option<NodeName>,
     /// Login, or `uid 1001`. `None`: a shared image, or nobody known.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// Made by the systems before this one.
-    pub legacy: bool,
+    pub(crate) legacy: bool,
     /// What it stands on.
-    pub base: Option<String>,
+    pub(crate) base: Option<String>,
     /// `None`: it is not on the engine.
-    pub image: Option<ImageId>,
-    pub tags: Vec<Reference>,
+    pub(crate) image: Option<ImageId>,
+    pub(crate) tags: Vec<Reference>,
     /// Bytes, all layers.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Bytes that no other image has: what removing it alone frees.
-    pub own: Option<u64>,
+    pub(crate) own: Option<u64>,
     /// Bytes that other images have too.
-    pub shared: Option<u64>,
-    pub age_seconds: Option<u64>,
-    pub age_from: Option<AgeFrom>,
+    pub(crate) shared: Option<u64>,
+    pub(crate) age_seconds: Option<u64>,
+    pub(crate) age_from: Option<AgeFrom>,
     #[serde(flatten)]
-    pub state: State,
-    pub containers: Vec<User>,
+    pub(crate) state: State,
+    pub(crate) containers: Vec<User>,
     /// Images that the name stood for before, and that are still there.
-    pub older: Vec<ImageId>,
+    pub(crate) older: Vec<ImageId>,
 }
 
 /// What an age is counted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AgeFrom {
+pub(crate) enum AgeFrom {
     /// A run of this user that built it.
     Record,
     /// The engine's time of its last tag.
@@ -59,13 +59,14 @@ pub enum AgeFrom {
 }
 
 /// The caller's images, or with `all` everybody's and the shared ones.
-pub fn rows(known: &Known<'_>, looked: &Looked<'_>, all: bool) -> Vec<Row> {
-    let groups = groups(known);
+#[cfg(test)]
+pub(crate) fn rows(known: &Known<'_>, looked: &Looked<'_>, all: bool) -> Vec<Row> {
+    let groups = super::groups::groups(known);
     groups.iter().filter(|group| all || group.is_of(known)).map(|group| row(known, looked, group)).collect()
 }
 
 /// One line.
-pub fn row(known: &Known<'_>, looked: &Looked<'_>, group: &Group<'_>) -> Row {
+pub(crate) fn row(known: &Known<'_>, looked: &Looked<'_>, group: &Group<'_>) -> Row {
     let image = group.images.first().copied();
     let own = image.and_then(|image| looked.footprints.get(&image.id)).map(|print| print.own);
     let born = image.and_then(|image| born(looked, image));
@@ -153,7 +154,7 @@ pub(super) fn short(id: &ImageId) -> &str {
 
 /// What an image is called where no spec is at hand: a tag, one that moves
 /// before one that does not, else its id, cut.
-pub fn known_as(image: &Image) -> String {
+pub(crate) fn known_as(image: &Image) -> String {
     let moves = |tag: &&Reference| !tag.tag().is_some_and(tags::is_content_tag);
     let tag = image.tags.iter().find(moves).or(image.tags.first());
     tag.map_or_else(|| short(&image.id).to_owned(), ToString::to_string)

@@ -15,50 +15,50 @@ const LABEL: usize = 11;
 
 /// One image, and all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     #[serde(flatten)]
-    pub row: Row,
+    pub(crate) row: Row,
     /// `file:line` of the spec.
-    pub declared: Option<String>,
+    pub(crate) declared: Option<String>,
     /// What it stands on, the nearest first.
-    pub stands_on: Vec<Ground>,
+    pub(crate) stands_on: Vec<Ground>,
     /// Declared packages, as the spec has them.
-    pub apt: Vec<String>,
-    pub pip: Vec<String>,
+    pub(crate) apt: Vec<String>,
+    pub(crate) pip: Vec<String>,
     /// Below the folder of the spec.
-    pub dockerfile: Option<String>,
-    pub account: Option<Baked>,
+    pub(crate) dockerfile: Option<String>,
+    pub(crate) account: Option<Baked>,
     /// Recipe digest on its label.
-    pub recipe: Option<String>,
-    pub workdir: Option<String>,
+    pub(crate) recipe: Option<String>,
+    pub(crate) workdir: Option<String>,
     /// As the image config has it.
-    pub runs_as: Option<String>,
+    pub(crate) runs_as: Option<String>,
 }
 
 /// Something that an image stands on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ground {
-    pub name: String,
+pub(crate) struct Ground {
+    pub(crate) name: String,
     /// The image behind a base.
-    pub image: Option<Reference>,
+    pub(crate) image: Option<Reference>,
     /// The digest that `spec.lock` pins, or that an old image was built on.
-    pub digest: Option<String>,
+    pub(crate) digest: Option<String>,
 }
 
 /// An account in an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Baked {
-    pub name: Option<String>,
-    pub uid: u32,
-    pub gid: u32,
+pub(crate) struct Baked {
+    pub(crate) name: Option<String>,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// `None`: the labels do not say.
-    pub shell: Option<String>,
-    pub sudo: Option<bool>,
+    pub(crate) shell: Option<String>,
+    pub(crate) sudo: Option<bool>,
 }
 
 /// Everything about a name's images. `detail`: of the image that it stands for
 /// now; `pin`: what `spec.lock` has for a base.
-pub fn show(
+pub(crate) fn show(
     known: &Known<'_>,
     looked: &Looked<'_>,
     group: &Group<'_>,
@@ -138,7 +138,7 @@ fn labelled_ground(labels: &labels::write::Labels) -> Option<Ground> {
 
 impl Shown {
     /// For people. `size` and `age` say numbers as people read them.
-    pub fn text(&self, size: &dyn Fn(u64) -> String, age: &dyn Fn(u64) -> String) -> String {
+    pub(crate) fn text(&self, size: &dyn Fn(u64) -> String, age: &dyn Fn(u64) -> String) -> String {
         let (row, mut text) = (&self.row, String::new());
         let _ = match &self.declared {
             Some(declared) => writeln!(text, "{}  ({declared})", row.name),

@@ -1,5 +1,6 @@
 //! Whose images are whose, what they are called, and what may go.
 
+use super::rows::{AgeFrom, rows};
 use std::collections::BTreeMap;
 
 use super::*;

@@ -9,16 +9,16 @@ use crate::model::names::ImageId;
 
 /// A container on one of a name's images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct User {
-    pub container: String,
-    pub running: bool,
+pub(crate) struct User {
+    pub(crate) container: String,
+    pub(crate) running: bool,
     /// For people: `Up 3 minutes`.
-    pub status: String,
+    pub(crate) status: String,
 }
 
 /// Containers on these images, running or not; of a person's project also
 /// those on an image whose tags have moved away.
-pub fn users_of(known: &Known<'_>, group: &Group<'_>) -> Vec<User> {
+pub(crate) fn users_of(known: &Known<'_>, group: &Group<'_>) -> Vec<User> {
     let personal = matches!(group.key, Key::Node(_) | Key::Personal(..));
     let of_project = |container: &Container| {
         personal
@@ -44,7 +44,7 @@ fn user(container: &Container) -> User {
 /// Images whose layers begin with all layers of one of `ids`, unless another
 /// image that stays has just those layers. `layers`: of all images of the
 /// engine, bottom first.
-pub fn stand_on<'a>(ids: &[&ImageId], layers: &'a [(ImageId, Vec<String>)]) -> Vec<&'a ImageId> {
+pub(crate) fn stand_on<'a>(ids: &[&ImageId], layers: &'a [(ImageId, Vec<String>)]) -> Vec<&'a ImageId> {
     let (going, staying): (Vec<_>, Vec<_>) = layers.iter().partition(|(id, _)| ids.contains(&id));
     let kept = |own: &[String]| staying.iter().any(|(_, layers)| layers == own);
     let below: Vec<&[String]> =

@@ -17,30 +17,30 @@ use crate::gpu::overview::{Holder, Overview, Row, Standing};
 use crate::model::labels::GROUP;
 use crate::model::labels::read::{self, Users};
 use crate::plan::records::Run;
-pub use text::{Family, Sample, text};
+pub(crate) use text::{Family, text};
 
 /// What figures are made from.
 #[derive(Clone, Copy)]
-pub struct Looked<'a> {
+pub(crate) struct Looked<'a> {
     /// Of this program.
-    pub version: &'a str,
-    pub gpus: &'a Overview,
+    pub(crate) version: &'a str,
+    pub(crate) gpus: &'a Overview,
     /// `None`: the engine does not answer.
-    pub store: Option<Store<'a>>,
-    pub users: Users<'a>,
+    pub(crate) store: Option<Store<'a>>,
+    pub(crate) users: Users<'a>,
 }
 
 /// What an engine told.
 #[derive(Clone, Copy)]
-pub struct Store<'a> {
-    pub containers: &'a [Container],
-    pub images: &'a [Image],
+pub(crate) struct Store<'a> {
+    pub(crate) containers: &'a [Container],
+    pub(crate) images: &'a [Image],
     /// How the last run of this user on this engine ended; `None`: there was none.
-    pub last_run: Option<&'a Run>,
+    pub(crate) last_run: Option<&'a Run>,
 }
 
 /// Every family, those without a figure too.
-pub fn families(looked: &Looked<'_>) -> Vec<Family> {
+pub(crate) fn families(looked: &Looked<'_>) -> Vec<Family> {
     let mut all = vec![build_info(looked.version), up(looked)];
     all.extend(gpus(looked.gpus));
     if let Some(store) = &looked.store {
@@ -51,7 +51,7 @@ pub fn families(looked: &Looked<'_>) -> Vec<Family> {
 }
 
 /// Something answered: the figures are about more than themselves.
-pub fn any_answered(looked: &Looked<'_>) -> bool {
+pub(crate) fn any_answered(looked: &Looked<'_>) -> bool {
     is_ready(looked.gpus) || looked.store.is_some()
 }
 

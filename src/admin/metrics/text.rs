@@ -8,37 +8,41 @@ use serde_json::{Map, Number, Value};
 
 /// Figures of one name, all of them gauges.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Family {
-    pub name: &'static str,
-    pub help: &'static str,
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
     #[serde(rename = "type")]
     kind: &'static str,
-    pub samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// In the order in which they are written.
     #[serde(serialize_with = "labels")]
-    pub labels: Vec<(&'static str, String)>,
-    pub value: Number,
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: Number,
 }
 
 impl Family {
-    pub fn new(name: &'static str, help: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, help: &'static str) -> Self {
         Self { name, help, kind: "gauge", samples: Vec::new() }
     }
 
     /// Adds a figure. Labels without a value are left out, which is the same
     /// to Prometheus.
-    pub fn add<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: u64) {
+    pub(crate) fn add<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: u64) {
         self.push(labels, value.into());
     }
 
     /// The same for one that is no whole number; what is no number at all is
     /// left out.
-    pub fn add_ratio<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: f64) {
+    pub(crate) fn add_ratio<'v>(
+        &mut self,
+        labels: impl IntoIterator<Item = (&'static str, &'v str)>,
+        value: f64,
+    ) {
         if let Some(value) = Number::from_f64(value) {
             self.push(labels, value);
         }
@@ -61,7 +65,7 @@ fn labels<S: Serializer>(labels: &[(&'static str, String)], to: S) -> Result<S::
 
 /// As node_exporter's textfile collector and Prometheus read it. Families
 /// without a figure are left out.
-pub fn text(families: &[Family]) -> String {
+pub(crate) fn text(families: &[Family]) -> String {
     let mut text = String::new();
     for family in families.iter().filter(|family| !family.samples.is_empty()) {
         let Family { name, help, kind, samples } = family;

@@ -15,39 +15,39 @@ use crate::{image::user_layer, model::tags};
 
 /// What the layer is put on, and for whom.
 #[derive(Clone, Debug)]
-pub struct Stand<'a> {
-    pub image: &'a ImageDetail,
+pub(crate) struct Stand<'a> {
+    pub(crate) image: &'a ImageDetail,
     /// A name under which the engine has it.
-    pub reference: &'a Reference,
+    pub(crate) reference: &'a Reference,
     /// The repository's part behind `ds01-<uid>/`; see [`derived`](super::derived).
-    pub name: &'a str,
-    pub account: &'a Account,
+    pub(crate) name: &'a str,
+    pub(crate) account: &'a Account,
     /// Of a project's image.
-    pub project: Option<&'a ProjectName>,
+    pub(crate) project: Option<&'a ProjectName>,
     /// What a catalogue says of the image, where its labels do not.
-    pub catalogue: Option<Catalogue>,
+    pub(crate) catalogue: Option<Catalogue>,
     /// OCI platform of the engine.
-    pub platform: &'a str,
+    pub(crate) platform: &'a str,
     /// What sudo, where it has to be installed, is installed with.
-    pub around: &'a Surroundings,
+    pub(crate) around: &'a Surroundings,
 }
 
 /// An image with the account, before it is made.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Its only tag, `ds01-<uid>/<name>:r-<16 hex>`.
-    pub content: Reference,
+    pub(crate) content: Reference,
     /// Recipe digest, 64 hex digits.
-    pub recipe: String,
-    pub solve: Solve,
+    pub(crate) recipe: String,
+    pub(crate) solve: Solve,
     /// What the image will be, but for its id: there the tag stands.
-    pub expected: ImageDetail,
+    pub(crate) expected: ImageDetail,
 }
 
 /// The layer's recipe is made of the image's id, the account and the rules'
 /// versions: the same image for the same person is made once, whatever names
 /// it has at the time.
-pub fn layer(stand: &Stand<'_>) -> Layer {
+pub(crate) fn layer(stand: &Stand<'_>) -> Layer {
     let mut labels = labels(stand);
     let recipe = recipe(stand, &labels.to_map());
     labels.recipe = recipe.digest().to_string();

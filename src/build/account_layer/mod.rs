@@ -17,10 +17,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use layer::{Layer, Stand, layer};
-pub use name::{derived, named};
-pub use run::{Made, found, run};
-pub use whose::personal;
+pub(crate) use layer::{Layer, Stand, layer};
+pub(crate) use name::{derived, named};
+pub(crate) use run::{Made, found, run};
+pub(crate) use whose::personal;
 
 use crate::model::account::Account;
 use crate::model::labels::read;
@@ -29,7 +29,7 @@ use crate::model::labels::write::{self, Labels};
 /// What is done with an image that somebody wants to run in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "setup", content = "why", rename_all = "snake_case")]
-pub enum Decision {
+pub(crate) enum Decision {
     /// The account is in.
     Skip,
     /// The user layer goes on top.
@@ -39,7 +39,7 @@ pub enum Decision {
 /// Why an image needs the layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub(crate) enum Why {
     /// No label says anything of an account.
     Unlabelled,
     /// A label says that none is in.
@@ -70,7 +70,7 @@ impl fmt::Display for Why {
 
 /// Decides by an image's labels, those of one generation: keys of two
 /// generations together describe no image that was ever made.
-pub fn decide(labels: &Labels, account: &Account) -> Decision {
+pub(crate) fn decide(labels: &Labels, account: &Account) -> Decision {
     let said = read::setup_said(labels);
     if said.is_empty() {
         return Decision::Lay(Why::Unlabelled);

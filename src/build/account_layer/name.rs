@@ -12,7 +12,7 @@ fn is_mark(c: char) -> bool {
 ///
 /// Every such name can also be a repository's, which is why marks never stand
 /// side by side.
-pub fn named(text: &str) -> Option<String> {
+pub(crate) fn named(text: &str) -> Option<String> {
     let mut name = String::new();
     for c in text.trim().chars() {
         let c = if c.is_whitespace() { '-' } else { c.to_ascii_lowercase() };
@@ -27,7 +27,7 @@ pub fn named(text: &str) -> Option<String> {
 
 /// The name that an image's repository or its key in a spec gives: of
 /// `aimehub/pytorch-2.8.0` the last part, of `vision@py312` `vision-py312`.
-pub fn derived(image: &str) -> String {
+pub(crate) fn derived(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
     named(&last.replace('@', "-")).unwrap_or_else(|| "image".to_owned())
 }

@@ -11,7 +11,7 @@ use crate::model::labels;
 
 /// How an image with the account came to be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Made {
+pub(crate) enum Made {
     /// By this call.
     Built(ImageDetail),
     /// By somebody else, while this call waited for them.
@@ -22,7 +22,7 @@ pub enum Made {
 ///
 /// # Errors
 /// The engine's.
-pub async fn found(engine: &dyn Engine, layer: &Layer) -> Result<Option<ImageDetail>, engine::Error> {
+pub(crate) async fn found(engine: &dyn Engine, layer: &Layer) -> Result<Option<ImageDetail>, engine::Error> {
     let image = engine.image(&layer.content.to_string()).await?;
     Ok(image.filter(|image| is_made(image, layer)))
 }
@@ -42,7 +42,7 @@ fn account(layer: &Layer) -> &Account {
 /// # Errors
 /// The account cannot be in this image, the engine failed, or it was
 /// cancelled.
-pub async fn run(
+pub(crate) async fn run(
     engine: &dyn Engine,
     locks: &Locks,
     base: &ImageDetail,

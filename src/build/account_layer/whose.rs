@@ -14,7 +14,7 @@ const PERSONAL: &str = "ds01-";
 /// old image personal, since that system left one person's account in images
 /// that all share. `names`: those that it was asked by, or all it has if it
 /// was asked by id; it is personal if each of them is.
-pub fn personal(labels: &Labels, names: &[Reference]) -> Option<u32> {
+pub(crate) fn personal(labels: &Labels, names: &[Reference]) -> Option<u32> {
     let said = read::setup_said(labels);
     let project = read::text(labels, &crate::model::labels::PROJECT).is_some();
     if let Some(setup) = said.account().filter(|_| !said.legacy || project) {

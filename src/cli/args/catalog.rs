@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-pub const EXAMPLES: &str = "Examples:\n  ds01-build catalog list\n  ds01-build catalog check";
+pub(crate) const EXAMPLES: &str = "Examples:\n  ds01-build catalog list\n  ds01-build catalog check";
 
 #[derive(Debug, Subcommand)]
-pub enum CatalogCommand {
+pub(crate) enum CatalogCommand {
     /// List the framework images that a base may name, and which are `latest`
     #[command(
         after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog list --framework pytorch --all\n  ds01-build catalog list --arch CUDA_ADA --json | jq -r '.rows[].image'\n\nShown are rows for one architecture: --arch, else this machine's, as MLC_ARCH or the installed\nCUDA or ROCm tell it. Where nothing tells it, all are shown."
@@ -21,20 +21,20 @@ pub enum CatalogCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct CatalogListArgs {
+pub(crate) struct CatalogListArgs {
     /// Only this framework
     #[arg(long, value_name = "NAME")]
-    pub framework: Option<String>,
+    pub(crate) framework: Option<String>,
     /// Only this architecture [default: this machine's]
     #[arg(long, value_name = "ARCH", conflicts_with = "all")]
-    pub arch: Option<String>,
+    pub(crate) arch: Option<String>,
     /// All architectures
     #[arg(long, short)]
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct CatalogCheckArgs {
+pub(crate) struct CatalogCheckArgs {
     /// An ml_images.repo, or a file in our own form [default: the one that the spec names]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
 }

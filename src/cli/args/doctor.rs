@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build doctor               the machine: engine, registries, GPUs, accounts, leftovers
   ds01-build doctor thesis        one image: account, settings, up to date or not, containers
   ds01-build doctor --json | jq '.findings[] | select(.severity == \"warning\")'
@@ -13,7 +13,7 @@ Nothing is changed. The exit code is 0 unless something that is needed does not 
 among the findings): then it is 3. Warnings and notes do not change it.";
 
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Look at one image only: its name in the spec, or a reference
-    pub image: Option<String>,
+    pub(crate) image: Option<String>,
 }

@@ -10,33 +10,33 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-pub use create::CreateArgs;
+pub(crate) use create::CreateArgs;
 use create::EXAMPLES as CREATE_EXAMPLES;
 use list::EXAMPLES as LIST_EXAMPLES;
-pub use list::ImageListArgs;
+pub(crate) use list::ImageListArgs;
 use retire::EXAMPLES as RETIRE_EXAMPLES;
-pub use retire::ImageRetireArgs;
+pub(crate) use retire::ImageRetireArgs;
 use show::EXAMPLES as SHOW_EXAMPLES;
-pub use show::ShowArgs;
+pub(crate) use show::ShowArgs;
 use update::EXAMPLES as UPDATE_EXAMPLES;
-pub use update::ImageUpdateArgs;
+pub(crate) use update::ImageUpdateArgs;
 
 /// What a build of one image may need besides the spec, as for `build`.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
-    pub branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer
     #[arg(long, value_name = "FILE")]
-    pub ca_bundle: Option<PathBuf>,
+    pub(crate) ca_bundle: Option<PathBuf>,
     /// A secret that RUN steps may mount; may be given several times
     #[arg(long = "secret", value_name = "ID=FILE", value_parser = super::key_value)]
-    pub secrets: Vec<(String, String)>,
+    pub(crate) secrets: Vec<(String, String)>,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ImageCommand {
+pub(crate) enum ImageCommand {
     /// Ask for an image of your own: write its project file, and build it
     #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArgs),

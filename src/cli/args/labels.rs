@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-pub const EXAMPLES: &str = "Examples:\n  ds01-build labels schema\n  ds01-build labels audit";
+pub(crate) const EXAMPLES: &str = "Examples:\n  ds01-build labels schema\n  ds01-build labels audit";
 
 #[derive(Debug, Subcommand)]
-pub enum LabelsCommand {
+pub(crate) enum LabelsCommand {
     /// Print every label: its type, what carries it, when, and what it means
     #[command(
         after_help = "Examples:\n  ds01-build labels schema\n  ds01-build labels schema --json | jq -r '.keys[].key'\n  ds01-build labels schema --markdown > docs/LABEL_SCHEMA.md\n\nBelow them stand the keys of older systems that are read and never written. No engine and no\nspec is asked."
@@ -19,8 +19,8 @@ pub enum LabelsCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct SchemaArgs {
+pub(crate) struct SchemaArgs {
     /// Print a page in Markdown
     #[arg(long, conflicts_with = "json")]
-    pub markdown: bool,
+    pub(crate) markdown: bool,
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:\n  ds01-build metrics\n  ds01-build metrics --output /var/lib/prometheus/node-exporter/ds01.prom\n  ds01-build metrics --json | jq -r '.[] | .name + \": \" + .help'\n\nPrometheus text for node_exporter's textfile collector; run it from a timer. What cannot be\nread is absent, and ds01_up says which part did not answer. The exit code is 0 if any did. The\nlast run's figures are those of the user who asks: each keeps their own. No spec is needed.";
+pub(crate) const EXAMPLES: &str = "Examples:\n  ds01-build metrics\n  ds01-build metrics --output /var/lib/prometheus/node-exporter/ds01.prom\n  ds01-build metrics --json | jq -r '.[] | .name + \": \" + .help'\n\nPrometheus text for node_exporter's textfile collector; run it from a timer. What cannot be\nread is absent, and ds01_up says which part did not answer. The exit code is 0 if any did. The\nlast run's figures are those of the user who asks: each keeps their own. No spec is needed.";
 
 #[derive(Debug, Args)]
-pub struct MetricsArgs {
+pub(crate) struct MetricsArgs {
     /// Write to this file, whole or not at all [default: standard output]
     #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 }

@@ -16,36 +16,36 @@ mod why;
 
 use std::path::PathBuf;
 
-pub use build::{BuildArgs, PlanArgs, Selection};
+pub(crate) use build::{BuildArgs, PlanArgs, Selection};
 use catalog::EXAMPLES as CATALOG_EXAMPLES;
-pub use catalog::{CatalogCheckArgs, CatalogCommand, CatalogListArgs};
+pub(crate) use catalog::{CatalogCheckArgs, CatalogCommand, CatalogListArgs};
 use containers::DEPLOY_EXAMPLES;
-pub use containers::{
+pub(crate) use containers::{
     ContainerCommand, DeployArgs, EnterArgs, ListArgs, LogsArgs, RetireArgs, ShowArgs as ContainerShowArgs,
     Since, StartArgs, StopArgs, SweepArgs,
 };
-pub use doctor::DoctorArgs;
+pub(crate) use doctor::DoctorArgs;
 use doctor::EXAMPLES as DOCTOR_EXAMPLES;
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
-pub use extras::{CompletionsArgs, ManArgs};
+pub(crate) use extras::{CompletionsArgs, ManArgs};
 use gpu::EXAMPLES as GPU_EXAMPLES;
-pub use gpu::{GpuCommand, GpuListArgs};
-pub use image::{
+pub(crate) use gpu::{GpuCommand, GpuListArgs};
+pub(crate) use image::{
     CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
     Surroundings as ImageSurroundings,
 };
 use impact::IMPACT_EXAMPLES;
-pub use impact::{ImpactArgs, Kind};
+pub(crate) use impact::{ImpactArgs, Kind};
 use labels::EXAMPLES as LABELS_EXAMPLES;
-pub use labels::{LabelsCommand, SchemaArgs};
+pub(crate) use labels::{LabelsCommand, SchemaArgs};
 use limits::EXAMPLES as LIMITS_EXAMPLES;
-pub use limits::LimitsArgs;
+pub(crate) use limits::LimitsArgs;
 use metrics::EXAMPLES as METRICS_EXAMPLES;
-pub use metrics::MetricsArgs;
+pub(crate) use metrics::MetricsArgs;
 use update::UPDATE_EXAMPLES;
-pub use update::UpdateArgs;
+pub(crate) use update::UpdateArgs;
 use why::EXAMPLES as WHY_EXAMPLES;
-pub use why::WhyArgs;
+pub(crate) use why::WhyArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -60,41 +60,41 @@ use crate::ui::Mode;
     about = "Builds a graph of container images from one spec, and containers from the images.",
     after_help = "Examples:\n  ds01-build check             is the spec right?\n  ds01-build plan              what would be built, and why\n  ds01-build build             build it\n  ds01-build deploy thesis     run a project's image\n  ds01-build build --base pytorch=debian:12\n                               build without a GPU base at hand\n\nExit codes: 0 done, 1 something failed to build, 2 usage or spec, 3 engine, registry or\nnetwork, 5 refused, 70 a bug of ours, 130 interrupted."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Flags of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
-pub struct Global {
+pub(crate) struct Global {
     /// The spec to read [default: DS01_SPEC, or spec.yml here or in a folder above]
     #[arg(long, short = 'f', value_name = "FILE", global = true, env = "DS01_SPEC", hide_env = true)]
-    pub spec: Option<PathBuf>,
+    pub(crate) spec: Option<PathBuf>,
     /// The engine [default: DOCKER_HOST, the current Docker context, the local socket]
     #[arg(long, value_name = "URL", global = true)]
-    pub engine: Option<String>,
+    pub(crate) engine: Option<String>,
     /// How progress is shown: bars, plain (lines that stay), json (one event a line on standard
     /// output), quiet (failures and the last line), or auto (bars on a terminal, else plain)
     #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
     #[arg(hide_possible_values = true)]
-    pub progress: Mode,
+    pub(crate) progress: Mode,
     /// Report data as JSON on standard output
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Stand another image in for a base; may be given several times
     #[arg(long = "base", value_name = "NAME=REF", global = true, value_parser = base_override)]
-    pub bases: Vec<(String, String)>,
+    pub(crate) bases: Vec<(String, String)>,
     /// Say more: which spec and which engine are used
     #[arg(long, short, action = clap::ArgAction::Count, global = true)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Read the spec and every file it names, and report all that is wrong
     #[command(
         after_help = "Examples:\n  ds01-build check\n  ds01-build check --json | jq '.problems[].message'\n  ds01-build check --spec images/spec.yml"
@@ -177,15 +177,15 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct GraphArgs {
+pub(crate) struct GraphArgs {
     /// What is printed: a tree for people, dot (Graphviz), mermaid (for Markdown pages) or json
     /// (nodes and edges)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    pub format: GraphFormat,
+    pub(crate) format: GraphFormat,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
+pub(crate) enum GraphFormat {
     /// A tree for people
     #[default]
     Tree,

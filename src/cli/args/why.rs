@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build why thesis                 why is it built again, down to the file?
   ds01-build why vision -v              every field of its recipe
   ds01-build why 'thesis._.1722830498'  what does this container run, and is it still current?
@@ -12,13 +12,13 @@ pub const EXAMPLES: &str = "Examples:
 Files are named with their last commit where git knows one. Nothing is changed.";
 
 #[derive(Debug, Args)]
-pub struct WhyArgs {
+pub(crate) struct WhyArgs {
     /// An image, or a container: its name, or at least 6 digits of its id
-    pub name: String,
+    pub(crate) name: String,
     /// Explain the container of that name, though there is an image of it
     #[arg(long)]
-    pub container: bool,
+    pub(crate) container: bool,
     /// Compare with what this branch last built [default: DS01_BRANCH, or the branch git is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
-    pub branch: Option<String>,
+    pub(crate) branch: Option<String>,
 }

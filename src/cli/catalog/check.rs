@@ -13,7 +13,7 @@ use crate::spec::catalog::{self, Catalog};
 use crate::ui::human::count;
 use crate::ui::problems;
 
-pub fn run(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
     let file = match &args.file {
         Some(path) => Some(super::file(settings, path)?),
         None => super::named(settings)?,

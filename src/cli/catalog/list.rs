@@ -11,7 +11,7 @@ use crate::spec::catalog::{self, Catalog, Host, LATEST, Miss, Row};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 
-pub fn run(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
     let file = super::named(settings)?;
     let read = match &file {
         Some(file) => {

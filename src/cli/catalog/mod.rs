@@ -18,7 +18,7 @@ use crate::spec::{self, World};
 /// Largest file that is read as a catalogue: some ten thousand rows.
 const MAX_FILE: u64 = 1 << 20;
 
-pub fn run(settings: &Settings, command: &CatalogCommand) -> Result<Exit, CliError> {
+pub(crate) fn run(settings: &Settings, command: &CatalogCommand) -> Result<Exit, CliError> {
     match command {
         CatalogCommand::List(args) => list::run(settings, args),
         CatalogCommand::Check(args) => check::run(settings, args),

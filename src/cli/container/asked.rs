@@ -13,10 +13,10 @@ use crate::model::problem::Problem;
 use crate::ui::Output;
 
 /// An engine's containers, and who asks for them.
-pub struct Here {
-    pub engine: Arc<dyn Engine>,
-    pub caller: Caller,
-    pub found: Vec<Container>,
+pub(crate) struct Here {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) caller: Caller,
+    pub(crate) found: Vec<Container>,
 }
 
 impl Here {
@@ -24,7 +24,7 @@ impl Here {
     ///
     /// # Errors
     /// The engine does not answer.
-    pub async fn look(settings: &Settings) -> Result<Self, CliError> {
+    pub(crate) async fn look(settings: &Settings) -> Result<Self, CliError> {
         let engine = load::engine(settings).await?;
         let found = engine.containers().await?;
         // Only a spec that can be read names administrators.
@@ -36,7 +36,12 @@ impl Here {
     ///
     /// # Errors
     /// Why not.
-    pub fn may(&self, settings: &Settings, action: Action, asked: Asked<'_>) -> Result<&Container, CliError> {
+    pub(crate) fn may(
+        &self,
+        settings: &Settings,
+        action: Action,
+        asked: Asked<'_>,
+    ) -> Result<&Container, CliError> {
         let users = |uid| settings.login(uid);
         may(action, asked, &self.found, &self.caller, &users).map_err(|refusal| {
             let near = refusal.near(&self.found).map(|near| format!("did you mean `{near}`? "));
@@ -48,13 +53,13 @@ impl Here {
 
 /// What was done with one container.
 #[derive(Debug, Serialize)]
-pub struct Done {
+pub(crate) struct Done {
     /// As it was asked for, else as it is.
-    pub container: String,
+    pub(crate) container: String,
     /// `stopped`, `started`, …; `failed`.
-    pub outcome: &'static str,
+    pub(crate) outcome: &'static str,
     /// For people.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Tell for Done {
@@ -64,7 +69,7 @@ impl Tell for Done {
 }
 
 /// What was done with one container, as a command tells it.
-pub trait Tell: Serialize {
+pub(crate) trait Tell: Serialize {
     /// In words; not asked for where a program reads.
     fn tell(&self, output: &mut Output);
 
@@ -87,7 +92,7 @@ enum Entry<T> {
 ///
 /// # Errors
 /// Of the only one that was asked for; else standard output cannot be written.
-pub async fn each<T: Tell>(
+pub(crate) async fn each<T: Tell>(
     settings: &Settings,
     names: &[String],
     act: impl AsyncFn(&str) -> Result<T, CliError>,

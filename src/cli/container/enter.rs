@@ -18,7 +18,7 @@ use crate::model::problem::Problem;
 /// What a shell says of a program that nobody read.
 const UNREAD: u8 = 141;
 
-pub async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
     let asked = Asked { name: &args.container, force: false };
     let container = here.may(settings, Action::Enter, asked)?;

@@ -18,7 +18,7 @@ use crate::ui::{Look, human};
 /// Shown where a container is not measured.
 const NONE: &str = "-";
 
-pub async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let caller = settings.caller(None);
     let users = |uid| settings.login(uid);

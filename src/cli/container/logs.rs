@@ -14,7 +14,7 @@ use crate::container::{Action, Asked};
 use crate::engine::{Chunk, Logs};
 use crate::ui::Output;
 
-pub async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
     // Ctrl-C ends it with the code of that.
     signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let here = Here::look(settings).await?;

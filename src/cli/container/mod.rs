@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::load::CliError;
 use super::settings::Settings;
 
-pub async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
     match command {
         ContainerCommand::Deploy(args) => deploy::run(settings, args).await,
         ContainerCommand::List(args) => list::run(settings, args).await,

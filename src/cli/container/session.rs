@@ -21,7 +21,7 @@ const TRIES: u32 = 20;
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The program's exit code.
     Code(i64),
     /// Told to stop. The program may go on without us.
@@ -31,12 +31,12 @@ pub enum Ended {
 }
 
 /// Both ends of a session.
-pub struct Session<I, S> {
-    pub attached: Attached,
+pub(crate) struct Session<I, S> {
+    pub(crate) attached: Attached,
     /// Its end is the end of the program's standard input.
-    pub input: I,
+    pub(crate) input: I,
     /// Columns and rows, whenever they change.
-    pub sizes: S,
+    pub(crate) sizes: S,
 }
 
 impl<I> Session<I, BoxStream<'static, (u16, u16)>>
@@ -45,7 +45,7 @@ where
 {
     /// # Errors
     /// The connection broke, or the engine does not say how the program ended.
-    pub async fn run(
+    pub(crate) async fn run(
         self,
         engine: &Arc<dyn Engine>,
         output: &mut Output,

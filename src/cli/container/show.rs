@@ -10,7 +10,7 @@ use crate::engine::Container;
 use crate::model::problem::Problem;
 use crate::ui::human;
 
-pub async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let engine = engine.as_ref();
     let (all, images) = tokio::try_join!(engine.containers(), engine.images())?;

@@ -35,7 +35,7 @@ const LAST: u32 = 10;
 /// Longest wait for those last lines.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     each(settings, &args.containers, async |name| start(settings, args, &here, &signals, name).await).await

@@ -7,7 +7,7 @@ use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::container::{Action, Asked, State};
 
-pub async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
     each(settings, &args.containers, async |name| stop(settings, args, &here, name).await).await
 }

@@ -21,7 +21,7 @@ const LEAST_MEMORY: u64 = 6 << 20;
 ///
 /// # Errors
 /// One of them means nothing.
-pub fn of(args: &DeployArgs) -> Result<Asked, CliError> {
+pub(crate) fn of(args: &DeployArgs) -> Result<Asked, CliError> {
     Ok(Asked {
         gpus: GpuRequest::parse(
             args.gpus.as_deref(),

@@ -12,7 +12,7 @@ const AMD_VENDOR: &str = "0x1002";
 const OTHERS_READ_AND_WRITE: u32 = 0o006;
 
 /// What is there, below `/`; what cannot be read is not there.
-pub fn read(root: &Path) -> DeviceFiles {
+pub(crate) fn read(root: &Path) -> DeviceFiles {
     let nvidia = names(&root.join("dev")).into_iter().filter(|name| name.starts_with("nvidia"));
     DeviceFiles {
         nvidia_groups: nvidia.filter_map(|name| group(&root.join("dev").join(name))).collect(),

@@ -26,16 +26,16 @@ use crate::model::problem::Problem;
 
 /// What a container gets of the host.
 #[derive(Debug)]
-pub struct Folders {
+pub(crate) struct Folders {
     workspace: PathBuf,
     /// Where the walk to the workspace begins.
     root: PathBuf,
-    pub mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<Mount>,
 }
 
 impl Folders {
     /// Absolute, without links; perhaps not there yet.
-    pub fn workspace(&self) -> &Path {
+    pub(crate) fn workspace(&self) -> &Path {
         &self.workspace
     }
 }
@@ -45,7 +45,7 @@ impl Folders {
 ///
 /// # Errors
 /// The owner has no home here, a folder is missing, or it may not be mounted.
-pub fn find(
+pub(crate) fn find(
     settings: &Settings,
     args: &DeployArgs,
     name: &str,
@@ -76,7 +76,7 @@ pub fn find(
 ///
 /// # Errors
 /// It cannot be made, or a part of the way is not what it was.
-pub fn make(folders: &Folders, account: &Account) -> Result<(), CliError> {
+pub(crate) fn make(folders: &Folders, account: &Account) -> Result<(), CliError> {
     let workspace = &folders.workspace;
     let owner = rustix::process::getuid().is_root().then_some(account);
     walk(&folders.root, workspace, owner.map_or(Missing::Made, Missing::MadeFor))

@@ -16,7 +16,7 @@ use crate::model::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 /// What is needed for it.
-pub struct Allocator<'a> {
+pub(crate) struct Allocator<'a> {
     settings: &'a Settings,
     engine: &'a dyn Engine,
     facts: &'a Facts,
@@ -30,7 +30,7 @@ impl<'a> Allocator<'a> {
     ///
     /// # Errors
     /// GPUs are asked for on another machine, or the locks cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         settings: &'a Settings,
         engine: &'a dyn Engine,
         facts: &'a Facts,
@@ -48,7 +48,7 @@ impl<'a> Allocator<'a> {
     ///
     /// # Errors
     /// It would be refused.
-    pub async fn preview(&self, decide: &Decide<'_>) -> Result<CreateContainer, CliError> {
+    pub(crate) async fn preview(&self, decide: &Decide<'_>) -> Result<CreateContainer, CliError> {
         let never = CancellationToken::new();
         let users = |uid| self.settings.login(uid);
         let request = assign::preview(&self.world(&users, &never), decide).await;
@@ -59,7 +59,7 @@ impl<'a> Allocator<'a> {
     ///
     /// # Errors
     /// It is refused, or the engine fails.
-    pub async fn run(&self, signals: &Signals, decide: &Decide<'_>) -> Result<Deployed, CliError> {
+    pub(crate) async fn run(&self, signals: &Signals, decide: &Decide<'_>) -> Result<Deployed, CliError> {
         let working = signals.working();
         let users = |uid| self.settings.login(uid);
         let deployed = assign::run(&self.world(&users, working.token()), decide).await;
@@ -84,7 +84,7 @@ impl<'a> Allocator<'a> {
 }
 
 /// The same end in the words of the command line.
-pub fn trouble(settings: &Settings, stopped: Stopped) -> CliError {
+pub(crate) fn trouble(settings: &Settings, stopped: Stopped) -> CliError {
     let problem = Problem { help: stopped.help(), ..Problem::new(stopped.to_string()) };
     match (stopped.cause(), &stopped) {
         (_, Stopped::Engine(error)) => CliError::Engine(error.clone()),
@@ -105,7 +105,7 @@ pub fn trouble(settings: &Settings, stopped: Stopped) -> CliError {
 }
 
 /// ` with GPU 0 (GPU-…)`; nothing without any.
-pub fn with_words(gpus: &[Given]) -> String {
+pub(crate) fn with_words(gpus: &[Given]) -> String {
     let Some(first) = gpus.first() else { return String::new() };
     let kind = match (first.slot.contains('.'), gpus.len()) {
         (true, 1) => "MIG instance",

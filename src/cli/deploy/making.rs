@@ -19,7 +19,7 @@ use crate::ui;
 
 /// Why a deploy ends early.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     CliError(CliError),
     /// The report has told already.
     Told(Exit),
@@ -41,7 +41,7 @@ impl From<engine::Error> for Ended {
 ///
 /// # Errors
 /// It cannot be put there.
-pub async fn lay(
+pub(crate) async fn lay(
     settings: &Settings,
     signals: &Signals,
     engine: &dyn Engine,
@@ -68,7 +68,7 @@ pub async fn lay(
 ///
 /// # Errors
 /// Their folder cannot be used.
-pub fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
+pub(crate) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
     Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
         let problem =
             Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
@@ -82,7 +82,7 @@ pub fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
 ///
 /// # Errors
 /// The engine's, or the registry's by its words.
-pub async fn pull(
+pub(crate) async fn pull(
     settings: &Settings,
     engine: &dyn Engine,
     reference: &Reference,

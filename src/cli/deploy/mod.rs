@@ -42,7 +42,7 @@ use making::Ended;
 use owner::Owner;
 use source::{Among, Source, Target};
 
-pub async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
     match deploy(settings, args).await {
         Ok(exit) | Err(Ended::Told(exit)) => Ok(exit),
         Err(Ended::CliError(trouble)) => Err(trouble),

@@ -11,12 +11,12 @@ const SHELL: &str = "/bin/bash";
 
 /// A person who may have containers.
 #[derive(Debug)]
-pub struct Owner {
-    pub account: Account,
+pub(crate) struct Owner {
+    pub(crate) account: Account,
     /// What holds for them.
-    pub limits: Applied,
+    pub(crate) limits: Applied,
     /// What people should know of how the group was found.
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 impl Owner {
@@ -24,7 +24,7 @@ impl Owner {
     ///
     /// # Errors
     /// No limits are known.
-    pub fn of_project(spec: &Spec, project: &Project) -> Result<Self, Problem> {
+    pub(crate) fn of_project(spec: &Spec, project: &Project) -> Result<Self, Problem> {
         Self::of(spec, project.account.clone(), project.group.as_deref())
     }
 
@@ -52,7 +52,7 @@ impl Owner {
 ///
 /// # Errors
 /// Neither knows them, or the database cannot be asked.
-pub fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, Problem> {
+pub(crate) fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, Problem> {
     let named = |user: &&User| {
         user.login.as_str() == login || account_name(&user.login).is_ok_and(|name| name == login)
     };
@@ -67,7 +67,7 @@ pub fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, 
 ///
 /// # Errors
 /// As for [`by_login`].
-pub fn by_uid(spec: &Spec, people: &dyn People, uid: u32) -> Result<Owner, Problem> {
+pub(crate) fn by_uid(spec: &Spec, people: &dyn People, uid: u32) -> Result<Owner, Problem> {
     match spec.users.values().find(|user| user.uid == uid) {
         Some(user) => of_user(spec, user),
         None => known(spec, people.by_uid(uid).map_err(unasked)?, &format!("uid {uid}")),

@@ -29,32 +29,32 @@ const ID_DIGITS: usize = 12;
 
 /// An image to deploy.
 #[derive(Debug)]
-pub struct Source {
-    pub image: ImageDetail,
+pub(crate) struct Source {
+    pub(crate) image: ImageDetail,
     /// A name under which the engine has it.
-    pub reference: Reference,
+    pub(crate) reference: Reference,
     /// For the container and for the image with the account.
-    pub name: String,
-    pub project: Option<ProjectName>,
+    pub(crate) name: String,
+    pub(crate) project: Option<ProjectName>,
     /// What the spec says of it, where its labels may not.
-    pub catalogue: Option<Catalogue>,
+    pub(crate) catalogue: Option<Catalogue>,
     /// Its name in the spec, if that has moved on.
-    pub behind: Option<NodeName>,
-    pub note: Option<String>,
+    pub(crate) behind: Option<NodeName>,
+    pub(crate) note: Option<String>,
 }
 
 /// What the words of the command line are looked for in.
 #[derive(Clone, Copy)]
-pub struct Among<'a> {
-    pub settings: &'a Settings,
-    pub args: &'a DeployArgs,
-    pub spec: &'a Spec,
-    pub graph: &'a Graph,
+pub(crate) struct Among<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) args: &'a DeployArgs,
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
 }
 
 /// What a word is, before any image is looked for.
 #[derive(Clone, Copy, Debug)]
-pub enum Target<'a> {
+pub(crate) enum Target<'a> {
     Project(NodeId, &'a Project),
     /// A shared image or base of the spec.
     Shared(NodeId),
@@ -64,7 +64,7 @@ pub enum Target<'a> {
 
 impl<'a> Among<'a> {
     /// By the spec: a project of this uid before names of the spec.
-    pub fn target(self, uid: u32) -> Target<'a> {
+    pub(crate) fn target(self, uid: u32) -> Target<'a> {
         let (word, spec, graph) = (self.args.image.as_str(), self.spec, self.graph);
         let own = graph.nodes().find(|node| match Subject::of(spec, graph, node.id) {
             Subject::Project(project) => project.name.as_str() == word && project.account.uid == uid,
@@ -78,7 +78,7 @@ impl<'a> Among<'a> {
     ///
     /// # Errors
     /// There is none, or there are several.
-    pub fn others(self) -> Result<Target<'a>, Problem> {
+    pub(crate) fn others(self) -> Result<Target<'a>, Problem> {
         self.graph.find(&self.args.image).map(|node| self.of(node))
     }
 
@@ -93,7 +93,7 @@ impl<'a> Among<'a> {
     ///
     /// # Errors
     /// It was not built yet.
-    pub async fn project(
+    pub(crate) async fn project(
         self,
         engine: &dyn Engine,
         node: NodeId,
@@ -122,7 +122,7 @@ impl<'a> Among<'a> {
     ///
     /// # Errors
     /// The engine does not have it.
-    pub async fn shared(self, engine: &dyn Engine, node: NodeId) -> Result<Source, Ended> {
+    pub(crate) async fn shared(self, engine: &dyn Engine, node: NodeId) -> Result<Source, Ended> {
         let subject = Subject::of(self.spec, self.graph, node);
         let found = match subject.external() {
             Some(reference) => self.base(engine, reference).await?,
@@ -221,7 +221,7 @@ impl<'a> Among<'a> {
     ///
     /// # Errors
     /// It is another person's own, or it could not be pulled.
-    pub async fn image(self, engine: &dyn Engine) -> Result<Option<Source>, Ended> {
+    pub(crate) async fn image(self, engine: &dyn Engine) -> Result<Option<Source>, Ended> {
         let word = self.args.image.as_str();
         let parsed = (!is_id(word)).then(|| Reference::parse(word).ok()).flatten();
         let name = parsed.as_ref().map_or_else(|| word.to_owned(), ToString::to_string);
@@ -266,7 +266,7 @@ impl<'a> Among<'a> {
     }
 
     /// What to say of a word that is nothing.
-    pub fn unknown(self, problem: Problem) -> CliError {
+    pub(crate) fn unknown(self, problem: Problem) -> CliError {
         let word = self.args.image.as_str();
         match Reference::parse(word) {
             Ok(reference) if is_whole(word) => absent(&reference),

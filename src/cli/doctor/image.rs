@@ -38,7 +38,7 @@ impl Declared<'_> {
 /// # Errors
 /// Neither spec nor engine has an image of that name, or the engine cannot be
 /// asked at all.
-pub async fn look(settings: &Settings, name: &str) -> Result<Report, CliError> {
+pub(crate) async fn look(settings: &Settings, name: &str) -> Result<Report, CliError> {
     let stack = load::spec(settings);
     let engine = load::engine(settings).await?;
     let declared = match &stack {

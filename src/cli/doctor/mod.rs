@@ -23,7 +23,7 @@ use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
 
-pub async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
     let report = match &args.image {
         Some(name) => image::look(settings, name).await?,
         None => machine(settings).await,

@@ -10,7 +10,7 @@ const SHOWN: usize = 8;
 const ITEMS: usize = 5;
 
 /// A line for each finding, what to do below it, and a sum.
-pub fn text(report: &Report, look: &Look, verbose: bool) -> String {
+pub(crate) fn text(report: &Report, look: &Look, verbose: bool) -> String {
     let mut text = String::new();
     let mut at = 0;
     let all = &report.findings;

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// To the upper left, and empty below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
-pub async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, CliError> {
     match command {
         GpuCommand::List(args) => list(settings, args).await,
     }

@@ -12,7 +12,7 @@ const COLUMNS: usize = 8;
 
 /// All GPUs. Where that is wider than the terminal, UUIDs are left out first:
 /// who holds a GPU is looked for more often.
-pub fn table(seen: &Overview, width: Option<usize>) -> Table {
+pub(crate) fn table(seen: &Overview, width: Option<usize>) -> Table {
     let whole = columns(seen, COLUMNS);
     let rendered = whole.render(None, "");
     let widest = rendered.lines().map(|line| line.chars().count()).max().unwrap_or_default();
@@ -133,7 +133,7 @@ fn process(running: &Running) -> String {
 }
 
 /// What a table cannot hold.
-pub fn remarks(seen: &Overview) -> Vec<String> {
+pub(crate) fn remarks(seen: &Overview) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(why) = &seen.holders_unknown {
         remarks.push(format!("which containers hold GPUs is not known, so none counts as free: {why}"));

@@ -9,24 +9,24 @@ use crate::spec::nearest;
 
 /// What is done to an entry.
 #[derive(Debug, Default)]
-pub struct Change {
-    pub steps: Vec<Step>,
+pub(crate) struct Change {
+    pub(crate) steps: Vec<Step>,
     /// For people, where the changed lines do not say it: `a>=1 → a>=2`.
-    pub said: Vec<String>,
+    pub(crate) said: Vec<String>,
 }
 
 /// Files that were named, as the spec names them.
 #[derive(Clone, Debug, Default)]
-pub struct Named {
-    pub requirements: Option<String>,
-    pub dockerfile: Option<String>,
+pub(crate) struct Named {
+    pub(crate) requirements: Option<String>,
+    pub(crate) dockerfile: Option<String>,
 }
 
 /// The changes that the flags ask for.
 ///
 /// # Errors
 /// All that cannot be done; each names its flag.
-pub fn change(
+pub(crate) fn change(
     entry: &Tree,
     args: &ImageUpdateArgs,
     named: &Named,

@@ -21,7 +21,7 @@ use crate::spec::files::Disk;
 use crate::spec::placing::{self, NoPlace};
 use crate::spec::{Project, Spec};
 
-pub async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let ask = settings.can_ask && !args.yes && (args.name.is_none() || args.image.is_none());

@@ -18,18 +18,18 @@ use crate::spec::{Project, Spec};
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text and where it would stand.
-pub struct Draft {
+pub(crate) struct Draft {
     /// Absolute.
-    pub path: PathBuf,
-    pub text: String,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 /// The spec with the draft in it.
-pub struct Checked {
-    pub spec: Spec,
-    pub graph: Graph,
+pub(crate) struct Checked {
+    pub(crate) spec: Spec,
+    pub(crate) graph: Graph,
     /// The project's.
-    pub node: NodeId,
+    pub(crate) node: NodeId,
 }
 
 impl Draft {
@@ -37,7 +37,7 @@ impl Draft {
     ///
     /// # Errors
     /// All that would be wrong with it.
-    pub fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, CliError> {
+    pub(crate) fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, CliError> {
         let files = Overlay { under: &Disk, path: self.path.clone(), text: self.text.clone() };
         let (spec, graph) = load::spec_in(settings, &files)?;
         let is_it = |node: &&crate::spec::graph::Node| match Subject::of(&spec, &graph, node.id) {
@@ -54,7 +54,7 @@ impl Draft {
 }
 
 impl Checked {
-    pub fn project(&self) -> &Project {
+    pub(crate) fn project(&self) -> &Project {
         match Subject::of(&self.spec, &self.graph, self.node) {
             Subject::Project(project) => project,
             _ => unreachable!("a draft is of a project"),
@@ -62,19 +62,19 @@ impl Checked {
     }
 
     /// Its name among all images: `h-baker/thesis`.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.graph.node(self.node).name.as_str()
     }
 
     /// The shortest name that `build` takes.
-    pub fn build_name(&self) -> &str {
+    pub(crate) fn build_name(&self) -> &str {
         let project = self.project().name.as_str();
         if self.graph.find(project).is_ok() { project } else { self.name() }
     }
 
     /// The shortest name by which the caller deploys and changes it: their own
     /// comes before those of others.
-    pub fn own_name(&self, settings: &Settings) -> &str {
+    pub(crate) fn own_name(&self, settings: &Settings) -> &str {
         let project = self.project();
         if project.account.uid == settings.uid { project.name.as_str() } else { self.build_name() }
     }
@@ -83,7 +83,11 @@ impl Checked {
     ///
     /// # Errors
     /// Files, bases or the engine.
-    pub async fn plan(&self, settings: &Settings, around: &ImageSurroundings) -> Result<Made, CliError> {
+    pub(crate) async fn plan(
+        &self,
+        settings: &Settings,
+        around: &ImageSurroundings,
+    ) -> Result<Made, CliError> {
         let engine = load::engine(settings).await?;
         let selection = build_args(self.name(), around).selection;
         let selected = plan::select_of(&self.spec, &self.graph, &selection, None)?;
@@ -92,7 +96,7 @@ impl Checked {
 }
 
 /// `build` of one image.
-pub fn build_args(image: &str, around: &ImageSurroundings) -> BuildArgs {
+pub(crate) fn build_args(image: &str, around: &ImageSurroundings) -> BuildArgs {
     BuildArgs {
         selection: args::Selection {
             images: vec![image.to_owned()],
@@ -106,7 +110,7 @@ pub fn build_args(image: &str, around: &ImageSurroundings) -> BuildArgs {
 }
 
 /// A file that could not be written.
-pub fn unwritten(settings: &Settings, path: &std::path::Path, error: &std::io::Error) -> CliError {
+pub(crate) fn unwritten(settings: &Settings, path: &std::path::Path, error: &std::io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", settings.shown(path).display()));
     CliError::Usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
 }

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 ///
 /// # Errors
 /// `AlreadyExists` if it is there, also if somebody else was just faster.
-pub fn create(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder(path)?;
     fs::create_dir_all(folder)?;
     let part = part(folder, text)?;
@@ -33,7 +33,7 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// The file does not have the old text any more, or cannot be written.
-pub fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
     // A link stays one.
     let path = &fs::canonicalize(path)?;
     let folder = folder(path)?;

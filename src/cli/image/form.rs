@@ -29,7 +29,7 @@ const ROWS: usize = 12;
 ///
 /// # Errors
 /// Nobody may ask for it; the terminal is gone, or a signal came.
-pub async fn fill(
+pub(crate) async fn fill(
     settings: &Settings,
     signals: &Signals,
     spec: &Spec,
@@ -50,7 +50,7 @@ pub async fn fill(
 ///
 /// # Errors
 /// The terminal is gone, or a signal came.
-pub async fn confirm(
+pub(crate) async fn confirm(
     settings: &Settings,
     signals: &Signals,
     shown: &str,

@@ -11,7 +11,7 @@ use crate::cli::settings::Settings;
 use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
-pub async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let known = scene.known();
     let mut groups = inventory::groups(&known);
@@ -98,7 +98,8 @@ fn age(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::inventory::{AgeFrom, State, User};
+    use crate::admin::inventory::rows::AgeFrom;
+    use crate::admin::inventory::{State, User};
     use crate::model::names::{ImageId, NodeName};
     use crate::plan::Reason;
 

@@ -24,12 +24,12 @@ use crate::spec::graph::{Graph, NodeId};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The engine's two lists, and the spec.
-pub struct Scene {
-    pub engine: Arc<dyn Engine>,
-    pub images: Vec<Image>,
-    pub containers: Vec<Container>,
-    pub stack: Result<(Spec, Graph), CliError>,
-    pub caller: Caller,
+pub(crate) struct Scene {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) images: Vec<Image>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) stack: Result<(Spec, Graph), CliError>,
+    pub(crate) caller: Caller,
     /// Logins by uid.
     users: Box<dyn Fn(u32) -> Option<Login>>,
 }
@@ -39,7 +39,7 @@ impl Scene {
     ///
     /// # Errors
     /// The engine's. A spec that is not there or is wrong is no error yet.
-    pub async fn look(settings: &Settings) -> Result<Self, CliError> {
+    pub(crate) async fn look(settings: &Settings) -> Result<Self, CliError> {
         let stack = load::spec(settings);
         let engine = load::engine(settings).await?;
         let (images, containers) = tokio::join!(engine.images(), engine.containers());
@@ -49,7 +49,7 @@ impl Scene {
         Ok(Self { images: images?, containers: containers?, engine, stack, caller, users })
     }
 
-    pub fn known(&self) -> Known<'_> {
+    pub(crate) fn known(&self) -> Known<'_> {
         Known {
             images: &self.images,
             containers: &self.containers,
@@ -63,7 +63,7 @@ impl Scene {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn seen(&self, settings: &Settings, groups: &[&Group<'_>]) -> Result<Sight, CliError> {
+    pub(crate) async fn seen(&self, settings: &Settings, groups: &[&Group<'_>]) -> Result<Sight, CliError> {
         let shown: Vec<ImageId> =
             groups.iter().filter_map(|g| g.images.first()).map(|i| i.id.clone()).collect();
         let nodes: Vec<NodeId> = groups.iter().filter_map(|group| node(group)).collect();
@@ -127,7 +127,7 @@ fn node(group: &Group<'_>) -> Option<NodeId> {
 }
 
 /// What was seen of some images.
-pub struct Sight {
+pub(crate) struct Sight {
     footprints: HashMap<ImageId, Footprint>,
     verdicts: Verdicts,
     built: HashMap<ImageId, i64>,
@@ -135,12 +135,12 @@ pub struct Sight {
 }
 
 impl Sight {
-    pub fn looked(&self) -> Looked<'_> {
+    pub(crate) fn looked(&self) -> Looked<'_> {
         Looked { footprints: &self.footprints, built: &self.built, verdicts: &self.verdicts, now: self.now }
     }
 
     /// Why nobody can say whether images are up to date.
-    pub fn silence(&self) -> Option<&str> {
+    pub(crate) fn silence(&self) -> Option<&str> {
         match &self.verdicts {
             Verdicts::Known(_) => None,
             Verdicts::Unknown(cause) => Some(cause),

@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::load::CliError;
 use super::settings::Settings;
 
-pub async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, CliError> {
     match command {
         ImageCommand::Create(args) => create::run(settings, args).await,
         ImageCommand::Update(args) => update::run(settings, args).await,

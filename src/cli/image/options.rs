@@ -31,7 +31,12 @@ const FLAGS: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// All that is wrong with the flags; or the caller may not ask for it.
-pub fn entry(settings: &Settings, spec: &Spec, graph: &Graph, args: &CreateArgs) -> Result<Entry, CliError> {
+pub(crate) fn entry(
+    settings: &Settings,
+    spec: &Spec,
+    graph: &Graph,
+    args: &CreateArgs,
+) -> Result<Entry, CliError> {
     let mut problems = Vec::new();
     let (Some(name), Some(image)) = (&args.name, &args.image) else {
         return Err(CliError::Problems(missing(graph, args)));
@@ -104,7 +109,7 @@ fn missing(graph: &Graph, args: &CreateArgs) -> Vec<Problem> {
 }
 
 /// What a project can stand on: images, then bases, as the spec has them.
-pub fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
+pub(crate) fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
     let of = |wanted: fn(&Kind) -> bool| {
         graph.nodes().filter(move |node| wanted(&node.kind)).map(|node| node.name.as_str())
     };
@@ -115,7 +120,7 @@ pub fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
 ///
 /// # Errors
 /// Names the flag, and what was perhaps meant.
-pub fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
+pub(crate) fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
     if choices(graph).any(|known| known == image) {
         return Ok(());
     }
@@ -131,7 +136,7 @@ pub fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// No login, or not the caller's own.
-pub fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
+pub(crate) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
     let caller = settings.caller(Some(spec));
     let own = spec.users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
     let own = own.unwrap_or(&caller.login).clone();
@@ -156,7 +161,12 @@ pub fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Lo
 ///
 /// # Errors
 /// Names the flag: there is none, or it lies elsewhere.
-pub fn below_root(settings: &Settings, spec: &Spec, flag: &str, file: &Path) -> Result<String, Problem> {
+pub(crate) fn below_root(
+    settings: &Settings,
+    spec: &Spec,
+    flag: &str,
+    file: &Path,
+) -> Result<String, Problem> {
     let shown = file.display();
     let real = std::fs::canonicalize(settings.here.join(file))
         .map_err(|error| Problem::new(format!("{flag}: `{shown}` cannot be read: {error}")))?;
@@ -175,7 +185,7 @@ pub fn below_root(settings: &Settings, spec: &Spec, flag: &str, file: &Path) -> 
 
 /// A problem in a text that nobody wrote by hand, told of the flag that put it
 /// there. One in another text stays as it is.
-pub fn of_flag(problem: Problem, text: &str) -> Problem {
+pub(crate) fn of_flag(problem: Problem, text: &str) -> Problem {
     let Some(place) = problem.place.as_ref().filter(|place| place.file.text == text) else { return problem };
     let start = text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[place.span.end..].find('\n').map_or(text.len(), |at| place.span.end + at);

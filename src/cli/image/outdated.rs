@@ -12,7 +12,7 @@ use crate::spec::{Project, Spec};
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), CliError> {
+pub(crate) async fn say(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), CliError> {
     let engine = load::engine(settings).await?;
     let latest = project.repository.with_tag("latest").to_string();
     let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());

@@ -22,7 +22,7 @@ use crate::ui::human;
 /// Calls under way at one time.
 const AT_ONCE: usize = 16;
 
-pub async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let layers = layers(&scene).await?;
     let asked = Asked { name: &args.name, keep_spec: args.keep_spec };

@@ -26,7 +26,7 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::subject::Subject;
 use crate::ui::human;
 
-pub async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
     let scene = Scene::look(settings).await?;
     let known = scene.known();
     let groups = inventory::groups(&known);

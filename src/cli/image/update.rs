@@ -21,7 +21,7 @@ use crate::spec::graph::Graph;
 use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec, edit};
 
-pub async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;

@@ -16,7 +16,7 @@ use crate::plan::observe;
 use crate::plan::records::Record;
 use crate::spec::graph::NodeId;
 
-pub async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let hashes = Hashes::open(settings);
     let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::Problems)?;

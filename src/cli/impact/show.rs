@@ -7,7 +7,7 @@ use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
 /// The whole answer; the last line sums it up.
-pub fn show(impact: &Impact, look: &Look) -> String {
+pub(crate) fn show(impact: &Impact, look: &Look) -> String {
     let mut parts = Vec::new();
     if !impact.images.is_empty() {
         parts.push(images(impact, look));

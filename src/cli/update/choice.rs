@@ -11,7 +11,7 @@ use crate::spec::{Spec, nearest};
 ///
 /// # Errors
 /// One problem for each name that nothing of the spec has.
-pub fn choose<'u>(
+pub(crate) fn choose<'u>(
     spec: &Spec,
     uses: &'u BTreeMap<String, Use>,
     names: &[String],

@@ -23,7 +23,7 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::{Lock, Pins};
 use report::{Rebuild, Report, Step, What};
 
-pub async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, CliError> {
     if let Some(name) = settings.bases.keys().next() {
         let problem = Problem::new(format!(
             "--base {name}=… stands an image in for one run, and spec.lock outlasts it"

@@ -16,16 +16,16 @@ use crate::ui::{Output, human};
 const MOST_NAMES: usize = 10;
 
 /// What came of one image.
-pub struct Step {
-    pub reference: Reference,
-    pub old: Option<Pin>,
+pub(crate) struct Step {
+    pub(crate) reference: Reference,
+    pub(crate) old: Option<Pin>,
     /// Goes into the lock; the same digest where only a platform was added.
-    pub new: Option<Pin>,
-    pub what: What,
+    pub(crate) new: Option<Pin>,
+    pub(crate) what: What,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub(crate) enum What {
     /// Pinned, for the first time or to another content.
     Moved,
     Unchanged,
@@ -38,7 +38,7 @@ pub enum What {
 }
 
 /// What a build would do now that it would not have done before.
-pub struct Rebuild {
+pub(crate) struct Rebuild {
     images: Vec<NodeName>,
     /// Of these, how many are somebody's own.
     projects: usize,
@@ -48,7 +48,7 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    pub fn of(spec: &Spec, graph: &Graph, nodes: impl Iterator<Item = NodeId>, planned: bool) -> Self {
+    pub(crate) fn of(spec: &Spec, graph: &Graph, nodes: impl Iterator<Item = NodeId>, planned: bool) -> Self {
         let mut rebuild = Self { images: Vec::new(), projects: 0, users: BTreeSet::new(), planned };
         for node in nodes {
             rebuild.images.push(graph.node(node).name.clone());
@@ -75,22 +75,22 @@ impl Rebuild {
 }
 
 /// All of an update.
-pub struct Report {
-    pub steps: Vec<Step>,
+pub(crate) struct Report {
+    pub(crate) steps: Vec<Step>,
     /// Pins that nothing used any more.
-    pub dropped: Vec<String>,
-    pub written: bool,
-    pub rebuild: Rebuild,
+    pub(crate) dropped: Vec<String>,
+    pub(crate) written: bool,
+    pub(crate) rebuild: Rebuild,
 }
 
 impl Report {
     /// Whether there was somebody to ask, and none of them answered.
-    pub fn nobody_answered(&self) -> bool {
+    pub(crate) fn nobody_answered(&self) -> bool {
         let mut asked = self.steps.iter().filter(|step| step.what != What::LocalOnly).peekable();
         asked.peek().is_some() && asked.all(|step| matches!(step.what, What::RegistryUnavailable(_)))
     }
 
-    pub fn show(&self, dry_run: bool, output: &mut Output) {
+    pub(crate) fn show(&self, dry_run: bool, output: &mut Output) {
         if output.json {
             return output.value(&self.to_json());
         }

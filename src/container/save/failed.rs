@@ -7,7 +7,7 @@ pub(super) const MOST: u64 = 100 << 30;
 
 /// Why a container was not saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failed {
+pub(crate) enum Failed {
     #[error("the image that it was made from is gone from the engine")]
     BaseGone,
     #[error("its files would take {} GiB of the engine's disk, at most {} GiB are saved{}", bytes >> 30, MOST >> 30, largest(path))]
@@ -29,7 +29,7 @@ fn largest(path: &Option<(String, u64)>) -> String {
 
 impl Failed {
     /// What to do.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::BaseGone => Some("copy what you need with `docker cp`, then retire it without --save".into()),
             Self::TooLarge { .. } => {
@@ -43,16 +43,16 @@ impl Failed {
 
 /// A save that failed, and how the container was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    pub failed: Failed,
-    pub left: Left,
+pub(crate) struct Kept {
+    pub(crate) failed: Failed,
+    pub(crate) left: Left,
     /// What could not be cleared away, for people.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// How a container is after a save that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Left {
+pub(crate) enum Left {
     /// It was not stopped.
     AsItWas,
     /// It was stopped and runs again; or why it does not.

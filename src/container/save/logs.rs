@@ -14,10 +14,10 @@ use crate::engine::{Change, ChangeKind, FileKind, FileStat};
 const LOGS: &str = "/var/log/";
 
 /// Bytes of the image's own log that are put back; one with more becomes empty.
-pub const MOST: u64 = 16 << 20;
+pub(crate) const MOST: u64 = 16 << 20;
 
 /// Log files that differ from the image's, folders included.
-pub fn changed(changes: &[Change]) -> impl Iterator<Item = &Change> {
+pub(crate) fn changed(changes: &[Change]) -> impl Iterator<Item = &Change> {
     // Engines tell them in any order.
     let mut found: Vec<_> = changes.iter().filter(|change| change.path.starts_with(LOGS)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -25,15 +25,15 @@ pub fn changed(changes: &[Change]) -> impl Iterator<Item = &Change> {
 }
 
 /// Whether the image has a file at this path, as far as the change tells.
-pub fn is_of_image(change: &Change) -> bool {
+pub(crate) fn is_of_image(change: &Change) -> bool {
     change.kind != ChangeKind::Added
 }
 
 /// A log file as it will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    pub path: String,
-    pub bytes: Vec<u8>,
+pub(crate) struct Log {
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
     mode: u32,
     uid: u64,
     gid: u64,
@@ -41,7 +41,7 @@ pub struct Log {
 
 impl Log {
     /// An empty one that belongs to whom it belonged.
-    pub fn emptied(path: &str, stat: &FileStat) -> Option<Self> {
+    pub(crate) fn emptied(path: &str, stat: &FileStat) -> Option<Self> {
         let FileStat { kind, mode, uid, gid, .. } = *stat;
         (kind == FileKind::File).then(|| Self { path: path.to_owned(), bytes: Vec::new(), mode, uid, gid })
     }
@@ -50,7 +50,7 @@ impl Log {
     ///
     /// # Errors
     /// The archive is broken.
-    pub fn read(path: &str, archive: &[u8]) -> io::Result<Option<Self>> {
+    pub(crate) fn read(path: &str, archive: &[u8]) -> io::Result<Option<Self>> {
         let mut archive = tar::Archive::new(archive);
         let Some(entry) = archive.entries()?.next() else { return Ok(None) };
         let mut entry = entry?;
@@ -70,7 +70,7 @@ impl Log {
 ///
 /// # Errors
 /// A path is too long for an archive.
-pub fn archive(logs: &[Log]) -> io::Result<Vec<u8>> {
+pub(crate) fn archive(logs: &[Log]) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     // Each path once, folders before what is in them.
     let logs: BTreeMap<_, _> = logs.iter().map(|log| (&log.path, log)).collect();

@@ -21,8 +21,8 @@ use crate::model::labels::{PROJECT, USER_ID};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
 use crate::model::tags;
-pub use failed::{Failed, Kept, Left};
-pub use run::{Look, Saved, look, run};
+pub(crate) use failed::{Failed, Kept, Left};
+pub(crate) use run::{Look, Saved, look, run};
 
 /// Begins the tag that the engine's own commit has while it is made into the
 /// saved image.
@@ -36,7 +36,7 @@ const LONGEST: usize = 128;
 
 /// A save that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Save {
+pub(crate) struct Save {
     id: String,
     container: String,
     project: Option<String>,
@@ -51,13 +51,13 @@ pub struct Save {
 
 impl Save {
     /// What it is saved as.
-    pub fn target(&self) -> &Reference {
+    pub(crate) fn target(&self) -> &Reference {
         &self.target
     }
 
     /// What no two saves may hold at a time: of one person's images one is
     /// made after the other.
-    pub fn lock(&self) -> String {
+    pub(crate) fn lock(&self) -> String {
         format!("save-{}", self.owner)
     }
 
@@ -78,7 +78,7 @@ impl Save {
 
 /// Why a container is not saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     #[error("`{}` can be no tag: {why}", text.escape_debug())]
     NoTag { text: String, why: String },
     #[error("the image {tag} is there already")]
@@ -95,7 +95,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::NoTag { .. } => {
                 "write letters, digits and `_`, `.`, `-`, as in `--save before-pruning`, or `--save` alone"
@@ -114,7 +114,7 @@ impl Refusal {
     }
 
     /// Whether it was typed wrong, rather than forbidden.
-    pub fn is_usage(&self) -> bool {
+    pub(crate) fn is_usage(&self) -> bool {
         matches!(self, Self::NoTag { .. })
     }
 }
@@ -124,7 +124,7 @@ impl Refusal {
 ///
 /// # Errors
 /// The tag is none, is there already, or is not in the owner's repositories.
-pub fn decide(
+pub(crate) fn decide(
     retirement: &Retirement,
     tag: Option<&str>,
     containers: &[Container],

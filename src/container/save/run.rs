@@ -34,31 +34,31 @@ const AT_ONCE: usize = 8;
 
 /// What was found before anything is done.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub(crate) struct Look {
     base: ImageDetail,
     config: ImageConfig,
     /// All that differs from the image.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// Log files that become as in the image.
-    pub logs: Vec<String>,
+    pub(crate) logs: Vec<String>,
 }
 
 /// A container that was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Saved {
-    pub reference: Reference,
-    pub id: ImageId,
+pub(crate) struct Saved {
+    pub(crate) reference: Reference,
+    pub(crate) id: ImageId,
     /// Log files that are as in the image.
-    pub logs: Vec<String>,
+    pub(crate) logs: Vec<String>,
     /// What could not be cleared away, for people.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Looks at what would be saved; changes nothing.
 ///
 /// # Errors
 /// It cannot be saved, or the engine cannot say.
-pub async fn look(engine: &dyn Engine, save: &Save) -> Result<Look, Failed> {
+pub(crate) async fn look(engine: &dyn Engine, save: &Save) -> Result<Look, Failed> {
     let lacks = engine.lacks().await?;
     if !lacks.is_empty() {
         let message = format!("its BuildKit lacks {}", lacks.join(", "));
@@ -116,7 +116,7 @@ async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -
 ///
 /// # Errors
 /// It was not saved; it is still there.
-pub async fn run(
+pub(crate) async fn run(
     engine: &dyn Engine,
     save: &Save,
     look: &Look,

@@ -14,7 +14,7 @@ const LABEL: usize = 12;
 const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
 /// A number of bytes as memory is counted: `16 GiB`, `1.5 GiB`, `568 KiB`.
-pub fn memory(bytes: u64) -> String {
+pub(crate) fn memory(bytes: u64) -> String {
     let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit) else {
         return format!("{bytes} B");
     };
@@ -54,7 +54,7 @@ impl Lines {
 
 impl Shown {
     /// For people. `age` says how long ago something was.
-    pub fn text(&self, age: &dyn Fn(Duration) -> String) -> String {
+    pub(crate) fn text(&self, age: &dyn Fn(Duration) -> String) -> String {
         let mut out = Lines(format!("{}\n", self.row.name));
         self.say_state(&mut out, age);
         out.gap();

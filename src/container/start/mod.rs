@@ -17,7 +17,7 @@ use std::fmt;
 
 /// Why a container cannot have its GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub(crate) enum Obstacle {
     /// There is no driver that knows of any.
     Driver(Driver),
     /// The machine does not show it; as the container names it.
@@ -63,7 +63,7 @@ impl fmt::Display for Obstacle {
 ///
 /// # Errors
 /// The engine cannot be asked.
-pub async fn claim(
+pub(crate) async fn claim(
     engine: &dyn Engine,
     container: &Container,
     claimants: &mut [GpuClaim],
@@ -81,7 +81,7 @@ pub async fn claim(
 
 /// All that keeps a container from its GPUs; nothing where it claims none. The
 /// overview was made with this claim among the claims.
-pub fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -> Vec<Obstacle> {
+pub(crate) fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -> Vec<Obstacle> {
     if claim.is_empty() {
         return Vec::new();
     }
@@ -154,7 +154,7 @@ impl Check<'_> {
 
 /// The commands that make such a container anew, with GPUs that are free: from
 /// what its labels say of it.
-pub fn again(container: &Container, caller: &Caller, users: Users<'_>) -> Vec<String> {
+pub(crate) fn again(container: &Container, caller: &Caller, users: Users<'_>) -> Vec<String> {
     let labels = &container.labels;
     let name = read::short_name(labels, &container.name);
     let own = caller.owns(container, users);

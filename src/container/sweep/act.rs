@@ -8,7 +8,7 @@ const GRACE: u32 = 10;
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     Done,
     /// Somebody did something with it since it was looked at, so it was left alone.
     Changed,
@@ -21,7 +21,7 @@ pub enum End {
 ///
 /// # Errors
 /// The engine's.
-pub async fn carry_out(engine: &dyn Engine, step: &Step) -> Result<End, Error> {
+pub(crate) async fn carry_out(engine: &dyn Engine, step: &Step) -> Result<End, Error> {
     match step {
         Step::Warn(_) | Step::Spare { .. } => Ok(End::Done),
         Step::Stop(due) => match still(engine, due).await? {

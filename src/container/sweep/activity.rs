@@ -8,7 +8,7 @@ use crate::gpu::overview::{InstanceRow, Overview, Row, Usage};
 
 /// What a container did with its GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Activity {
+pub(crate) enum Activity {
     /// It has none, or nobody looked.
     NoGpu,
     /// Something of them cannot be read: it counts as busy.
@@ -23,7 +23,7 @@ pub enum Activity {
 
 impl Activity {
     /// Nothing was computed: every GPU stayed below so many percent.
-    pub fn is_idle(&self, below: u32) -> bool {
+    pub(crate) fn is_idle(&self, below: u32) -> bool {
         match self {
             Self::NoGpu | Self::Unknown(_) => false,
             Self::Read { percent, computing } => !computing && percent.is_none_or(|percent| percent < below),
@@ -42,7 +42,7 @@ impl Activity {
 }
 
 /// What the container of this name did, by every one of these looks.
-pub fn of(container: &str, looks: &[Overview]) -> Activity {
+pub(crate) fn of(container: &str, looks: &[Overview]) -> Activity {
     looks.iter().fold(Activity::NoGpu, |sum, look| sum.and(at_once(container, look)))
 }
 

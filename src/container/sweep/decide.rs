@@ -56,7 +56,7 @@ fn seconds(span: Duration) -> i64 {
 
 /// Whether a container counts as running; who is paused or about to be
 /// started again holds what it holds.
-pub fn runs(state: &str) -> bool {
+pub(crate) fn runs(state: &str) -> bool {
     matches!(state, "running" | "paused" | "restarting")
 }
 
@@ -67,7 +67,12 @@ fn is_stopped(state: &str) -> bool {
 
 /// Whether something may be due, so that the engine is to be asked about the
 /// container by itself. By the time of its creation: nothing began before.
-pub fn is_worth_asking(container: &Container, activity: &Activity, subject: &Subject, now: i64) -> bool {
+pub(crate) fn is_worth_asking(
+    container: &Container,
+    activity: &Activity,
+    subject: &Subject,
+    now: i64,
+) -> bool {
     let lifetime = &subject.lifetime;
     let idle = lifetime.idle.filter(|_| activity.is_idle(lifetime.idle_below));
     let limits = match container.state.as_str() {
@@ -83,7 +88,7 @@ pub fn is_worth_asking(container: &Container, activity: &Activity, subject: &Sub
 }
 
 /// What is done now, and what the next sweep has to know.
-pub fn decide(seen: &[Watched], earlier: &State, rules: &Rules<'_>, now: i64) -> (Vec<Step>, State) {
+pub(crate) fn decide(seen: &[Watched], earlier: &State, rules: &Rules<'_>, now: i64) -> (Vec<Step>, State) {
     let fresh = earlier.is_fresh(rules.every, now);
     let (mut steps, mut next) = (Vec::new(), State::looked_at(now));
     for watched in seen {

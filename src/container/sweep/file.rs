@@ -9,13 +9,13 @@ use std::path::Path;
 use super::State;
 
 /// Where it is, unless something else is said.
-pub const PATH: &str = "/var/lib/ds01-build/sweep.json";
+pub(crate) const PATH: &str = "/var/lib/ds01-build/sweep.json";
 
 /// Reads it; a file that is not there is the state before the first sweep.
 ///
 /// # Errors
 /// It cannot be read or understood; a sentence.
-pub fn load(path: &Path) -> Result<State, String> {
+pub(crate) fn load(path: &Path) -> Result<State, String> {
     let broken = |why: String| format!("{} cannot be read: {why}", path.display());
     match fs::read_to_string(path) {
         Ok(text) => State::read(&text).map_err(broken),
@@ -28,7 +28,7 @@ pub fn load(path: &Path) -> Result<State, String> {
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub fn save(path: &Path, state: &State) -> io::Result<()> {
+pub(crate) fn save(path: &Path, state: &State) -> io::Result<()> {
     let text = state.write()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         fs::create_dir_all(folder)?;

@@ -5,39 +5,39 @@
 //! clock; `file` keeps the state, `act` does what was decided, the rest is
 //! pure. What is not known spares a container, never condemns it.
 
-pub mod act;
-pub mod activity;
+pub(crate) mod act;
+pub(crate) mod activity;
 mod decide;
-pub mod file;
+pub(crate) mod file;
 mod rules;
 mod state;
-pub mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub use activity::Activity;
-pub use decide::{decide, is_worth_asking, runs};
-pub use rules::{Lifetimes, Rules, Subject, subject};
-pub use state::{Kept, State, Told};
+pub(crate) use activity::Activity;
+pub(crate) use decide::{decide, is_worth_asking, runs};
+pub(crate) use rules::{Rules, subject};
+pub(crate) use state::{Kept, State};
 
 use crate::engine::{Container, ContainerDetail};
 use crate::model::names::Login;
-pub use crate::spec::limits::{Exemption, Lifetime, Rule, Whom};
+pub(crate) use crate::spec::limits::{Exemption, Lifetime, Rule, Whom};
 
 /// A container as one look showed it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Watched {
-    pub container: Container,
-    pub times: Asked,
-    pub activity: Activity,
+pub(crate) struct Watched {
+    pub(crate) container: Container,
+    pub(crate) times: Asked,
+    pub(crate) activity: Activity,
 }
 
 /// Whether the engine was asked about a container by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// It was not: nothing can be due.
     No,
     /// It was, and could not say.
@@ -47,11 +47,11 @@ pub enum Asked {
 
 /// When a container began to be what it is. Seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Times {
+pub(crate) struct Times {
     /// `running`, `exited`, `created`, …
-    pub state: String,
-    pub started: Option<i64>,
-    pub finished: Option<i64>,
+    pub(crate) state: String,
+    pub(crate) started: Option<i64>,
+    pub(crate) finished: Option<i64>,
 }
 
 impl From<&ContainerDetail> for Times {
@@ -62,7 +62,7 @@ impl From<&ContainerDetail> for Times {
 
 /// What a sweep does about one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Tell people; it happens at [`Due::at`], if nothing changes.
     Warn(Due),
     Stop(Due),
@@ -77,25 +77,25 @@ pub enum Step {
 
 /// A rule that a container is about to break, or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    pub id: String,
-    pub name: String,
-    pub owner: Login,
-    pub group: String,
-    pub rule: Rule,
+pub(crate) struct Due {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) owner: Login,
+    pub(crate) group: String,
+    pub(crate) rule: Rule,
     /// Since when the rule counts; seconds since 1970.
-    pub since: i64,
+    pub(crate) since: i64,
     /// What the rule allows.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// When it is stopped or removed; seconds since 1970.
-    pub at: i64,
+    pub(crate) at: i64,
     /// As it was seen: it is only touched if it still is so.
-    pub times: Times,
+    pub(crate) times: Times,
 }
 
 /// Why a container is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// Neither we nor the system before us made it.
     NotOurs,
     Protected,

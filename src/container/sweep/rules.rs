@@ -8,32 +8,32 @@ use crate::model::names::Login;
 
 /// The lifetime of an owner's containers in the group that a container's
 /// label names, and that group's name; `None`: no such group is known.
-pub type Lifetimes<'a> = &'a dyn Fn(&Login, Option<&str>) -> Option<(String, Lifetime)>;
+pub(crate) type Lifetimes<'a> = &'a dyn Fn(&Login, Option<&str>) -> Option<(String, Lifetime)>;
 
 /// What a sweep goes by.
 #[derive(Clone, Copy)]
-pub struct Rules<'a> {
-    pub lifetimes: Lifetimes<'a>,
-    pub exemptions: &'a [Exemption],
-    pub users: Users<'a>,
+pub(crate) struct Rules<'a> {
+    pub(crate) lifetimes: Lifetimes<'a>,
+    pub(crate) exemptions: &'a [Exemption],
+    pub(crate) users: Users<'a>,
     /// How often sweeps are, in seconds. After twice as long without one,
     /// nobody knows what GPUs did meanwhile.
-    pub every: i64,
+    pub(crate) every: i64,
 }
 
 /// A container that rules apply to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subject {
-    pub owner: Login,
-    pub group: String,
-    pub lifetime: Lifetime,
+pub(crate) struct Subject {
+    pub(crate) owner: Login,
+    pub(crate) group: String,
+    pub(crate) lifetime: Lifetime,
 }
 
 /// Whether rules apply to a container.
 ///
 /// # Errors
 /// Why none does.
-pub fn subject(container: &Container, rules: &Rules<'_>) -> Result<Subject, Why> {
+pub(crate) fn subject(container: &Container, rules: &Rules<'_>) -> Result<Subject, Why> {
     let labels = &container.labels;
     if !read::managed(labels) {
         return Err(Why::NotOurs);
@@ -53,7 +53,7 @@ pub fn subject(container: &Container, rules: &Rules<'_>) -> Result<Subject, Why>
 }
 
 /// The exemption of a container from a rule that holds for longest.
-pub fn exemption<'a>(
+pub(crate) fn exemption<'a>(
     rules: &Rules<'a>,
     container: &Container,
     owner: &Login,

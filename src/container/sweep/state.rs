@@ -13,33 +13,33 @@ const VERSION: u32 = 1;
 
 /// All of it. Times are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     version: u32,
     /// When the last sweep looked; `None`: there was none.
-    pub looked: Option<i64>,
+    pub(crate) looked: Option<i64>,
     /// By id.
-    pub containers: BTreeMap<String, Kept>,
+    pub(crate) containers: BTreeMap<String, Kept>,
 }
 
 /// About one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// For people who read the file.
-    pub name: String,
+    pub(crate) name: String,
     /// When its GPUs were last seen busy; `None`: it had none, or did not run.
-    pub busy: Option<i64>,
+    pub(crate) busy: Option<i64>,
     /// What its owner was told, by the rule's key.
-    pub told: BTreeMap<String, Told>,
+    pub(crate) told: BTreeMap<String, Told>,
 }
 
 /// One warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    pub at: i64,
+pub(crate) struct Told {
+    pub(crate) at: i64,
     /// Since when the rule counted then: another start, and the warning is void.
-    pub since: i64,
+    pub(crate) since: i64,
     /// When it happens, as it was told.
-    pub due: i64,
+    pub(crate) due: i64,
 }
 
 impl Default for State {
@@ -50,13 +50,13 @@ impl Default for State {
 
 impl State {
     /// Nothing but the time of a look.
-    pub fn looked_at(now: i64) -> Self {
+    pub(crate) fn looked_at(now: i64) -> Self {
         Self { looked: Some(now), ..Self::default() }
     }
 
     /// Whether the last look is so near that nothing happened in between that
     /// the sweeps would not have seen.
-    pub fn is_fresh(&self, every: i64, now: i64) -> bool {
+    pub(crate) fn is_fresh(&self, every: i64, now: i64) -> bool {
         self.looked.is_some_and(|looked| looked <= now && now - looked <= every.saturating_mul(2))
     }
 
@@ -64,7 +64,7 @@ impl State {
     ///
     /// # Errors
     /// It is not such a text; a sentence's end.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match state.version {
             VERSION => Ok(state),
@@ -76,14 +76,14 @@ impl State {
     ///
     /// # Errors
     /// Never, as long as keys are texts.
-    pub fn write(&self) -> serde_json::Result<String> {
+    pub(crate) fn write(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 }
 
 impl Kept {
     /// What was told about a rule.
-    pub fn told(&self, rule: Rule) -> Option<Told> {
+    pub(crate) fn told(&self, rule: Rule) -> Option<Told> {
         self.told.get(rule.key()).copied()
     }
 }

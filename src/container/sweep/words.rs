@@ -13,7 +13,7 @@ const DAY: i64 = 24 * HOUR;
 /// What will happen to containers, for whoever lists them: id → `stops in
 /// 25 min: its GPU is idle`. Of a sweeper that has not run for a day nothing
 /// is to be expected.
-pub fn notices(state: &State, now: i64) -> BTreeMap<String, String> {
+pub(crate) fn notices(state: &State, now: i64) -> BTreeMap<String, String> {
     if state.looked.is_none_or(|looked| now - looked > DAY) {
         return BTreeMap::new();
     }
@@ -48,7 +48,7 @@ fn reason(rule: Rule, seconds: i64) -> String {
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing: it is only shown.
     Planned,
     Ended(End),
@@ -57,7 +57,7 @@ pub enum Outcome {
 
 /// A step and what became of it, as a line: `thesis._.1001 (ann): stops in
 /// 30 min: it has run for 23 h 30 min (limit 1 d)`.
-pub fn line(step: &Step, outcome: &Outcome, now: i64) -> String {
+pub(crate) fn line(step: &Step, outcome: &Outcome, now: i64) -> String {
     let due = match step {
         Step::Spare { name, why, .. } => return format!("{name}: left alone: {why}"),
         Step::Warn(due) | Step::Stop(due) | Step::Remove(due) => due,
@@ -86,7 +86,7 @@ fn because(due: &Due, now: i64) -> String {
 }
 
 /// What its owner can do; `None`: nothing any more.
-pub fn advice(step: &Step) -> Option<String> {
+pub(crate) fn advice(step: &Step) -> Option<String> {
     let Step::Warn(due) = step else { return None };
     let name = &due.name;
     Some(match due.rule {
@@ -120,13 +120,13 @@ impl std::fmt::Display for Why {
 }
 
 /// A time for programs and for people far away, in UTC.
-pub fn moment(seconds: i64) -> String {
+pub(crate) fn moment(seconds: i64) -> String {
     let out_of_range = |_| seconds.to_string();
     jiff::Timestamp::from_second(seconds).map_or_else(out_of_range, |time| time.to_string())
 }
 
 /// `45 s`, `30 min`, `1 h 30 min`, `2 d 4 h`; rounded down.
-pub fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let two = |size: i64, unit: &str, next: i64, small: &str| {
         let (whole, rest) = (seconds / size, seconds % size / next);

@@ -7,7 +7,7 @@ use crate::gpu::attach::{self, AttachMethod};
 
 /// What was learnt.
 #[derive(Debug, Default)]
-pub struct Adjusted {
+pub(crate) struct Adjusted {
     /// An engine without the right to raise limits (rootless, or itself in a
     /// container) cannot lift the one on locked memory. That limit protects
     /// nothing of other users, so it is not lifted then. No other limit is
@@ -20,7 +20,7 @@ pub struct Adjusted {
 
 impl Adjusted {
     /// The request as this engine can grant it.
-    pub fn applied(&self, mut request: CreateContainer) -> CreateContainer {
+    pub(crate) fn applied(&self, mut request: CreateContainer) -> CreateContainer {
         if self.memlock {
             request.ulimits.remove(MEMLOCK);
         }
@@ -28,12 +28,12 @@ impl Adjusted {
     }
 
     /// The way of attaching that is left; `None`: the best one.
-    pub fn way(&self) -> Option<AttachMethod> {
+    pub(crate) fn way(&self) -> Option<AttachMethod> {
         self.way
     }
 
     /// Whether something can be tried that was not tried yet.
-    pub fn learn(&mut self, error: &Error, facts: &Facts) -> bool {
+    pub(crate) fn learn(&mut self, error: &Error, facts: &Facts) -> bool {
         if !self.memlock && is_memlock(error) {
             self.memlock = true;
             return true;
@@ -46,7 +46,7 @@ impl Adjusted {
     }
 
     /// For people.
-    pub fn note(&self) -> Option<String> {
+    pub(crate) fn note(&self) -> Option<String> {
         let note = "locked memory is limited as the engine limits it, which has no right to lift that limit";
         self.memlock.then(|| note.to_owned())
     }
@@ -64,7 +64,7 @@ fn is_memlock(error: &Error) -> bool {
 /// Whether it is the engine's GPUs that it fails for: Docker says with CDI
 /// `unresolvable CDI devices`, and without NVIDIA's runtime `unknown or invalid
 /// runtime name: nvidia`.
-pub fn is_of_gpus(error: &Error) -> bool {
+pub(crate) fn is_of_gpus(error: &Error) -> bool {
     let Error::Refused { message, .. } = error else { return false };
     let message = message.to_lowercase();
     let words = ["unresolvable cdi devices", "runtime name: nvidia"];

@@ -30,9 +30,8 @@ use crate::model::labels::read::{self, Users};
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS};
 use adjust::Adjusted;
-pub use recover::is_unfinished;
 use rivals::rivals;
-pub use stopped::Stopped;
+pub(crate) use stopped::Stopped;
 
 /// How often somebody may be quicker before this is an error.
 const TRIES: usize = 3;
@@ -44,49 +43,49 @@ const LEAVING: Duration = Duration::from_millis(500);
 const NAMING: Duration = Duration::from_millis(200);
 
 /// Where and how something is given away.
-pub struct World<'a> {
-    pub engine: &'a dyn Engine,
-    pub facts: &'a Facts,
-    pub locks: &'a Locks,
+pub(crate) struct World<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) facts: &'a Facts,
+    pub(crate) locks: &'a Locks,
     /// `None`: no GPUs are asked for.
-    pub gpus: Option<&'a dyn Look>,
-    pub users: Users<'a>,
+    pub(crate) gpus: Option<&'a dyn Look>,
+    pub(crate) users: Users<'a>,
     /// How long the machine's lock is waited for.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// Stops it; what was created and not started is removed.
-    pub cancel: &'a CancellationToken,
+    pub(crate) cancel: &'a CancellationToken,
 }
 
 /// Looks at the machine's GPUs.
 #[async_trait]
-pub trait Look: Send + Sync {
+pub(crate) trait Look: Send + Sync {
     async fn machine(&self) -> Machine;
 }
 
 /// What was found, for who decides what is created.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
-    pub containers: &'a [Container],
+pub(crate) struct Found<'a> {
+    pub(crate) containers: &'a [Container],
     /// `None`: nobody looked.
-    pub gpus: Option<&'a Overview>,
+    pub(crate) gpus: Option<&'a Overview>,
     /// How GPUs are to be attached; `None`: as the engine does it best.
-    pub way: Option<AttachMethod>,
+    pub(crate) way: Option<AttachMethod>,
 }
 
 /// Decides what is created.
-pub type Decide<'a> = dyn Fn(Found<'_>) -> Result<CreateContainer, Refusal> + 'a;
+pub(crate) type Decide<'a> = dyn Fn(Found<'_>) -> Result<CreateContainer, Refusal> + 'a;
 
 /// A GPU or MIG instance that a container has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Given {
+pub(crate) struct Given {
     /// `None`: its maker gives it none.
-    pub uuid: Option<String>,
+    pub(crate) uuid: Option<String>,
     /// `0`, or `0.1` for an instance.
-    pub slot: String,
+    pub(crate) slot: String,
 }
 
 /// What labels say was given, in their order.
-pub fn given(labels: &Labels) -> Vec<Given> {
+pub(crate) fn given(labels: &Labels) -> Vec<Given> {
     let list = |key| -> Vec<String> {
         let words = read::text(labels, key).unwrap_or_default().split(',').map(str::trim);
         words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
@@ -104,7 +103,7 @@ pub fn given(labels: &Labels) -> Vec<Given> {
 ///
 /// # Errors
 /// Nothing of it is left but where the message says so.
-pub async fn run(world: &World<'_>, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
+pub(crate) async fn run(world: &World<'_>, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
     let mut adjusted = Adjusted::default();
     loop {
         let decide = |found: Found<'_>| Ok(adjusted.applied(decide(Found { way: adjusted.way(), ..found })?));
@@ -130,7 +129,7 @@ pub async fn run(world: &World<'_>, decide: &Decide<'_>) -> Result<Deployed, Sto
 ///
 /// # Errors
 /// It would be refused, or what is there cannot be seen.
-pub async fn preview(world: &World<'_>, decide: &Decide<'_>) -> Result<CreateContainer, Stopped> {
+pub(crate) async fn preview(world: &World<'_>, decide: &Decide<'_>) -> Result<CreateContainer, Stopped> {
     let seen = Sight::preview(world).await?;
     Ok(decide(seen.found(None))?)
 }
@@ -192,7 +191,7 @@ async fn assign(world: &World<'_>, decide: &Decide<'_>) -> Result<Assigned, Stop
 ///
 /// # Errors
 /// Somebody else had it all the time, or it cannot be taken.
-pub async fn turn(
+pub(crate) async fn turn(
     locks: &Locks,
     limit: Duration,
     cancel: &CancellationToken,

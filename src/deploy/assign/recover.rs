@@ -7,24 +7,24 @@ use crate::model::labels::INTERFACE;
 use crate::model::labels::read;
 
 /// Ours, and never started: either somebody is about to, or was killed.
-pub fn is_unfinished(container: &Container) -> bool {
+pub(crate) fn is_unfinished(container: &Container) -> bool {
     let ours = container.labels.get(INTERFACE.name).map(String::as_str) == Some("orchestration");
     container.state == "created" && ours && read::managed(&container.labels)
 }
 
 /// Whether nobody is at it any more, as far as can be seen from here.
-pub fn is_left_behind(world: &World<'_>, container: &Container) -> bool {
+pub(crate) fn is_left_behind(world: &World<'_>, container: &Container) -> bool {
     let free = || matches!(world.locks.living(&container.name), Ok(Some(_)));
     world.facts.local && is_unfinished(container) && free()
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Left {
+pub(crate) struct Left {
     /// The list is not what it was.
-    pub changed: bool,
+    pub(crate) changed: bool,
     /// For people.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Removes those at which nobody is any more. What cannot be removed counts:
@@ -32,7 +32,7 @@ pub struct Left {
 ///
 /// An engine of another machine is used by runs there, which this one's locks
 /// do not tell of.
-pub async fn left_behind(world: &World<'_>, containers: &[Container], mine: Option<&str>) -> Left {
+pub(crate) async fn left_behind(world: &World<'_>, containers: &[Container], mine: Option<&str>) -> Left {
     let mut left = Left::default();
     if !world.facts.local {
         return left;

@@ -6,7 +6,7 @@ use crate::gpu::overview::{Overview, Standing, Usage};
 
 /// All but the container `mine` that hold one of these or compute on it, and
 /// whatever else makes it useless; for people. Empty: it is this one's alone.
-pub fn rivals(seen: &Overview, given: &[Given], mine: &str) -> Vec<String> {
+pub(crate) fn rivals(seen: &Overview, given: &[Given], mine: &str) -> Vec<String> {
     let mut who: Vec<String> = given.iter().flat_map(|unit| on(seen, unit, mine)).collect();
     who.dedup();
     who

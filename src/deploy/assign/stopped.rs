@@ -11,7 +11,7 @@ use crate::model::names::Login;
 
 /// A deploy that ended early. Nothing of it is left but where it says so.
 #[derive(Debug, thiserror::Error)]
-pub enum Stopped {
+pub(crate) enum Stopped {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -47,7 +47,7 @@ pub enum Stopped {
 
 impl Stopped {
     /// What to do.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
             Self::Refused(refusal) => refusal.help(),
             Self::Engine(error) => return error.help(),
@@ -72,7 +72,7 @@ impl Stopped {
     }
 
     /// What the end is for: without what was left behind.
-    pub fn cause(&self) -> &Self {
+    pub(crate) fn cause(&self) -> &Self {
         match self {
             Self::Left { first, .. } => first.cause(),
             other => other,

@@ -38,7 +38,7 @@ fn gpu(index: u32, slices: Option<&[u32]>) -> Gpu {
 }
 
 /// So many whole GPUs, then one of 3, 1 and 1 slices; held as labels say.
-pub fn with(whole: u32, containers: &[Container]) -> Overview {
+pub(crate) fn with(whole: u32, containers: &[Container]) -> Overview {
     let mut gpus: Vec<_> = (0..whole).map(|index| gpu(index, None)).collect();
     gpus.push(gpu(whole, Some(&[3, 1, 1])));
     let state = State::Ready { driver: "570".into(), gpus: gpus.len() as u32 };
@@ -52,7 +52,7 @@ fn claimant(container: &Container) -> GpuClaim {
 }
 
 /// Two of AMD's GPUs.
-pub fn amd() -> DeviceFiles {
+pub(crate) fn amd() -> DeviceFiles {
     let nodes = ["renderD128", "renderD129"].map(str::to_owned).into();
     DeviceFiles { amd: Some(Amd { nodes, groups: BTreeSet::from([44, 109]) }), ..DeviceFiles::default() }
 }

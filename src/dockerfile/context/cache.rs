@@ -20,7 +20,7 @@ const SETTLED_NS: i64 = 2_000_000_000;
 
 /// Digests by path and stamp. Shared by threads.
 #[derive(Debug, Default)]
-pub struct HashCache {
+pub(crate) struct HashCache {
     known: HashMap<PathBuf, (Stamp, Digest)>,
     used: Mutex<HashMap<PathBuf, (Stamp, Digest)>>,
 }
@@ -29,7 +29,7 @@ type Row = (String, u64, i64, i64, u64, String);
 
 impl HashCache {
     /// Reads a cache file; what cannot be read is not known.
-    pub fn load(path: &Path) -> Self {
+    pub(crate) fn load(path: &Path) -> Self {
         let Ok(file) = std::fs::File::open(path) else { return Self::default() };
         let mut lines = BufReader::new(file).lines().map_while(Result::ok);
         if lines.next().as_deref() != Some(HEAD) {
@@ -44,7 +44,7 @@ impl HashCache {
     }
 
     /// Whether anything was hashed that was not known.
-    pub fn has_news(&self) -> bool {
+    pub(crate) fn has_news(&self) -> bool {
         self.used().iter().any(|(path, seen)| self.known.get(path) != Some(seen))
     }
 
@@ -56,7 +56,7 @@ impl HashCache {
     ///
     /// # Errors
     /// The file cannot be written. The next run is slower, that is all.
-    pub fn save(&self, path: &Path, begun_ns: i64) -> io::Result<()> {
+    pub(crate) fn save(&self, path: &Path, begun_ns: i64) -> io::Result<()> {
         let used = self.used();
         let old = self.known.iter().filter(|(path, _)| !used.contains_key(*path));
         let room = MOST.saturating_sub(used.len());

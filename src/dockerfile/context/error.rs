@@ -7,7 +7,7 @@ use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Why a context cannot be read. Paths are relative to its folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A name that BuildKit cannot carry.
     #[error("the file name `{path}` is not UTF-8")]
     Name {
@@ -63,7 +63,7 @@ impl Error {
     }
 
     /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::Name { .. } | Self::Target { .. } => "rename it, or leave it out in `.dockerignore`",
             Self::Special { .. } => "remove it, or leave it out in `.dockerignore`",

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-pub use cache::HashCache;
-pub use error::Error;
-pub use tree::{Listing, Node, Tree, TreeEntry, digest_of, listing, scan, scan_with};
+pub(crate) use cache::HashCache;
+pub(crate) use error::Error;
+pub(crate) use tree::{Listing, Tree, digest_of, listing, scan_with};
 
 use crate::dockerfile::ignore::Ignore;
 use crate::model::digest::Digest;
@@ -28,41 +28,41 @@ use crate::model::problem::SourceFile;
 
 /// A context folder as it is sent: the same for every image that shares it.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// Stable from run to run, distinct for each (folder, ignore rules):
     /// names the local source, so that the engine keeps the last copy and
     /// asks only for what changed.
-    pub id: String,
+    pub(crate) id: String,
     /// Absolute path of the folder.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// What `.dockerignore` leaves out.
-    pub ignore: Ignore,
+    pub(crate) ignore: Ignore,
     /// Paths (relative, `/`-separated, may hold wildcards) that some
     /// instruction of some image of this run can read; `.` means all, none
     /// means none.
-    pub readable: BTreeSet<String>,
+    pub(crate) readable: BTreeSet<String>,
 }
 
 /// One thing of a context, with what a file sync tells of it. Owner and group
 /// are always 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Relative to the root, `/`-separated.
-    pub path: String,
-    pub kind: EntryKind,
+    pub(crate) path: String,
+    pub(crate) kind: EntryKind,
     /// Permission bits alone, at most 0o7777.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Bytes; 0 for folders and links.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Nanoseconds since 1970.
-    pub mtime_ns: i64,
+    pub(crate) mtime_ns: i64,
     /// Where a link points, as it is written there.
-    pub link_target: Option<String>,
+    pub(crate) link_target: Option<String>,
 }
 
 /// What an entry is; sockets, pipes and devices cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
+pub(crate) enum EntryKind {
     File,
     Dir,
     Link,
@@ -73,7 +73,7 @@ impl Context {
     ///
     /// # Errors
     /// The folder cannot be reached.
-    pub fn new(root: &Path, ignore: Ignore, readable: BTreeSet<String>) -> Result<Self, Error> {
+    pub(crate) fn new(root: &Path, ignore: Ignore, readable: BTreeSet<String>) -> Result<Self, Error> {
         let root = root.canonicalize().map_err(|e| Error::io(&root.display().to_string(), &e))?;
         let rules = ignore.canonical();
         let id = Digest::of_parts(&[b"context", root.as_os_str().as_bytes(), rules.as_bytes()]);
@@ -89,7 +89,7 @@ impl Context {
     /// # Errors
     /// A name that is not UTF-8, a socket or the like, a folder that may not
     /// be read, a change during the walk.
-    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>, Error> {
         Ok(walk::walk(self)?.into_iter().map(|found| found.entry).collect())
     }
 
@@ -98,7 +98,7 @@ impl Context {
     ///
     /// # Errors
     /// It vanished, may not be read, or is no longer a plain path.
-    pub fn open(&self, path: &str) -> Result<File, Error> {
+    pub(crate) fn open(&self, path: &str) -> Result<File, Error> {
         let wrap = |e: rustix::io::Errno| Error::read(path, &e.into());
         let folder = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
         let mut at = rustix::fs::open(&self.root, folder, Mode::empty()).map_err(wrap)?;
@@ -113,7 +113,7 @@ impl Context {
 
     /// Whether instructions that read `readable` get one of these entries of
     /// it that is `path` or lies below; the empty path is the folder itself.
-    pub fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
+    pub(crate) fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
         let readable = readable::Readable::new(readable, &walk::Disk(&self.root));
         let within = |entry: &Entry| {
             let rest = entry.path.strip_prefix(path);
@@ -124,7 +124,7 @@ impl Context {
 }
 
 /// The file with the ignore rules of a build, if there is one.
-pub fn ignore_file(root: &Path, dockerfile: &Path) -> Option<PathBuf> {
+pub(crate) fn ignore_file(root: &Path, dockerfile: &Path) -> Option<PathBuf> {
     ignore_files(root, dockerfile).into_iter().find(|path| path.is_file())
 }
 
@@ -140,7 +140,7 @@ fn ignore_files(root: &Path, dockerfile: &Path) -> [PathBuf; 2] {
 ///
 /// # Errors
 /// The file cannot be read, or a line of it is no pattern.
-pub fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
+pub(crate) fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
     for path in ignore_files(root, dockerfile) {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,

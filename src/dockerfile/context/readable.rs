@@ -39,12 +39,12 @@ pub(super) struct Readable(Vec<Vec<Element>>);
 impl Readable {
     /// Compiles paths as `Context::readable` has them, and adds what the links
     /// on the way point to. A path that is no pattern matches nothing.
-    pub fn new(paths: &BTreeSet<String>, look: &impl Look) -> Self {
+    pub(crate) fn new(paths: &BTreeSet<String>, look: &impl Look) -> Self {
         Self(follow(paths, look).iter().filter_map(|path| elements(path)).collect())
     }
 
     /// How a path stands to them.
-    pub fn cover(&self, path: &str) -> Cover {
+    pub(crate) fn cover(&self, path: &str) -> Cover {
         self.0.iter().map(|pattern| cover(pattern, path)).max().unwrap_or(Cover::No)
     }
 }

@@ -21,22 +21,22 @@ const SHORT: usize = 12;
 
 /// A context as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree {
+pub(crate) struct Tree {
     /// By path, name by name: parents before children.
     entries: Vec<TreeEntry>,
 }
 
 /// One thing of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TreeEntry {
+pub(crate) struct TreeEntry {
     /// Relative to the root, `/`-separated.
-    pub path: String,
-    pub node: Node,
+    pub(crate) path: String,
+    pub(crate) node: Node,
 }
 
 /// What counts of a thing: not its time, nor its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Node {
+pub(crate) enum Node {
     File {
         /// Its owner may execute it.
         executable: bool,
@@ -53,7 +53,8 @@ pub enum Node {
 
 impl Tree {
     /// Everything, parents before children.
-    pub fn entries(&self) -> &[TreeEntry] {
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> &[TreeEntry] {
         &self.entries
     }
 
@@ -66,7 +67,8 @@ impl Tree {
 ///
 /// # Errors
 /// As [`Context::entries`], and a file that changed while it was read.
-pub fn scan(context: &Context) -> Result<Tree, Error> {
+#[cfg(test)]
+pub(crate) fn scan(context: &Context) -> Result<Tree, Error> {
     scan_with(context, &HashCache::default())
 }
 
@@ -74,7 +76,7 @@ pub fn scan(context: &Context) -> Result<Tree, Error> {
 ///
 /// # Errors
 /// As [`scan`].
-pub fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Error> {
+pub(crate) fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Error> {
     let found = walk(context)?;
     let files: Vec<&Found> = found.iter().filter(|f| f.entry.kind == EntryKind::File).collect();
     let mut digests = hash_all(context, &files, cache)?.into_iter();
@@ -184,7 +186,7 @@ pub(super) fn hash(context: &Context, path: &str, seen: &Stamp) -> Result<Digest
 /// The digest of what one image's instructions can read of a tree: path,
 /// type, executable bit, link target and content. Folders that are only on
 /// the way to something do not count.
-pub fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
+pub(crate) fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
     let readable = Readable::new(readable, tree);
     let mut hasher = Framed::new("tree");
     for entry in tree.entries.iter().filter(|e| readable.cover(&e.path) == Cover::Yes) {
@@ -201,12 +203,12 @@ pub fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
 
 /// Path → what counts there, short: 12 digits of a file's SHA-256 (with `+x`
 /// for a program), `dir`, or `link:<target>`.
-pub type Listing = BTreeMap<String, String>;
+pub(crate) type Listing = BTreeMap<String, String>;
 
 /// What one image's instructions can read, thing by thing; it is the same for
 /// equal [`digest_of`]. `None`: paths and digests together have more than
 /// `most` bytes.
-pub fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> Option<Listing> {
+pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> Option<Listing> {
     let readable = Readable::new(readable, tree);
     let (mut files, mut size) = (Listing::new(), 0);
     for (at, entry) in tree.entries.iter().enumerate() {

@@ -13,8 +13,8 @@ use crate::dockerfile::ignore::Matched;
 /// An entry, and what tells a file from a later one at the same path.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    pub entry: Entry,
-    pub stamp: Stamp,
+    pub(crate) entry: Entry,
+    pub(crate) stamp: Stamp,
     /// False for a folder that is listed only for what lies below it.
     own: bool,
 }
@@ -22,14 +22,14 @@ pub(super) struct Found {
 /// Changes whenever the file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    pub size: u64,
-    pub mtime_ns: i64,
-    pub ctime_ns: i64,
-    pub inode: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime_ns: i64,
+    pub(crate) ctime_ns: i64,
+    pub(crate) inode: u64,
 }
 
 impl Stamp {
-    pub fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.size(),
             mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -189,7 +189,7 @@ fn without_empty_ways(found: Vec<Found>) -> Vec<Found> {
 }
 
 /// The folder itself. What cannot be seen is left to the walk to report.
-pub(super) struct Disk<'a>(pub &'a Path);
+pub(super) struct Disk<'a>(pub(crate) &'a Path);
 
 impl Look for Disk<'_> {
     fn seen(&self, path: &str) -> Option<Seen> {

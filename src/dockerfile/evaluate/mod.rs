@@ -18,28 +18,28 @@ use crate::model::reference::Reference;
 
 /// What a Dockerfile is evaluated with.
 #[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The stage to build; `None`: the last.
-    pub target: Option<&'a str>,
+    pub(crate) target: Option<&'a str>,
     /// Build args, those of [`base_args`](super::base_args) included.
-    pub args: &'a BTreeMap<String, String>,
+    pub(crate) args: &'a BTreeMap<String, String>,
     /// OCI platform: `linux/amd64`, `linux/arm/v7`.
-    pub platform: &'a str,
+    pub(crate) platform: &'a str,
 }
 
 /// An image that an instruction names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageUse {
-    pub reference: Reference,
+pub(crate) struct ImageUse {
+    pub(crate) reference: Reference,
     /// The instruction.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Where it is named there.
     pub(super) token: Token,
 }
 
 /// What the target stands on, through the stages it is built FROM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Foundation {
+pub(crate) enum Foundation {
     Image(ImageUse),
     /// `FROM scratch`, here.
     Scratch(Place),
@@ -47,17 +47,17 @@ pub enum Foundation {
 
 /// What building the target depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evaluated {
-    pub foundation: Foundation,
+pub(crate) struct Evaluated {
+    pub(crate) foundation: Foundation,
     /// Images of all FROM, COPY --from and mounts that count, in order.
-    pub images: Vec<ImageUse>,
+    pub(crate) images: Vec<ImageUse>,
     /// Paths of the context that some instruction can read: relative,
     /// `/`-separated, wildcards kept; `.` means all, none means none.
-    pub readable: BTreeSet<String>,
+    pub(crate) readable: BTreeSet<String>,
     /// Ids of the secrets that RUN steps mount.
-    pub secrets: BTreeSet<String>,
+    pub(crate) secrets: BTreeSet<String>,
     /// Names of all ARG instructions that count, also those without effect.
-    pub declared_args: BTreeSet<String>,
+    pub(crate) declared_args: BTreeSet<String>,
 }
 
 impl Facts {
@@ -65,7 +65,7 @@ impl Facts {
     ///
     /// # Errors
     /// Everything that is wrong with what counts for the target.
-    pub fn evaluate(&self, inputs: &Inputs<'_>) -> Result<Evaluated, Vec<Problem>> {
+    pub(crate) fn evaluate(&self, inputs: &Inputs<'_>) -> Result<Evaluated, Vec<Problem>> {
         let target = self.target(inputs.target).map_err(|p| vec![p])?;
         let mut work = Work::new(self, inputs);
         work.global_args();

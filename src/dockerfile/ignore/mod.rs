@@ -15,7 +15,7 @@ use glob::{Element, Token};
 
 /// Parsed rules; the default ignores nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Ignore {
+pub(crate) struct Ignore {
     patterns: Vec<Pattern>,
 }
 
@@ -41,14 +41,14 @@ enum Affected {
 
 /// Which patterns matched a folder; handed down to what lies in it.
 #[derive(Clone, Debug)]
-pub struct Matched(Vec<bool>);
+pub(crate) struct Matched(Vec<bool>);
 
 impl Ignore {
     /// Reads a `.dockerignore`.
     ///
     /// # Errors
     /// The first line that is not a pattern, counted from 1, and why.
-    pub fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut patterns = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -62,7 +62,8 @@ impl Ignore {
     }
 
     /// Whether this path (relative, `/`-separated, clean) is left out.
-    pub fn ignores(&self, path: &str) -> bool {
+    #[cfg(test)]
+    pub(crate) fn ignores(&self, path: &str) -> bool {
         let mut ignored = false;
         let mut parent = None;
         let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]);
@@ -76,7 +77,7 @@ impl Ignore {
     /// As [`Self::ignores`] for a walk from the root downwards: takes what
     /// this gave for the folder the path lies in (`None` in the root), and
     /// gives what to hand to the path's own children.
-    pub fn step(&self, path: &str, parent: Option<&Matched>) -> (bool, Matched) {
+    pub(crate) fn step(&self, path: &str, parent: Option<&Matched>) -> (bool, Matched) {
         let mut ignored = false;
         let mut own = vec![false; self.patterns.len()];
         for (i, pattern) in self.patterns.iter().enumerate() {
@@ -93,7 +94,7 @@ impl Ignore {
 
     /// Whether a folder that is left out may be skipped with all it holds:
     /// no `!` pattern can reach below it.
-    pub fn may_skip(&self, folder: &str) -> bool {
+    pub(crate) fn may_skip(&self, folder: &str) -> bool {
         !self.patterns.iter().any(|p| p.exception && p.reaches_below(folder))
     }
 

@@ -50,13 +50,13 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the environment has to say, handed in by the caller.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// The folder with Docker's `config.json`, for registry credentials.
-    pub docker_config: Option<PathBuf>,
+    pub(crate) docker_config: Option<PathBuf>,
 }
 
 /// BuildKit at one address. Cheap to make: it connects at the first use.
-pub struct Builder {
+pub(crate) struct Builder {
     address: Address,
     shared_key: String,
     offer: Arc<Offer>,
@@ -80,7 +80,7 @@ impl Builder {
     ///
     /// # Errors
     /// None today; an address that cannot be used is refused when it is parsed.
-    pub fn connect(address: &Address, options: Options) -> Result<Self, Error> {
+    pub(crate) fn connect(address: &Address, options: Options) -> Result<Self, Error> {
         Ok(Self {
             address: address.clone(),
             shared_key: shared_key(),
@@ -96,7 +96,7 @@ impl Builder {
     /// # Errors
     /// `Failed` when the image or a registry is at fault, `Engine` when the
     /// engine is, `Cancelled` when `cancel` was. Its steps are then stopped.
-    pub async fn solve(
+    pub(crate) async fn solve(
         &self,
         solve: &Solve,
         events: &Events,
@@ -119,7 +119,7 @@ impl Builder {
     ///
     /// # Errors
     /// As for a solve.
-    pub async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
+    pub(crate) async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
         self.with(solve, events, async |make| make.look().await).await
     }
 
@@ -171,7 +171,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the engine or the registry cannot be asked.
-    pub async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
+    pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
         let resolved =
             self.ask("resolve", async |job| job.resolve(&reference.canonical(), "pull").await).await?;
         match resolved {
@@ -185,7 +185,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the engine cannot be asked.
-    pub async fn lacks(&self) -> Result<Vec<String>, Error> {
+    pub(crate) async fn lacks(&self) -> Result<Vec<String>, Error> {
         let lacks = self.ask("ask for capabilities", async |job| job.opened().await).await?;
         let lacks = lacks.map_err(|status| failure::refused("say what its BuildKit can do", &status))?;
         Ok(lacks.into_iter().map(str::to_owned).collect())
@@ -195,7 +195,7 @@ impl Builder {
     ///
     /// # Errors
     /// When there is no such image, or the engine cannot be asked.
-    pub async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+    pub(crate) async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
         let read = self
             .ask("read files", async |job| {
                 let definition = llb::State::image(image).definition();
@@ -231,12 +231,14 @@ impl Builder {
     }
 
     /// Bytes of context files sent so far.
-    pub fn bytes_sent(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn bytes_sent(&self) -> u64 {
         self.offer.bytes_sent()
     }
 
     /// Closes session and connection. Dropping the builder does the same.
-    pub async fn close(self) {
+    #[cfg(test)]
+    pub(crate) async fn close(self) {
         self.live.lock().await.take();
     }
 

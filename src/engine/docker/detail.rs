@@ -11,7 +11,7 @@ use crate::model::names::ImageId;
 /// A limit on CPUs is a billionth of one to the engine.
 const NANO: f64 = 1e9;
 
-pub fn read(container: ContainerInspectResponse) -> ContainerDetail {
+pub(crate) fn read(container: ContainerInspectResponse) -> ContainerDetail {
     let config = container.config.unwrap_or_default();
     let host = container.host_config.unwrap_or_default();
     let state = container.state.unwrap_or_default();

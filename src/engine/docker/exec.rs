@@ -18,10 +18,10 @@ use crate::engine::stream::raw::{self, Declined, Pieces};
 use crate::engine::{Attached, Chunk, Error, Exec, Logs};
 
 /// An engine, as it is asked here.
-pub struct Wire<'a> {
-    pub client: &'a Docker,
-    pub fault: &'a Fault,
-    pub address: &'a Address,
+pub(crate) struct Wire<'a> {
+    pub(crate) client: &'a Docker,
+    pub(crate) fault: &'a Fault,
+    pub(crate) address: &'a Address,
 }
 
 impl Wire<'_> {
@@ -30,7 +30,7 @@ impl Wire<'_> {
     }
 }
 
-pub async fn logs(
+pub(crate) async fn logs(
     wire: &Wire<'_>,
     container: &str,
     logs: &Logs,
@@ -53,7 +53,7 @@ pub async fn logs(
     Ok(chunks(pieces, tty, action))
 }
 
-pub async fn attach(wire: &Wire<'_>, container: &str, exec: &Exec) -> Result<Attached, Error> {
+pub(crate) async fn attach(wire: &Wire<'_>, container: &str, exec: &Exec) -> Result<Attached, Error> {
     let action = format!("run a program in container `{container}`");
     let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let options = CreateExecOptions {
@@ -75,13 +75,13 @@ pub async fn attach(wire: &Wire<'_>, container: &str, exec: &Exec) -> Result<Att
     Ok(Attached { id, input, output: chunks(pieces, exec.tty, action) })
 }
 
-pub async fn resize(wire: &Wire<'_>, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
+pub(crate) async fn resize(wire: &Wire<'_>, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
     let size = ResizeExecOptions { width: columns, height: rows };
     let done = wire.client.resize_exec(exec, size).await;
     done.map_err(|e| wire.fault.calling("tell a program the size of its terminal", e))
 }
 
-pub async fn ended(wire: &Wire<'_>, exec: &str) -> Result<Option<i64>, Error> {
+pub(crate) async fn ended(wire: &Wire<'_>, exec: &str) -> Result<Option<i64>, Error> {
     let found = wire.client.inspect_exec(exec).await;
     let found = found.map_err(|e| wire.fault.calling("ask how a program ended", e))?;
     Ok(found.exit_code.filter(|_| found.running != Some(true)))

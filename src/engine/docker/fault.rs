@@ -6,25 +6,25 @@ use crate::engine::Error;
 use crate::engine::stream::chain;
 
 /// Turns errors of one engine's client into ours.
-pub struct Fault {
+pub(crate) struct Fault {
     address: String,
 }
 
 impl Fault {
     /// For the engine at this address, as people write it.
-    pub fn new(address: String) -> Self {
+    pub(crate) fn new(address: String) -> Self {
         Self { address }
     }
 
     /// While connecting: whatever is not an engine's answer means that there
     /// is none.
-    pub fn connecting(&self, error: &Theirs) -> Error {
+    pub(crate) fn connecting(&self, error: &Theirs) -> Error {
         ours(error)
             .unwrap_or_else(|| Error::Unreachable { address: self.address.clone(), cause: chain(error) })
     }
 
     /// While asking the engine to do `action`: `list images`.
-    pub fn calling(&self, action: &str, error: Theirs) -> Error {
+    pub(crate) fn calling(&self, action: &str, error: Theirs) -> Error {
         let action = action.to_owned();
         match error {
             Theirs::DockerResponseServerError { message, .. }
@@ -38,7 +38,7 @@ impl Fault {
 }
 
 /// An error of ours on its way through bollard.
-pub fn carried(error: Error) -> Theirs {
+pub(crate) fn carried(error: Error) -> Theirs {
     Theirs::IOError { err: std::io::Error::other(error) }
 }
 
@@ -50,7 +50,7 @@ fn ours(error: &Theirs) -> Option<Error> {
 }
 
 /// Whether the engine has no such thing, or could never have it by that name.
-pub fn is_not_found(error: &Theirs) -> bool {
+pub(crate) fn is_not_found(error: &Theirs) -> bool {
     match error {
         Theirs::DockerResponseServerError { status_code: 404, .. } => true,
         Theirs::DockerResponseServerError { message, .. } => message.contains("invalid reference format"),
@@ -60,7 +60,7 @@ pub fn is_not_found(error: &Theirs) -> bool {
 
 /// Whether the engine failed by its own account (5xx): what was asked for may
 /// be right.
-pub fn is_of_the_engine(error: &Theirs) -> bool {
+pub(crate) fn is_of_the_engine(error: &Theirs) -> bool {
     matches!(error, Theirs::DockerResponseServerError { status_code: 500.., .. })
 }
 

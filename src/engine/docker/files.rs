@@ -27,7 +27,7 @@ fn patient(client: &Docker) -> Docker {
     client.clone().with_timeout(ALL_FILES)
 }
 
-pub async fn changes(client: &Docker, fault: &Fault, container: &str) -> Result<Vec<Change>, Error> {
+pub(crate) async fn changes(client: &Docker, fault: &Fault, container: &str) -> Result<Vec<Change>, Error> {
     let found = patient(client).container_changes(container).await;
     let found = found.map_err(|e| fault.calling(&format!("list changes of container `{container}`"), e))?;
     Ok(found.unwrap_or_default().into_iter().map(change).collect())
@@ -42,7 +42,7 @@ fn change(change: FilesystemChange) -> Change {
     Change { path: change.path, kind }
 }
 
-pub async fn written(client: &Docker, fault: &Fault, container: &str) -> Result<Option<u64>, Error> {
+pub(crate) async fn written(client: &Docker, fault: &Fault, container: &str) -> Result<Option<u64>, Error> {
     let options = InspectContainerOptionsBuilder::new().size(true).build();
     let found = patient(client).inspect_container(container, Some(options)).await;
     let found = found.map_err(|e| fault.calling(&format!("measure container `{container}`"), e))?;
@@ -50,7 +50,11 @@ pub async fn written(client: &Docker, fault: &Fault, container: &str) -> Result<
     Ok(found.size_rw.and_then(|bytes| bytes.try_into().ok()))
 }
 
-pub async fn image_config(client: &Docker, fault: &Fault, image: &str) -> Result<Option<ImageConfig>, Error> {
+pub(crate) async fn image_config(
+    client: &Docker,
+    fault: &Fault,
+    image: &str,
+) -> Result<Option<ImageConfig>, Error> {
     let action = format!("show image `{image}`");
     let found = match client.inspect_image(image).await {
         Ok(found) => found.config.unwrap_or_default(),
@@ -63,13 +67,18 @@ pub async fn image_config(client: &Docker, fault: &Fault, image: &str) -> Result
     }
 }
 
-pub async fn write(client: &Docker, fault: &Fault, container: &str, tar: Vec<u8>) -> Result<(), Error> {
+pub(crate) async fn write(
+    client: &Docker,
+    fault: &Fault,
+    container: &str,
+    tar: Vec<u8>,
+) -> Result<(), Error> {
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
     let done = client.upload_to_container(container, Some(options), body_full(tar.into())).await;
     done.map_err(|e| fault.calling(&format!("write files of container `{container}`"), e))
 }
 
-pub async fn stat(
+pub(crate) async fn stat(
     client: &Docker,
     fault: &Fault,
     container: &str,
@@ -99,7 +108,7 @@ pub async fn stat(
     }))
 }
 
-pub async fn read_tar(
+pub(crate) async fn read_tar(
     client: &Docker,
     fault: &Fault,
     container: &str,
@@ -144,7 +153,7 @@ async fn head(
     }
 }
 
-pub async fn commit(client: &Docker, fault: &Fault, container: &str) -> Result<ImageId, Error> {
+pub(crate) async fn commit(client: &Docker, fault: &Fault, container: &str) -> Result<ImageId, Error> {
     let options = CommitContainerOptionsBuilder::new().container(container).pause(true).build();
     let made = patient(client).commit_container(options, ContainerConfig::default()).await;
     let made = made.map_err(|e| fault.calling(&format!("commit container `{container}`"), e))?;

@@ -22,7 +22,7 @@ use crate::model::names::ImageId;
 const AT_ONCE: usize = 16;
 
 /// Of these images, those that are there.
-pub async fn read(client: &Docker, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
+pub(crate) async fn read(client: &Docker, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
     if images.is_empty() {
         return Ok(HashMap::new());
     }

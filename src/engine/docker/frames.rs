@@ -7,7 +7,7 @@ const HEAD: usize = 8;
 
 /// Takes frames apart that come in pieces of any size.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub(crate) struct Frames {
     /// The beginning of a head.
     head: Vec<u8>,
     /// Bytes of the frame that are still to come.
@@ -20,7 +20,7 @@ impl Frames {
     ///
     /// # Errors
     /// That are no frames.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Chunk>, String> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Chunk>, String> {
         let mut chunks = Vec::new();
         while !bytes.is_empty() {
             if self.left > 0 {

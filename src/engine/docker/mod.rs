@@ -43,7 +43,7 @@ use crate::model::reference::Reference;
 use crate::registry::credentials::Credentials;
 use fault::Fault;
 #[cfg(test)]
-pub use send::body;
+pub(crate) use send::body;
 use transfer::Transfer;
 
 /// Seconds that one call may take. Removing a large image on a busy disk takes
@@ -55,7 +55,7 @@ const LIST_AGAIN: u32 = 4;
 const LIST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A Docker engine.
-pub struct Docker {
+pub(crate) struct Docker {
     client: bollard::Docker,
     builder: Builder,
     fault: Fault,
@@ -72,7 +72,7 @@ impl Docker {
     /// # Errors
     /// Nobody answers there in time, the certificates are wrong, or the answer
     /// is not an engine's.
-    pub async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
+    pub(crate) async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
         let fault = Fault::new(address.to_string());
         let negotiated = async {
             let common = version::common(address).await?;
@@ -94,7 +94,7 @@ impl Docker {
     }
 
     /// The same, logging in to registries with these for pushes and pulls.
-    pub fn with_credentials(self, credentials: Credentials) -> Self {
+    pub(crate) fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials, ..self }
     }
 

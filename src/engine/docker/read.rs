@@ -10,7 +10,7 @@ use crate::model::reference::Reference;
 
 /// `/info` has all of it: `/version` would say the platform in OCI's words,
 /// and costs as much again.
-pub fn facts(info: SystemInfo, local: bool) -> Facts {
+pub(crate) fn facts(info: SystemInfo, local: bool) -> Facts {
     let root = info.docker_root_dir.unwrap_or_default();
     // An engine without an id (Podman) is told from others by its host and folder.
     let id = info.id.filter(|id| !id.is_empty());
@@ -53,7 +53,7 @@ fn oci_arch(arch: &str) -> &str {
     }
 }
 
-pub fn image(image: ImageSummary) -> Image {
+pub(crate) fn image(image: ImageSummary) -> Image {
     Image {
         id: ImageId::new(image.id),
         tags: references(&image.repo_tags),
@@ -64,7 +64,7 @@ pub fn image(image: ImageSummary) -> Image {
     }
 }
 
-pub fn detail(image: ImageInspect) -> ImageDetail {
+pub(crate) fn detail(image: ImageInspect) -> ImageDetail {
     let config = image.config.unwrap_or_default();
     let (entrypoint, cmd) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
     ImageDetail {
@@ -80,7 +80,7 @@ pub fn detail(image: ImageInspect) -> ImageDetail {
     }
 }
 
-pub fn container(container: ContainerSummary) -> Container {
+pub(crate) fn container(container: ContainerSummary) -> Container {
     let names = container.names.unwrap_or_default();
     // A linked container is also listed as `/other/alias`.
     let name = names.iter().filter_map(|name| name.strip_prefix('/')).find(|name| !name.contains('/'));

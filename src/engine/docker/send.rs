@@ -14,7 +14,7 @@ const ID_DIGITS: usize = 64;
 
 /// An image's name as a part of a path; `None` for text that can name none,
 /// so that nothing typed reaches another path of the interface.
-pub fn image_name(name: &str) -> Option<String> {
+pub(crate) fn image_name(name: &str) -> Option<String> {
     let hex = name.strip_prefix("sha256:").unwrap_or(name);
     let id = hex.len() <= ID_DIGITS && !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
     // A reference is sent in its short form, which the engine knows it by.
@@ -22,7 +22,7 @@ pub fn image_name(name: &str) -> Option<String> {
 }
 
 /// Everything of a container in one request.
-pub fn body(request: &CreateContainer) -> ContainerCreateBody {
+pub(crate) fn body(request: &CreateContainer) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(request.image.clone()),
         hostname: request.hostname.clone(),

@@ -16,7 +16,7 @@ use crate::registry::credentials::Login;
 const AUTH: &str = "x-registry-auth";
 
 /// How engines take a login for a host.
-pub fn credentials(login: Option<Login>, host: &str) -> Option<DockerCredentials> {
+pub(crate) fn credentials(login: Option<Login>, host: &str) -> Option<DockerCredentials> {
     let to = DockerCredentials { serveraddress: Some(host.to_owned()), ..Default::default() };
     Some(match login? {
         Login::Password { username, password } => {
@@ -28,7 +28,7 @@ pub fn credentials(login: Option<Login>, host: &str) -> Option<DockerCredentials
 
 /// Engines read credentials in the alphabet of URLs, bollard writes the other
 /// one. An engine takes what it cannot read for no credentials at all.
-pub fn mend_credentials(request: &mut bollard::BollardRequest) {
+pub(crate) fn mend_credentials(request: &mut bollard::BollardRequest) {
     let headers = request.headers_mut();
     let sent = headers.get(AUTH).and_then(|value| value.to_str().ok());
     if let Some(Ok(mended)) = sent.map(|text| in_url_alphabet(text).parse()) {
@@ -42,7 +42,7 @@ fn in_url_alphabet(base64: &str) -> String {
 
 /// One message of a transfer.
 #[derive(Debug, Default)]
-pub struct Said {
+pub(crate) struct Said {
     /// The layer it is about, as far as the engine says.
     what: Option<String>,
     progress: Option<ProgressDetail>,
@@ -66,16 +66,16 @@ impl From<PushImageInfo> for Said {
 }
 
 /// A transfer as one step of an image.
-pub struct Transfer<'a> {
-    pub node: &'a NodeName,
-    pub events: &'a Events,
+pub(crate) struct Transfer<'a> {
+    pub(crate) node: &'a NodeName,
+    pub(crate) events: &'a Events,
     /// `push reg.example.org/ds01/x:r-…`
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl Transfer<'_> {
     /// Reads to the end; an error in it is an error, though it began well.
-    pub async fn follow<S: Into<Said>>(
+    pub(crate) async fn follow<S: Into<Said>>(
         &self,
         stream: impl Stream<Item = Result<S, Theirs>>,
     ) -> Result<(), Theirs> {

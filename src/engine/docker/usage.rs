@@ -34,7 +34,7 @@ struct Sample {
 }
 
 /// By what they were asked for; those that do not run are left out.
-pub async fn read(
+pub(crate) async fn read(
     client: &Docker,
     fault: &Fault,
     containers: &[String],

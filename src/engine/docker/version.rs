@@ -17,7 +17,7 @@ const HEADER: &str = "api-version";
 ///
 /// # Errors
 /// Nobody answers, or the sides do not trust each other.
-pub async fn common(address: &Address) -> Result<Option<ClientVersion>, Error> {
+pub(crate) async fn common(address: &Address) -> Result<Option<ClientVersion>, Error> {
     let said = stream::header(address, "/_ping", HEADER).await?;
     Ok(said.and_then(|text| parse(&text)).map(|theirs| older(theirs, *bollard::API_DEFAULT_VERSION)))
 }

@@ -12,7 +12,7 @@ use crate::engine::Error;
 ///
 /// # Errors
 /// The engine's: there is no such container, or the connection broke.
-pub async fn until_ended(client: &Docker, fault: &Fault, container: &str) -> Result<i64, Error> {
+pub(crate) async fn until_ended(client: &Docker, fault: &Fault, container: &str) -> Result<i64, Error> {
     let action = format!("wait for container `{container}`");
     let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
     let answer = client.wait_container(container, Some(options)).next().await;

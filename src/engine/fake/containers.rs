@@ -14,12 +14,12 @@ const FIRST_PORT: u16 = 32768;
 
 impl FakeEngine {
     /// From now on this is what a container takes while it runs; by its id.
-    pub fn set_usage(&self, container: &str, usage: Usage) {
+    pub(crate) fn set_usage(&self, container: &str, usage: Usage) {
         self.state().store.usage.insert(container.to_owned(), usage);
     }
 
     /// How often `containers`, `container`, `images` or `usage` was called.
-    pub fn calls(&self, call: &str) -> usize {
+    pub(crate) fn calls(&self, call: &str) -> usize {
         self.state().calls.get(call).copied().unwrap_or_default()
     }
 
@@ -34,7 +34,7 @@ impl FakeEngine {
 impl Store {
     /// What it was created with; of one that was only added, what the list
     /// says and its devices.
-    pub fn container_detail(&self, name: &str) -> Option<ContainerDetail> {
+    pub(crate) fn container_detail(&self, name: &str) -> Option<ContainerDetail> {
         let container = &self.containers[self.container(name)?];
         let asked = self.created.iter().rfind(|request| request.name == container.name);
         let said = asked.map(|request| self.as_asked(request, container)).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Of those that run, nothing where no test has said otherwise.
-    pub fn usage(&self, containers: &[String]) -> HashMap<String, Usage> {
+    pub(crate) fn usage(&self, containers: &[String]) -> HashMap<String, Usage> {
         let runs = |name: &String| {
             let container = &self.containers[self.container(name)?];
             let usage = || self.usage.get(&container.id).copied().unwrap_or_default();
@@ -100,14 +100,14 @@ impl Store {
     }
 
     /// The exit code of one that does not run.
-    pub fn ended(&self, name: &str) -> Result<Option<i64>, Error> {
+    pub(crate) fn ended(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(n) = self.container(name) else {
             return refused(format!("wait for container `{name}`"), no_container(name));
         };
         Ok(exit_code(&self.containers[n]))
     }
 
-    pub fn create(&mut self, request: &CreateContainer) -> Result<String, Error> {
+    pub(crate) fn create(&mut self, request: &CreateContainer) -> Result<String, Error> {
         let action = format!("create container `{}`", request.name);
         if self.containers.iter().any(|c| c.name == request.name) {
             return refused(action, format!("Conflict. The name \"/{}\" is already in use", request.name));
@@ -139,7 +139,7 @@ impl Store {
 
     /// Images of the fake have programs in `/bin`, `/usr` and `/opt` only, and
     /// all of them run on but `/bin/false`.
-    pub fn start(&mut self, name: &str) -> Result<(), Error> {
+    pub(crate) fn start(&mut self, name: &str) -> Result<(), Error> {
         let action = format!("start container `{name}`");
         self.willing("start")?;
         let Some(n) = self.container(name) else { return refused(action, no_container(name)) };
@@ -166,7 +166,7 @@ impl Store {
         Ok(())
     }
 
-    pub fn stop(&mut self, name: &str) -> Result<(), Error> {
+    pub(crate) fn stop(&mut self, name: &str) -> Result<(), Error> {
         let Some(n) = self.container(name) else {
             return refused(format!("stop container `{name}`"), no_container(name));
         };
@@ -176,7 +176,7 @@ impl Store {
         Ok(())
     }
 
-    pub fn remove(&mut self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&mut self, name: &str) -> Result<(), Error> {
         let action = format!("remove container `{name}`");
         self.willing("remove")?;
         let Some(n) = self.container(name) else { return refused(action, no_container(name)) };
@@ -188,7 +188,7 @@ impl Store {
         Ok(())
     }
 
-    pub fn container(&self, name: &str) -> Option<usize> {
+    pub(crate) fn container(&self, name: &str) -> Option<usize> {
         self.containers.iter().position(|c| c.name == name || c.id == name)
     }
 

@@ -8,33 +8,37 @@ use parse_dockerfile::{Command, Dockerfile, Flag, Instruction, Span, Stage};
 
 /// What building a stage takes.
 #[derive(Debug, Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// The image its chain of stages begins with; `None`: nothing.
-    pub base: Option<String>,
+    pub(crate) base: Option<String>,
     /// Other images that are copied from.
-    pub reads: Vec<String>,
+    pub(crate) reads: Vec<String>,
     /// Steps of all stages that are needed, in order.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// Instructions that made a layer, from the base up.
-    pub layers: Vec<String>,
+    pub(crate) layers: Vec<String>,
 }
 
 /// An instruction that is carried out.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// The instruction in one line.
-    pub text: String,
+    pub(crate) text: String,
     /// What a shell would run; empty for copies.
-    pub script: String,
+    pub(crate) script: String,
     /// First and last line, from 1.
-    pub lines: (usize, usize),
+    pub(crate) lines: (usize, usize),
 }
 
 /// Reads what building `target` (`None`: the last stage) takes.
 ///
 /// # Errors
 /// What is wrong with the Dockerfile.
-pub fn read(text: &str, target: Option<&str>, args: &BTreeMap<String, String>) -> Result<Script, String> {
+pub(crate) fn read(
+    text: &str,
+    target: Option<&str>,
+    args: &BTreeMap<String, String>,
+) -> Result<Script, String> {
     let file = parse_dockerfile::parse(text).map_err(|e| e.to_string())?;
     let reader = Reader { text, globals: globals(&file, args), stages: file.stages().collect() };
     let last = reader.stages.len().checked_sub(1).ok_or("the file has no stage")?;

@@ -18,7 +18,7 @@ use crate::engine::{Attached, Chunk, Error, Exec, Logs};
 
 /// Programs, and what those of containers wrote.
 #[derive(Debug, Default)]
-pub struct Programs {
+pub(crate) struct Programs {
     /// Container's id → lines.
     wrote: HashMap<String, Vec<Line>>,
     /// Container's id → those that follow.
@@ -45,7 +45,7 @@ struct Run {
 
 impl FakeEngine {
     /// The container's program wrote this line, at that second since 1970.
-    pub fn wrote(&self, container: &str, stderr: bool, line: &str, at: i64) {
+    pub(crate) fn wrote(&self, container: &str, stderr: bool, line: &str, at: i64) {
         let mut state = self.state();
         let Some(id) = state.store.id_of(container) else { return };
         let line = Line { stderr, text: format!("{line}\n"), at };
@@ -55,12 +55,6 @@ impl FakeEngine {
             let _ = follower.send(chunk.clone());
         }
         programs.wrote.entry(id).or_default().push(line);
-    }
-
-    /// Every program that was run in a container, in order.
-    pub fn executed(&self) -> Vec<Exec> {
-        let state = self.state();
-        state.store.programs.run.iter().map(|run| locked(run, |run| run.exec.clone())).collect()
     }
 }
 
@@ -77,7 +71,7 @@ fn locked<T>(run: &Mutex<Run>, with: impl FnOnce(&mut Run) -> T) -> T {
 
 impl Programs {
     /// A container's program ended: nobody waits for its next line.
-    pub fn end(&mut self, id: &str) {
+    pub(crate) fn end(&mut self, id: &str) {
         self.followers.remove(id);
     }
 
@@ -88,7 +82,7 @@ impl Programs {
 }
 
 impl Store {
-    pub fn logs(
+    pub(crate) fn logs(
         &mut self,
         container: &str,
         logs: &Logs,
@@ -111,7 +105,7 @@ impl Store {
         Ok(told.chain(received(follow)).boxed())
     }
 
-    pub fn exec(&mut self, container: &str, exec: &Exec) -> Result<Attached, Error> {
+    pub(crate) fn exec(&mut self, container: &str, exec: &Exec) -> Result<Attached, Error> {
         let action = format!("run a program in container `{container}`");
         let Some(id) = self.id_of(container) else { return refused(action, no_container(container)) };
         if !self.runs(&id) {
@@ -127,13 +121,13 @@ impl Store {
         Ok(Attached { id, input: Box::new(input), output: received(output) })
     }
 
-    pub fn resize(&mut self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
+    pub(crate) fn resize(&mut self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
         let run = self.programs.run(exec, "tell a program the size of its terminal")?;
         locked(run, |run| run.size = (columns, rows));
         Ok(())
     }
 
-    pub fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
+    pub(crate) fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
         let run = self.programs.run(exec, "ask how a program ended")?;
         Ok(locked(run, |run| run.code))
     }

@@ -5,7 +5,7 @@ use crate::image::user_layer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, h
 use crate::model::account::Account;
 
 /// What a real engine would read back, for accounts without sudo.
-pub fn read(image: &Stored, wants: &[Want]) -> BaseFacts {
+pub(crate) fn read(image: &Stored, wants: &[Want]) -> BaseFacts {
     let mut facts = BaseFacts::default();
     for want in wants {
         let fact = image.account.as_ref().and_then(|account| of(account, want.path()));

@@ -12,8 +12,8 @@ use crate::registry::{Error, Registry};
 /// Registries, with all that engines keep of an image and registries do not
 /// tell. An image put there by nobody's push has its labels and layers only.
 #[derive(Debug, Default)]
-pub struct FakeHub {
-    pub registry: Arc<FakeRegistry>,
+pub(crate) struct FakeHub {
+    pub(crate) registry: Arc<FakeRegistry>,
     images: Mutex<BTreeMap<String, Stored>>,
 }
 

@@ -11,23 +11,23 @@ use crate::model::reference::Reference;
 
 /// A regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FakeFile {
-    pub bytes: Vec<u8>,
+pub(crate) struct FakeFile {
+    pub(crate) bytes: Vec<u8>,
     /// With holes it is larger than what is in it.
-    pub size: u64,
-    pub mode: u32,
-    pub uid: u64,
-    pub gid: u64,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
 }
 
 impl FakeFile {
     /// Root's, and readable.
-    pub fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         Self { bytes: text.as_bytes().to_vec(), size: text.len() as u64, mode: 0o644, uid: 0, gid: 0 }
     }
 
     /// Nothing but a hole.
-    pub fn hole(size: u64) -> Self {
+    pub(crate) fn hole(size: u64) -> Self {
         Self { size, ..Self::of("") }
     }
 }
@@ -35,39 +35,39 @@ impl FakeFile {
 /// A path of a container that differs from its image's. Without a file it is
 /// a folder, or gone.
 #[derive(Clone, Debug)]
-pub struct Inside {
-    pub kind: ChangeKind,
-    pub file: Option<FakeFile>,
+pub(crate) struct Inside {
+    pub(crate) kind: ChangeKind,
+    pub(crate) file: Option<FakeFile>,
 }
 
 impl FakeEngine {
     /// Puts a file into an image.
-    pub fn add_file(&self, image: &ImageId, path: &str, file: FakeFile) {
+    pub(crate) fn add_file(&self, image: &ImageId, path: &str, file: FakeFile) {
         self.state().store.files.entry(image.clone()).or_default().insert(path.to_owned(), file);
     }
 
     /// Makes a path of a container, by its name, differ from its image's. What
     /// has no file is a folder.
-    pub fn add_change(&self, container: &str, path: &str, kind: ChangeKind, file: Option<FakeFile>) {
+    pub(crate) fn add_change(&self, container: &str, path: &str, kind: ChangeKind, file: Option<FakeFile>) {
         self.state().store.add_change(container, path, Inside { kind, file });
     }
 
     /// A file of an image of this engine.
-    pub fn file_of(&self, image: &str, path: &str) -> Option<FakeFile> {
+    pub(crate) fn file_of(&self, image: &str, path: &str) -> Option<FakeFile> {
         let state = self.state();
         state.store.files.get(&state.store.find(image)?)?.get(path).cloned()
     }
 
     /// From now on it refuses `commit`, `write`, `tag`, `start`, `remove` or
     /// `solve` with these words.
-    pub fn refuse(&self, what: &'static str, words: &str) {
+    pub(crate) fn refuse(&self, what: &'static str, words: &str) {
         self.state().store.refusing.insert(what, words.to_owned());
     }
 }
 
 impl Store {
     /// Refuses what a test has it refuse.
-    pub fn willing(&self, what: &'static str) -> Result<(), Error> {
+    pub(crate) fn willing(&self, what: &'static str) -> Result<(), Error> {
         match self.refusing.get(what) {
             Some(words) => refused(what.to_owned(), words.clone()),
             None => Ok(()),
@@ -81,20 +81,20 @@ impl Store {
         }
     }
 
-    pub fn add_change(&mut self, name: &str, path: &str, inside: Inside) {
+    pub(crate) fn add_change(&mut self, name: &str, path: &str, inside: Inside) {
         let n = self.container(name).unwrap_or_else(|| panic!("there is no container {name}"));
         let id = self.containers[n].id.clone();
         self.inside.entry(id).or_default().insert(path.to_owned(), inside);
     }
 
-    pub fn changes(&self, name: &str) -> Result<Vec<Change>, Error> {
+    pub(crate) fn changes(&self, name: &str) -> Result<Vec<Change>, Error> {
         let n = self.known("list changes", name)?;
         let changed = self.inside.get(&self.containers[n].id);
         let change = |(path, inside): (&String, &Inside)| Change { path: path.clone(), kind: inside.kind };
         Ok(changed.into_iter().flatten().map(change).collect())
     }
 
-    pub fn written(&self, name: &str) -> Result<u64, Error> {
+    pub(crate) fn written(&self, name: &str) -> Result<u64, Error> {
         let n = self.known("measure", name)?;
         let changed = self.inside.get(&self.containers[n].id).into_iter().flat_map(BTreeMap::values);
         Ok(changed.filter_map(|inside| Some(inside.file.as_ref()?.size)).sum())
@@ -109,7 +109,7 @@ impl Store {
         }
     }
 
-    pub fn stat(&self, name: &str, path: &str) -> Result<Option<FileStat>, Error> {
+    pub(crate) fn stat(&self, name: &str, path: &str) -> Result<Option<FileStat>, Error> {
         let n = self.known("look", name)?;
         if let Some(FakeFile { size, mode, uid, gid, .. }) = self.file(n, path).cloned() {
             return Ok(Some(FileStat { kind: FileKind::File, size, mode, uid, gid }));
@@ -119,7 +119,7 @@ impl Store {
         Ok(folder.then_some(FileStat { kind: FileKind::Folder, size: 0, mode: 0o755, uid: 0, gid: 0 }))
     }
 
-    pub fn write_files(&mut self, name: &str, tar: Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn write_files(&mut self, name: &str, tar: Vec<u8>) -> Result<(), Error> {
         let n = self.known("write files", name)?;
         self.willing("write")?;
         let id = self.containers[n].id.clone();
@@ -134,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    pub fn read_tar(&self, name: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read_tar(&self, name: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
         let action = format!("read `{path}`");
         let n = self.known(&action, name)?;
         let Some(file) = self.file(n, path) else { return Ok(None) };
@@ -144,7 +144,7 @@ impl Store {
         packed(path, file).map(Some).or_else(|e| refused(action, e.to_string()))
     }
 
-    pub fn commit(&mut self, name: &str) -> Result<ImageId, Error> {
+    pub(crate) fn commit(&mut self, name: &str) -> Result<ImageId, Error> {
         let n = self.known("commit", name)?;
         self.willing("commit")?;
         let container = self.containers[n].clone();
@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// What is built on an image has its files.
-    pub fn hand_files_on(&mut self, below: &Reference, to: &ImageId) {
+    pub(crate) fn hand_files_on(&mut self, below: &Reference, to: &ImageId) {
         let files = self.find(&below.to_string()).and_then(|id| self.files.get(&id).cloned());
         if let Some(files) = files {
             self.files.insert(to.clone(), files);

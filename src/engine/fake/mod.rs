@@ -40,8 +40,8 @@ use crate::model::account::Account;
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
-pub use hub::FakeHub;
-pub use inside::FakeFile;
+pub(crate) use hub::FakeHub;
+pub(crate) use inside::FakeFile;
 use store::{Store, Stored};
 
 const ADDRESS: &str = "fake://memory";
@@ -50,7 +50,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// The engine. Shared by reference; each call sees the ones before it.
 #[derive(Debug)]
-pub struct FakeEngine {
+pub(crate) struct FakeEngine {
     facts: Facts,
     state: Mutex<State>,
     hub: Arc<FakeHub>,
@@ -81,7 +81,7 @@ impl Default for FakeEngine {
 
 impl FakeEngine {
     /// An empty engine with 8 CPUs, 16 GiB and the systemd cgroup driver.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_facts(Facts {
             version: "20.10.24".into(),
             api: "1.41".into(),
@@ -100,87 +100,87 @@ impl FakeEngine {
     }
 
     /// An empty engine that says this of itself.
-    pub fn with_facts(facts: Facts) -> Self {
+    pub(crate) fn with_facts(facts: Facts) -> Self {
         Self { facts, state: Mutex::default(), hub: Arc::default() }
     }
 
     /// An empty engine beside others at these registries.
-    pub fn at(hub: Arc<FakeHub>) -> Self {
+    pub(crate) fn at(hub: Arc<FakeHub>) -> Self {
         Self { hub, ..Self::new() }
     }
 
     /// The registries that it pushes to and pulls from.
-    pub fn hub(&self) -> &Arc<FakeHub> {
+    pub(crate) fn hub(&self) -> &Arc<FakeHub> {
         &self.hub
     }
 
     /// An engine that nobody answers for.
-    pub fn unreachable() -> Self {
+    pub(crate) fn unreachable() -> Self {
         let engine = Self::new();
         engine.go_away();
         engine
     }
 
     /// From now on every call fails as if the engine had been stopped.
-    pub fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         self.state().gone = true;
     }
 
     /// Puts an image with one layer into the store, as one built or imported
     /// there: it has no manifest digest. Equal name and labels give an equal id.
-    pub fn add_image(&self, reference: &Reference, labels: &BTreeMap<String, String>) -> ImageId {
+    pub(crate) fn add_image(&self, reference: &Reference, labels: &BTreeMap<String, String>) -> ImageId {
         self.state().store.add(Stored::base(&reference.to_string(), labels), Some(reference))
     }
 
     /// Puts an image into the store as one pulled with this manifest digest.
-    pub fn add_pulled(&self, reference: &Reference, digest: &str) -> ImageId {
+    pub(crate) fn add_pulled(&self, reference: &Reference, digest: &str) -> ImageId {
         let mut image = Stored::base(digest, &BTreeMap::new());
         image.digests.push(reference.repository().with_digest(digest));
         self.state().store.add(image, Some(reference))
     }
 
     /// Makes the registry know this tag; moves it if it does already.
-    pub fn add_remote(&self, reference: &Reference, digest: &str) {
+    pub(crate) fn add_remote(&self, reference: &Reference, digest: &str) {
         self.state().store.remote.insert(reference.to_string(), digest.to_owned());
     }
 
     /// Adds a container as it is, whoever made it.
-    pub fn add_container(&self, container: Container) {
+    pub(crate) fn add_container(&self, container: Container) {
         self.state().store.containers.push(container);
     }
 
     /// What a container was created with, by whoever made it.
-    pub fn add_devices(&self, container: &str, devices: Devices) {
+    pub(crate) fn add_devices(&self, container: &str, devices: Devices) {
         self.state().store.devices.insert(container.to_owned(), devices);
     }
 
     /// From now on it may not lift limits, as an engine that runs without root.
-    pub fn drop_privileges(&self) {
+    pub(crate) fn drop_privileges(&self) {
         self.state().store.unprivileged = true;
     }
 
     /// Every request for a container that was granted, in order.
-    pub fn created(&self) -> Vec<CreateContainer> {
+    pub(crate) fn created(&self) -> Vec<CreateContainer> {
         self.state().store.created.clone()
     }
 
     /// The solves that began, in order, failed and cancelled ones included.
-    pub fn solves(&self) -> Vec<NodeName> {
+    pub(crate) fn solves(&self) -> Vec<NodeName> {
         self.state().solves.clone()
     }
 
     /// How many solves of this image began.
-    pub fn solves_of(&self, node: &str) -> usize {
+    pub(crate) fn solves_of(&self, node: &str) -> usize {
         self.state().solves.iter().filter(|name| name.as_str() == node).count()
     }
 
     /// The most solves that were running at one time.
-    pub fn most_at_once(&self) -> usize {
+    pub(crate) fn most_at_once(&self) -> usize {
         self.state().most_running
     }
 
     /// The account that a solve baked into an image.
-    pub fn account_of(&self, name: &str) -> Option<Account> {
+    pub(crate) fn account_of(&self, name: &str) -> Option<Account> {
         let state = self.state();
         let id = state.store.find(name)?;
         state.store.images.get(&id)?.account.clone()

@@ -30,7 +30,7 @@ impl FakeEngine {
 }
 
 /// A solve under way; counted until it is dropped, also when it is cancelled.
-pub struct Running<'a>(&'a FakeEngine);
+pub(crate) struct Running<'a>(&'a FakeEngine);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
@@ -40,21 +40,21 @@ impl Drop for Running<'_> {
 
 /// What a solve does, and what comes of it.
 #[derive(Debug)]
-pub struct Work {
-    pub steps: Vec<Step>,
-    pub image: Stored,
+pub(crate) struct Work {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) image: Stored,
 }
 
 /// One step as it is shown and acted out.
 #[derive(Debug)]
-pub struct Step {
+pub(crate) struct Step {
     name: String,
     script: String,
     excerpt: Option<Excerpt>,
 }
 
 /// Reads a solve against what is in the store and the registries.
-pub fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
+pub(crate) fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
     let (mut image, mut steps) = match &solve.start {
         Start::Image(reference) => (base(reference, store)?, Vec::new()),
         Start::Dockerfile(build) => from_dockerfile(build, store)?,
@@ -74,7 +74,7 @@ pub fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
 }
 
 /// What an account lays on any image of the fake, which has one account: root.
-pub fn user_layer(solve: &Solve) -> Result<UserLayer, SolveError> {
+pub(crate) fn user_layer(solve: &Solve) -> Result<UserLayer, SolveError> {
     let Some(account) = &solve.user else { return Ok(UserLayer::default()) };
     let mut base = BaseFacts::default();
     // What is asked for next depends on what is known; three rounds are enough.
@@ -171,7 +171,7 @@ fn change(image: &mut Stored, config: &ConfigChange) {
 
 /// Acts the steps out, one after another. `attempt` counts the solves of this
 /// image from 1.
-pub async fn run(
+pub(crate) async fn run(
     steps: &[Step],
     solve: &Solve,
     attempt: usize,

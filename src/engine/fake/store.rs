@@ -12,47 +12,47 @@ use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
 #[derive(Debug, Default)]
-pub struct Store {
-    pub images: BTreeMap<ImageId, Stored>,
+pub(crate) struct Store {
+    pub(crate) images: BTreeMap<ImageId, Stored>,
     /// Short form of the reference → image.
     tags: BTreeMap<String, ImageId>,
     /// What registries know: short form of the reference → manifest digest.
-    pub remote: BTreeMap<String, String>,
-    pub containers: Vec<Container>,
+    pub(crate) remote: BTreeMap<String, String>,
+    pub(crate) containers: Vec<Container>,
     /// By the container's id.
-    pub devices: HashMap<String, Devices>,
+    pub(crate) devices: HashMap<String, Devices>,
     /// What containers take while they run, by id.
-    pub usage: HashMap<String, Usage>,
+    pub(crate) usage: HashMap<String, Usage>,
     /// Every granted request, in order.
-    pub created: Vec<CreateContainer>,
+    pub(crate) created: Vec<CreateContainer>,
     /// It may not lift limits.
-    pub unprivileged: bool,
-    pub programs: Programs,
+    pub(crate) unprivileged: bool,
+    pub(crate) programs: Programs,
     /// Files that are in an image, as far as somebody told.
-    pub files: HashMap<ImageId, BTreeMap<String, FakeFile>>,
+    pub(crate) files: HashMap<ImageId, BTreeMap<String, FakeFile>>,
     /// What differs in a container, by its id.
-    pub inside: HashMap<String, BTreeMap<String, Inside>>,
+    pub(crate) inside: HashMap<String, BTreeMap<String, Inside>>,
     /// Calls that are refused, with these words.
-    pub refusing: BTreeMap<&'static str, String>,
+    pub(crate) refusing: BTreeMap<&'static str, String>,
 }
 
 /// An image. Its id is the hash of everything here but the digests.
 #[derive(Clone, Debug, Default)]
-pub struct Stored {
-    pub labels: BTreeMap<String, String>,
-    pub env: Vec<String>,
-    pub user: String,
-    pub workdir: String,
-    pub command: Vec<String>,
+pub(crate) struct Stored {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) user: String,
+    pub(crate) workdir: String,
+    pub(crate) command: Vec<String>,
     /// What each layer was made by, on top of the one before.
-    pub layers: Vec<String>,
-    pub account: Option<Account>,
-    pub digests: Vec<Reference>,
+    pub(crate) layers: Vec<String>,
+    pub(crate) account: Option<Account>,
+    pub(crate) digests: Vec<Reference>,
 }
 
 impl Stored {
     /// An image that was not built here: one layer, and a shell.
-    pub fn base(content: &str, labels: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn base(content: &str, labels: &BTreeMap<String, String>) -> Self {
         Self {
             labels: labels.clone(),
             env: vec!["PATH=/usr/bin:/bin".into()],
@@ -77,7 +77,7 @@ impl Stored {
 }
 
 impl Store {
-    pub fn add(&mut self, image: Stored, tag: Option<&Reference>) -> ImageId {
+    pub(crate) fn add(&mut self, image: Stored, tag: Option<&Reference>) -> ImageId {
         let id = image.id();
         // An equal image that is there already keeps what is known of it.
         self.images.entry(id.clone()).or_insert(image);
@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// One that came from a registry under this digest.
-    pub fn add_from(&mut self, image: Stored, digest: Reference) -> ImageId {
+    pub(crate) fn add_from(&mut self, image: Stored, digest: Reference) -> ImageId {
         let id = self.add(image, None);
         let digests = self.images.get_mut(&id).map(|image| &mut image.digests);
         digests
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// By id, by tag, or by the manifest digest it was pulled with.
-    pub fn find(&self, name: &str) -> Option<ImageId> {
+    pub(crate) fn find(&self, name: &str) -> Option<ImageId> {
         if let Some(id) = self.images.keys().find(|id| id.as_str() == name) {
             return Some(id.clone());
         }
@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// The image to build on: from the store, else as pulled from a registry.
-    pub fn base(&self, reference: &Reference) -> Option<Stored> {
+    pub(crate) fn base(&self, reference: &Reference) -> Option<Stored> {
         match self.find(&reference.to_string()) {
             Some(id) => self.images.get(&id).cloned(),
             None => self.remote_digest(reference).map(|digest| Stored::base(&digest, &BTreeMap::new())),
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// A digest is found where any tag of its repository has it.
-    pub fn remote_digest(&self, reference: &Reference) -> Option<String> {
+    pub(crate) fn remote_digest(&self, reference: &Reference) -> Option<String> {
         let Some(digest) = reference.digest() else {
             return self.remote.get(&reference.to_string()).cloned();
         };
@@ -127,7 +127,7 @@ impl Store {
         self.remote.iter().any(|(name, known)| known == digest && same(name)).then(|| digest.to_owned())
     }
 
-    pub fn list(&self) -> Vec<Image> {
+    pub(crate) fn list(&self) -> Vec<Image> {
         let image = |(id, image): (&ImageId, &Stored)| Image {
             id: id.clone(),
             tags: self.tags_of(id),
@@ -139,7 +139,7 @@ impl Store {
         self.images.iter().map(image).collect()
     }
 
-    pub fn detail(&self, id: &ImageId) -> Option<ImageDetail> {
+    pub(crate) fn detail(&self, id: &ImageId) -> Option<ImageDetail> {
         let image = self.images.get(id)?;
         let chain = |n: usize| digest(&image.layers[..=n].join("\n"));
         Some(ImageDetail {
@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// Layers that no other image has, a byte each.
-    pub fn own(&self, id: &ImageId) -> Option<u64> {
+    pub(crate) fn own(&self, id: &ImageId) -> Option<u64> {
         let mine = &self.images.get(id)?.layers;
         let others = self.images.iter().filter(|(other, _)| *other != id);
         let shared =
@@ -169,7 +169,7 @@ impl Store {
         mine.filter_map(|(name, _)| Reference::parse(name).ok()).collect()
     }
 
-    pub fn tag(&mut self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
+    pub(crate) fn tag(&mut self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
         self.willing("tag")?;
         if !self.images.contains_key(image) {
             return refused(format!("tag {image} as `{reference}`"), format!("No such image: {image}"));
@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// The `config` object of its configuration.
-    pub fn image_config(&self, name: &str) -> Option<ImageConfig> {
+    pub(crate) fn image_config(&self, name: &str) -> Option<ImageConfig> {
         let image = self.images.get(&self.find(name)?)?;
         let config = serde_json::json!({
             "Env": image.env,
@@ -191,7 +191,7 @@ impl Store {
         config.as_object().cloned()
     }
 
-    pub fn remove_image(&mut self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove_image(&mut self, name: &str) -> Result<(), Error> {
         let action = format!("remove image `{name}`");
         let Some(id) = self.find(name) else { return refused(action, format!("No such image: {name}")) };
         let tags = self.tags_of(&id).len();
@@ -214,15 +214,15 @@ impl Store {
     }
 }
 
-pub fn no_container(name: &str) -> String {
+pub(crate) fn no_container(name: &str) -> String {
     format!("No such container: {name}")
 }
 
-pub fn refused<T>(action: String, message: String) -> Result<T, Error> {
+pub(crate) fn refused<T>(action: String, message: String) -> Result<T, Error> {
     Err(Error::Refused { action, message })
 }
 
-pub fn digest(text: &str) -> String {
+pub(crate) fn digest(text: &str) -> String {
     let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

@@ -5,17 +5,17 @@ use crate::engine::Error;
 
 impl FakeEngine {
     /// The next pushes and pulls fail with these words.
-    pub fn fail_transfers(&self, times: usize, words: &str) {
+    pub(crate) fn fail_transfers(&self, times: usize, words: &str) {
         self.state().failing = (times, words.to_owned());
     }
 
     /// Everything that was pushed or was to be, in order.
-    pub fn pushes(&self) -> Vec<String> {
+    pub(crate) fn pushes(&self) -> Vec<String> {
         self.state().pushes.clone()
     }
 
     /// Everything that was pulled or was to be, in order.
-    pub fn pulls(&self) -> Vec<String> {
+    pub(crate) fn pulls(&self) -> Vec<String> {
         self.state().pulls.clone()
     }
 

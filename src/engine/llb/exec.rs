@@ -11,20 +11,20 @@ const NONE: i64 = -1;
 
 /// A process, run as root in `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Exec {
+pub(crate) struct Exec {
     /// The argument vector.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// The whole environment, `NAME=value`.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// Proxy variables, names in any case. They do not count for the cache.
-    pub proxy: BTreeMap<String, String>,
+    pub(crate) proxy: BTreeMap<String, String>,
     /// What is mounted besides the root, in this order.
-    pub mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<Mount>,
 }
 
 /// Something that is there while the process runs and not in the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mount {
+pub(crate) enum Mount {
     /// A folder kept from build to build. `locked`: one user at a time.
     Cache { target: String, id: String, locked: bool },
     /// A secret as a file, readable by root only; it must exist.
@@ -37,7 +37,7 @@ pub enum Mount {
 
 impl State {
     /// What the process leaves behind.
-    pub fn exec(&self, exec: &Exec, step: &Step) -> Self {
+    pub(crate) fn exec(&self, exec: &Exec, step: &Step) -> Self {
         let mut inputs: Vec<Output> = self.output.iter().cloned().collect();
         let root = if self.is_scratch() { NONE } else { 0 };
         let mut mounts = vec![pb::Mount { input: root, dest: "/".into(), output: 0, ..Default::default() }];

@@ -11,7 +11,8 @@ pub(super) const NONE: i64 = -1;
 /// One change to the files of a state. Paths are absolute. The time of what
 /// is written is when it was written.
 #[derive(Clone, Debug)]
-pub enum Change {
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of what LLB can"))]
+pub(crate) enum Change {
     /// A folder whose parent exists; an existing one stays as it is.
     Dir { path: String, mode: u32, owner: (u32, u32) },
     /// A file with this content, replacing what is there.
@@ -24,7 +25,7 @@ pub enum Change {
 
 impl State {
     /// The changes one after the other, as one operation.
-    pub fn files(&self, changes: &[Change], step: &Step) -> Self {
+    pub(crate) fn files(&self, changes: &[Change], step: &Step) -> Self {
         let base = self.output.iter().cloned();
         let sources = changes.iter().filter_map(|c| match c {
             Change::Copy { from, .. } => from.output.clone(),

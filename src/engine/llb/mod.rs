@@ -18,23 +18,22 @@ use bollard_buildkit_proto::pb;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-pub use exec::{Exec, Mount};
-pub use file::Change;
-pub use source::Local;
-pub use tree::TreeError;
+pub(crate) use exec::{Exec, Mount};
+pub(crate) use file::Change;
+pub(crate) use source::Local;
 
 /// How a step is shown, and whether an earlier result of it may stand in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// Shown to people instead of the operation; empty: BuildKit's own name.
-    pub title: String,
+    pub(crate) title: String,
     /// Run it even when the cache has a result.
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
 }
 
 impl Step {
     /// A step that may come from the cache.
-    pub fn new(title: impl Into<String>) -> Self {
+    pub(crate) fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), no_cache: false }
     }
 
@@ -71,7 +70,7 @@ impl Output {
 
 /// A file system under construction; the empty one is `scratch`.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     output: Option<Output>,
     /// Which lines of a Dockerfile its operations come from.
     source: Option<Arc<pb::Source>>,
@@ -79,12 +78,12 @@ pub struct State {
 
 impl State {
     /// Nothing at all.
-    pub fn scratch() -> Self {
+    pub(crate) fn scratch() -> Self {
         Self::default()
     }
 
     /// True for `scratch`.
-    pub fn is_scratch(&self) -> bool {
+    pub(crate) fn is_scratch(&self) -> bool {
         self.output.is_none()
     }
 
@@ -102,7 +101,7 @@ impl State {
     }
 
     /// What is sent to BuildKit; `None` for `scratch`, which cannot be sent.
-    pub fn definition(&self) -> Option<Definition> {
+    pub(crate) fn definition(&self) -> Option<Definition> {
         let output = self.output.as_ref()?;
         let mut definition = pb::Definition { source: self.source.as_deref().cloned(), ..Default::default() };
         collect(&output.node, &mut BTreeSet::new(), &mut definition);
@@ -161,11 +160,11 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 
 /// A state, serialized.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Definition(pb::Definition);
+pub(crate) struct Definition(pb::Definition);
 
 impl Definition {
     /// SHA-256 over all of it: `sha256:<64 hex>`.
-    pub fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         digest(&self.0.encode_to_vec())
     }
 

@@ -9,18 +9,18 @@ use crate::model::reference::Reference;
 
 /// A folder that BuildKit fetches from us by file sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Local {
+pub(crate) struct Local {
     /// What BuildKit asks us for, and what it keeps the last copy under.
-    pub name: String,
+    pub(crate) name: String,
     /// The session to ask on.
-    pub session: String,
+    pub(crate) session: String,
     /// Shown to people.
-    pub title: String,
+    pub(crate) title: String,
 }
 
 impl State {
     /// The files of an image. The engine's own store is asked first.
-    pub fn image(reference: &Reference) -> Self {
+    pub(crate) fn image(reference: &Reference) -> Self {
         let source = pb::SourceOp {
             identifier: format!("docker-image://{}", reference.canonical()),
             attrs: BTreeMap::new(),
@@ -29,7 +29,7 @@ impl State {
     }
 
     /// A folder of the client.
-    pub fn local(local: &Local) -> Self {
+    pub(crate) fn local(local: &Local) -> Self {
         let attrs = BTreeMap::from([
             ("local.session".to_owned(), local.session.clone()),
             ("local.sharedkeyhint".to_owned(), local.name.clone()),

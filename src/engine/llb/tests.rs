@@ -1,3 +1,4 @@
+use super::tree::TreeError;
 use proptest::prelude::*;
 
 use super::text::text;

@@ -13,7 +13,7 @@ use crate::image::user_layer::{FileKind, FileNode};
 
 /// Why a tree cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TreeError {
+pub(crate) enum TreeError {
     /// The engine runs with umask 022 and knows no setuid, setgid or sticky bits here.
     #[error("`{path}` cannot be written with mode {mode:04o}: file operations give at most 0755")]
     Mode { path: String, mode: u32 },
@@ -30,7 +30,7 @@ impl State {
     ///
     /// # Errors
     /// When a mode cannot be expressed, or there are no nodes.
-    pub fn with_tree(&self, nodes: &[FileNode], seconds: i64, step: &Step) -> Result<Self, TreeError> {
+    pub(crate) fn with_tree(&self, nodes: &[FileNode], seconds: i64, step: &Step) -> Result<Self, TreeError> {
         if nodes.is_empty() {
             return Err(TreeError::Empty);
         }

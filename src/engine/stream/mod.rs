@@ -2,7 +2,7 @@
 //! the engine's interface and its BuildKit, so that both trust the same
 //! certificates and fail with the same words. Knows nothing of what is asked.
 
-pub mod raw;
+pub(crate) mod raw;
 mod tls;
 
 use std::error::Error as Cause;
@@ -22,7 +22,7 @@ use super::address::Address;
 
 /// How long an engine may take for a connection, and for its first answer on
 /// one. What it is asked to do afterwards may take longer.
-pub const FIRST_ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// An engine whose machine vanished is told apart from a busy one by the lack
 /// of acknowledgements: after this long idle, asked this often, this many times.
@@ -33,7 +33,7 @@ const PROBES: u32 = 3;
 const UNACKNOWLEDGED: u32 = 30_000;
 
 /// Bytes in both directions, encrypted or not.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -43,7 +43,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// # Errors
 /// `Unreachable` when nobody is there or the stream ends before the answer,
 /// `Certificates` when the sides do not trust each other.
-pub async fn request<B>(address: &Address, mut request: Request<B>) -> Result<Response<Incoming>, Error>
+pub(crate) async fn request<B>(
+    address: &Address,
+    mut request: Request<B>,
+) -> Result<Response<Incoming>, Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Cause + Send + Sync>>,
@@ -62,7 +65,11 @@ where
 ///
 /// # Errors
 /// As for [`request`].
-pub async fn header(address: &Address, path: &'static str, name: &str) -> Result<Option<String>, Error> {
+pub(crate) async fn header(
+    address: &Address,
+    path: &'static str,
+    name: &str,
+) -> Result<Option<String>, Error> {
     let mut get = Request::new(Empty::<Bytes>::new());
     *get.uri_mut() = Uri::from_static(path);
     let answer = request(address, get).await?;
@@ -95,7 +102,7 @@ where
 ///
 /// # Errors
 /// Those of `asked`, and `Unreachable` for an engine that stays silent.
-pub async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     address: &Address,
     asked: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -180,7 +187,7 @@ fn causes<'a>(error: &'a (dyn Cause + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 /// An error and its causes; a cause that its effect already tells is left out.
-pub fn chain(error: &(dyn Cause + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Cause + 'static)) -> String {
     causes(error).fold(String::new(), |text, cause| {
         let more = cause.to_string();
         match text.as_str() {

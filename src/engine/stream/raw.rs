@@ -16,7 +16,7 @@ use crate::engine::Error;
 use crate::engine::address::Address;
 
 /// What came, piece by piece.
-pub type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
+pub(crate) type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
 
 /// How much is read at once.
 const PIECE: usize = 16 << 10;
@@ -26,13 +26,13 @@ const LONGEST: usize = 64 << 10;
 
 /// An engine's own words for why it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declined(pub String);
+pub(crate) struct Declined(pub(crate) String);
 
 /// Gets a path whose answer may go on for ever.
 ///
 /// # Errors
 /// As for [`request`]; inside, what the engine says instead.
-pub async fn get(address: &Address, path: &str) -> Result<Result<Pieces, Declined>, Error> {
+pub(crate) async fn get(address: &Address, path: &str) -> Result<Result<Pieces, Declined>, Error> {
     let asked = Request::get(path).body(Empty::<Bytes>::new()).map_err(|e| unasked(address, &e))?;
     let answer = request(address, asked).await?;
     if !answer.status().is_success() {
@@ -53,7 +53,7 @@ pub async fn get(address: &Address, path: &str) -> Result<Result<Pieces, Decline
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn upgrade(
+pub(crate) async fn upgrade(
     address: &Address,
     path: &str,
     json: String,

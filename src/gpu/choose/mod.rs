@@ -15,33 +15,33 @@ use super::overview::{InstanceRow, Overview, Row, Standing};
 use super::request::GpuRequest;
 
 /// A whole GPU counts 7, a MIG instance its slices.
-pub const WHOLE: u32 = 7;
+pub(crate) const WHOLE: u32 = 7;
 
 /// A GPU or an instance that is given away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
+pub(crate) struct Unit {
     /// `GPU-…` or `MIG-…`.
-    pub uuid: String,
+    pub(crate) uuid: String,
     /// `0`, or `0.1` for an instance.
-    pub slot: String,
+    pub(crate) slot: String,
     /// Of [`WHOLE`].
-    pub sevenths: u32,
+    pub(crate) sevenths: u32,
 }
 
 /// What is given for a wish; empty for [`GpuRequest::Nothing`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// In the order in which the container gets them.
-    pub units: Vec<Unit>,
+    pub(crate) units: Vec<Unit>,
 }
 
 impl Choice {
     /// Whole GPUs are 7 each.
-    pub fn sevenths(&self) -> u32 {
+    pub(crate) fn sevenths(&self) -> u32 {
         self.units.iter().map(|unit| unit.sevenths).sum()
     }
 
-    pub fn uuids(&self) -> Vec<String> {
+    pub(crate) fn uuids(&self) -> Vec<String> {
         self.units.iter().map(|unit| unit.uuid.clone()).collect()
     }
 }
@@ -49,18 +49,18 @@ impl Choice {
 /// Why a wish cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Unmet {
+pub(crate) struct Unmet {
     /// Names who holds what.
-    pub message: String,
+    pub(crate) message: String,
     /// What would fit, and whom to ask.
-    pub help: String,
+    pub(crate) help: String,
 }
 
 /// Chooses among what is free.
 ///
 /// # Errors
 /// Not enough of what is asked for is free, or there is none at all.
-pub fn choose(wish: &GpuRequest, seen: &Overview) -> Result<Choice, Unmet> {
+pub(crate) fn choose(wish: &GpuRequest, seen: &Overview) -> Result<Choice, Unmet> {
     if matches!(wish, GpuRequest::Nothing | GpuRequest::Whole { count: 0, .. }) {
         return Ok(Choice::default());
     }
@@ -102,7 +102,7 @@ impl InstanceRow {
 }
 
 /// Equivalents for labels and messages: 7 sevenths are `1`, one is `0.1429`.
-pub struct Equivalents(pub u32);
+pub(crate) struct Equivalents(pub(crate) u32);
 
 impl fmt::Display for Equivalents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

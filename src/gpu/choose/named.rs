@@ -12,7 +12,7 @@ enum Place<'a> {
 }
 
 /// These, in this order.
-pub fn choose(names: &[String], seen: &Overview) -> Result<Vec<Unit>, Unmet> {
+pub(crate) fn choose(names: &[String], seen: &Overview) -> Result<Vec<Unit>, Unmet> {
     let mut units: Vec<Unit> = Vec::new();
     for name in names {
         let place = find(name, seen)?;

@@ -7,7 +7,7 @@ use super::{Row, Unit, Unmet, tell, whole};
 use crate::gpu::overview::{InstanceRow, Overview, Standing};
 
 /// So many instances of exactly this profile.
-pub fn by_profile(profile: &str, count: usize, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
+pub(crate) fn by_profile(profile: &str, count: usize, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
     let is = |one: &InstanceRow| one.profile.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(profile));
     let mut free: Vec<_> = instances(seen).filter(|(.., one)| is(one)).collect();
     free.sort_by_key(|(row, at, _)| (fullest_first(row), *at));
@@ -16,7 +16,7 @@ pub fn by_profile(profile: &str, count: usize, seen: &Overview) -> Result<Vec<Un
 }
 
 /// The smallest instance or GPU of at least so many bytes.
-pub fn by_memory(bytes: u64, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
+pub(crate) fn by_memory(bytes: u64, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
     let least = |total: Option<u64>| total.filter(|total| *total >= bytes);
     let fits = |(_, _, one): &(_, _, &InstanceRow)| one.free().is_some() && least(one.total()).is_some();
     let instance =
@@ -35,7 +35,7 @@ pub fn by_memory(bytes: u64, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
 }
 
 /// Each with its GPU and its place there.
-pub fn instances(seen: &Overview) -> impl Iterator<Item = (&Row, usize, &InstanceRow)> {
+pub(crate) fn instances(seen: &Overview) -> impl Iterator<Item = (&Row, usize, &InstanceRow)> {
     seen.gpus.iter().flat_map(|row| row.instances.iter().enumerate().map(move |(at, one)| (row, at, one)))
 }
 

@@ -15,7 +15,7 @@ const MOST: usize = 8;
 const SEE: &str = "`ds01-build gpu list` shows who uses what";
 
 /// Whether anything can be given at all.
-pub fn usable(seen: &Overview) -> Result<(), Unmet> {
+pub(crate) fn usable(seen: &Overview) -> Result<(), Unmet> {
     let unmet = |message: String, help: &str| Err(Unmet { message, help: help.into() });
     let cpu = "without a GPU: leave out what asks for one, or say `--cpu-only`";
     match &seen.driver {
@@ -51,7 +51,7 @@ pub fn usable(seen: &Overview) -> Result<(), Unmet> {
 }
 
 /// So many whole GPUs are not free.
-pub fn whole(count: usize, memory: Option<u64>, seen: &Overview) -> Unmet {
+pub(crate) fn whole(count: usize, memory: Option<u64>, seen: &Overview) -> Unmet {
     let total = seen.gpus.len();
     let small = |row: &Row| row.total().is_some_and(|bytes| memory.is_some_and(|least| bytes < least));
     let large: Vec<_> = seen.gpus.iter().filter(|row| !small(row)).collect();
@@ -91,7 +91,7 @@ pub fn whole(count: usize, memory: Option<u64>, seen: &Overview) -> Unmet {
 }
 
 /// So many instances of a profile are not free.
-pub fn profile(profile: &str, count: usize, seen: &Overview) -> Unmet {
+pub(crate) fn profile(profile: &str, count: usize, seen: &Overview) -> Unmet {
     let all: Vec<_> = instances(seen).map(|(.., one)| one).collect();
     let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(profile));
     let mine: Vec<_> = all.iter().filter(|one| is(&one.profile)).collect();
@@ -126,7 +126,7 @@ pub fn profile(profile: &str, count: usize, seen: &Overview) -> Unmet {
 }
 
 /// Nothing of so many bytes is free.
-pub fn memory(bytes: u64, seen: &Overview) -> Unmet {
+pub(crate) fn memory(bytes: u64, seen: &Overview) -> Unmet {
     let parts = instances(seen).map(|(.., one)| (one.slot.clone(), one.total(), &one.usage));
     // What is divided is no place of its own.
     let whole = seen.gpus.iter().filter(|row| row.instances.is_empty());
@@ -147,7 +147,7 @@ pub fn memory(bytes: u64, seen: &Overview) -> Unmet {
 }
 
 /// Why it is not given; `None`: it is free.
-pub fn taken(slot: String, usage: &Usage) -> Option<String> {
+pub(crate) fn taken(slot: String, usage: &Usage) -> Option<String> {
     let why = usage.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
     Some(match usage.standing {
         Standing::Free => return None,
@@ -162,7 +162,7 @@ pub fn taken(slot: String, usage: &Usage) -> Option<String> {
 }
 
 /// Whoever holds it, by name.
-pub fn holders(usage: &Usage) -> String {
+pub(crate) fn holders(usage: &Usage) -> String {
     let mut holders: Vec<_> = usage.holders.iter().map(holder).collect();
     holders.sort();
     holders.join(" and ")
@@ -181,7 +181,7 @@ fn holder(holder: &Holder) -> String {
 
 /// What is free in other sizes, and who holds what is in the way. `memory`: at
 /// least so much was wanted.
-pub fn instead<'a>(
+pub(crate) fn instead<'a>(
     seen: &Overview,
     in_the_way: impl IntoIterator<Item = &'a Usage>,
     memory: Option<u64>,
@@ -216,7 +216,7 @@ pub fn instead<'a>(
 }
 
 /// Not more than can be read.
-pub fn list(items: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
     let all: Vec<_> = items.collect();
     if all.len() <= MOST {
         return all.join(", ");

@@ -10,14 +10,14 @@ use crate::gpu::overview::Overview;
 const EXACT: usize = 16;
 
 /// So many, each with at least so many bytes.
-pub fn choose(count: usize, memory: Option<u64>, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
+pub(crate) fn choose(count: usize, memory: Option<u64>, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
     let fits = |row: &Row| memory.is_none_or(|least| row.total().is_some_and(|total| total >= least));
     let chosen = pick(count, seen, fits).ok_or_else(|| tell::whole(count, memory, seen))?;
     Ok(chosen.into_iter().filter_map(Row::free).collect())
 }
 
 /// The best so many of those that fit, by index. `None`: fewer are free.
-pub fn pick(count: usize, seen: &Overview, fits: impl Fn(&Row) -> bool) -> Option<Vec<&Row>> {
+pub(crate) fn pick(count: usize, seen: &Overview, fits: impl Fn(&Row) -> bool) -> Option<Vec<&Row>> {
     let free: Vec<&Row> = seen.gpus.iter().filter(|row| row.free().is_some()).collect();
     let fitting: Vec<usize> = (0..free.len()).filter(|at| fits(free[*at])).collect();
     if fitting.len() < count {

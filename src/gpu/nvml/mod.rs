@@ -16,34 +16,35 @@ use std::path::Path;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-pub use crate::gpu::State;
+pub(crate) use crate::gpu::State;
 use crate::gpu::{Fault, Machine};
 
 /// What the driver brings along; without a version only development packages do.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
 /// Loads the library, from `library` if that is named, and asks.
-pub fn state(library: Option<&Path>) -> State {
+pub(crate) fn state(library: Option<&Path>) -> State {
     load(library).and_then(|nvml| ready(&nvml)).unwrap_or_else(state_of)
 }
 
 /// The same, and all that each GPU says. Owners of processes are read from
 /// `proc`, the folder `/proc`. Blocks: a driver in trouble may take its time.
-pub fn machine(library: Option<&Path>, proc: &Path) -> Machine {
+#[cfg(test)]
+pub(crate) fn machine(library: Option<&Path>, proc: &Path) -> Machine {
     Library::open(library).machine(proc)
 }
 
 /// The library, loaded once for several looks, or why it is not.
-pub struct Library(Result<Nvml, State>);
+pub(crate) struct Library(Result<Nvml, State>);
 
 impl Library {
     /// Loads it, from `library` if that is named. Blocks: it may wake GPUs.
-    pub fn open(library: Option<&Path>) -> Self {
+    pub(crate) fn open(library: Option<&Path>) -> Self {
         Self(load(library).map_err(state_of))
     }
 
     /// As [`machine`].
-    pub fn machine(&self, proc: &Path) -> Machine {
+    pub(crate) fn machine(&self, proc: &Path) -> Machine {
         let none = |state| Machine { state, gpus: Vec::new() };
         let nvml = match &self.0 {
             Ok(nvml) => nvml,

@@ -10,29 +10,29 @@ use crate::gpu::{Place, container_in};
 const WHOLE_MACHINE: &str = "pid:[4026531836]";
 
 /// Reads about processes.
-pub struct Reader {
+pub(crate) struct Reader {
     /// `None`: we stand in another namespace than the driver, where its
     /// numbers are other processes or none.
     proc: Option<PathBuf>,
 }
 
 /// What is readable of one process.
-pub struct Told {
-    pub uid: Option<u32>,
-    pub name: Option<String>,
-    pub place: Place,
+pub(crate) struct Told {
+    pub(crate) uid: Option<u32>,
+    pub(crate) name: Option<String>,
+    pub(crate) place: Place,
 }
 
 impl Reader {
     /// From the folder `/proc`.
-    pub fn new(proc: &Path) -> Self {
+    pub(crate) fn new(proc: &Path) -> Self {
         let namespace = fs::read_link(proc.join("self/ns/pid"));
         let whole = namespace.is_ok_and(|name| name == Path::new(WHOLE_MACHINE));
         Self { proc: whole.then(|| proc.to_owned()) }
     }
 
     /// What is readable of this process; it may have ended meanwhile.
-    pub fn read(&self, pid: u32) -> Told {
+    pub(crate) fn read(&self, pid: u32) -> Told {
         let Some(folder) = self.proc.as_ref().map(|proc| proc.join(pid.to_string())) else {
             return Told { uid: None, name: None, place: Place::Unknown };
         };

@@ -15,7 +15,7 @@ use crate::gpu::{
 };
 
 /// Every GPU that the driver counts.
-pub fn gpus(nvml: &Nvml, owners: &process::Reader) -> Result<Vec<Gpu>, NvmlError> {
+pub(crate) fn gpus(nvml: &Nvml, owners: &process::Reader) -> Result<Vec<Gpu>, NvmlError> {
     let mut gpus = Vec::new();
     let mut devices = Vec::new();
     for index in 0..nvml.device_count()? {

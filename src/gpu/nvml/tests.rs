@@ -2,6 +2,7 @@
 //! as it does the real one.
 
 #[path = "../../../tests/nvml/mod.rs"]
+#[expect(unreachable_pub, reason = "of the integration tests too")]
 mod standin;
 
 use standin::{Nvml, divided, gpu, mig, whole};

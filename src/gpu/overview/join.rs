@@ -10,14 +10,14 @@ use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Kind, Machine, Mig, Pl
 use crate::model::labels::read::{self, Users};
 
 /// Claims, beside which GPUs are laid.
-pub struct Join<'a> {
+pub(crate) struct Join<'a> {
     /// `None`: not known.
-    pub claimants: Option<&'a [GpuClaim]>,
-    pub users: Users<'a>,
+    pub(crate) claimants: Option<&'a [GpuClaim]>,
+    pub(crate) users: Users<'a>,
 }
 
 impl Join<'_> {
-    pub fn row(&self, gpu: &Gpu) -> Row {
+    pub(crate) fn row(&self, gpu: &Gpu) -> Row {
         let unit = Unit::gpu(gpu);
         let mut unreadable = BTreeMap::new();
         let card = match &gpu.card {
@@ -173,7 +173,7 @@ impl Join<'_> {
         read::owner(&container.labels, &container.name, self.users).map(|owner| owner.to_string())
     }
 
-    pub fn privileged(&self) -> Vec<Privileged> {
+    pub(crate) fn privileged(&self) -> Vec<Privileged> {
         let all = self.claimants.unwrap_or_default().iter().filter(|one| one.privileged);
         let told =
             |one: &GpuClaim| Privileged { container: one.container.name.clone(), owner: self.owner(one) };
@@ -181,7 +181,7 @@ impl Join<'_> {
     }
 
     /// Claims on what this machine does not show.
-    pub fn gone(&self, machine: &Machine) -> Vec<Gone> {
+    pub(crate) fn gone(&self, machine: &Machine) -> Vec<Gone> {
         let units: Vec<_> = machine.gpus.iter().flat_map(units).collect();
         let mut gone = Vec::new();
         for claimant in self.claimants.unwrap_or_default() {

@@ -18,56 +18,56 @@ pub(super) use unit::begins;
 
 /// A machine's GPUs and who holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Overview {
-    pub driver: State,
+pub(crate) struct Overview {
+    pub(crate) driver: State,
     /// Why holders are not known.
-    pub holders_unknown: Option<String>,
-    pub gpus: Vec<Row>,
+    pub(crate) holders_unknown: Option<String>,
+    pub(crate) gpus: Vec<Row>,
     /// Claims on what the machine does not show: it is lost, or was divided anew.
-    pub gone: Vec<Gone>,
+    pub(crate) gone: Vec<Gone>,
     /// Containers that may compute on every GPU and claim none.
-    pub privileged: Vec<Privileged>,
+    pub(crate) privileged: Vec<Privileged>,
 }
 
 /// One GPU. What cannot be read is absent, and `unreadable` says why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    pub index: u32,
-    pub uuid: Option<String>,
-    pub model: Option<String>,
+pub(crate) struct Row {
+    pub(crate) index: u32,
+    pub(crate) uuid: Option<String>,
+    pub(crate) model: Option<String>,
     #[serde(rename = "memory_bytes")]
-    pub memory: Option<Memory>,
+    pub(crate) memory: Option<Memory>,
     #[serde(rename = "utilization_percent")]
-    pub utilization: Option<u32>,
-    pub compute_mode: Option<ComputeMode>,
+    pub(crate) utilization: Option<u32>,
+    pub(crate) compute_mode: Option<ComputeMode>,
     /// MIG mode is on.
-    pub mig: Option<bool>,
+    pub(crate) mig: Option<bool>,
     /// Indices of the GPUs that it reaches by NVLink.
-    pub links: Option<Vec<u32>>,
-    pub instances: Vec<InstanceRow>,
-    pub usage: Usage,
+    pub(crate) links: Option<Vec<u32>>,
+    pub(crate) instances: Vec<InstanceRow>,
+    pub(crate) usage: Usage,
     /// Value → why not.
-    pub unreadable: BTreeMap<&'static str, String>,
+    pub(crate) unreadable: BTreeMap<&'static str, String>,
 }
 
 /// One MIG instance, as a [`Row`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InstanceRow {
+pub(crate) struct InstanceRow {
     /// `0.1`: the GPU's index and its own.
-    pub slot: String,
-    pub uuid: Option<String>,
-    pub profile: Option<String>,
+    pub(crate) slot: String,
+    pub(crate) uuid: Option<String>,
+    pub(crate) profile: Option<String>,
     /// How many of the GPU's 7.
-    pub slices: Option<u32>,
+    pub(crate) slices: Option<u32>,
     #[serde(rename = "memory_bytes")]
-    pub memory: Option<Memory>,
-    pub usage: Usage,
-    pub unreadable: BTreeMap<&'static str, String>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) usage: Usage,
+    pub(crate) unreadable: BTreeMap<&'static str, String>,
 }
 
 impl InstanceRow {
     /// Its share of a GPU's 7: as it says, else as its profile does (`3g.40gb`).
-    pub fn sevenths(&self) -> Option<u32> {
+    pub(crate) fn sevenths(&self) -> Option<u32> {
         let profile = self.profile.as_deref();
         self.slices.filter(|slices| *slices > 0).or_else(|| profile.and_then(slices_of))
     }
@@ -81,19 +81,19 @@ fn slices_of(profile: &str) -> Option<u32> {
 
 /// Who uses a GPU or an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Usage {
-    pub standing: Standing,
+pub(crate) struct Usage {
+    pub(crate) standing: Standing,
     /// Where the standing does not say it all.
-    pub why: Option<String>,
-    pub holders: Vec<Holder>,
+    pub(crate) why: Option<String>,
+    pub(crate) holders: Vec<Holder>,
     /// `None`: not readable, or those of its instances.
-    pub processes: Option<Vec<Running>>,
+    pub(crate) processes: Option<Vec<Running>>,
 }
 
 /// Whether something can be given to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub(crate) enum Standing {
     Free,
     /// A container holds it.
     Held,
@@ -113,19 +113,19 @@ pub enum Standing {
 
 /// A container that holds a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Holder {
-    pub container: String,
+pub(crate) struct Holder {
+    pub(crate) container: String,
     /// Login, or `uid 1001`.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// `running`, `exited`, …
-    pub state: String,
-    pub by: By,
+    pub(crate) state: String,
+    pub(crate) by: By,
 }
 
 /// What makes a container a holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub(crate) enum By {
     Labels,
     /// What it was created with; its labels say nothing.
     Request,
@@ -135,32 +135,36 @@ pub enum By {
 
 /// A process on a GPU, with the names of its owner and container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Running {
+pub(crate) struct Running {
     #[serde(flatten)]
-    pub process: Process,
-    pub user: Option<String>,
+    pub(crate) process: Process,
+    pub(crate) user: Option<String>,
     /// The engine's name of its container, where that is one of its own.
-    pub container: Option<String>,
+    pub(crate) container: Option<String>,
 }
 
 /// A claim on what is not there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gone {
-    pub container: String,
-    pub owner: Option<String>,
+pub(crate) struct Gone {
+    pub(crate) container: String,
+    pub(crate) owner: Option<String>,
     /// As the container names it.
-    pub device: String,
+    pub(crate) device: String,
 }
 
 /// A container that has every device of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Privileged {
-    pub container: String,
-    pub owner: Option<String>,
+pub(crate) struct Privileged {
+    pub(crate) container: String,
+    pub(crate) owner: Option<String>,
 }
 
 /// Joins them. `claimants` is why there are none where the engine cannot be asked.
-pub fn overview(machine: &Machine, claimants: Result<&[GpuClaim], &str>, users: Users<'_>) -> Overview {
+pub(crate) fn overview(
+    machine: &Machine,
+    claimants: Result<&[GpuClaim], &str>,
+    users: Users<'_>,
+) -> Overview {
     let join = Join { claimants: claimants.ok(), users };
     Overview {
         driver: machine.state.clone(),

@@ -5,27 +5,27 @@ use crate::gpu::{Gpu, Instance, Mig};
 
 /// A GPU or an instance of one, as claims name it.
 #[derive(Clone, Copy)]
-pub struct Unit<'a> {
+pub(crate) struct Unit<'a> {
     gpu: (u32, Option<&'a str>),
     minor: u32,
     instance: Option<(u32, Option<&'a str>)>,
 }
 
 impl<'a> Unit<'a> {
-    pub fn gpu(gpu: &'a Gpu) -> Self {
+    pub(crate) fn gpu(gpu: &'a Gpu) -> Self {
         let card = gpu.card.as_ref().ok();
         // Where it is not known, it is what it mostly is.
         let minor = card.and_then(|card| card.minor.as_ref().ok()).copied().unwrap_or(gpu.index);
         Self { gpu: (gpu.index, card.map(|card| card.uuid.as_str())), minor, instance: None }
     }
 
-    pub fn instance(gpu: &'a Gpu, instance: &'a Instance) -> Self {
+    pub(crate) fn instance(gpu: &'a Gpu, instance: &'a Instance) -> Self {
         let uuid = instance.slice.as_ref().ok().map(|slice| slice.uuid.as_str());
         Self { instance: Some((instance.index, uuid)), ..Self::gpu(gpu) }
     }
 
     /// Whether a name means it, or the GPU that it is a part of.
-    pub fn is_named(&self, name: &str) -> bool {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         let is = |(index, uuid): (u32, Option<&str>), text: &str| {
             text.parse() == Ok(index) || uuid.is_some_and(|uuid| begins(uuid, text))
         };
@@ -39,7 +39,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    pub fn is_claimed(&self, claim: &Claim) -> bool {
+    pub(crate) fn is_claimed(&self, claim: &Claim) -> bool {
         let by_file = self.instance.is_none() && claim.minors.contains(&self.minor);
         let by_name = || claim.names.iter().any(|name| self.is_named(name));
         claim.all || self.gpu.0 < claim.first || by_file || by_name()
@@ -47,13 +47,13 @@ impl<'a> Unit<'a> {
 }
 
 /// NVIDIA's tools take the beginning of a UUID for it, in either case.
-pub fn begins(uuid: &str, text: &str) -> bool {
+pub(crate) fn begins(uuid: &str, text: &str) -> bool {
     let head = uuid.get(..text.len());
     text.len() > "GPU-".len() && head.is_some_and(|head| head.eq_ignore_ascii_case(text))
 }
 
 /// A GPU and its instances.
-pub fn units(gpu: &Gpu) -> Vec<Unit<'_>> {
+pub(crate) fn units(gpu: &Gpu) -> Vec<Unit<'_>> {
     let instances = match gpu.card.as_ref().map(|card| &card.mig) {
         Ok(Ok(Mig::On(instances))) => instances.as_slice(),
         _ => &[],

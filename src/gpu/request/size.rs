@@ -8,7 +8,7 @@ use crate::model::problem::Problem;
 ///
 /// # Errors
 /// It is none; `flag` is named in the message.
-pub fn size(flag: &str, text: &str) -> Result<u64, Problem> {
+pub(crate) fn size(flag: &str, text: &str) -> Result<u64, Problem> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (text[..digits].parse::<f64>().ok(), text[digits..].trim());
@@ -35,6 +35,6 @@ pub fn size(flag: &str, text: &str) -> Result<u64, Problem> {
 }
 
 /// `39.5 GiB`, as `gpu list` shows memory.
-pub fn gib(bytes: u64) -> String {
+pub(crate) fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    pub pid: u32,
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
     /// `None`: gone by now, or not to be seen by this user.
-    pub uid: Option<u32>,
+    pub(crate) uid: Option<u32>,
     /// Its command line, likewise.
-    pub command: Option<String>,
+    pub(crate) command: Option<String>,
 }
 
 impl fmt::Display for Holder {
@@ -28,7 +28,7 @@ impl fmt::Display for Holder {
 const LONGEST: usize = 120;
 
 /// Who holds the lock on this file now.
-pub fn of(path: &Path) -> Option<Holder> {
+pub(crate) fn of(path: &Path) -> Option<Holder> {
     let file = std::fs::metadata(path).ok()?;
     let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
     let pid = pid_in(&std::fs::read_to_string("/proc/locks").ok()?, device, file.ino())?;

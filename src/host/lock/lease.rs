@@ -13,7 +13,7 @@ use super::{Locks, PAUSE, open_shared};
 
 /// Somebody is at a container, as long as this lives.
 #[derive(Debug)]
-pub struct ContainerLease {
+pub(crate) struct ContainerLease {
     path: PathBuf,
     _file: File,
 }
@@ -31,7 +31,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub fn living(&self, container: &str) -> io::Result<Option<ContainerLease>> {
+    pub(crate) fn living(&self, container: &str) -> io::Result<Option<ContainerLease>> {
         let path = self.of_engine(&format!("container-{container}"));
         loop {
             let file = open_shared(&path)?;
@@ -50,7 +50,7 @@ impl Locks {
     ///
     /// # Errors
     /// As [`Locks::living`].
-    pub async fn living_within(
+    pub(crate) async fn living_within(
         &self,
         container: &str,
         limit: Duration,

@@ -16,25 +16,25 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub use holder::Holder;
-pub use lease::ContainerLease;
-pub use permits::StartPermit;
+pub(crate) use holder::Holder;
+pub(crate) use lease::ContainerLease;
+pub(crate) use permits::StartPermit;
 
 /// Held as long as it lives.
 #[derive(Debug)]
-pub struct ImageLock {
+pub(crate) struct ImageLock {
     _file: File,
 }
 
 /// Held as long as it lives: nobody else gives away what this machine has.
 #[derive(Debug)]
-pub struct MachineLock {
+pub(crate) struct MachineLock {
     _file: File,
 }
 
 /// What became of waiting for the machine.
 #[derive(Debug)]
-pub enum LockOutcome {
+pub(crate) enum LockOutcome {
     Mine(MachineLock),
     /// Told to stop while waiting.
     Cancelled,
@@ -44,7 +44,7 @@ pub enum LockOutcome {
 
 /// The folder of the locks of one engine.
 #[derive(Clone, Debug)]
-pub struct Locks {
+pub(crate) struct Locks {
     dir: PathBuf,
     engine: String,
 }
@@ -61,7 +61,7 @@ impl Locks {
     ///
     /// # Errors
     /// The folder cannot be made or written.
-    pub fn open(dir: &Path, engine: &str) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, engine: &str) -> io::Result<Self> {
         if !dir.exists() {
             std::fs::create_dir_all(dir)?;
             // Sticky and open to all, as /tmp is: other users build here too.
@@ -81,7 +81,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub async fn take(
+    pub(crate) async fn take(
         &self,
         recipe: &str,
         cancel: &CancellationToken,
@@ -111,7 +111,11 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub async fn machine(&self, limit: Duration, cancel: &CancellationToken) -> io::Result<LockOutcome> {
+    pub(crate) async fn machine(
+        &self,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> io::Result<LockOutcome> {
         let path = self.dir.join(MACHINE);
         let file = open_shared(&path)?;
         match file.try_lock() {

@@ -23,7 +23,7 @@ const QUIET: u32 = 4;
 
 /// One start, as long as it lives.
 #[derive(Debug)]
-pub struct StartPermit {
+pub(crate) struct StartPermit {
     _file: File,
 }
 
@@ -33,7 +33,11 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub async fn slot(&self, slots: u32, cancel: &CancellationToken) -> io::Result<Option<StartPermit>> {
+    pub(crate) async fn slot(
+        &self,
+        slots: u32,
+        cancel: &CancellationToken,
+    ) -> io::Result<Option<StartPermit>> {
         let open = |slot: u32| open_shared(&self.of_engine(&format!("start-{slot}")));
         let mut files = (0..slots.max(1)).map(open).collect::<io::Result<Vec<_>>>()?;
         let machine = open_shared(&self.dir.join(MACHINE))?;

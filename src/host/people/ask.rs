@@ -17,16 +17,16 @@ const LONGEST_ANSWER: u64 = 4 << 20;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a program said.
-pub struct Answer {
-    pub text: String,
-    pub status: ExitStatus,
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) status: ExitStatus,
 }
 
 /// Runs to the end, or for `patience`.
 ///
 /// # Errors
 /// A sentence's end: `there is no program …`, `no answer within 5 s`.
-pub fn ask(program: &Path, args: &[&str], patience: Duration) -> Result<Answer, String> {
+pub(crate) fn ask(program: &Path, args: &[&str], patience: Duration) -> Result<Answer, String> {
     let end = Instant::now() + patience;
     let mut child = Command::new(program)
         .args(args)

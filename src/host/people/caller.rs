@@ -4,22 +4,22 @@ use crate::model::names::Login;
 
 /// Who asks. Of `sudo` nothing is known: root through it is root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    pub login: Login,
-    pub uid: u32,
+pub(crate) struct Caller {
+    pub(crate) login: Login,
+    pub(crate) uid: u32,
     /// In one of the system groups that the spec's `administrators` names.
-    pub in_administrators: bool,
+    pub(crate) in_administrators: bool,
 }
 
 impl Caller {
     /// Whether the caller may act for others.
-    pub fn is_administrator(&self) -> bool {
+    pub(crate) fn is_administrator(&self) -> bool {
         self.uid == 0 || self.in_administrators
     }
 }
 
 /// Whether the caller may do something in the name of this uid: everybody for
 /// themselves, administrators for all.
-pub fn may_act_for(caller: &Caller, uid: u32) -> bool {
+pub(crate) fn may_act_for(caller: &Caller, uid: u32) -> bool {
     caller.uid == uid || caller.is_administrator()
 }

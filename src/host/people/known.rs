@@ -8,7 +8,7 @@ use crate::model::names::Login;
 
 /// People with the names of their groups.
 #[derive(Default)]
-pub struct Known {
+pub(crate) struct Known {
     people: Vec<(Person, Vec<String>)>,
     lost: Option<String>,
     asked: Cell<usize>,
@@ -16,7 +16,7 @@ pub struct Known {
 
 impl Known {
     /// One more account.
-    pub fn with(mut self, login: &str, uid: u32, gid: u32, groups: &[&str]) -> Self {
+    pub(crate) fn with(mut self, login: &str, uid: u32, gid: u32, groups: &[&str]) -> Self {
         let person = Person {
             login: Login::new(login),
             uid,
@@ -29,12 +29,12 @@ impl Known {
     }
 
     /// One that cannot be asked.
-    pub fn lost(why: &str) -> Self {
+    pub(crate) fn lost(why: &str) -> Self {
         Self { lost: Some(why.to_owned()), ..Self::default() }
     }
 
     /// How many questions there were.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.get()
     }
 

@@ -8,33 +8,33 @@ mod ask;
 mod caller;
 mod entry;
 #[cfg(test)]
-pub mod known;
+pub(crate) mod known;
 mod system;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-pub use caller::{Caller, may_act_for};
-pub use system::System;
+pub(crate) use caller::{Caller, may_act_for};
+pub(crate) use system::System;
 
 use crate::model::names::Login;
 
 /// One account of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
+pub(crate) struct Person {
     /// As the database writes it, which may differ from how it was asked for.
-    pub login: Login,
-    pub uid: u32,
-    pub gid: u32,
+    pub(crate) login: Login,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// `None`: the entry names no absolute path.
-    pub home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     /// Absolute path; `None`: the entry has none.
-    pub shell: Option<String>,
+    pub(crate) shell: Option<String>,
 }
 
 /// A user database. "Nobody of that name" is an answer, no error.
-pub trait People {
+pub(crate) trait People {
     /// # Errors
     /// The database could not be asked; a sentence.
     fn by_login(&self, login: &Login) -> Result<Option<Person>, String>;
@@ -51,7 +51,7 @@ pub trait People {
 }
 
 /// A database without anybody in it.
-pub struct Nobody;
+pub(crate) struct Nobody;
 
 impl People for Nobody {
     fn by_login(&self, _: &Login) -> Result<Option<Person>, String> {

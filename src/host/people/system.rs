@@ -16,7 +16,7 @@ use super::{People, Person};
 use crate::model::names::Login;
 
 /// How long one question may take.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// `getent` has none of what it was asked for.
 const NOT_FOUND: i32 = 2;
 /// Logins in one question: a slow database answers each within its patience.
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 100;
 
 /// The system's user database.
 #[derive(Debug)]
-pub struct System {
+pub(crate) struct System {
     getent: PathBuf,
     id: PathBuf,
     patience: Duration,
@@ -47,7 +47,7 @@ impl Default for System {
 
 impl System {
     /// Asked through these programs, found on `PATH` if they are only names.
-    pub fn new(getent: impl AsRef<Path>, id: impl AsRef<Path>, patience: Duration) -> Self {
+    pub(crate) fn new(getent: impl AsRef<Path>, id: impl AsRef<Path>, patience: Duration) -> Self {
         let (getent, id) = (getent.as_ref().to_owned(), id.as_ref().to_owned());
         Self { getent, id, patience, known: Mutex::default() }
     }

@@ -22,7 +22,7 @@ chown \"$2\" \"$3\"; chmod \"${1#*:}\" \"$3\"; shift 4; done";
 ///
 /// # Errors
 /// A path that is no line.
-pub fn runs(nodes: &[FileNode], escape: char) -> Result<String, String> {
+pub(crate) fn runs(nodes: &[FileNode], escape: char) -> Result<String, String> {
     let (mut text, mut words, mut length) = (String::new(), Vec::new(), 0);
     for node in nodes {
         for four in words_of(node)? {

@@ -13,7 +13,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 ///
 /// # Errors
 /// A value of several lines.
-pub fn lines(
+pub(crate) fn lines(
     change: &ConfigChange,
     below: Option<&BTreeMap<String, String>>,
     escape: char,

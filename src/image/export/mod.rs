@@ -25,24 +25,24 @@ use crate::model::reference::Reference;
 
 /// Everything that a Dockerfile is written from.
 #[derive(Clone, Copy, Debug)]
-pub struct Equivalent<'a> {
-    pub solve: &'a Solve,
+pub(crate) struct Equivalent<'a> {
+    pub(crate) solve: &'a Solve,
     /// The account's files; empty without an account.
-    pub layer: &'a Layer,
+    pub(crate) layer: &'a Layer,
     /// The tag to build it under.
-    pub tag: &'a Reference,
+    pub(crate) tag: &'a Reference,
     /// Images built here that it is made from, and their tags.
-    pub parents: &'a [(NodeName, Reference)],
+    pub(crate) parents: &'a [(NodeName, Reference)],
     /// What is known of the image that it is built on; `None`: it has a
     /// Dockerfile, or nobody knows.
-    pub below: Option<Below<'a>>,
+    pub(crate) below: Option<Below<'a>>,
 }
 
 /// Of the config of the image below.
 #[derive(Clone, Copy, Debug)]
-pub struct Below<'a> {
-    pub user: &'a str,
-    pub labels: &'a BTreeMap<String, String>,
+pub(crate) struct Below<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) labels: &'a BTreeMap<String, String>,
 }
 
 impl Equivalent<'_> {
@@ -50,7 +50,7 @@ impl Equivalent<'_> {
     ///
     /// # Errors
     /// Something of it cannot be written in a Dockerfile; a sentence.
-    pub fn text(&self) -> Result<String, String> {
+    pub(crate) fn text(&self) -> Result<String, String> {
         let mut text = match &self.solve.start {
             Start::Image(base) => format!("{}FROM {base}\n", self.head()),
             Start::Dockerfile(build) => self.own_dockerfile(build)?,

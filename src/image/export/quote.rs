@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// It has more than one line.
-pub fn double(value: &str, escape: char) -> Result<String, String> {
+pub(crate) fn double(value: &str, escape: char) -> Result<String, String> {
     if value.contains(['\n', '\r']) {
         return Err(format!("{value:?} has several lines, which a Dockerfile cannot say"));
     }
@@ -19,7 +19,7 @@ pub fn double(value: &str, escape: char) -> Result<String, String> {
 }
 
 /// An argument vector as RUN takes it without a shell, so many words a line.
-pub fn vector(words: &[String], in_a_line: usize, escape: char) -> String {
+pub(crate) fn vector(words: &[String], in_a_line: usize, escape: char) -> String {
     let json = |word: &String| serde_json::Value::String(word.clone()).to_string();
     let line = |words: &[String]| words.iter().map(json).collect::<Vec<_>>().join(", ");
     let lines: Vec<String> = words.chunks(in_a_line.max(1)).map(line).collect();
@@ -27,7 +27,7 @@ pub fn vector(words: &[String], in_a_line: usize, escape: char) -> String {
 }
 
 /// Bytes as `printf %b` reads them.
-pub fn printf(bytes: &[u8]) -> String {
+pub(crate) fn printf(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
         match byte {
@@ -42,7 +42,7 @@ pub fn printf(bytes: &[u8]) -> String {
 }
 
 /// A word for a POSIX shell.
-pub fn shell(word: &str) -> String {
+pub(crate) fn shell(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@,+".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

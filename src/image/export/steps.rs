@@ -7,7 +7,7 @@ use crate::image::solve::ExecStep;
 ///
 /// # Errors
 /// It has a file outside the folders that vanish with it.
-pub fn run(step: &ExecStep, escape: char) -> Result<String, String> {
+pub(crate) fn run(step: &ExecStep, escape: char) -> Result<String, String> {
     let tmpfs = step.tmpfs.iter().map(|target| format!("--mount=type=tmpfs,target={target}"));
     // Locked also where sharing would do: slower at most.
     let cache = |(target, id): (&String, &String)| {

@@ -10,7 +10,7 @@ const KIND: &str = "a Debian package";
 ///
 /// # Errors
 /// Says what is wrong and what to write instead.
-pub fn parse_apt(text: &str) -> Result<String, String> {
+pub(crate) fn parse_apt(text: &str) -> Result<String, String> {
     let text = text.trim_matches([' ', '\t']);
     check_text(text, KIND)?;
     let (package, version) = text.split_once('=').map_or((text, None), |(p, v)| (p, Some(v)));

@@ -39,7 +39,7 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// Those of `declared` that the output names as what went wrong, in the order
 /// in which it names them. The texts are those of
 /// [`Packages`](super::Packages).
-pub fn culprits<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn culprits<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
     for name in output.iter().flat_map(|line| SAID.iter().flat_map(|said| names(said, line))) {
         for text in declared.iter().filter(|text| means(text, &name)) {

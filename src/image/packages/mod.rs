@@ -16,17 +16,17 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use apt::parse_apt;
-pub use culprit::culprits;
-pub use pip::{Allowed, parse_pip, parse_pip_from};
-pub use requirements::{Content, Line, Refused, lines};
-pub use sets::{jupyter_packages, use_case, use_cases};
-pub use site::Site;
-pub use steps::{APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, StepSettings, steps};
+pub(crate) use apt::parse_apt;
+pub(crate) use culprit::culprits;
+pub(crate) use pip::{Allowed, parse_pip, parse_pip_from};
+pub(crate) use requirements::{Content, Line, lines};
+pub(crate) use sets::{jupyter_packages, use_case, use_cases};
+pub(crate) use site::Site;
+pub(crate) use steps::{APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, StepSettings, steps};
 
 /// Changes whenever the same packages would become other steps; part of the
 /// recipe, so that images with the old steps are made anew.
-pub const RULE_VERSION: u32 = 1;
+pub(crate) const RULE_VERSION: u32 = 1;
 
 /// The longest text that is read as one package, in bytes. The longest real
 /// ones, with extras and markers, have about 150.
@@ -34,30 +34,30 @@ const LONGEST: usize = 250;
 
 /// What an image or a project declares, each list sorted and without doubles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packages {
+pub(crate) struct Packages {
     /// Debian package names.
-    pub apt: Vec<String>,
+    pub(crate) apt: Vec<String>,
     /// PEP 508 requirements in normal form, each maybe with ` --hash=…` behind
     /// it: lines of a requirements file.
-    pub pip: Vec<String>,
+    pub(crate) pip: Vec<String>,
     /// What bounds the versions of anything that is installed, in the same form.
-    pub constraints: Vec<String>,
+    pub(crate) constraints: Vec<String>,
 }
 
 impl Packages {
     /// Sorts both lists and drops doubles. The texts must come from
     /// [`parse_apt`] and [`parse_pip`].
-    pub fn new(apt: impl IntoIterator<Item = String>, pip: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(apt: impl IntoIterator<Item = String>, pip: impl IntoIterator<Item = String>) -> Self {
         Self { apt: sorted(apt), pip: sorted(pip), constraints: Vec::new() }
     }
 
     /// The same, with constraints.
-    pub fn constrained(self, constraints: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn constrained(self, constraints: impl IntoIterator<Item = String>) -> Self {
         Self { constraints: sorted(constraints), ..self }
     }
 
     /// These and the others together.
-    pub fn and(&self, others: &Self) -> Self {
+    pub(crate) fn and(&self, others: &Self) -> Self {
         let both = |a: &[String], b: &[String]| [a, b].concat();
         Self::new(both(&self.apt, &others.apt), both(&self.pip, &others.pip))
             .constrained(both(&self.constraints, &others.constraints))
@@ -65,26 +65,27 @@ impl Packages {
 
     /// These, and what a named set has besides: a requirement of one's own
     /// for a package of the set says more than the set.
-    pub fn with_set(&self, set: &Self) -> Self {
+    pub(crate) fn with_set(&self, set: &Self) -> Self {
         let own: Vec<&str> = self.pip.iter().filter(|r| !r.contains(" ;")).map(|r| pip::name_of(r)).collect();
         let rest = set.pip.iter().filter(|name| !own.contains(&pip::name_of(name))).cloned();
         self.and(&Self::new(set.apt.clone(), rest))
     }
 
     /// Whether nothing is declared. Constraints alone install nothing.
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
         self.apt.is_empty() && self.pip.is_empty()
     }
 }
 
 /// Whether a line of a requirements file has a hash, so that pip demands one
 /// of every other.
-pub fn is_hashed(requirement: &str) -> bool {
+pub(crate) fn is_hashed(requirement: &str) -> bool {
     pip::is_hashed(requirement)
 }
 
 /// Whether pip takes a line's version for exact, as it demands beside hashes.
-pub fn is_pinned(requirement: &str) -> bool {
+pub(crate) fn is_pinned(requirement: &str) -> bool {
     pip::is_pinned(requirement)
 }
 

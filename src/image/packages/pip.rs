@@ -18,14 +18,14 @@ const LONGEST_ADDRESS: usize = 2000;
 /// Addresses that requirements may name: all that begin with one of these,
 /// which [`Allowed::add`] has checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allowed(Vec<String>);
+pub(crate) struct Allowed(Vec<String>);
 
 impl Allowed {
     /// Takes in `https://host/path/`: everything below it.
     ///
     /// # Errors
     /// Says what to write instead.
-    pub fn add(&mut self, prefix: &str) -> Result<(), String> {
+    pub(crate) fn add(&mut self, prefix: &str) -> Result<(), String> {
         check_address(prefix)?;
         let path = prefix.strip_prefix("https://").is_some_and(|rest| rest.contains('/'));
         if !path || !prefix.ends_with('/') || prefix.contains(['?', '#']) {
@@ -78,7 +78,7 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
 /// # Errors
 /// Says what is wrong and what to write instead. Addresses and options are
 /// refused: what they would fetch is not fixed by the recipe.
-pub fn parse_pip(text: &str) -> Result<String, String> {
+pub(crate) fn parse_pip(text: &str) -> Result<String, String> {
     parse_pip_from(text, &Allowed::default())
 }
 
@@ -86,7 +86,7 @@ pub fn parse_pip(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// As [`parse_pip`].
-pub fn parse_pip_from(text: &str, allowed: &Allowed) -> Result<String, String> {
+pub(crate) fn parse_pip_from(text: &str, allowed: &Allowed) -> Result<String, String> {
     let text = text.trim_matches([' ', '\t']);
     if let Some((head, address)) = text.split_once('@')
         && address.trim_start().starts_with("https://")

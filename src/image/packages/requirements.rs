@@ -17,16 +17,16 @@ static VARIABLE: LazyLock<Regex> =
 
 /// One logical line: what a line that ends in `\` begins goes on in the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Bytes of the file: the first of its lines, without blanks around it.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// What it says, or what is wrong with it.
-    pub content: Result<Content, Refused>,
+    pub(crate) content: Result<Content, Refused>,
 }
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// A requirement in normal form, its hashes behind it.
     Requirement(String),
     /// Another file, relative to this one.
@@ -37,9 +37,9 @@ pub enum Content {
 
 /// What is wrong, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub message: String,
-    pub help: String,
+pub(crate) struct Refused {
+    pub(crate) message: String,
+    pub(crate) help: String,
 }
 
 impl Refused {
@@ -50,7 +50,7 @@ impl Refused {
 
 /// The lines of a file that say something. `constraints`: it was named with
 /// `-c`.
-pub fn lines(text: &str, constraints: bool, allowed: &Allowed) -> Vec<Line> {
+pub(crate) fn lines(text: &str, constraints: bool, allowed: &Allowed) -> Vec<Line> {
     let said = logical(text).into_iter().map(|(span, line)| (span, without_comment(&line).to_owned()));
     let said = said.filter(|(_, line)| !line.is_empty());
     said.map(|(span, line)| Line { span, content: content(&line, constraints, allowed) }).collect()

@@ -34,12 +34,12 @@ const SYSTEM: (&str, &[&str]) = ("system", &["curl", "git", "htop", "vim", "wget
 
 /// What `jupyter: true` adds: JupyterLab, and the kernel through which a
 /// notebook runs in the image's own Python.
-pub fn jupyter_packages() -> Packages {
+pub(crate) fn jupyter_packages() -> Packages {
     use_case(JUPYTER).unwrap_or_default()
 }
 
 /// The packages of a use case; `None`: there is none of that name.
-pub fn use_case(name: &str) -> Option<Packages> {
+pub(crate) fn use_case(name: &str) -> Option<Packages> {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     if name == SYSTEM.0 {
         return Some(Packages::new(owned(SYSTEM.1), []));
@@ -49,6 +49,6 @@ pub fn use_case(name: &str) -> Option<Packages> {
 }
 
 /// The names that [`use_case`] knows.
-pub fn use_cases() -> impl Iterator<Item = &'static str> {
+pub(crate) fn use_cases() -> impl Iterator<Item = &'static str> {
     USE_CASES.iter().map(|(name, _)| *name).chain([SYSTEM.0])
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A package index or mirror.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Site {
+pub(crate) struct Site {
     /// `http` or `https`.
     scheme: String,
     /// `user:password` or `token`, percent-encoded as written; may be empty.
@@ -27,7 +27,7 @@ impl Site {
     ///
     /// # Errors
     /// Says what is wrong, without the text itself.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let address = "is no web address in one line; write `https://host/path`, with `user:password@` before the host where it needs a login";
         let (scheme, rest) = text.split_once("://").ok_or(address)?;
@@ -47,7 +47,7 @@ impl Site {
     }
 
     /// A configuration for pip that makes this its index.
-    pub fn pip_conf(&self) -> String {
+    pub(crate) fn pip_conf(&self) -> String {
         let at = if self.login.is_empty() { "" } else { "@" };
         let index = format!("index-url = {}://{}{at}{}", self.scheme, self.login, self.rest);
         // Whoever writes http:// here has decided to trust the way to it; pip
@@ -57,17 +57,17 @@ impl Site {
     }
 
     /// The address without credentials, as a line of apt's sources has it.
-    pub fn apt_mirror(&self) -> String {
+    pub(crate) fn apt_mirror(&self) -> String {
         format!("{}://{}", self.scheme, self.rest.trim_end_matches('/'))
     }
 
     /// Whether there are credentials in it.
-    pub fn has_login(&self) -> bool {
+    pub(crate) fn has_login(&self) -> bool {
         !self.login.is_empty()
     }
 
     /// The credentials as apt reads them; `None`: there are none.
-    pub fn apt_auth(&self) -> Option<String> {
+    pub(crate) fn apt_auth(&self) -> Option<String> {
         let mut words = self.words().into_iter();
         let user = words.next()?;
         let password = words.next().unwrap_or_default();
@@ -76,7 +76,7 @@ impl Site {
 
     /// Everything that must not be shown, in all the ways it is written: the
     /// user goes too, since a token may stand there.
-    pub fn hidden(&self) -> Vec<String> {
+    pub(crate) fn hidden(&self) -> Vec<String> {
         use base64::Engine;
 
         if self.login.is_empty() {

@@ -22,13 +22,13 @@ const REQUIREMENTS: &str = "/run/ds01/requirements.txt";
 const CONSTRAINTS: &str = "/run/ds01/constraints.txt";
 
 /// Id of the secret that holds the site's CA certificates.
-pub const CA_SECRET: &str = "ca";
+pub(crate) const CA_SECRET: &str = "ca";
 /// Id of the secret that holds [`Site::pip_conf`](super::Site::pip_conf).
-pub const PIP_CONF_SECRET: &str = "ds01-pip-conf";
+pub(crate) const PIP_CONF_SECRET: &str = "ds01-pip-conf";
 /// Id of the secret that holds [`Site::apt_mirror`](super::Site::apt_mirror).
-pub const APT_MIRROR_SECRET: &str = "ds01-apt-mirror";
+pub(crate) const APT_MIRROR_SECRET: &str = "ds01-apt-mirror";
 /// Id of the secret that holds [`Site::apt_auth`](super::Site::apt_auth).
-pub const APT_AUTH_SECRET: &str = "ds01-apt-auth";
+pub(crate) const APT_AUTH_SECRET: &str = "ds01-apt-auth";
 
 /// Undoes what container bases set so that downloads are thrown away, for here
 /// they lie in a cache.
@@ -50,20 +50,20 @@ Dir::Etc::sourceparts "/run/ds01-apt/sources.list.d";
 /// Which secrets of the site the steps can have. What they hold is no part of
 /// a step, so that another mirror makes no other step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepSettings {
+pub(crate) struct StepSettings {
     /// [`CA_SECRET`].
-    pub ca_bundle: bool,
+    pub(crate) ca_bundle: bool,
     /// [`PIP_CONF_SECRET`]: the index that pip asks instead of its default.
-    pub pip_index: bool,
+    pub(crate) pip_index: bool,
     /// [`APT_MIRROR_SECRET`]: what apt asks instead of the distribution's own.
-    pub apt_mirror: bool,
+    pub(crate) apt_mirror: bool,
     /// [`APT_AUTH_SECRET`]: the mirror wants a login.
-    pub apt_auth: bool,
+    pub(crate) apt_auth: bool,
 }
 
 /// The steps that install these packages; none for none. The caches of apt
 /// must be mounted for one step at a time: apt locks them and does not wait.
-pub fn steps(packages: &Packages, settings: &StepSettings) -> Vec<ExecStep> {
+pub(crate) fn steps(packages: &Packages, settings: &StepSettings) -> Vec<ExecStep> {
     let apt = (!packages.apt.is_empty()).then(|| apt_step(&packages.apt, settings));
     let pip = (!packages.pip.is_empty()).then(|| pip_step(packages, settings));
     apt.into_iter().chain(pip).collect()

@@ -14,24 +14,24 @@ const WIDE: usize = 60;
 
 /// An ingredient that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Changed {
-    pub ingredient: Ingredient,
+pub(crate) struct Changed {
+    pub(crate) ingredient: Ingredient,
     /// Short digests of the whole ingredient; `none`: it was not there.
-    pub old: String,
-    pub new: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
     /// The files, lines and fields that differ, as far as they are known.
-    pub details: Vec<Detail>,
+    pub(crate) details: Vec<Detail>,
 }
 
 /// One thing of an ingredient, before and now.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Detail {
+pub(crate) struct Detail {
     /// A path, `line 7`, the name of an arg, `pip`, …
-    pub what: String,
+    pub(crate) what: String,
     /// `None`: it was not there.
-    pub old: Option<String>,
+    pub(crate) old: Option<String>,
     /// `None`: it is there no more.
-    pub new: Option<String>,
+    pub(crate) new: Option<String>,
 }
 
 impl fmt::Display for Changed {
@@ -90,7 +90,7 @@ impl fmt::Display for Space<'_> {
 
 /// Short digests by ingredient name, as an image carries them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded(BTreeMap<String, String>);
+pub(crate) struct Recorded(BTreeMap<String, String>);
 
 impl Recorded {
     pub(super) fn new(digests: BTreeMap<String, String>) -> Self {
@@ -99,7 +99,7 @@ impl Recorded {
 
     /// Reads the value of `ds01.build.ingredients`. Names that this version
     /// does not know are kept; `None`: it is no such list.
-    pub fn parse(label: &str) -> Option<Self> {
+    pub(crate) fn parse(label: &str) -> Option<Self> {
         let pair = |pair: &str| {
             let (name, digest) = pair.split_once('=')?;
             let sound =
@@ -110,35 +110,35 @@ impl Recorded {
     }
 
     /// The short digest of an ingredient.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
 /// What is known of an earlier build.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Before<'a> {
-    pub digests: Option<&'a Recorded>,
-    pub fields: Option<&'a Written>,
-    pub files: Option<&'a Listing>,
+pub(crate) struct Before<'a> {
+    pub(crate) digests: Option<&'a Recorded>,
+    pub(crate) fields: Option<&'a Written>,
+    pub(crate) files: Option<&'a Listing>,
     /// The Dockerfile's text, masked.
-    pub dockerfile: Option<&'a str>,
+    pub(crate) dockerfile: Option<&'a str>,
 }
 
 /// What would be built.
 #[derive(Clone, Copy, Debug)]
-pub struct Now<'a> {
-    pub recipe: &'a Recipe,
-    pub files: Option<&'a Listing>,
+pub(crate) struct Now<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) files: Option<&'a Listing>,
     /// The Dockerfile's text, masked.
-    pub dockerfile: Option<&'a str>,
+    pub(crate) dockerfile: Option<&'a str>,
 }
 
 const NONE: &str = "none";
 
 /// The ingredients that differ, in their order, each with what is known of
 /// how. Digests decide; what else is written only explains.
-pub fn compare(before: Before<'_>, now: Now<'_>) -> Vec<Changed> {
+pub(crate) fn compare(before: Before<'_>, now: Now<'_>) -> Vec<Changed> {
     let digests = now.recipe.recorded();
     let short = |recorded: Option<&Recorded>, i: Ingredient| {
         recorded.and_then(|r| r.get(i.name())).unwrap_or(NONE).to_owned()

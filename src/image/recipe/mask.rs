@@ -23,14 +23,14 @@ static OLD_ENV: LazyLock<Regex> =
 
 /// Whether a name says that its value is secret. Hugging Face's tokenizers
 /// are none; a key may be `API_KEY` or `APIKEY`, but no `KEYBOARD`.
-pub fn looks_secret(name: &str) -> bool {
+pub(crate) fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace("TOKENIZ", "");
     let key = |part: &str| part.ends_with("KEY") || part.ends_with("KEYS");
     WORDS.iter().any(|word| name.contains(word)) || name.split(|c: char| !c.is_ascii_alphanumeric()).any(key)
 }
 
 /// What is shown of the value under this name.
-pub fn masked(name: &str, value: &str) -> String {
+pub(crate) fn masked(name: &str, value: &str) -> String {
     if looks_secret(name) { digest(value) } else { value.to_owned() }
 }
 
@@ -39,7 +39,7 @@ fn digest(value: &str) -> String {
 }
 
 /// A Dockerfile's text with the values masked that it sets under such names.
-pub fn masked_text(text: &str) -> String {
+pub(crate) fn masked_text(text: &str) -> String {
     let lines = text.lines().map(masked_line);
     let mut masked = lines.collect::<Vec<_>>().join("\n");
     if text.ends_with('\n') {

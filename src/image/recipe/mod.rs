@@ -11,9 +11,9 @@ mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use change::{Before, Changed, Detail, Now, Recorded, compare};
-pub use mask::{looks_secret, masked, masked_text};
-pub use written::Written;
+pub(crate) use change::{Before, Changed, Detail, Now, Recorded, compare};
+pub(crate) use mask::{looks_secret, masked, masked_text};
+pub(crate) use written::Written;
 
 use crate::image::packages::Packages;
 use crate::model::account::Account;
@@ -21,7 +21,7 @@ use crate::model::digest::{Digest, Framed};
 use crate::model::names::ImageId;
 
 /// Version of the rules in this module. Raising it rebuilds every image.
-pub const SCHEME: u32 = 1;
+pub(crate) const SCHEME: u32 = 1;
 
 /// Digits of an ingredient's digest in the label.
 pub(crate) const SHORT: usize = 12;
@@ -29,7 +29,7 @@ pub(crate) const SHORT: usize = 12;
 /// A named part of a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ingredient {
+pub(crate) enum Ingredient {
     Dockerfile,
     Context,
     Args,
@@ -43,7 +43,7 @@ pub enum Ingredient {
 
 impl Ingredient {
     /// All of them in the order in which they are hashed.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Dockerfile,
         Self::Context,
         Self::Args,
@@ -56,7 +56,7 @@ impl Ingredient {
     ];
 
     /// As it stands in labels and messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dockerfile => "dockerfile",
             Self::Context => "context",
@@ -79,18 +79,18 @@ impl std::fmt::Display for Ingredient {
 
 /// A Dockerfile, as far as it is not in the other ingredients.
 #[derive(Clone, Copy, Debug)]
-pub struct DockerfilePart<'a> {
+pub(crate) struct DockerfilePart<'a> {
     /// All of its bytes.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// The stage that was asked for; `None`: the last.
-    pub target: Option<&'a str>,
+    pub(crate) target: Option<&'a str>,
     /// The front end of a `# syntax=` line.
-    pub syntax: Option<&'a str>,
+    pub(crate) syntax: Option<&'a str>,
 }
 
 /// What an image that we build on is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BaseIdentity {
+pub(crate) enum BaseIdentity {
     /// A parent in the same spec.
     ParentRecipe(Digest),
     /// An external image, pinned: `sha256:<64 hex>`.
@@ -111,55 +111,55 @@ impl BaseIdentity {
 
 /// The account of a user layer, with the version of the rule that bakes it in.
 #[derive(Clone, Copy, Debug)]
-pub struct UserPart<'a> {
-    pub account: &'a Account,
-    pub rule: u32,
+pub(crate) struct UserPart<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) rule: u32,
 }
 
 /// Declared packages, with the version of the rule that makes steps of them.
 #[derive(Clone, Copy, Debug)]
-pub struct PackagesPart<'a> {
-    pub packages: &'a Packages,
-    pub rule: u32,
+pub(crate) struct PackagesPart<'a> {
+    pub(crate) packages: &'a Packages,
+    pub(crate) rule: u32,
 }
 
 /// Everything that decides an image's content.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    pub dockerfile: Option<DockerfilePart<'a>>,
+pub(crate) struct Parts<'a> {
+    pub(crate) dockerfile: Option<DockerfilePart<'a>>,
     /// [`digest_of`](crate::dockerfile::context::digest_of) what this image can read.
-    pub context: Option<&'a Digest>,
+    pub(crate) context: Option<&'a Digest>,
     /// Build args of plan and spec. Those of
     /// [`base_args`](crate::dockerfile::base_args) stay out: they change with
     /// the base, and the base is an ingredient of its own.
-    pub args: &'a BTreeMap<String, String>,
+    pub(crate) args: &'a BTreeMap<String, String>,
     /// Names of the ARG instructions that count; other args have no effect.
-    pub declared_args: &'a BTreeSet<String>,
+    pub(crate) declared_args: &'a BTreeSet<String>,
     /// By the way it comes in: `BASE_IMAGE` for the first parent, the name of
     /// its arg for a further one, the reference for any other image.
-    pub bases: &'a BTreeMap<String, BaseIdentity>,
+    pub(crate) bases: &'a BTreeMap<String, BaseIdentity>,
     /// `None`, or nothing declared: no ingredient, whatever the rule's version.
-    pub packages: Option<PackagesPart<'a>>,
-    pub user: Option<UserPart<'a>>,
+    pub(crate) packages: Option<PackagesPart<'a>>,
+    pub(crate) user: Option<UserPart<'a>>,
     /// Those written into the image. Labels that only repeat another
     /// ingredient (`ds01.build.*`, `org.opencontainers.image.base.*`) may be
     /// among them; they do not count.
-    pub labels: &'a BTreeMap<String, String>,
+    pub(crate) labels: &'a BTreeMap<String, String>,
     /// OCI platform, e.g. `linux/amd64`.
-    pub platform: &'a str,
+    pub(crate) platform: &'a str,
     /// Ids of secrets that steps mount. Never their values.
-    pub secrets: &'a BTreeSet<String>,
+    pub(crate) secrets: &'a BTreeSet<String>,
 }
 
 /// Fields of one ingredient: what is hashed and what is shown.
-pub type Fields = BTreeMap<String, String>;
+pub(crate) type Fields = BTreeMap<String, String>;
 
 static NO_FIELDS: Fields = Fields::new();
 
 /// A whole recipe. It holds values of secrets, so it cannot be written
 /// anywhere: [`Written`] can.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     ingredients: BTreeMap<Ingredient, Fields>,
     /// Made once: a plan asks for it many times.
     digest: Digest,
@@ -167,7 +167,7 @@ pub struct Recipe {
 
 impl Recipe {
     /// Writes down what decides the image's content.
-    pub fn new(parts: &Parts<'_>) -> Self {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
         let fields = |ingredient| match ingredient {
             Ingredient::Dockerfile => parts.dockerfile.as_ref().map(dockerfile).unwrap_or_default(),
             Ingredient::Context => parts.context.map(|tree| field("tree", tree)).unwrap_or_default(),
@@ -184,23 +184,24 @@ impl Recipe {
     }
 
     /// The recipe digest: the value of `ds01.build.recipe`.
-    pub fn digest(&self) -> &Digest {
+    pub(crate) fn digest(&self) -> &Digest {
         &self.digest
     }
 
     /// The first 16 digits of the digest, for the content tag `r-<short>`.
-    pub fn short(&self) -> String {
+    #[cfg(test)]
+    pub(crate) fn short(&self) -> String {
         self.digest().first(16).to_owned()
     }
 
     /// The fields of one ingredient, as they are hashed.
-    pub fn fields(&self, ingredient: Ingredient) -> &Fields {
+    pub(crate) fn fields(&self, ingredient: Ingredient) -> &Fields {
         self.ingredients.get(&ingredient).unwrap_or(&NO_FIELDS)
     }
 
     /// A text without the values of args that look secret, and of secrets
     /// that are set in it.
-    pub fn scrubbed(&self, text: &str) -> String {
+    pub(crate) fn scrubbed(&self, text: &str) -> String {
         let args = self.fields(Ingredient::Args).iter();
         let secret = args.filter(|(name, value)| looks_secret(name) && !value.is_empty());
         let known = secret
@@ -209,14 +210,14 @@ impl Recipe {
     }
 
     /// Each ingredient's short digest, as recorded on the image.
-    pub fn recorded(&self) -> Recorded {
+    pub(crate) fn recorded(&self) -> Recorded {
         let short =
             |(i, f): (&Ingredient, &Fields)| (i.name().to_owned(), digest(*i, f).first(SHORT).to_owned());
         Recorded::new(self.ingredients.iter().map(short).collect())
     }
 
     /// The value of `ds01.build.ingredients`: `dockerfile=<12 hex>,context=…`.
-    pub fn ingredients_label(&self) -> String {
+    pub(crate) fn ingredients_label(&self) -> String {
         let recorded = self.recorded();
         let pairs = Ingredient::ALL.iter().filter_map(|i| Some(format!("{i}={}", recorded.get(i.name())?)));
         pairs.collect::<Vec<_>>().join(",")
@@ -289,7 +290,7 @@ fn labels(labels: &BTreeMap<String, String>) -> Fields {
 }
 
 /// Whether a label is an ingredient, and does not only repeat another.
-pub fn counts(label: &str) -> bool {
+pub(crate) fn counts(label: &str) -> bool {
     let repeats = ["ds01.build.", "org.opencontainers.image.base."];
     !repeats.iter().any(|prefix| label.starts_with(prefix))
 }

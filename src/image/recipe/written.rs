@@ -13,7 +13,7 @@ use crate::dockerfile::context::Listing;
 
 /// The fields of a recipe. An ingredient without fields is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub(crate) struct Written {
     fields: BTreeMap<String, Fields>,
     /// Ingredients that were too large to be written.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -31,16 +31,16 @@ struct Label {
 impl Written {
     /// Longest value of `ds01.build.record`, in bytes. An engine's list of
     /// images carries the labels of all of them.
-    pub const MOST: usize = 4096;
+    pub(crate) const MOST: usize = 4096;
 
     /// All that may be written of a recipe.
-    pub fn of(recipe: &Recipe) -> Self {
+    pub(crate) fn of(recipe: &Recipe) -> Self {
         let named = Ingredient::ALL.iter().map(|i| (i.name().to_owned(), told(recipe, *i)));
         Self { fields: named.filter(|(_, fields)| !fields.is_empty()).collect(), left_out: BTreeSet::new() }
     }
 
     /// The fields of an ingredient; `None`: they were not written.
-    pub fn fields(&self, ingredient: Ingredient) -> Option<&Fields> {
+    pub(crate) fn fields(&self, ingredient: Ingredient) -> Option<&Fields> {
         static NONE: Fields = Fields::new();
         let name = ingredient.name();
         if self.left_out.contains(name) { None } else { Some(self.fields.get(name).unwrap_or(&NONE)) }
@@ -48,7 +48,7 @@ impl Written {
 
     /// Says what an ingredient was that was left out, because it is known
     /// from elsewhere.
-    pub fn supply(&mut self, ingredient: Ingredient, fields: Fields) {
+    pub(crate) fn supply(&mut self, ingredient: Ingredient, fields: Fields) {
         self.left_out.remove(ingredient.name());
         self.fields.insert(ingredient.name().to_owned(), fields);
     }
@@ -56,7 +56,7 @@ impl Written {
     /// The value of `ds01.build.record`, the same for the same input: with the
     /// files if all of it fits, else without what is largest. Labels are
     /// always left out: they stand on the image themselves.
-    pub fn to_label(&self, files: Option<&Listing>) -> String {
+    pub(crate) fn to_label(&self, files: Option<&Listing>) -> String {
         let mut label = Label { files: files.cloned(), recipe: self.clone() };
         label.recipe.leave_out(Ingredient::Labels.name());
         let mut text = json(&label);
@@ -77,7 +77,7 @@ impl Written {
     }
 
     /// Reads what [`Written::to_label`] wrote; `None`: it is something else.
-    pub fn from_label(text: &str) -> Option<(Self, Option<Listing>)> {
+    pub(crate) fn from_label(text: &str) -> Option<(Self, Option<Listing>)> {
         let label: Label = serde_json::from_str(text).ok()?;
         Some((label.recipe, label.files))
     }

@@ -10,31 +10,31 @@ use crate::model::names::Login;
 
 /// Everything on it by path, folders without their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disk(BTreeMap<String, FileFact>);
+pub(crate) struct Disk(BTreeMap<String, FileFact>);
 
 impl Disk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(BTreeMap::new()).dir("/", 0o755, 0, 0).dir("/etc", 0o755, 0, 0)
     }
 
-    pub fn dir(self, path: &str, mode: u32, uid: u32, gid: u32) -> Self {
+    pub(crate) fn dir(self, path: &str, mode: u32, uid: u32, gid: u32) -> Self {
         self.put(path, FactKind::Dir(None), mode, uid, gid)
     }
 
-    pub fn file(self, path: &str, text: &str, mode: u32, uid: u32, gid: u32) -> Self {
+    pub(crate) fn file(self, path: &str, text: &str, mode: u32, uid: u32, gid: u32) -> Self {
         self.put(path, FactKind::File(Some(text.into())), mode, uid, gid)
     }
 
-    pub fn link(self, path: &str, target: &str) -> Self {
+    pub(crate) fn link(self, path: &str, target: &str) -> Self {
         self.put(path, FactKind::Symlink(target.into()), 0o777, 0, 0)
     }
 
-    pub fn without(mut self, path: &str) -> Self {
+    pub(crate) fn without(mut self, path: &str) -> Self {
         self.0.retain(|p, _| p != path && !p.starts_with(&format!("{path}/")));
         self
     }
 
-    pub fn text(&self, path: &str) -> Option<String> {
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
         match &self.0.get(path)?.kind {
             FactKind::File(Some(bytes)) => Some(String::from_utf8(bytes.clone()).unwrap()),
             _ => None,
@@ -63,7 +63,7 @@ impl Disk {
     }
 
     /// Reads until nothing more is wanted, in at most eight rounds.
-    pub fn facts(&self, account: &Account) -> BaseFacts {
+    pub(crate) fn facts(&self, account: &Account) -> BaseFacts {
         let mut facts = BaseFacts::default();
         for _ in 0..8 {
             let wants = wanted(&facts, account);
@@ -76,7 +76,7 @@ impl Disk {
     }
 
     /// What an engine does with a layer.
-    pub fn with(&self, layer: &Layer) -> Self {
+    pub(crate) fn with(&self, layer: &Layer) -> Self {
         let mut disk = self.clone();
         for node in &layer.nodes {
             let kind = match &node.kind {
@@ -89,13 +89,13 @@ impl Disk {
     }
 
     /// Lays the account on and verifies the result.
-    pub fn baked(&self, account: &Account) -> Self {
+    pub(crate) fn baked(&self, account: &Account) -> Self {
         let disk = self.with(&layer(&self.facts(account), account).unwrap());
         assert_eq!(disk.verified(account), Ok(()));
         disk
     }
 
-    pub fn verified(&self, account: &Account) -> Result<(), String> {
+    pub(crate) fn verified(&self, account: &Account) -> Result<(), String> {
         let mut facts = BaseFacts::default();
         verify_wants(account).iter().for_each(|want| self.answer(want, &mut facts));
         verify(&facts, account)
@@ -110,7 +110,7 @@ fn stat(fact: &FileFact) -> FileFact {
     FileFact { kind, ..fact.clone() }
 }
 
-pub fn account(name: &str, uid: u32, gid: u32) -> Account {
+pub(crate) fn account(name: &str, uid: u32, gid: u32) -> Account {
     Account {
         login: Login::new(format!("{name}@example.org")),
         name: name.into(),
@@ -123,7 +123,7 @@ pub fn account(name: &str, uid: u32, gid: u32) -> Account {
 }
 
 /// A small Debian.
-pub fn debian() -> Disk {
+pub(crate) fn debian() -> Disk {
     Disk::new()
         .file("/bin/bash", "", 0o755, 0, 0)
         .file("/bin/sh", "", 0o755, 0, 0)
@@ -146,7 +146,7 @@ pub fn debian() -> Disk {
 }
 
 /// An Ubuntu of 2024, with its account `ubuntu`.
-pub fn ubuntu() -> Disk {
+pub(crate) fn ubuntu() -> Disk {
     let debian = debian();
     let more = |path: &str, text: &str| debian.text(path).unwrap() + text;
     debian
@@ -182,7 +182,7 @@ pub fn ubuntu() -> Disk {
 }
 
 /// Nothing but a shell and two lines.
-pub fn busybox() -> Disk {
+pub(crate) fn busybox() -> Disk {
     Disk::new()
         .file("/bin/sh", "", 0o755, 0, 0)
         .file(

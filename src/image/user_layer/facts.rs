@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that must be read from the base. Paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Want {
+pub(crate) enum Want {
     /// Kind, mode and owner; a symbolic link may be followed.
     Stat(String),
     /// A file's mode, owner and bytes; a symbolic link may be followed.
@@ -17,7 +17,7 @@ pub enum Want {
 
 impl Want {
     /// The path that is asked about.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         match self {
             Self::Stat(path) | Self::Content(path) | Self::Entries(path) => path,
         }
@@ -26,17 +26,17 @@ impl Want {
 
 /// One path of the base.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFact {
-    pub kind: FactKind,
+pub(crate) struct FileFact {
+    pub(crate) kind: FactKind,
     /// Permission bits as in `chmod`, at most `0o7777`.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// What a path of the base is, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FactKind {
+pub(crate) enum FactKind {
     /// There is nothing.
     Absent,
     /// A regular file; its bytes, if they were asked for.
@@ -51,7 +51,7 @@ pub enum FactKind {
 
 impl FileFact {
     /// Nothing is there.
-    pub fn absent() -> Self {
+    pub(crate) fn absent() -> Self {
         Self { kind: FactKind::Absent, mode: 0, uid: 0, gid: 0 }
     }
 
@@ -67,17 +67,17 @@ impl FileFact {
 /// What is known of a base. Of one base it can be kept and reused for all its
 /// users: [`wanted`](super::wanted) asks only for what is still missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BaseFacts {
+pub(crate) struct BaseFacts {
     /// By absolute path. A path that is in no entry is unknown, unless its
     /// folder's entries are known.
-    pub files: BTreeMap<String, FileFact>,
+    pub(crate) files: BTreeMap<String, FileFact>,
 }
 
 impl BaseFacts {
     /// Takes the answer to a `Stat` or `Content`, or the folder's part of the
     /// answer to an `Entries`. A fuller fact is never replaced by a lesser one,
     /// and a link to a folder stays a link: nothing is laid into it.
-    pub fn learn(&mut self, path: &str, fact: FileFact) {
+    pub(crate) fn learn(&mut self, path: &str, fact: FileFact) {
         let folder = matches!(fact.kind, FactKind::Dir(_));
         match self.files.get(path) {
             Some(known) if known.detail() > fact.detail() => {}
@@ -90,7 +90,12 @@ impl BaseFacts {
 
     /// Takes the answer to an `Entries`: mode and owner of the folder, and
     /// the entries by name, files and folders in them without content.
-    pub fn learn_entries(&mut self, path: &str, mut folder: FileFact, entries: BTreeMap<String, FileFact>) {
+    pub(crate) fn learn_entries(
+        &mut self,
+        path: &str,
+        mut folder: FileFact,
+        entries: BTreeMap<String, FileFact>,
+    ) {
         folder.kind = FactKind::Dir(Some(entries.keys().cloned().collect()));
         self.learn(path, folder);
         for (name, fact) in entries {
@@ -99,7 +104,7 @@ impl BaseFacts {
     }
 
     /// Whether nothing more is to be read for `want`.
-    pub fn answers(&self, want: &Want) -> bool {
+    pub(crate) fn answers(&self, want: &Want) -> bool {
         match (self.files.get(want.path()).map(|fact| &fact.kind), want) {
             (None, _) => self.is_left_out_of_its_folder(want.path()),
             (Some(FactKind::File(None) | FactKind::Symlink(_)), Want::Content(_)) => false,

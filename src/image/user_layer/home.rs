@@ -20,9 +20,9 @@ const BLOCK_END: &str = "# <<< ds01 <<<";
 /// What can be said of a folder that would have to be free of user files.
 pub(super) struct Survey {
     /// Unknown so far.
-    pub wants: Vec<Want>,
+    pub(crate) wants: Vec<Want>,
     /// A path that is neither of the skeleton nor an empty folder.
-    pub user_file: Option<String>,
+    pub(crate) user_file: Option<String>,
 }
 
 /// Looks for user files in a home.

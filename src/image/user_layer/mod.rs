@@ -25,11 +25,11 @@ mod laws;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{BaseFacts, FactKind, FileFact, Want};
-pub use refusal::{Refusal, check_account};
-pub use sudo::lacks_sudo;
-pub use verify::{verify, verify_wants};
-pub use want::wanted;
+pub(crate) use facts::{BaseFacts, FactKind, FileFact, Want};
+pub(crate) use refusal::{Refusal, check_account};
+pub(crate) use sudo::lacks_sudo;
+pub(crate) use verify::{verify, verify_wants};
+pub(crate) use want::wanted;
 
 use crate::image::solve::ConfigChange;
 use crate::model::account::Account;
@@ -38,17 +38,17 @@ use tree::Tree;
 /// Changes whenever the same base and account would give another layer, or
 /// sudo would be brought to it in another way; part of the recipe, so that
 /// images with the old layer are made anew.
-pub const RULE_VERSION: u32 = 2;
+pub(crate) const RULE_VERSION: u32 = 2;
 
 /// Time of every file of the layer, of the image config and of its history
 /// entries: 2000-01-01T00:00:00Z. Any fixed time makes equal inputs equal
 /// images; this one is late enough for every archive format (zip begins in
 /// 1980) and early enough that no build tool takes a file for newer than its
 /// output. It is also a whole day, as `/etc/shadow` counts.
-pub const FIXED_TIME_SECONDS: i64 = 946_684_800;
+pub(crate) const FIXED_TIME_SECONDS: i64 = 946_684_800;
 
 /// Where the person's files are mounted; also the working directory.
-pub const WORKSPACE: &str = "/workspace";
+pub(crate) const WORKSPACE: &str = "/workspace";
 
 /// Debian 12 and Ubuntu 24.04 mark their Python as managed, and pip then
 /// refuses `--user` too, though that cannot touch what the system has (PEP 668).
@@ -59,40 +59,40 @@ const FALLBACK_SHELL: &str = "/bin/sh";
 
 /// What is laid on the base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Folders before what is in them; every folder on the way is there too,
     /// with the mode and owner that the base has for it.
-    pub nodes: Vec<FileNode>,
+    pub(crate) nodes: Vec<FileNode>,
     /// What a person should know that is no error, one sentence each.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// A folder or file of the layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileNode {
+pub(crate) struct FileNode {
     /// Absolute.
-    pub path: String,
-    pub kind: FileKind,
+    pub(crate) path: String,
+    pub(crate) kind: FileKind,
     /// Permission bits, at most `0o777`.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileKind {
+pub(crate) enum FileKind {
     Dir,
     File(Vec<u8>),
 }
 
 /// The account's home directory.
-pub fn home_of(account: &Account) -> String {
+pub(crate) fn home_of(account: &Account) -> String {
     format!("/home/{}", account.name)
 }
 
 /// What changes in the image config. Depends on the account alone.
-pub fn config(account: &Account) -> ConfigChange {
+pub(crate) fn config(account: &Account) -> ConfigChange {
     let home = home_of(account);
     ConfigChange {
         env: [("HOME", home.as_str()), MANAGED_PYTHON].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
@@ -116,7 +116,7 @@ pub fn config(account: &Account) -> ConfigChange {
 ///
 /// # Errors
 /// A [`Refusal`] if the account cannot or must not be in this base.
-pub fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
+pub(crate) fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
     check_account(account)?;
     if let Some(want) = wanted(base, account).first() {
         return Err(Refusal::new(

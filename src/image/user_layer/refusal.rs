@@ -16,11 +16,11 @@ const LONGEST_NAME: usize = 32;
 /// Why an account is not laid on a base.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// A lowercase fragment that names what collides.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do about it.
-    pub help: String,
+    pub(crate) help: String,
 }
 
 impl Refusal {
@@ -34,7 +34,7 @@ impl Refusal {
 ///
 /// # Errors
 /// Names the field and what it may be.
-pub fn check_account(account: &Account) -> Result<(), Refusal> {
+pub(crate) fn check_account(account: &Account) -> Result<(), Refusal> {
     check_uid(account)?;
     check_gid(account)?;
     check_name(&account.name)?;

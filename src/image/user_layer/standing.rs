@@ -7,11 +7,11 @@ use crate::model::account::Account;
 
 /// Columns of `/etc/passwd`.
 pub(super) mod passwd {
-    pub const UID: usize = 2;
-    pub const GID: usize = 3;
-    pub const FULL_NAME: usize = 4;
-    pub const HOME: usize = 5;
-    pub const SHELL: usize = 6;
+    pub(crate) const UID: usize = 2;
+    pub(crate) const GID: usize = 3;
+    pub(crate) const FULL_NAME: usize = 4;
+    pub(crate) const HOME: usize = 5;
+    pub(crate) const SHELL: usize = 6;
 }
 
 /// How the base knows the uid.

@@ -40,7 +40,7 @@ pub(super) fn group(base: &BaseFacts) -> Option<&'static str> {
 ///
 /// # Errors
 /// If that cannot be done, since the base has no apt.
-pub fn lacks_sudo(base: &BaseFacts, account: &Account) -> Result<bool, Refusal> {
+pub(crate) fn lacks_sudo(base: &BaseFacts, account: &Account) -> Result<bool, Refusal> {
     if !account.sudo || base.get(PROGRAM).is_some() {
         return Ok(false);
     }

@@ -13,41 +13,41 @@ pub(super) struct Table {
 /// A line that is an entry.
 #[derive(Clone, Debug)]
 pub(super) struct Row<'a> {
-    pub line: usize,
+    pub(crate) line: usize,
     fields: Vec<&'a [u8]>,
 }
 
 impl<'a> Row<'a> {
     /// A field; empty where the line is too short.
-    pub fn field(&self, column: usize) -> &'a [u8] {
+    pub(crate) fn field(&self, column: usize) -> &'a [u8] {
         self.fields.get(column).copied().unwrap_or_default()
     }
 
     /// A field for people to read.
-    pub fn text(&self, column: usize) -> String {
+    pub(crate) fn text(&self, column: usize) -> String {
         String::from_utf8_lossy(self.field(column)).into_owned()
     }
 
     /// A field that is a number.
-    pub fn number(&self, column: usize) -> Option<u32> {
+    pub(crate) fn number(&self, column: usize) -> Option<u32> {
         std::str::from_utf8(self.field(column)).ok()?.parse().ok()
     }
 }
 
 impl Table {
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut lines: Vec<Vec<u8>> = bytes.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
         lines.pop_if(|last| last.is_empty());
         Self { lines }
     }
 
     /// The file's bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
     }
 
     /// The entries; comments, blank lines and NIS lines (`+`, `-`) are none.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.lines
             .iter()
             .enumerate()
@@ -56,12 +56,12 @@ impl Table {
     }
 
     /// The first entry whose first field is `name`.
-    pub fn named(&self, name: &[u8]) -> Option<Row<'_>> {
+    pub(crate) fn named(&self, name: &[u8]) -> Option<Row<'_>> {
         self.rows().find(|row| row.field(0) == name)
     }
 
     /// Sets one field of a line, which is lengthened if it is too short.
-    pub fn set(&mut self, line: usize, column: usize, value: &[u8]) {
+    pub(crate) fn set(&mut self, line: usize, column: usize, value: &[u8]) {
         let mut fields: Vec<&[u8]> = self.lines[line].split(|&b| b == b':').collect();
         fields.resize(fields.len().max(column + 1), b"");
         fields[column] = value;
@@ -70,13 +70,17 @@ impl Table {
 
     /// Adds an entry after the last one, but before NIS lines: what follows
     /// those may never be looked at.
-    pub fn add(&mut self, fields: &[&str]) {
+    pub(crate) fn add(&mut self, fields: &[&str]) {
         let at = self.lines.iter().position(|line| line.starts_with(b"+")).unwrap_or(self.lines.len());
         self.lines.insert(at, fields.join(":").into_bytes());
     }
 
     /// Changes a comma-separated list of names in every entry.
-    pub fn edit_lists(&mut self, column: usize, edit: impl Fn(&Row<'_>, Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
+    pub(crate) fn edit_lists(
+        &mut self,
+        column: usize,
+        edit: impl Fn(&Row<'_>, Vec<Vec<u8>>) -> Vec<Vec<u8>>,
+    ) {
         let changes: Vec<_> = self
             .rows()
             .filter_map(|row| {

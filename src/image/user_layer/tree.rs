@@ -14,20 +14,20 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub fn new(base: &'a BaseFacts) -> Self {
+    pub(crate) fn new(base: &'a BaseFacts) -> Self {
         Self { base, nodes: BTreeMap::new() }
     }
 
-    pub fn dir(&mut self, path: &str, mode: u32, uid: u32, gid: u32) {
+    pub(crate) fn dir(&mut self, path: &str, mode: u32, uid: u32, gid: u32) {
         self.put(FileNode { path: path.to_owned(), kind: FileKind::Dir, mode, uid, gid });
     }
 
-    pub fn file(&mut self, path: &str, bytes: Vec<u8>, mode: u32, uid: u32, gid: u32) {
+    pub(crate) fn file(&mut self, path: &str, bytes: Vec<u8>, mode: u32, uid: u32, gid: u32) {
         self.put(FileNode { path: path.to_owned(), kind: FileKind::File(bytes), mode, uid, gid });
     }
 
     /// A file that keeps the mode and owner the base has for it.
-    pub fn system_file(&mut self, path: &str, bytes: Vec<u8>) {
+    pub(crate) fn system_file(&mut self, path: &str, bytes: Vec<u8>) {
         let (mode, uid, gid) = self.base.get(path).map_or((0o644, 0, 0), |f| (f.mode, f.uid, f.gid));
         self.file(path, bytes, mode, uid, gid);
     }
@@ -37,7 +37,7 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// If the base has something else where the layer has a folder: copying
     /// would go through the link, or fail.
-    pub fn into_nodes(self) -> Result<Vec<FileNode>, Refusal> {
+    pub(crate) fn into_nodes(self) -> Result<Vec<FileNode>, Refusal> {
         for node in self.nodes.values().filter(|node| node.kind == FileKind::Dir) {
             let what = match self.base.get(&node.path).map(|fact| &fact.kind) {
                 None | Some(FactKind::Dir(_)) => continue,

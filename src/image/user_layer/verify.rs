@@ -7,7 +7,7 @@ use super::{WORKSPACE, home_of, sudo};
 use crate::model::account::Account;
 
 /// What must be read back from the image for [`verify`].
-pub fn verify_wants(account: &Account) -> Vec<Want> {
+pub(crate) fn verify_wants(account: &Account) -> Vec<Want> {
     let contents = ["/etc/passwd", "/etc/group", "/etc/shadow"].map(|path| Want::Content(path.to_owned()));
     let folders = folders(account).map(Want::Stat);
     let rule = account.sudo.then(|| Want::Stat(sudo::path_of(account)));
@@ -23,7 +23,7 @@ fn folders(account: &Account) -> [String; 3] {
 ///
 /// # Errors
 /// The first thing that is not as it should be, as a lowercase fragment.
-pub fn verify(read: &BaseFacts, account: &Account) -> Result<(), String> {
+pub(crate) fn verify(read: &BaseFacts, account: &Account) -> Result<(), String> {
     verify_entries(read, account)?;
     for folder in folders(account) {
         let fact = read.get(&folder).ok_or_else(|| format!("`{folder}` is not in the image"))?;

@@ -15,7 +15,7 @@ const ETC: &str = "/etc";
 /// `known` with `learn` and `learn_entries` (a missing path as
 /// [`FileFact::absent`](super::FileFact::absent)), and ask again: three rounds
 /// are enough unless homes collide.
-pub fn wanted(known: &BaseFacts, account: &Account) -> Vec<Want> {
+pub(crate) fn wanted(known: &BaseFacts, account: &Account) -> Vec<Want> {
     // The root's entries show links that a `Stat` would follow, those of
     // `/etc` which databases there are.
     let mut wants: Vec<Want> = ["/", ETC, SKELETON].map(|path| Want::Entries(path.to_owned())).into();

@@ -10,10 +10,10 @@ use super::{
 
 /// An old key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Legacy {
-    pub name: &'static str,
+pub(crate) struct Legacy {
+    pub(crate) name: &'static str,
     /// The key that replaced it.
-    pub read_as: Key,
+    pub(crate) read_as: Key,
 }
 
 macro_rules! legacy {
@@ -21,7 +21,7 @@ macro_rules! legacy {
 }
 
 /// Old keys; of those read as one key, an earlier one wins.
-pub const LEGACY: &[Legacy] = legacy! {
+pub(crate) const LEGACY: &[Legacy] = legacy! {
     "aime.mlc.USER" => USER,
     "aime.mlc" => USER,
     "aime.mlc.username" => USER,
@@ -54,7 +54,7 @@ pub const LEGACY: &[Legacy] = legacy! {
 };
 
 /// Whether a key is of an older system, read by us or not.
-pub fn is_old(name: &str) -> bool {
+pub(crate) fn is_old(name: &str) -> bool {
     let namespace = "aime.mlc";
     let inside = name.strip_prefix(namespace).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     inside || LEGACY.iter().any(|old| old.name == name)

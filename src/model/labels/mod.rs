@@ -4,32 +4,32 @@
 //! never written. Docker copies an image's labels to its containers, so keys
 //! that belong to one container never go onto an image.
 
-pub mod legacy;
-pub mod read;
-pub mod saved;
-pub mod show;
+pub(crate) mod legacy;
+pub(crate) mod read;
+pub(crate) mod saved;
+pub(crate) mod show;
 mod value;
-pub mod write;
+pub(crate) mod write;
 
-pub use write::{ContainerLabels, ImageLabels};
+pub(crate) use write::{ContainerLabels, ImageLabels};
 
 /// The namespace of the keys we write.
-pub const NAMESPACE: &str = "ds01.";
+pub(crate) const NAMESPACE: &str = "ds01.";
 
 /// A declared key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// As it stands on the engine.
-    pub name: &'static str,
-    pub on: On,
-    pub kind: Kind,
-    pub required: Required,
-    pub meaning: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) on: On,
+    pub(crate) kind: Kind,
+    pub(crate) required: Required,
+    pub(crate) meaning: &'static str,
 }
 
 /// What a key is written onto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
+pub(crate) enum On {
     Image,
     Container,
     Both,
@@ -37,7 +37,7 @@ pub enum On {
 
 /// What a value looks like; on the engine each is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Exactly `true`, or the key is absent.
     Bool,
     Text,
@@ -59,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// Its name in the schema.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Bool => "bool",
             Self::Text => "string",
@@ -77,7 +77,7 @@ impl Kind {
 
 /// Whether a key must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Required {
+pub(crate) enum Required {
     Yes,
     No,
     /// Only in this case.
@@ -88,7 +88,7 @@ macro_rules! schema {
     ($($constant:ident = $name:literal, $on:ident, $kind:expr, $required:expr, $meaning:literal;)*) => {
         $(
             #[doc = concat!("`", $name, "`: ", $meaning, ".")]
-            pub const $constant: Key = Key {
+            pub(crate) const $constant: Key = Key {
                 name: $name,
                 on: On::$on,
                 kind: $kind,
@@ -98,7 +98,7 @@ macro_rules! schema {
         )*
 
         /// All keys we write or read, in the order they are shown.
-        pub const SCHEMA: &[Key] = &[$($constant),*];
+        pub(crate) const SCHEMA: &[Key] = &[$($constant),*];
     };
 }
 
@@ -173,11 +173,11 @@ schema! {
 }
 
 /// Values of [`INTERFACE`].
-pub const INTERFACES: &[&str] =
+pub(crate) const INTERFACES: &[&str] =
     &["orchestration", "atomic", "api", "devcontainer", "compose", "docker", "unknown"];
 
 /// The declared key of this name.
-pub fn key(name: &str) -> Option<&'static Key> {
+pub(crate) fn key(name: &str) -> Option<&'static Key> {
     SCHEMA.iter().find(|key| key.name == name)
 }
 

@@ -10,22 +10,22 @@ use super::{
 use crate::model::names::Login;
 
 /// What separates a container's short name from its owner's uid.
-pub const UID_MARK: &str = "._.";
+pub(crate) const UID_MARK: &str = "._.";
 
 /// What is said together of an account in an image.
 const SETUP: [Key; 4] = [HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME];
 
 /// A value, and the key it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
-    pub value: &'a str,
+pub(crate) struct Found<'a> {
+    pub(crate) value: &'a str,
     /// The key that answered; a legacy one if it is not the one asked for.
-    pub key: &'a str,
+    pub(crate) key: &'a str,
 }
 
 /// The value of a key or of the first legacy key read as it. An empty value
 /// is no value.
-pub fn find<'a>(labels: &'a Labels, key: &Key) -> Option<Found<'a>> {
+pub(crate) fn find<'a>(labels: &'a Labels, key: &Key) -> Option<Found<'a>> {
     let old = LEGACY.iter().filter(|old| old.read_as == *key).map(|old| old.name);
     std::iter::once(key.name).chain(old).find_map(|name| {
         let (key, value) = labels.get_key_value(name)?;
@@ -35,7 +35,7 @@ pub fn find<'a>(labels: &'a Labels, key: &Key) -> Option<Found<'a>> {
 
 /// The old keys that something is still understood by: those that answer for
 /// a key because no newer one does.
-pub fn relied_on(labels: &Labels) -> impl Iterator<Item = &'static Legacy> + '_ {
+pub(crate) fn relied_on(labels: &Labels) -> impl Iterator<Item = &'static Legacy> + '_ {
     let setup = setup_said(labels);
     LEGACY.iter().filter(move |old| {
         let mixed = SETUP.contains(&old.read_as) && !setup.legacy;
@@ -44,56 +44,56 @@ pub fn relied_on(labels: &Labels) -> impl Iterator<Item = &'static Legacy> + '_ 
 }
 
 /// The value of a key, whatever key it came from.
-pub fn text<'a>(labels: &'a Labels, key: &Key) -> Option<&'a str> {
+pub(crate) fn text<'a>(labels: &'a Labels, key: &Key) -> Option<&'a str> {
     find(labels, key).map(|found| found.value)
 }
 
 /// A boolean key: only `true` is true.
-pub fn flag(labels: &Labels, key: &Key) -> bool {
+pub(crate) fn flag(labels: &Labels, key: &Key) -> bool {
     debug_assert_eq!(key.kind, Kind::Bool);
     text(labels, key) == Some("true")
 }
 
 /// Whether it is to be kept. Whoever wrote the label meant it to do something,
 /// so that only what plainly says no does not protect.
-pub fn protected(labels: &Labels) -> bool {
+pub(crate) fn protected(labels: &Labels) -> bool {
     let says_no = |text: &str| ["false", "no", "0"].iter().any(|no| text.eq_ignore_ascii_case(no));
     text(labels, &PROTECTED).is_some_and(|text| !says_no(text.trim()))
 }
 
 /// Whether we or the system before us made it.
-pub fn managed(labels: &Labels) -> bool {
+pub(crate) fn managed(labels: &Labels) -> bool {
     flag(labels, &MANAGED)
 }
 
 /// An account that some image has, as its labels say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserSetup {
-    pub uid: u32,
-    pub gid: u32,
+pub(crate) struct UserSetup {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// Account name, where it is said.
-    pub username: Option<String>,
+    pub(crate) username: Option<String>,
 }
 
 /// What the labels of one generation say of an account, as it stands there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SetupSaid<'a> {
+pub(crate) struct SetupSaid<'a> {
     /// They are those of the system before us.
-    pub legacy: bool,
-    pub has: Option<&'a str>,
-    pub uid: Option<&'a str>,
-    pub gid: Option<&'a str>,
-    pub username: Option<&'a str>,
+    pub(crate) legacy: bool,
+    pub(crate) has: Option<&'a str>,
+    pub(crate) uid: Option<&'a str>,
+    pub(crate) gid: Option<&'a str>,
+    pub(crate) username: Option<&'a str>,
 }
 
 impl SetupSaid<'_> {
     /// Nothing is said.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         [self.has, self.uid, self.gid, self.username].iter().all(Option::is_none)
     }
 
     /// The account that is baked in; `None` unless all of it is said.
-    pub fn account(&self) -> Option<UserSetup> {
+    pub(crate) fn account(&self) -> Option<UserSetup> {
         (self.has == Some("true")).then_some(())?;
         Some(UserSetup {
             uid: self.uid?.parse().ok()?,
@@ -106,7 +106,7 @@ impl SetupSaid<'_> {
 /// What is said of an account: by our keys if any of them is there, else by
 /// old ones. The two are never mixed: half a new group and half an old one
 /// describe no image that was ever made.
-pub fn setup_said(labels: &Labels) -> SetupSaid<'_> {
+pub(crate) fn setup_said(labels: &Labels) -> SetupSaid<'_> {
     let new = SETUP.map(|key| key.name);
     let old = SETUP.map(|key| LEGACY.iter().find(|old| old.read_as == key).map_or("", |old| old.name));
     let legacy = !new.iter().any(|name| labels.contains_key(*name));
@@ -116,18 +116,18 @@ pub fn setup_said(labels: &Labels) -> SetupSaid<'_> {
 }
 
 /// The account that is baked in; `None` unless all of it is said.
-pub fn user_setup(labels: &Labels) -> Option<UserSetup> {
+pub(crate) fn user_setup(labels: &Labels) -> Option<UserSetup> {
     setup_said(labels).account()
 }
 
 /// Whether an image already has this account.
-pub fn has_setup_for(labels: &Labels, uid: u32, gid: u32) -> bool {
+pub(crate) fn has_setup_for(labels: &Labels, uid: u32, gid: u32) -> bool {
     user_setup(labels).is_some_and(|setup| setup.uid == uid && setup.gid == gid)
 }
 
 /// Whose a container is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     Login(Login),
     /// A uid from the container's name, that the user database does not know.
     Uid(u32),
@@ -143,11 +143,11 @@ impl std::fmt::Display for Owner {
 }
 
 /// The user database, asked for one uid.
-pub type Users<'a> = &'a dyn Fn(u32) -> Option<Login>;
+pub(crate) type Users<'a> = &'a dyn Fn(u32) -> Option<Login>;
 
 /// The owner of a container, by the first that answers: the label and its
 /// legacy forms, the uid in the name, the home that an editor opened.
-pub fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<Owner> {
+pub(crate) fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<Owner> {
     if let Some(login) = text(labels, &USER) {
         return Some(Owner::Login(Login::new(login)));
     }
@@ -160,18 +160,18 @@ pub fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<Owner
 }
 
 /// A container's name without the owner's uid: the label, else the name.
-pub fn short_name<'a>(labels: &'a Labels, container: &'a str) -> &'a str {
+pub(crate) fn short_name<'a>(labels: &'a Labels, container: &'a str) -> &'a str {
     text(labels, &NAME).unwrap_or_else(|| split_name(container).map_or(container, |(short, _)| short))
 }
 
 /// The project a container is of, for people.
-pub fn project<'a>(labels: &'a Labels, container: &'a str) -> &'a str {
+pub(crate) fn project<'a>(labels: &'a Labels, container: &'a str) -> &'a str {
     text(labels, &PROJECT).unwrap_or_else(|| short_name(labels, container))
 }
 
 /// `thesis._.1001` → `thesis` and 1001. The uid is compared as a number, so
 /// that 1001 is not found in 10012.
-pub fn split_name(container: &str) -> Option<(&str, u32)> {
+pub(crate) fn split_name(container: &str) -> Option<(&str, u32)> {
     let (short, uid) = container.rsplit_once(UID_MARK)?;
     let digits = !uid.is_empty() && uid.bytes().all(|b| b.is_ascii_digit());
     (digits && !short.is_empty()).then(|| uid.parse().ok().map(|uid| (short, uid)))?

@@ -18,22 +18,22 @@ const SAVED: &str = "@saved";
 
 /// What is known of a saved image.
 #[derive(Clone, Copy, Debug)]
-pub struct SavedLabels<'a> {
+pub(crate) struct SavedLabels<'a> {
     /// The last part of its repository.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The container's whole name.
-    pub container: &'a str,
-    pub project: Option<&'a str>,
+    pub(crate) container: &'a str,
+    pub(crate) project: Option<&'a str>,
     /// Labels of the image that the container was made from.
-    pub below: &'a Labels,
+    pub(crate) below: &'a Labels,
     /// That image, by name and by id.
-    pub base_name: &'a str,
-    pub base_digest: &'a str,
+    pub(crate) base_name: &'a str,
+    pub(crate) base_digest: &'a str,
 }
 
 impl SavedLabels<'_> {
     /// As the engine takes them.
-    pub fn to_map(&self) -> Labels {
+    pub(crate) fn to_map(&self) -> Labels {
         let mut map = Labels::new();
         let mut put = |key: &Key, value: &dyn Display| map.insert(key.name.to_owned(), value.to_string());
         put(&MANAGED, &"true");
@@ -62,7 +62,7 @@ impl SavedLabels<'_> {
 }
 
 /// Whether an image is a saved container.
-pub fn is_saved(labels: &Labels) -> bool {
+pub(crate) fn is_saved(labels: &Labels) -> bool {
     let named = labels.get(IMAGE.name).is_some_and(|name| name.ends_with(SAVED));
     named && !labels.contains_key(RECIPE.name)
 }

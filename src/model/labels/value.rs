@@ -7,7 +7,7 @@ const SHA256_DIGITS: usize = 64;
 
 impl Kind {
     /// What is wrong with a value, as the end of a sentence about it.
-    pub fn fault(self, value: &str) -> Option<String> {
+    pub(crate) fn fault(self, value: &str) -> Option<String> {
         let is_wrong = |right: bool, rule: &str| (!right).then(|| rule.to_owned());
         if value.is_empty() {
             return Some("is empty: a key without a value is left out".into());

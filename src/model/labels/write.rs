@@ -19,55 +19,55 @@ use crate::model::names::{Login, NodeName, ProjectName};
 const SHORT_DIGEST: usize = 12;
 
 /// Labels as the engine has them.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What is known of an image when it is built. No clock, host or commit:
 /// they would make equal inputs unequal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageLabels {
+pub(crate) struct ImageLabels {
     /// Name in the spec; for a plan variant `name@plan`.
-    pub image: NodeName,
+    pub(crate) image: NodeName,
     /// Recipe digest, 64 hex digits.
-    pub recipe: String,
+    pub(crate) recipe: String,
     /// Version of the rule the recipe digest was made by.
-    pub scheme: u32,
+    pub(crate) scheme: u32,
     /// Name and digest (at least 12 hex digits) of each ingredient, in order.
-    pub ingredients: Vec<(String, String)>,
+    pub(crate) ingredients: Vec<(String, String)>,
     /// What the recipe was made of, as JSON.
-    pub record: String,
+    pub(crate) record: String,
     /// Framework with version, and architecture class, from a catalogue base.
-    pub catalogue: Option<Catalogue>,
+    pub(crate) catalogue: Option<Catalogue>,
     /// Of user images.
-    pub user: Option<UserImage>,
+    pub(crate) user: Option<UserImage>,
     /// Reference of the image it is built on.
-    pub base_name: String,
+    pub(crate) base_name: String,
     /// `sha256:<64 hex>`: manifest digest of an external base, or image ID of
     /// one that exists only locally.
-    pub base_digest: String,
+    pub(crate) base_digest: String,
     /// Name for people.
-    pub title: String,
+    pub(crate) title: String,
 }
 
 /// What a catalogue says of its images.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Catalogue {
+pub(crate) struct Catalogue {
     /// `Pytorch-2.8.0-aime`.
-    pub framework: String,
+    pub(crate) framework: String,
     /// `CUDA_ADA`.
-    pub arch: String,
+    pub(crate) arch: String,
 }
 
 /// Whose image it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserImage {
+pub(crate) struct UserImage {
     /// `None`: the account was put onto an image that no project describes.
-    pub project: Option<ProjectName>,
-    pub account: Account,
+    pub(crate) project: Option<ProjectName>,
+    pub(crate) account: Account,
 }
 
 impl ImageLabels {
     /// As the engine takes them.
-    pub fn to_map(&self) -> Labels {
+    pub(crate) fn to_map(&self) -> Labels {
         let ingredients: Vec<_> =
             self.ingredients.iter().map(|(name, digest)| format!("{name}={}", short(digest))).collect();
         let mut map = Writer::default()
@@ -99,7 +99,7 @@ impl ImageLabels {
 
 /// How a container came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interface {
+pub(crate) enum Interface {
     /// `deploy` of this program.
     Orchestration,
 }
@@ -114,48 +114,48 @@ impl Interface {
 
 /// What is known of a container when it is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerLabels {
-    pub user: Login,
-    pub group: String,
-    pub interface: Interface,
+pub(crate) struct ContainerLabels {
+    pub(crate) user: Login,
+    pub(crate) group: String,
+    pub(crate) interface: Interface,
     /// Without `._.<uid>`.
-    pub name: String,
-    pub project: Option<ProjectName>,
+    pub(crate) name: String,
+    pub(crate) project: Option<ProjectName>,
     /// ID or reference with digest it is created from.
-    pub image: String,
-    pub created_at: Timestamp,
-    pub slice: Option<String>,
+    pub(crate) image: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) slice: Option<String>,
     /// Folder of the host behind `/workspace`.
-    pub work_mount: Option<PathBuf>,
+    pub(crate) work_mount: Option<PathBuf>,
     /// Folder of the host behind `/data`.
-    pub data_mount: Option<PathBuf>,
+    pub(crate) data_mount: Option<PathBuf>,
     /// Folder of the host behind `/models`.
-    pub models_mount: Option<PathBuf>,
+    pub(crate) models_mount: Option<PathBuf>,
     /// The request: `0` for none.
-    pub gpus: String,
+    pub(crate) gpus: String,
     /// What was given for it; `None`: no GPU.
-    pub assigned: Option<Gpus>,
+    pub(crate) assigned: Option<Gpus>,
     /// Folder in the container that editors open.
-    pub workspace_folder: String,
+    pub(crate) workspace_folder: String,
     /// Labels of the image: those that a container has in common with its
     /// image (recipe, framework, architecture class) are written again.
-    pub inherited: Labels,
+    pub(crate) inherited: Labels,
 }
 
 /// The GPUs and MIG instances of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gpus {
+pub(crate) struct Gpus {
     /// In the order given; AMD's have none.
-    pub uuids: Vec<String>,
+    pub(crate) uuids: Vec<String>,
     /// Likewise.
-    pub slots: Vec<String>,
+    pub(crate) slots: Vec<String>,
     /// 1 for a whole GPU, a MIG slice its share of 7.
-    pub equivalents: String,
+    pub(crate) equivalents: String,
 }
 
 impl ContainerLabels {
     /// As the engine takes them.
-    pub fn to_map(&self) -> Labels {
+    pub(crate) fn to_map(&self) -> Labels {
         let mut map = Writer::default()
             .with(&MANAGED, "true")
             .with(&USER, &self.user)
@@ -206,7 +206,7 @@ const DECISIVE: [Key; 6] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS, PROTECTED, DA
 /// GPU, mount and protection keys, new or legacy, that `written` does not override.
 /// The engine can override an inherited label but not drop it, so that a GPU
 /// key on an image would look like an assignment.
-pub fn strays(image: &Labels, written: &Labels) -> Vec<String> {
+pub(crate) fn strays(image: &Labels, written: &Labels) -> Vec<String> {
     let meant = |name: &str| {
         let old = LEGACY.iter().find(|old| old.name == name);
         old.map_or(name, |old| old.read_as.name).to_owned()

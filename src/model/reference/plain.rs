@@ -11,7 +11,7 @@ const HUB: &str = "docker.io";
 const LONGEST: usize = 200;
 
 /// `None`: oci-spec has to look.
-pub fn parse(text: &str) -> Option<Reference> {
+pub(crate) fn parse(text: &str) -> Option<Reference> {
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) if is_sha256(digest) => (rest, Some(digest.to_owned())),
         Some(_) => return None,

@@ -18,7 +18,7 @@ use crate::spec::subject::Subject;
 /// What may be asked about, in the order in which a name is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sort {
+pub(crate) enum Sort {
     Image,
     Base,
     File,
@@ -52,7 +52,7 @@ impl fmt::Display for Sort {
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Asked {
+pub(crate) enum Asked {
     Image {
         name: NodeName,
         #[serde(skip)]
@@ -86,7 +86,7 @@ impl Asked {
 ///
 /// # Errors
 /// It means nothing; says what was tried and what is near.
-pub fn ask(
+pub(crate) fn ask(
     stack: &Stack<'_>,
     text: &str,
     file: Option<&Path>,
@@ -110,7 +110,7 @@ pub fn ask(
 }
 
 /// What to say of a name that could have meant something else.
-pub fn otherwise(text: &str, others: &[Sort]) -> Option<String> {
+pub(crate) fn otherwise(text: &str, others: &[Sort]) -> Option<String> {
     let ways: Vec<String> =
         others.iter().map(|sort| format!("the {sort} of that name: --as {}", sort.word())).collect();
     (!ways.is_empty()).then(|| format!("`{text}` could also mean {}", ways.join(", ")))

@@ -20,7 +20,7 @@ use crate::spec::subject::Subject;
 /// Why an image would be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Why {
+pub(crate) enum Why {
     /// It is what was asked about.
     Itself,
     /// What it is built from changes.
@@ -53,19 +53,19 @@ impl fmt::Display for Why {
 
 /// What was found to read the file that is asked about; empty for all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Images that read it.
-    pub readers: Vec<(NodeId, Role)>,
+    pub(crate) readers: Vec<(NodeId, Role)>,
     /// Entries of the spec in it; `None`: it is no file of the spec.
-    pub declares: Option<Vec<String>>,
+    pub(crate) declares: Option<Vec<String>>,
 }
 
 /// Images that change themselves.
 #[derive(Debug, Default)]
 pub(super) struct Direct {
-    pub causes: HashMap<NodeId, Why>,
-    pub notes: Vec<String>,
-    pub declares: Vec<String>,
+    pub(crate) causes: HashMap<NodeId, Why>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) declares: Vec<String>,
 }
 
 pub(super) fn direct(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Direct {
@@ -175,7 +175,7 @@ fn arg(stack: &Stack<'_>, name: &str, value: Option<&str>) -> Direct {
 
 /// The entries of a spec that stand in the files that `is_in` accepts; each
 /// kind with its names. Paths are as the spec shows them.
-pub fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool) -> Vec<String> {
+pub(crate) fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool) -> Vec<String> {
     let mut files = HashMap::new();
     let mut is_in = |place: &Place| {
         let path = &place.file.path;

@@ -20,32 +20,32 @@ use crate::spec::subject::Subject;
 
 /// An engine's two lists.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
-    pub images: Vec<Image>,
-    pub containers: Vec<engine::Container>,
+pub(crate) struct Listed {
+    pub(crate) images: Vec<Image>,
+    pub(crate) containers: Vec<engine::Container>,
 }
 
 /// What costs are counted from.
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// `None`: no engine told.
-    pub engine: Option<&'a Listed>,
+    pub(crate) engine: Option<&'a Listed>,
     /// Tries of each image, oldest first.
-    pub records: &'a HashMap<NodeId, Vec<Record>>,
+    pub(crate) records: &'a HashMap<NodeId, Vec<Record>>,
     /// So many images are built at once.
-    pub jobs: usize,
-    pub users: Users<'a>,
+    pub(crate) jobs: usize,
+    pub(crate) users: Users<'a>,
 }
 
 /// How long it takes, counted from images that were built before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Time {
+pub(crate) struct Time {
     /// One after the other.
-    pub sum_ms: u64,
+    pub(crate) sum_ms: u64,
     /// With `jobs` at once, parents first.
-    pub wall_ms: u64,
-    pub jobs: usize,
+    pub(crate) wall_ms: u64,
+    pub(crate) jobs: usize,
     /// Images of which no time is known; they count as nothing.
-    pub unknown: usize,
+    pub(crate) unknown: usize,
 }
 
 /// Plays the builds through as a run would start them.

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-pub use ask::{Asked, Sort, ask, otherwise};
-pub use causes::{Read, Why, declared};
-pub use cost::{Known, Listed, Time};
+pub(crate) use ask::{Asked, Sort, ask, otherwise};
+pub(crate) use causes::{Read, Why, declared};
+pub(crate) use cost::{Known, Listed, Time};
 
 use crate::model::names::{ImageId, Login, NodeName};
 use crate::plan::observe::DockerfileSeen;
@@ -27,94 +27,94 @@ use crate::spec::subject::Subject;
 
 /// A spec with what its files say.
 #[derive(Clone, Copy, Debug)]
-pub struct Stack<'a> {
-    pub spec: &'a Spec,
-    pub graph: &'a Graph,
-    pub dockerfiles: &'a HashMap<NodeId, DockerfileSeen>,
+pub(crate) struct Stack<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
+    pub(crate) dockerfiles: &'a HashMap<NodeId, DockerfileSeen>,
 }
 
 /// The images that a change reaches, before anything is known of their cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Affected {
+pub(crate) struct Affected {
     /// Parents first.
-    pub images: Vec<Reached>,
+    pub(crate) images: Vec<Reached>,
     /// What else there is to say.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Entries of the spec that a file declares.
-    pub declares: Vec<String>,
+    pub(crate) declares: Vec<String>,
 }
 
 /// An image that a change reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
-    pub node: NodeId,
+pub(crate) struct Reached {
+    pub(crate) node: NodeId,
     /// What changes is its own, not a parent's.
-    pub direct: bool,
-    pub why: Why,
+    pub(crate) direct: bool,
+    pub(crate) why: Why,
 }
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Impact {
-    pub asked: Asked,
+pub(crate) struct Impact {
+    pub(crate) asked: Asked,
     /// Parents first.
-    pub images: Vec<Rebuilt>,
+    pub(crate) images: Vec<Rebuilt>,
     /// People with a project among them.
-    pub users: Vec<User>,
+    pub(crate) users: Vec<User>,
     /// Containers on them; `None`: no engine told.
-    pub containers: Option<Vec<Container>>,
+    pub(crate) containers: Option<Vec<Container>>,
     /// `None`: no engine told.
-    pub bytes: Option<Bytes>,
-    pub time: Time,
-    pub declares: Vec<String>,
-    pub notes: Vec<String>,
+    pub(crate) bytes: Option<Bytes>,
+    pub(crate) time: Time,
+    pub(crate) declares: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// An image that would be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rebuilt {
-    pub name: NodeName,
-    pub repository: String,
+pub(crate) struct Rebuilt {
+    pub(crate) name: NodeName,
+    pub(crate) repository: String,
     /// What changes is its own, not a parent's.
-    pub direct: bool,
-    pub why: Why,
+    pub(crate) direct: bool,
+    pub(crate) why: Why,
     /// The image there is now.
-    pub image_id: Option<ImageId>,
+    pub(crate) image_id: Option<ImageId>,
     /// Of its own layers, as they are now.
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
     /// Of its last build.
-    pub took_ms: Option<u64>,
+    pub(crate) took_ms: Option<u64>,
 }
 
 /// A person and their projects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct User {
-    pub login: Login,
-    pub projects: Vec<NodeName>,
+pub(crate) struct User {
+    pub(crate) login: Login,
+    pub(crate) projects: Vec<NodeName>,
 }
 
 /// A container on an image that would be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Container {
-    pub name: String,
-    pub image: NodeName,
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) image: NodeName,
     /// Login, or `uid 1001` where no login is known.
-    pub owner: Option<String>,
-    pub running: bool,
+    pub(crate) owner: Option<String>,
+    pub(crate) running: bool,
     /// For people: `Up 3 minutes`.
-    pub status: String,
+    pub(crate) status: String,
 }
 
 /// What would be written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Bytes {
-    pub total: u64,
+pub(crate) struct Bytes {
+    pub(crate) total: u64,
     /// Images of which no size is known: they are not on the engine.
-    pub unknown: usize,
+    pub(crate) unknown: usize,
 }
 
 /// The images that a change reaches.
-pub fn reach(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Affected {
+pub(crate) fn reach(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Affected {
     let direct = causes::direct(stack, asked, read);
     Affected { images: spread(stack.graph, direct.causes), notes: direct.notes, declares: direct.declares }
 }
@@ -141,7 +141,7 @@ fn spread(graph: &Graph, mut causes: HashMap<NodeId, Why>) -> Vec<Reached> {
 }
 
 /// What the change costs.
-pub fn impact(stack: &Stack<'_>, asked: Asked, reach: Affected, known: &Known<'_>) -> Impact {
+pub(crate) fn impact(stack: &Stack<'_>, asked: Asked, reach: Affected, known: &Known<'_>) -> Impact {
     let nodes: Vec<NodeId> = reach.images.iter().map(|image| image.node).collect();
     let images: Vec<Rebuilt> = reach.images.into_iter().map(|image| rebuilt(stack, image, known)).collect();
     let took: Vec<_> = images.iter().map(|image| image.took_ms).collect();

@@ -16,26 +16,26 @@ use crate::model::reference::Reference;
 use crate::spec::pins::{self, Pin};
 
 /// External images by their long reference.
-pub type Bases = BTreeMap<String, BaseSeen>;
+pub(crate) type Bases = BTreeMap<String, BaseSeen>;
 
 /// An external image, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseSeen {
+pub(crate) struct BaseSeen {
     /// What to build on: with the digest, where it is pinned or has to be
     /// pulled.
-    pub given: Reference,
+    pub(crate) given: Reference,
     /// The manifest's digest, for one that a registry knows.
-    pub digest: Option<String>,
+    pub(crate) digest: Option<String>,
     /// The engine's, for one that is in its store. One of the two is there.
-    pub id: Option<ImageId>,
+    pub(crate) id: Option<ImageId>,
     /// Bytes in the engine's store; `None`: not there.
-    pub size: Option<u64>,
-    pub pinning: Pinning,
+    pub(crate) size: Option<u64>,
+    pub(crate) pinning: Pinning,
 }
 
 /// What the lock has to do with an external image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pinning {
+pub(crate) enum Pinning {
     /// Its pin was followed.
     Pinned {
         /// What the engine has under the tag, if that is something else.
@@ -53,13 +53,13 @@ pub enum Pinning {
 
 impl BaseSeen {
     /// The manifest digest, else the local image ID, as labels tell it.
-    pub fn digest_or_id(&self) -> String {
+    pub(crate) fn digest_or_id(&self) -> String {
         let id = || self.id.as_ref().map(ToString::to_string);
         self.digest.clone().or_else(id).unwrap_or_default()
     }
 
     /// What the recipe counts: the manifest digest, else the local image ID.
-    pub fn identity(&self) -> BaseIdentity {
+    pub(crate) fn identity(&self) -> BaseIdentity {
         match (&self.digest, &self.id) {
             (Some(digest), _) => BaseIdentity::ManifestDigest(digest.clone()),
             (None, Some(id)) => BaseIdentity::LocalImageId(id.clone()),

@@ -8,7 +8,7 @@ mod files;
 mod newest;
 mod offline;
 mod readers;
-pub mod remote;
+pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use crate::dockerfile::context::HashCache;
-pub use bases::{BaseSeen, Bases, Pinning};
-pub use newest::{Newest, RegistryUnavailable, described, newest};
-pub use offline::offline;
-pub use readers::{Role, readers};
-pub use uses::{Use, uses};
+pub(crate) use crate::dockerfile::context::HashCache;
+pub(crate) use bases::{BaseSeen, Bases, Pinning};
+pub(crate) use newest::{Newest, described, newest};
+pub(crate) use offline::offline;
+pub(crate) use readers::{Role, readers};
+pub(crate) use uses::{Use, uses};
 
 use crate::dockerfile::context::Listing;
 use crate::dockerfile::context::{self, Context, Tree};
@@ -41,69 +41,69 @@ const ANY_PLATFORM: &str = "linux/amd64";
 
 /// Everything a plan needs to know besides the graph.
 #[derive(Debug)]
-pub struct Seen {
-    pub engine: engine::Facts,
+pub(crate) struct Seen {
+    pub(crate) engine: engine::Facts,
     /// The engine's one list of images.
-    pub store: Vec<engine::Image>,
+    pub(crate) store: Vec<engine::Image>,
     /// External images by their long reference.
-    pub bases: Bases,
+    pub(crate) bases: Bases,
     /// What the files of each image with a Dockerfile say.
-    pub dockerfiles: HashMap<NodeId, DockerfileSeen>,
+    pub(crate) dockerfiles: HashMap<NodeId, DockerfileSeen>,
 }
 
 impl Seen {
     /// What is known of an external image that was looked for.
-    pub fn base(&self, reference: &Reference) -> &BaseSeen {
+    pub(crate) fn base(&self, reference: &Reference) -> &BaseSeen {
         &self.bases[&reference.canonical()]
     }
 
     /// External images by their tags, with what was seen of them.
-    pub fn bases(&self) -> impl Iterator<Item = (Reference, &BaseSeen)> {
+    pub(crate) fn bases(&self) -> impl Iterator<Item = (Reference, &BaseSeen)> {
         self.bases.iter().filter_map(|(name, seen)| Some((Reference::parse(name).ok()?, seen)))
     }
 }
 
 /// What can be asked besides the files, and what is known before.
 #[derive(Clone, Copy)]
-pub struct World<'a> {
-    pub engine: &'a dyn Engine,
-    pub registry: &'a dyn Registry,
-    pub pins: &'a Pins,
-    pub hashes: &'a HashCache,
+pub(crate) struct World<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) registry: &'a dyn Registry,
+    pub(crate) pins: &'a Pins,
+    pub(crate) hashes: &'a HashCache,
 }
 
 /// A Dockerfile and the files that its instructions can read.
 #[derive(Clone, Debug)]
-pub struct DockerfileSeen {
-    pub text: Arc<str>,
-    pub path: PathBuf,
-    pub target: Option<String>,
+pub(crate) struct DockerfileSeen {
+    pub(crate) text: Arc<str>,
+    pub(crate) path: PathBuf,
+    pub(crate) target: Option<String>,
     /// The front end that `# syntax=` asks for.
-    pub syntax: Option<String>,
-    pub facts: Facts,
-    pub evaluated: Evaluated,
+    pub(crate) syntax: Option<String>,
+    pub(crate) facts: Facts,
+    pub(crate) evaluated: Evaluated,
     /// Images that it names and the graph does not: `COPY --from=alpine`, or
     /// FROM where the spec leaves the base to the Dockerfile.
-    pub external: Vec<ImageUse>,
+    pub(crate) external: Vec<ImageUse>,
     /// Shared by all images with the same folder and ignore rules.
-    pub context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     /// The same context as it was read.
-    pub tree: Arc<Tree>,
+    pub(crate) tree: Arc<Tree>,
     /// Of what this image's instructions can read.
-    pub context_digest: Digest,
+    pub(crate) context_digest: Digest,
 }
 
 impl DockerfileSeen {
     /// What this image's instructions can read, unless that is more than
     /// `most` bytes to tell.
-    pub fn files(&self, most: usize) -> Option<Listing> {
+    pub(crate) fn files(&self, most: usize) -> Option<Listing> {
         context::listing(&self.tree, &self.evaluated.readable, most)
     }
 }
 
 /// Why the world could not be looked at.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// Dockerfiles or contexts are wrong.
     Problems(Vec<Problem>),
     /// Bases are neither on the engine nor could they be asked for.
@@ -121,7 +121,7 @@ impl From<engine::Error> for Error {
 ///
 /// # Errors
 /// All that is wrong with them.
-pub fn check_files(spec: &Spec, graph: &Graph, hashes: &HashCache) -> Result<(), Vec<Problem>> {
+pub(crate) fn check_files(spec: &Spec, graph: &Graph, hashes: &HashCache) -> Result<(), Vec<Problem>> {
     files(spec, graph, hashes).map(drop)
 }
 
@@ -129,7 +129,7 @@ pub fn check_files(spec: &Spec, graph: &Graph, hashes: &HashCache) -> Result<(),
 ///
 /// # Errors
 /// All that is wrong with them.
-pub fn files(
+pub(crate) fn files(
     spec: &Spec,
     graph: &Graph,
     hashes: &HashCache,
@@ -142,7 +142,7 @@ pub fn files(
 ///
 /// # Errors
 /// All that is wrong with the files.
-pub fn external(
+pub(crate) fn external(
     spec: &Spec,
     graph: &Graph,
     platform: Option<&str>,
@@ -154,7 +154,7 @@ pub fn external(
 
 /// Whether the engine has something under this tag that came from nowhere:
 /// built or imported there, and never pushed.
-pub fn is_local_only(reference: &Reference, store: &[engine::Image]) -> bool {
+pub(crate) fn is_local_only(reference: &Reference, store: &[engine::Image]) -> bool {
     let named = bases::by_name(store);
     let image = named.get(&reference.canonical());
     image.is_some_and(|image| bases::digest_in_store(reference, image).is_none())
@@ -165,7 +165,7 @@ pub fn is_local_only(reference: &Reference, store: &[engine::Image]) -> bool {
 ///
 /// # Errors
 /// All problems of the files at once; else the engine's.
-pub async fn observe(
+pub(crate) async fn observe(
     spec: &Spec,
     graph: &Graph,
     wanted: &[NodeId],

@@ -7,11 +7,11 @@ use crate::spec::pins::Pin;
 
 /// Why a registry could not be asked, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryUnavailable(pub String);
+pub(crate) struct RegistryUnavailable(pub(crate) String);
 
 /// What a registry says of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Newest {
+pub(crate) enum Newest {
     /// The pin is what the tag stands for.
     Same,
     /// The tag stands for this; the pin is behind, or there is none yet, or it
@@ -27,7 +27,7 @@ pub enum Newest {
 ///
 /// # Errors
 /// Neither of us could ask.
-pub async fn digest_of(
+pub(crate) async fn digest_of(
     reference: &Reference,
     registry: &dyn Registry,
     engine: Option<&dyn Engine>,
@@ -52,7 +52,7 @@ fn told(error: &registry::Error) -> RegistryUnavailable {
 /// Compares a pin with what its tag stands for. Of an index, the manifests of
 /// the platforms that the pin knows are compared, and `platform` is recorded
 /// too; no layer is fetched.
-pub async fn newest(
+pub(crate) async fn newest(
     reference: &Reference,
     pin: Option<&Pin>,
     platform: Option<&str>,
@@ -88,7 +88,7 @@ pub async fn newest(
 
 /// A pin to a digest, with the manifests of platforms as far as they can be
 /// told.
-pub async fn described(
+pub(crate) async fn described(
     reference: &Reference,
     digest: &str,
     platforms: &[&str],

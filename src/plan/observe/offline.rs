@@ -16,7 +16,12 @@ use crate::spec::pins::{Lock, Pin};
 ///
 /// # Errors
 /// All that is wrong with the files.
-pub fn offline(spec: &Spec, graph: &Graph, lock: &Lock, hashes: &HashCache) -> Result<Seen, Vec<Problem>> {
+pub(crate) fn offline(
+    spec: &Spec,
+    graph: &Graph,
+    lock: &Lock,
+    hashes: &HashCache,
+) -> Result<Seen, Vec<Problem>> {
     let dockerfiles = files::read(spec, graph, ANY_PLATFORM, hashes)?;
     let used = uses(spec, graph, graph.order(), &dockerfiles);
     let bases: Bases =

@@ -15,7 +15,7 @@ use crate::spec::subject::Subject;
 /// What a file is to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub(crate) enum Role {
     Dockerfile,
     /// Its context gives it to some instruction.
     Context,
@@ -28,7 +28,7 @@ pub enum Role {
 ///
 /// # Errors
 /// A context cannot be read any more.
-pub fn readers(
+pub(crate) fn readers(
     spec: &Spec,
     graph: &Graph,
     dockerfiles: &HashMap<NodeId, DockerfileSeen>,

@@ -11,15 +11,15 @@ use crate::registry::{Error, Registry};
 
 /// What registries said.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// Short form of a reference → the manifest digest it stands for.
-    pub found: BTreeMap<String, String>,
+    pub(crate) found: BTreeMap<String, String>,
     /// Why a registry could not be asked, one for each host.
-    pub unasked: BTreeMap<String, Error>,
+    pub(crate) unasked: BTreeMap<String, Error>,
 }
 
 /// One HEAD for each reference.
-pub async fn ask(registry: &dyn Registry, references: &[Reference]) -> Answers {
+pub(crate) async fn ask(registry: &dyn Registry, references: &[Reference]) -> Answers {
     let asked = references.iter().map(|reference| registry.digest(reference));
     let said = futures::future::join_all(asked).await;
     let mut answers = Answers::default();

@@ -11,17 +11,17 @@ use crate::spec::subject::Subject;
 
 /// An external image that something is built on or copies from.
 #[derive(Clone, Debug)]
-pub struct Use {
-    pub reference: Reference,
+pub(crate) struct Use {
+    pub(crate) reference: Reference,
     /// Where it is named first.
-    pub place: Place,
+    pub(crate) place: Place,
     /// What uses it itself.
-    pub nodes: Vec<NodeId>,
+    pub(crate) nodes: Vec<NodeId>,
 }
 
 impl Use {
     /// What another content of it would rebuild, parents first.
-    pub fn reaches(&self, graph: &Graph) -> Vec<NodeId> {
+    pub(crate) fn reaches(&self, graph: &Graph) -> Vec<NodeId> {
         let below = graph.descendants(&self.nodes);
         let reached = |node: &&NodeId| self.nodes.contains(node) || below.contains(node);
         graph.order().iter().filter(reached).copied().collect()
@@ -29,7 +29,7 @@ impl Use {
 }
 
 /// What `wanted` uses, each image once, by its long reference.
-pub fn uses(
+pub(crate) fn uses(
     spec: &Spec,
     graph: &Graph,
     wanted: &[NodeId],

@@ -11,8 +11,8 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use runs::Run;
-pub use store::{MOST_FILES, Records};
+pub(crate) use runs::Run;
+pub(crate) use store::{MOST_FILES, Records};
 
 use crate::image::recipe::Written;
 use crate::model::names::ImageId;
@@ -20,29 +20,29 @@ use crate::model::names::ImageId;
 /// One try to build an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub(crate) struct Record {
     /// Recipe digest, 64 hex digits.
-    pub recipe: String,
+    pub(crate) recipe: String,
     /// Version of the rules it was made by.
-    pub scheme: u32,
+    pub(crate) scheme: u32,
     /// As on the label `ds01.build.ingredients`.
-    pub ingredients: String,
-    pub written: Written,
+    pub(crate) ingredients: String,
+    pub(crate) written: Written,
     /// Digest of the context; its files are kept beside the records.
-    pub tree: Option<String>,
+    pub(crate) tree: Option<String>,
     /// The Dockerfile's text, masked.
-    pub dockerfile: Option<String>,
+    pub(crate) dockerfile: Option<String>,
     /// Milliseconds from start to end.
-    pub took_ms: u64,
+    pub(crate) took_ms: u64,
     /// Seconds since 1970.
-    pub at: i64,
-    pub ended: Ended,
+    pub(crate) at: i64,
+    pub(crate) ended: Ended,
 }
 
 /// How a try ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Ended {
+pub(crate) enum Ended {
     Built {
         id: ImageId,
     },

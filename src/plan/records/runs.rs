@@ -12,24 +12,24 @@ use super::store::{make, write};
 /// selected; each is counted once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub(crate) struct Run {
     /// When it ended, in seconds since 1970.
-    pub at: i64,
+    pub(crate) at: i64,
     /// Milliseconds from start to end.
-    pub took_ms: u64,
-    pub built: u64,
-    pub fetched: u64,
-    pub kept: u64,
-    pub failed: u64,
-    pub blocked: u64,
-    pub cancelled: u64,
+    pub(crate) took_ms: u64,
+    pub(crate) built: u64,
+    pub(crate) fetched: u64,
+    pub(crate) kept: u64,
+    pub(crate) failed: u64,
+    pub(crate) blocked: u64,
+    pub(crate) cancelled: u64,
 }
 
 const FILE: &str = "last-run.json";
 
 impl Records {
     /// How the last run ended; `None`: there was none, or it is not readable.
-    pub fn last_run(&self) -> Option<Run> {
+    pub(crate) fn last_run(&self) -> Option<Run> {
         serde_json::from_slice(&fs::read(self.dir.join(FILE)).ok()?).ok()
     }
 
@@ -37,7 +37,7 @@ impl Records {
     ///
     /// # Errors
     /// The folder or file cannot be written.
-    pub fn set_last_run(&self, run: &Run) -> io::Result<()> {
+    pub(crate) fn set_last_run(&self, run: &Run) -> io::Result<()> {
         make(&self.dir)?;
         write(&self.dir.join(FILE), &serde_json::to_vec(run)?)
     }

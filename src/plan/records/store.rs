@@ -22,26 +22,26 @@ const MOST: usize = 8;
 /// that left it as it was, share one.
 const MOST_TREES: usize = 128;
 /// Bytes of a listing; of a larger context the digest alone is kept.
-pub const MOST_FILES: usize = 512 * 1024;
+pub(crate) const MOST_FILES: usize = 512 * 1024;
 /// Longest name of a folder that every file system takes, with some room.
 const LONGEST: usize = 200;
 
 /// The records of one engine.
 #[derive(Clone, Debug)]
-pub struct Records {
+pub(crate) struct Records {
     pub(super) dir: PathBuf,
 }
 
 impl Records {
     /// Below `dir`; `engine` tells engines apart. Nothing is read or made yet.
-    pub fn new(dir: &Path, engine: &str) -> Self {
+    pub(crate) fn new(dir: &Path, engine: &str) -> Self {
         let engine: String = engine.chars().filter(char::is_ascii_alphanumeric).collect();
         Self { dir: dir.join(engine) }
     }
 
     /// The tries of an image, oldest first. Plan variants have a repository
     /// in common, so the image's name counts too.
-    pub fn of(&self, repository: &Repository, image: &NodeName) -> Vec<Record> {
+    pub(crate) fn of(&self, repository: &Repository, image: &NodeName) -> Vec<Record> {
         let folder = self.folder(repository, image);
         let files = names(&folder).into_iter().filter(|name| name.ends_with(".json"));
         files.filter_map(|name| serde_json::from_slice(&fs::read(folder.join(name)).ok()?).ok()).collect()
@@ -51,7 +51,7 @@ impl Records {
     ///
     /// # Errors
     /// The folder or file cannot be written. Later reasons say less.
-    pub fn add(&self, repository: &Repository, image: &NodeName, record: &Record) -> io::Result<()> {
+    pub(crate) fn add(&self, repository: &Repository, image: &NodeName, record: &Record) -> io::Result<()> {
         let folder = self.folder(repository, image);
         make(&folder)?;
         // Sorted by name they are sorted by time.
@@ -67,7 +67,7 @@ impl Records {
     }
 
     /// The files of a context by its digest.
-    pub fn files(&self, tree: &str) -> Option<Listing> {
+    pub(crate) fn files(&self, tree: &str) -> Option<Listing> {
         serde_json::from_slice(&fs::read(self.tree(tree)?).ok()?).ok()
     }
 
@@ -76,7 +76,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::add`].
-    pub fn add_files(&self, tree: &str, files: impl FnOnce() -> Option<Listing>) -> io::Result<()> {
+    pub(crate) fn add_files(&self, tree: &str, files: impl FnOnce() -> Option<Listing>) -> io::Result<()> {
         let Some(path) = self.tree(tree) else { return Ok(()) };
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let touched = Timestamps { last_access: now, last_modification: now };

@@ -26,24 +26,24 @@ const SUBMODULE: &[u8] = b"160000";
 
 /// The files of a revision. They are removed when it is dropped.
 #[derive(Debug)]
-pub struct Checkout {
+pub(crate) struct Checkout {
     _folder: TempDir,
     /// The folder that was asked for, as it was.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Submodules of then, relative to `root`.
-    pub submodules: Vec<PathBuf>,
+    pub(crate) submodules: Vec<PathBuf>,
 }
 
 /// Why the files of a revision cannot be had, as a fragment for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unknown {
-    pub why: String,
-    pub help: Option<String>,
+pub(crate) struct Unknown {
+    pub(crate) why: String,
+    pub(crate) help: Option<String>,
 }
 
 /// Why there is no checkout.
 #[derive(Debug)]
-pub enum Failed {
+pub(crate) enum Failed {
     Unknown(Unknown),
     /// We were told to stop.
     Stopped,
@@ -69,7 +69,11 @@ struct Repository {
 ///
 /// # Errors
 /// There is no git, no repository, no such revision; or `stop` was cancelled.
-pub async fn checkout(root: &Path, revision: &str, stop: &CancellationToken) -> Result<Checkout, Failed> {
+pub(crate) async fn checkout(
+    root: &Path,
+    revision: &str,
+    stop: &CancellationToken,
+) -> Result<Checkout, Failed> {
     let repository = repository(root, stop).await?;
     let commit = commit(root, revision, repository.shallow, stop).await?;
     let made = || {

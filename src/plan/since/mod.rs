@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use git::{Checkout, Failed, Unknown, checkout};
+pub(crate) use git::{Checkout, Failed, Unknown, checkout};
 
 use crate::model::digest::Digest;
 use crate::model::names::NodeName;
@@ -25,12 +25,12 @@ use crate::spec::pins::Lock;
 use crate::spec::{Content, Dockerfile, Spec};
 
 /// What one state of the files makes of each image that is built here.
-pub type Images = BTreeMap<NodeName, Made>;
+pub(crate) type Images = BTreeMap<NodeName, Made>;
 
 /// What an image is and where it stands. Tags are no ingredient of a recipe,
 /// but an image whose tags are others has to be tagged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub(crate) struct Made {
     recipe: Digest,
     repository: Option<Repository>,
     tag_prefix: Option<String>,
@@ -38,18 +38,23 @@ pub struct Made {
 
 /// What differs from another state of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Images that are new or other, and so what stands on them; parents first.
-    pub changed: Vec<NodeId>,
+    pub(crate) changed: Vec<NodeId>,
     /// Images that are no more.
-    pub removed: Vec<NodeName>,
+    pub(crate) removed: Vec<NodeName>,
 }
 
 /// Reads what the files make of each image.
 ///
 /// # Errors
 /// All that is wrong with the files.
-pub fn images(spec: &Spec, graph: &Graph, lock: &Lock, hashes: &HashCache) -> Result<Images, Vec<Problem>> {
+pub(crate) fn images(
+    spec: &Spec,
+    graph: &Graph,
+    lock: &Lock,
+    hashes: &HashCache,
+) -> Result<Images, Vec<Problem>> {
     let seen = observe::offline(spec, graph, lock, hashes)?;
     let recipes = recipes::recipes(spec, graph, &seen, graph.order());
     let made = recipes.into_iter().map(|(node, recipe)| {
@@ -65,7 +70,7 @@ pub fn images(spec: &Spec, graph: &Graph, lock: &Lock, hashes: &HashCache) -> Re
 }
 
 /// Compares by name; `graph` is of `now`.
-pub fn difference(graph: &Graph, now: &Images, then: &Images) -> Difference {
+pub(crate) fn difference(graph: &Graph, now: &Images, then: &Images) -> Difference {
     let differs = |node: &&NodeId| {
         let name = &graph.node(**node).name;
         now.get(name).is_some_and(|made| then.get(name) != Some(made))
@@ -78,7 +83,7 @@ pub fn difference(graph: &Graph, now: &Images, then: &Images) -> Difference {
 
 /// Says which image's files lie in a submodule: what those were is in a
 /// history of its own, which a checkout does not bring.
-pub fn in_submodule(spec: &Spec, checkout: &Checkout) -> Option<Unknown> {
+pub(crate) fn in_submodule(spec: &Spec, checkout: &Checkout) -> Option<Unknown> {
     let of_images = spec.images.iter().filter_map(|image| match &image.content {
         Content::Dockerfile(dockerfile) => Some(dockerfile),
         Content::Packages(_) => None,

@@ -15,27 +15,27 @@ use crate::spec::subject::Subject;
 
 /// What a container runs, and where that came from.
 #[derive(Clone, Debug, Serialize)]
-pub struct OfContainer {
-    pub container: String,
-    pub id: String,
-    pub state: String,
-    pub image: ImageId,
+pub(crate) struct OfContainer {
+    pub(crate) container: String,
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) image: ImageId,
     /// Its image is still on the engine.
-    pub image_there: bool,
-    pub tags: Vec<Reference>,
+    pub(crate) image_there: bool,
+    pub(crate) tags: Vec<Reference>,
     /// `None`: it was not made from an image of ours.
-    pub made: Option<Made>,
+    pub(crate) made: Option<Made>,
     /// Its image in the spec.
-    pub node: Option<NodeName>,
+    pub(crate) node: Option<NodeName>,
     /// `file:line` of the spec.
-    pub declared: Option<String>,
-    pub standing: Standing,
+    pub(crate) declared: Option<String>,
+    pub(crate) standing: Standing,
 }
 
 /// How a container's image stands to the spec as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", rename_all = "snake_case")]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It runs what the spec says.
     Current,
     /// Another image is up to date now, by its ID or its digest in a registry.
@@ -50,7 +50,7 @@ pub enum Standing {
 
 impl OfContainer {
     /// What the container's own labels tell, which need no image.
-    pub fn new(container: &Container, store: &[Image]) -> Self {
+    pub(crate) fn new(container: &Container, store: &[Image]) -> Self {
         let image = store.iter().find(|image| image.id == container.image_id);
         let label = |key: &labels::Key| container.labels.get(key.name).cloned();
         let made = Built::of_container(&container.labels).map(|built| Made {
@@ -74,7 +74,7 @@ impl OfContainer {
     }
 
     /// Says where the spec declares it.
-    pub fn declared_by(&mut self, spec: &Spec, graph: &Graph, node: NodeId) {
+    pub(crate) fn declared_by(&mut self, spec: &Spec, graph: &Graph, node: NodeId) {
         self.node = Some(graph.node(node).name.clone());
         self.declared = Some(declared(spec, Subject::of(spec, graph, node).place()));
     }
@@ -82,7 +82,7 @@ impl OfContainer {
 
 impl Known<'_> {
     /// How a container stands to the image at a position of the plan.
-    pub fn standing(&self, container: &Container, position: usize) -> Standing {
+    pub(crate) fn standing(&self, container: &Container, position: usize) -> Standing {
         let (image, node) = (&self.plan.images[position], self.nodes[position]);
         let built = Built::of_container(&container.labels);
         let same = built.as_ref().is_some_and(|built| built.recipe == image.recipe.digest().as_str());
@@ -111,7 +111,7 @@ impl Known<'_> {
 }
 
 /// The node whose image a container was made from, by its labels.
-pub fn node_of(spec: &Spec, graph: &Graph, container: &Container) -> Option<NodeId> {
+pub(crate) fn node_of(spec: &Spec, graph: &Graph, container: &Container) -> Option<NodeId> {
     let labels = &container.labels;
     let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
     let uid = || read::split_name(&container.name).map(|(_, uid)| uid);

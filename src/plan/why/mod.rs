@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub use container::{OfContainer, Standing, node_of};
+pub(crate) use container::{OfContainer, Standing, node_of};
 
 use crate::image::recipe::{Detail, Fields, Ingredient, Recorded, Written};
 use crate::model::labels;
@@ -26,94 +26,94 @@ use crate::spec::subject::Subject;
 
 /// Why an image is built or kept.
 #[derive(Clone, Debug, Serialize)]
-pub struct OfImage {
+pub(crate) struct OfImage {
     /// First the image that was asked for, then those whose causes it has.
-    pub images: Vec<Link>,
+    pub(crate) images: Vec<Link>,
     /// The last commit that touched a file, by path; what git knows.
-    pub commits: BTreeMap<String, String>,
+    pub(crate) commits: BTreeMap<String, String>,
 }
 
 /// One image of the chain.
 #[derive(Clone, Debug, Serialize)]
-pub struct Link {
-    pub name: NodeName,
+pub(crate) struct Link {
+    pub(crate) name: NodeName,
     /// `file:line` of the spec.
-    pub declared: String,
+    pub(crate) declared: String,
     /// Empty: it is kept.
-    pub reasons: Vec<Reason>,
-    pub last_failure: Option<String>,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) last_failure: Option<String>,
     /// What an image that is kept is, and was made from.
-    pub kept: Option<Kept>,
+    pub(crate) kept: Option<Kept>,
     /// Below the folder of the spec; `None`: it has no Dockerfile.
-    pub files: Option<Paths>,
+    pub(crate) files: Option<Paths>,
 }
 
 /// Where an image's files lie.
 #[derive(Clone, Debug, Serialize)]
-pub struct Paths {
-    pub dockerfile: String,
-    pub context: String,
+pub(crate) struct Paths {
+    pub(crate) dockerfile: String,
+    pub(crate) context: String,
 }
 
 /// An image that is up to date, on the engine or in its registry.
 #[derive(Clone, Debug, Serialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// `None`: it is in its registry alone.
-    pub image: Option<ImageId>,
+    pub(crate) image: Option<ImageId>,
     /// The digest in its registry, if that was asked for.
-    pub registry_digest: Option<String>,
-    pub tags: Vec<Reference>,
+    pub(crate) registry_digest: Option<String>,
+    pub(crate) tags: Vec<Reference>,
     /// Seconds since 1970; `None`: not known.
-    pub since: Option<i64>,
-    pub made: Made,
+    pub(crate) since: Option<i64>,
+    pub(crate) made: Made,
 }
 
 /// What an image was made from.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Made {
+pub(crate) struct Made {
     /// Recipe digest.
-    pub recipe: String,
-    pub base: Option<String>,
-    pub base_digest: Option<String>,
-    pub ingredients: Vec<Told>,
+    pub(crate) recipe: String,
+    pub(crate) base: Option<String>,
+    pub(crate) base_digest: Option<String>,
+    pub(crate) ingredients: Vec<Told>,
 }
 
 /// An ingredient as it is known.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
-    pub ingredient: Ingredient,
+pub(crate) struct Told {
+    pub(crate) ingredient: Ingredient,
     /// 12 hex digits.
-    pub digest: String,
+    pub(crate) digest: String,
     /// What it covers; `None`: it was too large to be recorded.
-    pub fields: Option<Fields>,
+    pub(crate) fields: Option<Fields>,
 }
 
 /// An external base.
 #[derive(Clone, Debug, Serialize)]
-pub struct OfBase {
-    pub name: NodeName,
-    pub declared: String,
-    pub image: Reference,
+pub(crate) struct OfBase {
+    pub(crate) name: NodeName,
+    pub(crate) declared: String,
+    pub(crate) image: Reference,
     /// Manifest digest or image ID; `None`: nothing asked for it.
-    pub digest: Option<String>,
-    pub on_engine: bool,
+    pub(crate) digest: Option<String>,
+    pub(crate) on_engine: bool,
 }
 
 /// The surroundings of an answer.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
-    pub spec: &'a Spec,
-    pub graph: &'a Graph,
-    pub seen: &'a Seen,
-    pub plan: &'a Plan,
+pub(crate) struct Known<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
+    pub(crate) seen: &'a Seen,
+    pub(crate) plan: &'a Plan,
     /// The node of each position of the plan.
-    pub nodes: &'a [NodeId],
+    pub(crate) nodes: &'a [NodeId],
 }
 
 impl Known<'_> {
     /// Why the image at a position is built or kept. `since` tells when it
     /// was built, where its own label cannot.
-    pub fn image(&self, position: usize, since: Option<i64>) -> OfImage {
+    pub(crate) fn image(&self, position: usize, since: Option<i64>) -> OfImage {
         let (mut images, mut told, mut queue) = (Vec::new(), BTreeSet::from([position]), vec![position]);
         let mut next = 0;
         while let Some(&at) = queue.get(next) {
@@ -127,7 +127,7 @@ impl Known<'_> {
     }
 
     /// What a base stands for.
-    pub fn base(&self, node: NodeId, image: &Reference) -> OfBase {
+    pub(crate) fn base(&self, node: NodeId, image: &Reference) -> OfBase {
         let seen = self.seen.bases.get(&image.canonical());
         OfBase {
             name: self.graph.node(node).name.clone(),
@@ -207,7 +207,7 @@ fn declared(spec: &Spec, place: &Place) -> String {
 
 impl OfImage {
     /// The changed files that are shown, at most `most`, each once.
-    pub fn changed_files(&self, most: usize) -> Vec<String> {
+    pub(crate) fn changed_files(&self, most: usize) -> Vec<String> {
         let mut files: Vec<String> = Vec::new();
         for link in &self.images {
             for reason in &link.reasons {

@@ -22,7 +22,7 @@ enum Piece {
 
 impl OfImage {
     /// For people; `all`: every detail and field.
-    pub fn text(&self, all: bool) -> String {
+    pub(crate) fn text(&self, all: bool) -> String {
         let mut text = String::new();
         let Some(first) = self.images.first() else { return text };
         if let Some(kept) = &first.kept {
@@ -160,7 +160,7 @@ impl Told {
 
 impl OfBase {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{} is not built here  ({})\n", self.name, self.declared);
         row(&mut text, "image", &self.image.to_string());
         let place = if self.on_engine { "on the engine" } else { "to be pulled" };
@@ -174,7 +174,7 @@ impl OfBase {
 
 impl OfContainer {
     /// For people; `all`: every detail and field.
-    pub fn text(&self, all: bool) -> String {
+    pub(crate) fn text(&self, all: bool) -> String {
         let runs = self.node.as_ref().map(|node| format!(" runs {node}")).unwrap_or_default();
         let place = self.declared.as_ref().map(|declared| format!("  ({declared})")).unwrap_or_default();
         let mut text = format!("{}{runs}{place}\n", self.container);

@@ -26,7 +26,7 @@ const HOLDS: u64 = 60;
 const MARGIN: u64 = 5;
 const CLIENT: &str = "ds01-build";
 
-pub struct Auth {
+pub(crate) struct Auth {
     host: String,
     credentials: Credentials,
     state: Mutex<State>,
@@ -68,7 +68,7 @@ enum Challenge {
 }
 
 /// What goes with a request.
-pub enum Offer {
+pub(crate) enum Offer {
     Nothing,
     Password(HeaderValue),
     /// Kept, or for many repositories at once.
@@ -78,7 +78,7 @@ pub enum Offer {
 }
 
 impl Offer {
-    pub fn header(&self) -> Option<HeaderValue> {
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
         match self {
             Self::Nothing => None,
             Self::Password(header) | Self::Token(header) | Self::OwnToken(header) => Some(header.clone()),
@@ -87,7 +87,7 @@ impl Offer {
 }
 
 impl Auth {
-    pub fn new(host: &str, credentials: Credentials) -> Self {
+    pub(crate) fn new(host: &str, credentials: Credentials) -> Self {
         Self {
             host: host.to_owned(),
             credentials,
@@ -98,7 +98,7 @@ impl Auth {
 
     /// This will be asked for soon. No scope at all is nothing to ask for
     /// beside others.
-    pub fn will_need(&self, scope: &str) {
+    pub(crate) fn will_need(&self, scope: &str) {
         if scope.is_empty() {
             return;
         }
@@ -106,7 +106,7 @@ impl Auth {
     }
 
     /// What to send without being told: what worked before.
-    pub async fn offer(&self, wire: &Wire, scope: &str) -> Result<Offer, Fault> {
+    pub(crate) async fn offer(&self, wire: &Wire, scope: &str) -> Result<Offer, Fault> {
         let (challenge, password) = {
             let state = self.state();
             (state.challenge.clone(), state.password.clone())
@@ -121,7 +121,7 @@ impl Auth {
     }
 
     /// What to send after a 401 to `refused`.
-    pub async fn better(
+    pub(crate) async fn better(
         &self,
         wire: &Wire,
         scope: &str,

@@ -22,20 +22,20 @@ const HUB: &str = "docker.io";
 const HUB_SERVER: &str = "registry-1.docker.io";
 
 /// A question.
-pub struct Ask {
-    pub method: Method,
-    pub path: String,
-    pub accept: &'static str,
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) accept: &'static str,
     /// Media type and content.
-    pub body: Option<(String, Vec<u8>)>,
+    pub(crate) body: Option<(String, Vec<u8>)>,
     /// What a token must allow: `repository:ds01/vision:pull`.
-    pub scope: String,
+    pub(crate) scope: String,
     /// For an error: what was to be done to what.
-    pub action: &'static str,
-    pub what: String,
+    pub(crate) action: &'static str,
+    pub(crate) what: String,
 }
 
-pub struct Host {
+pub(crate) struct Host {
     name: String,
     base: Url,
     wire: Wire,
@@ -62,7 +62,7 @@ struct State {
 impl Host {
     /// # Errors
     /// The name is none, or a certificate for it cannot be used.
-    pub fn new(name: &str, options: &Options) -> Result<Self, Error> {
+    pub(crate) fn new(name: &str, options: &Options) -> Result<Self, Error> {
         let broken = |cause: String| Error::Unreachable { host: name.to_owned(), cause };
         let wire =
             Wire::new(name, Trust::of(name, options).map_err(broken)?, options.patience).map_err(broken)?;
@@ -86,7 +86,7 @@ impl Host {
     ///
     /// # Errors
     /// There is no answer, or it is a refusal.
-    pub async fn send(&self, ask: &Ask) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, Error> {
         self.auth.will_need(&ask.scope);
         let mut tried = 0;
         loop {
@@ -114,7 +114,7 @@ impl Host {
     }
 
     /// The right to write into a repository, until it is dropped.
-    pub async fn write(&self, repository: &str) -> OwnedMutexGuard<()> {
+    pub(crate) async fn write(&self, repository: &str) -> OwnedMutexGuard<()> {
         let turns = {
             let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             writing.entry(repository.to_owned()).or_default().clone()
@@ -208,7 +208,7 @@ impl Host {
         }
     }
 
-    pub fn failed(&self, action: &str, what: &str, cause: String) -> Error {
+    pub(crate) fn failed(&self, action: &str, what: &str, cause: String) -> Error {
         Error::Failed { host: self.name.clone(), action: action.to_owned(), what: what.to_owned(), cause }
     }
 

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// An image's manifest, in OCI's form.
-pub const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Every kind that is read. What is not named here, a registry may convert,
 /// and then gives another digest.
-pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
@@ -17,8 +17,8 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 /// A manifest or an index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Manifest {
-    pub media_type: Option<String>,
+pub(crate) struct Manifest {
+    pub(crate) media_type: Option<String>,
     config: Option<Descriptor>,
     #[serde(default)]
     layers: Vec<Descriptor>,
@@ -57,7 +57,7 @@ impl Platform {
 impl Manifest {
     /// # Errors
     /// It is none.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes).map_err(|e| format!("its manifest cannot be read: {e}"))
     }
 
@@ -65,7 +65,7 @@ impl Manifest {
     ///
     /// # Errors
     /// There is none for the platform.
-    pub fn of_platform(&self, wanted: &str) -> Result<Option<String>, String> {
+    pub(crate) fn of_platform(&self, wanted: &str) -> Result<Option<String>, String> {
         let Some(manifests) = &self.manifests else { return Ok(None) };
         let with_platform = manifests.iter().filter_map(|entry| Some((entry, entry.platform.as_ref()?)));
         let known: Vec<_> = with_platform.filter(|(_, platform)| platform.os != "unknown").collect();
@@ -82,7 +82,7 @@ impl Manifest {
     ///
     /// # Errors
     /// It is of no image.
-    pub fn image(&self) -> Result<(String, u64), String> {
+    pub(crate) fn image(&self) -> Result<(String, u64), String> {
         let config = self.config.as_ref().ok_or("its manifest is not one of an image")?;
         let size = self.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
         Ok((config.digest.clone(), size))
@@ -91,9 +91,9 @@ impl Manifest {
 
 /// An image's config.
 #[derive(Deserialize)]
-pub struct Config {
+pub(crate) struct Config {
     config: Option<Inner>,
-    pub rootfs: RootFs,
+    pub(crate) rootfs: RootFs,
 }
 
 #[derive(Deserialize)]
@@ -103,18 +103,18 @@ struct Inner {
 }
 
 #[derive(Deserialize)]
-pub struct RootFs {
-    pub diff_ids: Vec<String>,
+pub(crate) struct RootFs {
+    pub(crate) diff_ids: Vec<String>,
 }
 
 impl Config {
     /// # Errors
     /// It is none.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes).map_err(|e| format!("its config cannot be read: {e}"))
     }
 
-    pub fn labels(&self) -> BTreeMap<String, String> {
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         self.config.as_ref().and_then(|inner| inner.labels.clone()).unwrap_or_default()
     }
 }

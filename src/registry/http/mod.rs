@@ -21,30 +21,30 @@ use sha2::{Digest, Sha256};
 
 use self::host::{Ask, Host};
 use self::manifest::{Config, Manifest};
-pub use self::patience::Patience;
+pub(crate) use self::patience::Patience;
 use self::wire::{Answer, Method};
 use super::{Error, Registry, RemoteImage};
 use crate::model::reference::{Reference, Repository};
 
 /// What is to be known before the first question.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Folder of Docker's `config.json` and `certs.d`; `None`: no credentials.
-    pub docker_config: Option<PathBuf>,
+    pub(crate) docker_config: Option<PathBuf>,
     /// Hosts that are asked over plain HTTP, as loopback always is.
-    pub insecure: BTreeSet<String>,
-    pub patience: Patience,
+    pub(crate) insecure: BTreeSet<String>,
+    pub(crate) patience: Patience,
 }
 
 /// Every registry that references name.
-pub struct Registries {
+pub(crate) struct Registries {
     options: Options,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
 impl Registries {
     /// Nothing is read and nobody is asked before the first question.
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self { options, hosts: Mutex::default() }
     }
 

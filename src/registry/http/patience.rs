@@ -6,19 +6,19 @@ use jiff::fmt::rfc2822;
 
 /// Limits of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// For a connection.
-    pub connect: Duration,
+    pub(crate) connect: Duration,
     /// For a whole answer.
-    pub answer: Duration,
+    pub(crate) answer: Duration,
     /// Asked at most this often.
-    pub tries: u32,
+    pub(crate) tries: u32,
     /// Before the second try; twice as long before each further one.
-    pub pause: Duration,
+    pub(crate) pause: Duration,
     /// The longest pause that a registry may ask for.
-    pub longest: Duration,
+    pub(crate) longest: Duration,
     /// A host that did not answer is not asked again for so long.
-    pub lost: Duration,
+    pub(crate) lost: Duration,
 }
 
 impl Default for Patience {
@@ -38,14 +38,14 @@ impl Default for Patience {
 
 impl Patience {
     /// What to wait after the nth try.
-    pub fn after(&self, tried: u32) -> Duration {
+    pub(crate) fn after(&self, tried: u32) -> Duration {
         self.pause * 2u32.saturating_pow(tried.saturating_sub(1))
     }
 }
 
 /// `Retry-After` is in seconds or a date. A date counts from the answer's own
 /// `Date`: the clocks of two machines differ.
-pub fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }

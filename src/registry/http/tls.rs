@@ -16,7 +16,7 @@ use super::Options;
 const SYSTEM: &str = "/etc/docker";
 
 /// How a registry is spoken to.
-pub enum Trust {
+pub(crate) enum Trust {
     /// Plain, and never through a proxy. Believes nobody, so no roots are read.
     Loopback(ClientConfig),
     /// Plain, since it is listed as insecure; what it refers to may be under TLS.
@@ -27,7 +27,7 @@ pub enum Trust {
 impl Trust {
     /// # Errors
     /// Names the certificate that cannot be used.
-    pub fn of(host: &str, options: &Options) -> Result<Self, String> {
+    pub(crate) fn of(host: &str, options: &Options) -> Result<Self, String> {
         if is_loopback(host) {
             return Ok(Self::Loopback(config(RootCertStore::empty())?));
         }
@@ -78,7 +78,7 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
 }
 
 /// What a failure means that is one of TLS.
-pub fn refusal(error: &(dyn Cause + 'static), host: &str) -> Option<String> {
+pub(crate) fn refusal(error: &(dyn Cause + 'static), host: &str) -> Option<String> {
     let error = match error.downcast_ref::<rustls::Error>() {
         Some(error) => error,
         None => error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?,

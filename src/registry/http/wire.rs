@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
-pub use reqwest::{Method, StatusCode, Url};
+pub(crate) use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::patience::{self, Patience};
@@ -20,7 +20,7 @@ const MAX_SAID: usize = 200;
 
 /// Why a request has no answer that can be used.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nobody is there, or is silent. To ask again is no use.
     Lost(String),
     /// The connection broke. It may be better the next time.
@@ -39,24 +39,24 @@ pub enum Fault {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Connections to one registry and its token server.
-pub struct Wire {
+pub(crate) struct Wire {
     host: String,
     client: Client,
     patience: Patience,
-    pub secure: bool,
+    pub(crate) secure: bool,
 }
 
 impl Wire {
     /// # Errors
     /// Names the certificate that cannot be used.
-    pub fn new(host: &str, trust: tls::Trust, patience: Patience) -> Result<Self, String> {
+    pub(crate) fn new(host: &str, trust: tls::Trust, patience: Patience) -> Result<Self, String> {
         let secure = matches!(trust, tls::Trust::Tls(_));
         let client = Client::builder()
             .user_agent(concat!("ds01-build/", env!("CARGO_PKG_VERSION")))
@@ -69,12 +69,12 @@ impl Wire {
         Ok(Self { host: host.to_owned(), client: client.build().map_err(|e| chain(&e))?, patience, secure })
     }
 
-    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
 
     /// Sends it. Every status that no pause can better is an answer.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         let mut response = request.send().await.map_err(|e| self.fault(e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
@@ -125,19 +125,19 @@ struct OneError {
 
 impl Answer {
     /// The content's digest, if it says so.
-    pub fn digest(&self) -> Option<String> {
+    pub(crate) fn digest(&self) -> Option<String> {
         let digest = self.text(DIGEST)?;
         let hex = digest.strip_prefix("sha256:")?;
         (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())).then(|| digest.to_owned())
     }
 
-    pub fn media_type(&self) -> Option<String> {
+    pub(crate) fn media_type(&self) -> Option<String> {
         let text = self.text(CONTENT_TYPE.as_str())?;
         let kind = text.split(';').next().unwrap_or(text).trim();
         ["manifest", "image.index"].iter().any(|word| kind.contains(word)).then(|| kind.to_owned())
     }
 
-    pub fn text(&self, header: &str) -> Option<&str> {
+    pub(crate) fn text(&self, header: &str) -> Option<&str> {
         self.headers.get(header)?.to_str().ok()
     }
 
@@ -146,7 +146,7 @@ impl Answer {
     }
 
     /// What it says of a failure: the status, and a registry's own words.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let mut text = self.status.to_string();
         if let Ok(said) = serde_json::from_slice::<Said>(&self.body) {
             let errors =

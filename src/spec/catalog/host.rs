@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// What a machine's architecture class is, or why nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
+pub(crate) enum Host {
     Known {
         arch: String,
         /// `MLC_ARCH`, or the version and the file that has it.
@@ -18,28 +18,28 @@ pub enum Host {
 }
 
 /// Says nothing, for who has no machine at hand.
-pub static NOWHERE: Host = Host::Unknown(String::new());
+pub(crate) static NOWHERE: Host = Host::Unknown(String::new());
 
 /// A file that may name a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clue {
-    pub file: PathBuf,
-    pub text: String,
+pub(crate) struct Clue {
+    pub(crate) file: PathBuf,
+    pub(crate) text: String,
 }
 
 /// What was found on a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Clues {
+pub(crate) struct Clues {
     /// The variable `MLC_ARCH`.
-    pub mlc_arch: Option<String>,
+    pub(crate) mlc_arch: Option<String>,
     /// CUDA's `version.json` or `version.txt`.
-    pub cuda: Option<Clue>,
+    pub(crate) cuda: Option<Clue>,
     /// ROCm's `.info/version`.
-    pub rocm: Option<Clue>,
+    pub(crate) rocm: Option<Clue>,
 }
 
 /// The class of a machine: the variable decides, then CUDA, then ROCm.
-pub fn host(clues: &Clues) -> Host {
+pub(crate) fn host(clues: &Clues) -> Host {
     if let Some(arch) = &clues.mlc_arch {
         return Host::Known { arch: arch.clone(), told_by: "MLC_ARCH".into() };
     }

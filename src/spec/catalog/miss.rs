@@ -4,7 +4,7 @@ use super::Catalog;
 
 /// Which part of a request a catalogue does not have, and what it has instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Miss {
+pub(crate) enum Miss {
     Framework {
         known: Vec<String>,
     },
@@ -23,7 +23,7 @@ pub enum Miss {
 impl Miss {
     /// What is missing: a lowercase fragment. The texts are those asked for,
     /// fit to be shown.
-    pub fn message(&self, catalog: &Catalog, framework: &str, version: &str, arch: &str) -> String {
+    pub(crate) fn message(&self, catalog: &Catalog, framework: &str, version: &str, arch: &str) -> String {
         let what = match self {
             Self::Framework { .. } => format!("framework `{framework}`"),
             Self::Arch { .. } => format!("{framework} for `{arch}`"),
@@ -33,7 +33,7 @@ impl Miss {
     }
 
     /// What there is.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         match self {
             Self::Framework { known } | Self::Arch { known } => format!("it has: {}", known.join(", ")),
             Self::Version { known, elsewhere } if elsewhere.is_empty() => {

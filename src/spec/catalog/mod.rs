@@ -4,7 +4,7 @@
 //! A value; where it came from and who asks is not known here. Its rows carry
 //! no digests: `spec.lock` pins what was built on.
 
-pub mod host;
+pub(crate) mod host;
 mod miss;
 mod read;
 #[cfg(test)]
@@ -13,44 +13,44 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-pub use host::Host;
-pub use miss::Miss;
-pub use read::{Reading, read};
+pub(crate) use host::Host;
+pub(crate) use miss::Miss;
+pub(crate) use read::{Reading, read};
 
 use crate::model::problem::SourceFile;
 use crate::model::reference::Reference;
 
 /// What people write for the newest version.
-pub const LATEST: &str = "latest";
+pub(crate) const LATEST: &str = "latest";
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub framework: String,
-    pub version: String,
+pub(crate) struct Row {
+    pub(crate) framework: String,
+    pub(crate) version: String,
     /// CUDA driver classes or ROCm major versions; at least one.
-    pub archs: Vec<String>,
+    pub(crate) archs: Vec<String>,
     /// Without a tag it means `latest`.
-    pub image: Reference,
+    pub(crate) image: Reference,
     /// In its file, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 impl Row {
     /// An architecture as the row writes it.
-    pub fn arch(&self, arch: &str) -> Option<&str> {
+    pub(crate) fn arch(&self, arch: &str) -> Option<&str> {
         self.archs.iter().map(String::as_str).find(|known| known.eq_ignore_ascii_case(arch))
     }
 
     /// Whether it is of the framework, in any case of letters.
-    pub fn is_of(&self, framework: &str) -> bool {
+    pub(crate) fn is_of(&self, framework: &str) -> bool {
         self.framework.eq_ignore_ascii_case(framework)
     }
 }
 
 /// Rows, the newest of a framework and architecture first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     rows: Vec<Row>,
     /// As shown to people; `None`: the program's own.
     file: Option<PathBuf>,
@@ -58,10 +58,10 @@ pub struct Catalog {
 
 /// A row that was found, and the architecture it was found for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<'c> {
-    pub row: &'c Row,
+pub(crate) struct Found<'c> {
+    pub(crate) row: &'c Row,
     /// As the catalogue writes it.
-    pub arch: &'c str,
+    pub(crate) arch: &'c str,
 }
 
 static OWN: LazyLock<Catalog> = LazyLock::new(|| Catalog { file: None, ..own().catalog });
@@ -73,17 +73,17 @@ fn own() -> Reading {
 
 impl Catalog {
     /// The one that the program carries.
-    pub fn own() -> &'static Self {
+    pub(crate) fn own() -> &'static Self {
         &OWN
     }
 
     /// In the order of the file.
-    pub fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
 
     /// How a sentence names it.
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         match &self.file {
             Some(file) => format!("the catalogue {}", file.display()),
             None => "the catalogue".into(),
@@ -96,7 +96,7 @@ impl Catalog {
     ///
     /// # Errors
     /// Which part is not there, and what is.
-    pub fn find(&self, framework: &str, version: &str, arch: &str) -> Result<Found<'_>, Miss> {
+    pub(crate) fn find(&self, framework: &str, version: &str, arch: &str) -> Result<Found<'_>, Miss> {
         let of_framework = || self.rows.iter().filter(|row| row.is_of(framework));
         let of_arch = || of_framework().filter_map(|row| Some(Found { row, arch: row.arch(arch)? }));
         let found = of_arch().find(|found| version == LATEST || found.row.version == version);
@@ -117,7 +117,7 @@ impl Catalog {
 
     /// The architectures for which a row of this catalogue is the newest of
     /// its framework.
-    pub fn latest_for<'r>(&self, row: &'r Row) -> Vec<&'r str> {
+    pub(crate) fn latest_for<'r>(&self, row: &'r Row) -> Vec<&'r str> {
         let first = |arch: &&str| self.find(&row.framework, LATEST, arch).is_ok_and(|f| f.row == row);
         row.archs.iter().map(String::as_str).filter(first).collect()
     }

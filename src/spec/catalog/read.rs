@@ -20,13 +20,13 @@ const MAX_WORD: usize = 64;
 
 /// What a file says, and all that is wrong with it.
 #[derive(Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The rows that are right.
-    pub catalog: Catalog,
+    pub(crate) catalog: Catalog,
     /// Rows that are not, each with its line.
-    pub errors: Vec<Problem>,
+    pub(crate) errors: Vec<Problem>,
     /// Rows that never count, since a row above says the same.
-    pub warnings: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// A part of the text, without blanks around it.
@@ -56,7 +56,7 @@ impl<'t> Part<'t> {
 }
 
 /// Reads either form.
-pub fn read(file: &Arc<SourceFile>) -> Reading {
+pub(crate) fn read(file: &Arc<SourceFile>) -> Reading {
     let mut rows = Vec::new();
     let mut errors = Vec::new();
     let mut own = false;

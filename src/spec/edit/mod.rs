@@ -15,15 +15,15 @@ mod tests;
 use super::names;
 use super::reader::Broken;
 use crate::model::problem::Problem;
-pub use tree::{Tree, Value};
-pub use write::{Entry, entry};
+pub(crate) use tree::{Tree, Value};
+pub(crate) use write::{Entry, entry};
 
 /// Where something stands in a project's entry: `["packages", "pip"]`.
-pub type Path = &'static [&'static str];
+pub(crate) type Path = &'static [&'static str];
 
 /// One small change of a project's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Gives a key this value, whatever it had.
     Set(Path, Value),
     /// Takes a key away; one that is not there stays away.
@@ -40,7 +40,7 @@ pub enum Step {
 ///
 /// # Errors
 /// The text is not the YAML it should be, or has no such project.
-pub fn read(text: &str, project: &str) -> Result<Tree, String> {
+pub(crate) fn read(text: &str, project: &str) -> Result<Tree, String> {
     let whole = tree::read(text)?;
     whole.get(&[project]).cloned().ok_or_else(|| format!("there is no project `{project}` in it"))
 }
@@ -50,7 +50,7 @@ pub fn read(text: &str, project: &str) -> Result<Tree, String> {
 /// # Errors
 /// The text has no such project, or is written in a way that cannot be
 /// changed without changing more than was asked for.
-pub fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
+pub(crate) fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
     let mut wanted = tree::read(text)?;
     let entry = wanted.get_mut(project).ok_or_else(|| format!("there is no project `{project}` in it"))?;
     for step in steps {
@@ -65,7 +65,7 @@ pub fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String
 ///
 /// # Errors
 /// The text is not the YAML it should be, or has no such project.
-pub fn remove(text: &str, project: &str) -> Result<Option<String>, String> {
+pub(crate) fn remove(text: &str, project: &str) -> Result<Option<String>, String> {
     let mut wanted = tree::read(text)?;
     if !wanted.remove(project) {
         return Err(format!("there is no project `{project}` in it"));
@@ -96,7 +96,7 @@ fn byte_order_mark(text: &str) -> (&str, &str) {
 ///
 /// # Errors
 /// The rule it breaks, and what to write.
-pub fn check_name(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_name(text: &str) -> Result<(), Problem> {
     names::name("project", text).map_err(problem)?;
     if write::is_yaml_value(text) {
         let rule = format!("`{text}` is no project name: YAML reads it as a number, as truth or as nothing");
@@ -109,7 +109,7 @@ pub fn check_name(text: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// The rule it breaks, and what to write.
-pub fn check_login(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_login(text: &str) -> Result<(), Problem> {
     names::login(text).map_err(problem)
 }
 

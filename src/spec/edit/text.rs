@@ -14,7 +14,7 @@ const ODD: &str = "it is written in a way that can only be changed by hand";
 ///
 /// # Errors
 /// The library does not find what is to be changed.
-pub fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
+pub(crate) fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
     let document = parsed(text)?;
     for step in steps {
         make(&document, project, step)?;
@@ -26,7 +26,7 @@ pub fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String
 ///
 /// # Errors
 /// The library does not find it.
-pub fn remove(text: &str, project: &str) -> Result<String, String> {
+pub(crate) fn remove(text: &str, project: &str) -> Result<String, String> {
     let document = parsed(text)?;
     document.as_mapping().and_then(|top| top.remove(project)).ok_or(ODD)?;
     Ok(with_line_ends_of(text, document.to_string()))

@@ -10,7 +10,7 @@ use crate::spec::yaml::{self, Node};
 
 /// Part of a project file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tree {
+pub(crate) enum Tree {
     /// Nothing, or `null`.
     Null,
     Text(String),
@@ -23,7 +23,7 @@ pub enum Tree {
 
 /// What a key can be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     Text(String),
     Texts(Vec<String>),
     True,
@@ -43,7 +43,7 @@ impl From<&Value> for Tree {
 ///
 /// # Errors
 /// What is wrong first, with its line.
-pub fn read(text: &str) -> Result<Tree, String> {
+pub(crate) fn read(text: &str) -> Result<Tree, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file = Arc::new(SourceFile { path: "project".into(), text: text.to_owned() });
     let mut problems = Vec::new();
@@ -76,7 +76,7 @@ fn tree(node: &Node) -> Option<Tree> {
 
 impl Tree {
     /// What stands there; `None`: a key of the path is missing.
-    pub fn get(&self, path: &[&str]) -> Option<&Self> {
+    pub(crate) fn get(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |tree, key| match tree {
             Self::Map(pairs) => pairs.iter().find(|(known, _)| known == key).map(|(_, value)| value),
             _ => None,
@@ -84,7 +84,7 @@ impl Tree {
     }
 
     /// A text alone, or the texts of a list in their positions; what is no text is empty.
-    pub fn texts(&self) -> Vec<&str> {
+    pub(crate) fn texts(&self) -> Vec<&str> {
         match self {
             Self::Null => Vec::new(),
             Self::List(items) => items.iter().map(Self::scalar).collect(),
@@ -120,7 +120,7 @@ impl Tree {
     ///
     /// # Errors
     /// What stands there is of another kind.
-    pub fn apply(&mut self, step: &Step) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Set(path, value) => *self.made(path)? = value.into(),
             Step::Unset(path) => {

@@ -6,24 +6,24 @@ use crate::spec::reader::plain_type;
 
 /// A project that somebody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    pub name: String,
+pub(crate) struct Entry {
+    pub(crate) name: String,
     /// The login.
-    pub user: String,
+    pub(crate) user: String,
     /// What it stands on: `vision`, `vision@py312`, or a base.
-    pub image: String,
-    pub use_case: Vec<String>,
-    pub apt: Vec<String>,
-    pub pip: Vec<String>,
+    pub(crate) image: String,
+    pub(crate) use_case: Vec<String>,
+    pub(crate) apt: Vec<String>,
+    pub(crate) pip: Vec<String>,
     /// Relative to the folder of the spec.
-    pub requirements: Option<String>,
+    pub(crate) requirements: Option<String>,
     /// Relative to the folder of the spec.
-    pub dockerfile: Option<String>,
-    pub jupyter: bool,
+    pub(crate) dockerfile: Option<String>,
+    pub(crate) jupyter: bool,
 }
 
 /// The text of a file that has this project alone.
-pub fn entry(entry: &Entry) -> String {
+pub(crate) fn entry(entry: &Entry) -> String {
     let mut text =
         format!("# Change it by hand, or with `ds01-build image update`.\n{}:\n", quoted(&entry.name));
     let mut line = |key: &str, value: String| {
@@ -57,7 +57,7 @@ fn list(texts: &[String]) -> String {
 }
 
 /// A text as YAML: without quotes where every reader takes it for text.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/@+-".contains(&b));
     if plain && !is_yaml_value(text) {
@@ -69,7 +69,7 @@ pub fn quoted(text: &str) -> String {
 
 /// Whether some reader of YAML takes an unquoted text for something else:
 /// besides numbers, truth and nothing, the older ones have `yes` and `off`.
-pub fn is_yaml_value(text: &str) -> bool {
+pub(crate) fn is_yaml_value(text: &str) -> bool {
     let older = ["y", "n", "yes", "no", "on", "off"];
     plain_type(text).is_some() || older.contains(&text.to_ascii_lowercase().as_str())
 }

@@ -21,7 +21,7 @@ struct Making<'s> {
 impl Graph {
     /// The graph of a spec: every base, every image without a plan and for
     /// each plan that it does not skip, every project.
-    pub fn build(spec: &Spec) -> Self {
+    pub(crate) fn build(spec: &Spec) -> Self {
         let mut making = Making::default();
         for (spec_index, base) in spec.bases.iter().enumerate() {
             let id = making.add(spec_index, NodeName::new(base.name.as_str()), Kind::Base(base.name.clone()));

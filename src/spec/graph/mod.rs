@@ -23,18 +23,18 @@ use crate::model::reference::Repository;
 /// A node of one graph. Ordered as the spec: bases, images (each with its
 /// plan variants behind it), projects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u32);
+pub(crate) struct NodeId(u32);
 
 impl NodeId {
     /// Counts from 0 without gaps; below [`Graph::len`].
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// What a node is, with its key in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Not built here.
     Base(BaseName),
     Image(ImageName),
@@ -43,28 +43,28 @@ pub enum Kind {
 
 /// A base, a shared image for one plan, or a project's image.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub id: NodeId,
-    pub name: NodeName,
-    pub kind: Kind,
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) name: NodeName,
+    pub(crate) kind: Kind,
     /// Where it stands in `Spec::bases`, `images` or `projects`.
-    pub spec_index: usize,
+    pub(crate) spec_index: usize,
     /// The plan variant; `None`: built without a plan, a base, or a project.
-    pub plan: Option<PlanName>,
+    pub(crate) plan: Option<PlanName>,
     /// The image's own, then the plan's, then the image's for the plan: later wins.
-    pub build_args: BTreeMap<String, String>,
+    pub(crate) build_args: BTreeMap<String, String>,
     /// Begins a shared image's branch tags.
-    pub tag_prefix: Option<String>,
+    pub(crate) tag_prefix: Option<String>,
     /// `None` for a base.
-    pub repository: Option<Repository>,
+    pub(crate) repository: Option<Repository>,
     /// First the one it is built from, then those it copies from. Empty for a
     /// base, and for an image whose Dockerfile's FROM says it all.
-    pub parents: Vec<NodeId>,
+    pub(crate) parents: Vec<NodeId>,
 }
 
 /// All nodes of a spec.
 #[derive(Debug)]
-pub struct Graph {
+pub(crate) struct Graph {
     /// Edges from parent to child.
     nodes: DiGraph<Node, ()>,
     by_name: HashMap<String, NodeId>,
@@ -75,58 +75,53 @@ pub struct Graph {
 
 impl Graph {
     /// How many nodes there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.nodes.node_count()
     }
 
-    /// True for a spec without bases, images and projects.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// A node. `id` must be of this graph.
-    pub fn node(&self, id: NodeId) -> &Node {
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[index(id)]
     }
 
     /// All nodes in the order of the spec.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.node_weights()
     }
 
     /// All nodes, parents before children; where that leaves a choice, in the
     /// order of the spec. The same for the same spec.
-    pub fn order(&self) -> &[NodeId] {
+    pub(crate) fn order(&self) -> &[NodeId] {
         &self.order
     }
 
     /// What a node stands on: first the one it is built from.
-    pub fn parents(&self, id: NodeId) -> &[NodeId] {
+    pub(crate) fn parents(&self, id: NodeId) -> &[NodeId] {
         &self.node(id).parents
     }
 
     /// What stands directly on a node, in the order of the spec.
-    pub fn children(&self, id: NodeId) -> Vec<NodeId> {
+    pub(crate) fn children(&self, id: NodeId) -> Vec<NodeId> {
         let mut children: Vec<NodeId> = self.nodes.neighbors(index(id)).map(id_of).collect();
         children.sort_unstable();
         children
     }
 
     /// Nodes without parents, in the order of the spec.
-    pub fn roots(&self) -> Vec<NodeId> {
+    pub(crate) fn roots(&self) -> Vec<NodeId> {
         self.nodes().filter(|node| node.parents.is_empty()).map(|node| node.id).collect()
     }
 
     /// All that stands on these nodes, directly or not, without themselves
     /// (unless one stands on another), parents first.
-    pub fn descendants(&self, of: &[NodeId]) -> Vec<NodeId> {
+    pub(crate) fn descendants(&self, of: &[NodeId]) -> Vec<NodeId> {
         let below: Vec<NodeId> = of.iter().flat_map(|id| self.children(*id)).collect();
         self.reach(&below, Direction::Outgoing)
     }
 
     /// All that these nodes stand on, directly or not, without themselves
     /// (unless one stands on another), parents first.
-    pub fn ancestors(&self, of: &[NodeId]) -> Vec<NodeId> {
+    pub(crate) fn ancestors(&self, of: &[NodeId]) -> Vec<NodeId> {
         let above: Vec<NodeId> = of.iter().flat_map(|id| self.parents(*id)).copied().collect();
         self.reach(&above, Direction::Incoming)
     }

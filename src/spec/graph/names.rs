@@ -10,7 +10,7 @@ impl Graph {
     ///
     /// # Errors
     /// A problem without a place that lists what was perhaps meant.
-    pub fn find(&self, name: &str) -> Result<NodeId, Problem> {
+    pub(crate) fn find(&self, name: &str) -> Result<NodeId, Problem> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(*id);
         }
@@ -29,7 +29,7 @@ impl Graph {
     ///
     /// # Errors
     /// One problem for each name that [`Graph::find`] does not know.
-    pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<NodeId>, Vec<Problem>> {
+    pub(crate) fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<NodeId>, Vec<Problem>> {
         if names.is_empty() {
             return Ok(self.order.clone());
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Graph, Kind, Node, NodeId};
 
 /// Tells a node's state in a few words.
-pub type State<'f> = &'f dyn Fn(NodeId) -> String;
+pub(crate) type State<'f> = &'f dyn Fn(NodeId) -> String;
 
 /// A line of the tree that is still to be drawn.
 struct Drawn {
@@ -26,7 +26,7 @@ struct Drawn {
 impl Graph {
     /// A tree from the roots down, a line for each node. A node with several
     /// parents stands in full under its first one, and is noted under the others.
-    pub fn to_tree(&self, state: State) -> String {
+    pub(crate) fn to_tree(&self, state: State) -> String {
         let mut text = String::new();
         // Deep chains are legal, so the walk has a stack of its own.
         let root = |id| Drawn { id, under: None, before: String::new(), last: true };
@@ -76,7 +76,7 @@ impl Graph {
     }
 
     /// A Graphviz graph; further parents have dashed edges.
-    pub fn to_dot(&self, state: State) -> String {
+    pub(crate) fn to_dot(&self, state: State) -> String {
         let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let mut text = String::from("digraph images {\n  rankdir=LR;\n  node [shape=box];\n");
         for node in self.nodes() {
@@ -94,7 +94,7 @@ impl Graph {
     }
 
     /// A Mermaid flowchart; further parents have dotted edges.
-    pub fn to_mermaid(&self, state: State) -> String {
+    pub(crate) fn to_mermaid(&self, state: State) -> String {
         // Mermaid reads HTML entities with `#` in place of `&`.
         let quote = |text: &str| {
             text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
@@ -114,7 +114,7 @@ impl Graph {
 
     /// `{"nodes": [...], "edges": [{"from", "to", "copies_only"}]}`, nodes in
     /// the order of the spec.
-    pub fn to_json(&self, state: State) -> Value {
+    pub(crate) fn to_json(&self, state: State) -> Value {
         let nodes: Vec<Value> = self
             .nodes()
             .map(|node| {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::{GroupLimits, Lifetime};
 
 /// Group of people of whom nothing is said.
-pub const DEFAULT_GROUP: &str = "student";
+pub(crate) const DEFAULT_GROUP: &str = "student";
 
 const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3600;
 
 /// By name.
-pub fn groups() -> BTreeMap<String, GroupLimits> {
+pub(crate) fn groups() -> BTreeMap<String, GroupLimits> {
     let student = GroupLimits {
         cpus: Some(32.0),
         memory: Some(32 * GIB),

@@ -12,7 +12,7 @@ const UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3600), ("m
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A duration of a second at least; `None` is `never`, and nothing at all.
-pub fn or_never(item: Item, problems: &mut Problems) -> Option<Option<Duration>> {
+pub(crate) fn or_never(item: Item, problems: &mut Problems) -> Option<Option<Duration>> {
     if is_never(item) {
         return Some(None);
     }
@@ -25,7 +25,7 @@ pub fn or_never(item: Item, problems: &mut Problems) -> Option<Option<Duration>>
 }
 
 /// A duration, where none at all is zero.
-pub fn or_none(item: Item, problems: &mut Problems) -> Option<Duration> {
+pub(crate) fn or_none(item: Item, problems: &mut Problems) -> Option<Duration> {
     let found = if is_never(item) { Some(Duration::ZERO) } else { item.scalar().and_then(parse) };
     if found.is_none() {
         problems.push(broken(item, None));
@@ -58,7 +58,7 @@ fn parse(text: &str) -> Option<Duration> {
 }
 
 /// As one would write it.
-pub fn text(duration: Duration) -> String {
+pub(crate) fn text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     // A day is `24h` to people who wait for its end; two are `2d`.
     let fits =

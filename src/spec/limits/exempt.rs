@@ -15,19 +15,19 @@ use crate::spec::reader::{Fields, Item, Problems, short};
 
 /// A person or a container that some rules do not touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exemption {
-    pub whom: Whom,
+pub(crate) struct Exemption {
+    pub(crate) whom: Whom,
     /// Never empty.
-    pub from: BTreeSet<Rule>,
+    pub(crate) from: BTreeSet<Rule>,
     /// Seconds since 1970, from which on it does not hold any more; `None`: for ever.
-    pub until: Option<i64>,
+    pub(crate) until: Option<i64>,
     /// For people.
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 /// Who is spared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub(crate) enum Whom {
     /// All containers of a person.
     User(Login),
     /// One container by its name, with the owner's uid or without it.
@@ -36,7 +36,7 @@ pub enum Whom {
 
 /// A rule of how long containers may be what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
+pub(crate) enum Rule {
     LongestRun,
     Idle,
     Stopped,
@@ -45,10 +45,10 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 4] = [Self::LongestRun, Self::Idle, Self::Stopped, Self::NeverStarted];
+    pub(crate) const ALL: [Self; 4] = [Self::LongestRun, Self::Idle, Self::Stopped, Self::NeverStarted];
 
     /// The key in the spec.
-    pub fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::LongestRun => "longest_run",
             Self::Idle => "idle",
@@ -59,7 +59,7 @@ impl Rule {
 }
 
 /// `exempt:`, a list of `{user | container, from, until, why}`.
-pub fn read(item: Option<Item>, problems: &mut Problems) -> Vec<Exemption> {
+pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> Vec<Exemption> {
     let items = item.map(|item| item.list(problems)).unwrap_or_default();
     items.into_iter().filter_map(|item| exemption(item, problems)).collect()
 }

@@ -12,7 +12,7 @@ use super::{Allowed, GroupLimits, Network, durations, rights, sizes};
 use crate::spec::reader::{Fields, Item, Problems};
 
 /// Every limit's key, in the order in which they are shown.
-pub const KEYS: [&str; 18] = [
+pub(crate) const KEYS: [&str; 18] = [
     "gpu_equivalents",
     "gpus_per_container",
     "containers",
@@ -35,7 +35,7 @@ pub const KEYS: [&str; 18] = [
 
 /// One limit. `None`: there is none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Limit {
+pub(crate) enum Limit {
     GpuEquivalents(Option<f64>),
     GpusPerContainer(Option<u32>),
     Containers(Option<u32>),
@@ -57,10 +57,10 @@ pub enum Limit {
 }
 
 /// Limits that are written in one place, each at most once.
-pub type Layer = Vec<Limit>;
+pub(crate) type Layer = Vec<Limit>;
 
 /// Those of some fields.
-pub fn read(fields: &Fields, problems: &mut Problems) -> Layer {
+pub(crate) fn read(fields: &Fields, problems: &mut Problems) -> Layer {
     KEYS.iter().filter_map(|key| one(key, fields.get(key)?, problems)).collect()
 }
 
@@ -98,7 +98,7 @@ fn or_null<T>(
 
 impl Limit {
     /// Its key in the spec.
-    pub fn key(&self) -> &'static str {
+    pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::GpuEquivalents(_) => "gpu_equivalents",
             Self::GpusPerContainer(_) => "gpus_per_container",
@@ -122,7 +122,7 @@ impl Limit {
     }
 
     /// Every limit of a group, in the order of [`KEYS`].
-    pub fn all(group: &GroupLimits) -> [Self; KEYS.len()] {
+    pub(crate) fn all(group: &GroupLimits) -> [Self; KEYS.len()] {
         let life = group.lifetime;
         [
             Self::GpuEquivalents(group.gpu_equivalents),
@@ -147,7 +147,7 @@ impl Limit {
     }
 
     /// Makes it hold.
-    pub fn lay_over(&self, group: &mut GroupLimits) {
+    pub(crate) fn lay_over(&self, group: &mut GroupLimits) {
         let life = &mut group.lifetime;
         match self {
             Self::GpuEquivalents(limit) => group.gpu_equivalents = *limit,
@@ -172,7 +172,7 @@ impl Limit {
     }
 
     /// As one would write it; several are set apart by commas.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::GpuEquivalents(limit) | Self::Cpus(limit) => plain(*limit),
             Self::GpusPerContainer(limit) | Self::Containers(limit) | Self::Pids(limit) => plain(*limit),
@@ -192,7 +192,7 @@ impl Limit {
     }
 
     /// In bytes and seconds; `null`: there is none.
-    pub fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         match self {
             Self::GpuEquivalents(limit) | Self::Cpus(limit) => json!(limit),
             Self::GpusPerContainer(limit) | Self::Containers(limit) | Self::Pids(limit) => json!(limit),
@@ -213,7 +213,7 @@ impl Limit {
     }
 
     /// What the value is counted in; `None`: things.
-    pub fn unit(&self) -> Option<&'static str> {
+    pub(crate) fn unit(&self) -> Option<&'static str> {
         match self {
             Self::Memory(_) | Self::Swap(_) | Self::ShmSize(_) => Some("bytes"),
             Self::LongestRun(_)

@@ -11,7 +11,7 @@ mod exempt;
 mod layer;
 mod people;
 mod rights;
-pub mod sizes;
+pub(crate) mod sizes;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -20,11 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use exempt::{Exemption, Rule, Whom};
+pub(crate) use exempt::{Exemption, Rule, Whom};
 use layer::{KEYS, Layer};
 use people::Person;
-pub use people::{Named, agree};
-pub use view::{Origin, Told};
+pub(crate) use people::{Named, agree};
 
 use super::Spec;
 use super::files::Files;
@@ -36,13 +35,13 @@ use crate::model::problem::Problem;
 
 /// `limits:` as a whole.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Group of a person of whom nothing says which.
-    pub default_group: String,
+    pub(crate) default_group: String,
     /// By group name, with all that they inherit.
-    pub groups: BTreeMap<String, GroupLimits>,
+    pub(crate) groups: BTreeMap<String, GroupLimits>,
     /// `exempt:`.
-    pub exemptions: Vec<Exemption>,
+    pub(crate) exemptions: Vec<Exemption>,
     /// `defaults:` as written.
     defaults: Layer,
     /// Groups as written.
@@ -53,21 +52,21 @@ pub struct Limits {
 
 /// What holds for one person.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Applied {
-    pub group: String,
+pub(crate) struct Applied {
+    pub(crate) group: String,
     /// The group's, with what is written for this person alone laid over them.
-    pub limits: GroupLimits,
+    pub(crate) limits: GroupLimits,
     /// Keys that are written for this person alone.
-    pub own: BTreeSet<&'static str>,
+    pub(crate) own: BTreeSet<&'static str>,
     /// Nothing says which group, so it is the default one.
-    pub by_default: bool,
+    pub(crate) by_default: bool,
 }
 
 impl Limits {
     /// What holds for a person; `group` is the one that their entry under
     /// `users:` of the spec names. `None`: there is no such group, and so no
     /// limit is known.
-    pub fn of(&self, login: &Login, group: Option<&str>) -> Option<Applied> {
+    pub(crate) fn of(&self, login: &Login, group: Option<&str>) -> Option<Applied> {
         let person = self.people.get(login);
         let said = group.or_else(|| person?.group.as_deref());
         let name = said.unwrap_or(&self.default_group);
@@ -83,7 +82,7 @@ impl Limits {
     }
 
     /// Something is written of this person, be it as a member of a group.
-    pub fn knows(&self, login: &Login) -> bool {
+    pub(crate) fn knows(&self, login: &Login) -> bool {
         self.people.contains_key(login)
     }
 }
@@ -91,7 +90,7 @@ impl Limits {
 impl Spec {
     /// What holds for a person, by `users:` and `limits:`. `None`: their group
     /// is none of `limits:`, and so no limit is known.
-    pub fn limits_of(&self, login: &Login) -> Option<Applied> {
+    pub(crate) fn limits_of(&self, login: &Login) -> Option<Applied> {
         let user = self.users.get(login);
         self.limits.of(login, user.and_then(|user| user.group.as_deref()))
     }
@@ -99,37 +98,37 @@ impl Spec {
 
 /// One group's limits. `None` means unlimited.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GroupLimits {
+pub(crate) struct GroupLimits {
     /// CPUs of one container.
-    pub cpus: Option<f64>,
+    pub(crate) cpus: Option<f64>,
     /// Bytes of one container.
-    pub memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     /// Bytes of swap of one container, besides memory; the default is none.
-    pub swap: Option<u64>,
+    pub(crate) swap: Option<u64>,
     /// Bytes of `/dev/shm`.
-    pub shm_size: Option<u64>,
+    pub(crate) shm_size: Option<u64>,
     /// Processes and threads.
-    pub pids: Option<u32>,
+    pub(crate) pids: Option<u32>,
     /// Containers at once.
-    pub containers: Option<u32>,
+    pub(crate) containers: Option<u32>,
     /// Full GPUs at once in all containers of a person, a MIG slice counting
     /// its share of 7.
-    pub gpu_equivalents: Option<f64>,
+    pub(crate) gpu_equivalents: Option<f64>,
     /// GPUs and MIG slices in one container.
-    pub gpus_per_container: Option<u32>,
+    pub(crate) gpus_per_container: Option<u32>,
     /// Name → (soft, hard); -1 is unlimited. Over the built-in ones.
-    pub ulimits: BTreeMap<String, (i64, i64)>,
-    pub network: Network,
+    pub(crate) ulimits: BTreeMap<String, (i64, i64)>,
+    pub(crate) network: Network,
     /// Capabilities that containers get, without `CAP_`.
-    pub capabilities: BTreeSet<String>,
+    pub(crate) capabilities: BTreeSet<String>,
     /// Folders of the machine that may be mounted, themselves and what is in them.
-    pub mounts: Vec<Allowed>,
-    pub lifetime: Lifetime,
+    pub(crate) mounts: Vec<Allowed>,
+    pub(crate) lifetime: Lifetime,
 }
 
 /// How a group's containers reach others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Network {
+pub(crate) enum Network {
     #[default]
     Bridge,
     Host,
@@ -140,28 +139,28 @@ pub enum Network {
 
 /// A folder whose contents may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
+pub(crate) struct Allowed {
     /// Absolute.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Not for writing.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
 }
 
 /// How long a group's containers may be what they are. `None`: for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetime {
+pub(crate) struct Lifetime {
     /// Since its last start; then it is stopped.
-    pub longest_run: Option<Duration>,
+    pub(crate) longest_run: Option<Duration>,
     /// With GPUs that nothing computes on; then it is stopped.
-    pub idle: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
     /// A GPU below so many percent is idle.
-    pub idle_below: u32,
+    pub(crate) idle_below: u32,
     /// Stopped; then it is removed.
-    pub stopped: Option<Duration>,
+    pub(crate) stopped: Option<Duration>,
     /// Created and never started; then it is removed.
-    pub never_started: Option<Duration>,
+    pub(crate) never_started: Option<Duration>,
     /// So long before, people are told.
-    pub warning: Duration,
+    pub(crate) warning: Duration,
 }
 
 impl Default for Lifetime {
@@ -179,7 +178,7 @@ impl Default for Lifetime {
 
 impl Network {
     /// As it is written.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Bridge => "bridge",
             Self::Host => "host",
@@ -212,17 +211,17 @@ impl Default for Limits {
 
 /// Limits that were read, and what only reading needs of them.
 #[derive(Default)]
-pub struct Reading {
-    pub limits: Limits,
+pub(crate) struct Reading {
+    pub(crate) limits: Limits,
     /// Where people's groups are written.
-    pub named: Named,
+    pub(crate) named: Named,
     /// The file could not be read: which groups there are is not known.
-    pub broken: bool,
+    pub(crate) broken: bool,
 }
 
 impl Reading {
     /// The name of a group that there is.
-    pub fn group(&self, item: Item, problems: &mut Problems) -> Option<String> {
+    pub(crate) fn group(&self, item: Item, problems: &mut Problems) -> Option<String> {
         let name = item.string(problems)?;
         if self.broken {
             return None;
@@ -238,7 +237,7 @@ impl Reading {
 
 /// The file that `limits: FILE` or `limits: {file: FILE}` names. `None`: the
 /// limits stand in the spec; `Some(None)`: what is named is no file.
-pub fn file<'a>(
+pub(crate) fn file<'a>(
     item: Item<'a>,
     root: &Path,
     files: &dyn Files,
@@ -263,7 +262,7 @@ const TOP: [&str; 5] = ["default_group", "defaults", "groups", "users", "exempt"
 /// Reads limits over the built-in ones. A limit that is not said is that of
 /// `defaults`, else the group's built-in one, or for a new group the default
 /// group's; `null` is unlimited.
-pub fn read(item: Option<Item>, problems: &mut Problems) -> Reading {
+pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> Reading {
     let Some(item) = item else { return Reading::default() };
     let fields = item.fields(&TOP, problems);
     let entries = fields.get("groups").map(|item| item.entries(problems)).unwrap_or_default();

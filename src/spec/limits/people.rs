@@ -11,17 +11,17 @@ use crate::spec::reader::{Item, Problems};
 
 /// What is known of a person from `limits:` alone.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Person {
-    pub group: Option<String>,
+pub(crate) struct Person {
+    pub(crate) group: Option<String>,
     /// For this person alone.
-    pub own: Layer,
+    pub(crate) own: Layer,
 }
 
 /// Where somebody's group is written.
-pub type Named = BTreeMap<Login, (String, Place)>;
+pub(crate) type Named = BTreeMap<Login, (String, Place)>;
 
 /// Notes the members of a group; each person is in one.
-pub fn members(item: Option<Item>, group: &str, named: &mut Named, problems: &mut Problems) {
+pub(crate) fn members(item: Option<Item>, group: &str, named: &mut Named, problems: &mut Problems) {
     for (text, item) in item.map(|item| item.strings(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(text), item.place());
         if !passes(names::login(text), &place, problems) {
@@ -38,7 +38,7 @@ pub fn members(item: Option<Item>, group: &str, named: &mut Named, problems: &mu
 }
 
 /// `users: {LOGIN: {group, ...}}` within limits.
-pub fn users(
+pub(crate) fn users(
     item: Option<Item>,
     known: impl Fn(Item, &mut Problems) -> Option<String>,
     named: &mut Named,
@@ -66,7 +66,7 @@ pub fn users(
 }
 
 /// A problem if this person's group is another one elsewhere.
-pub fn agree(login: &Login, group: &str, place: &Place, named: &Named, problems: &mut Problems) {
+pub(crate) fn agree(login: &Login, group: &str, place: &Place, named: &Named, problems: &mut Problems) {
     if let Some((other, there)) = named.get(login).filter(|(other, _)| other != group) {
         let message = format!("`{login}` has the group `{group}` here, and is in `{other}` elsewhere");
         let help = format!("remove one of them; the other stands in {}", spot(there));

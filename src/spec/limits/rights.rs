@@ -77,7 +77,7 @@ const ULIMITS: [(&str, bool); 15] = [
 const UNLIMITED: i64 = -1;
 
 /// `{nofile: 65536, memlock: unlimited, stack: [8m, 64m]}`.
-pub fn ulimits(item: Item, problems: &mut Problems) -> Option<BTreeMap<String, (i64, i64)>> {
+pub(crate) fn ulimits(item: Item, problems: &mut Problems) -> Option<BTreeMap<String, (i64, i64)>> {
     if item.is_null() {
         let problem = Problem::new("`null` does not say which limit it lifts").at(&item.place());
         problems.push(problem.help("write each one, such as {memlock: unlimited}"));
@@ -144,7 +144,7 @@ fn amount(name: &str, bytes: bool, item: Item, problems: &mut Problems) -> Optio
 }
 
 /// `bridge`, `host`, `none`, or a network of the engine.
-pub fn network(item: Item, problems: &mut Problems) -> Option<Network> {
+pub(crate) fn network(item: Item, problems: &mut Problems) -> Option<Network> {
     let text = item.string(problems)?;
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     match text {
@@ -163,7 +163,7 @@ pub fn network(item: Item, problems: &mut Problems) -> Option<Network> {
 }
 
 /// Names without `CAP_`, however they are written.
-pub fn capabilities(item: Item, problems: &mut Problems) -> Option<BTreeSet<String>> {
+pub(crate) fn capabilities(item: Item, problems: &mut Problems) -> Option<BTreeSet<String>> {
     let items = listed(item, "capabilities", problems)?;
     let mut found = BTreeSet::new();
     for item in items {
@@ -191,7 +191,7 @@ pub fn capabilities(item: Item, problems: &mut Problems) -> Option<BTreeSet<Stri
 }
 
 /// Paths, or `{path, read_only}`.
-pub fn mounts(item: Item, problems: &mut Problems) -> Option<Vec<Allowed>> {
+pub(crate) fn mounts(item: Item, problems: &mut Problems) -> Option<Vec<Allowed>> {
     let items = listed(item, "mounts", problems)?;
     Some(items.into_iter().filter_map(|item| allowed(item, problems)).collect())
 }

@@ -8,7 +8,7 @@ const LEAST_MEMORY: u64 = 6 << 20;
 
 const UNITS: [(&str, u32); 4] = [("t", 40), ("g", 30), ("m", 20), ("k", 10)];
 
-pub fn cpus(item: Item, problems: &mut Problems) -> Option<f64> {
+pub(crate) fn cpus(item: Item, problems: &mut Problems) -> Option<f64> {
     let cpus = item.number(problems)?;
     // Docker takes hundredths and no less.
     if cpus >= 0.01 {
@@ -20,7 +20,7 @@ pub fn cpus(item: Item, problems: &mut Problems) -> Option<f64> {
     None
 }
 
-pub fn count(item: Item, least: u32, problems: &mut Problems) -> Option<u32> {
+pub(crate) fn count(item: Item, least: u32, problems: &mut Problems) -> Option<u32> {
     let number = item.whole(problems)?;
     match u32::try_from(number) {
         Ok(count) if count >= least => Some(count),
@@ -32,7 +32,7 @@ pub fn count(item: Item, least: u32, problems: &mut Problems) -> Option<u32> {
     }
 }
 
-pub fn percent(item: Item, problems: &mut Problems) -> Option<u32> {
+pub(crate) fn percent(item: Item, problems: &mut Problems) -> Option<u32> {
     let number = item.whole(problems)?;
     let percent = u32::try_from(number).ok().filter(|percent| *percent <= 100);
     if percent.is_none() {
@@ -42,7 +42,7 @@ pub fn percent(item: Item, problems: &mut Problems) -> Option<u32> {
     percent
 }
 
-pub fn memory(item: Item, problems: &mut Problems) -> Option<u64> {
+pub(crate) fn memory(item: Item, problems: &mut Problems) -> Option<u64> {
     let bytes = size(item, problems)?;
     if bytes >= LEAST_MEMORY {
         return Some(bytes);
@@ -53,12 +53,12 @@ pub fn memory(item: Item, problems: &mut Problems) -> Option<u64> {
 }
 
 /// A size, where none is `0`.
-pub fn swap(item: Item, problems: &mut Problems) -> Option<u64> {
+pub(crate) fn swap(item: Item, problems: &mut Problems) -> Option<u64> {
     if item.scalar() == Some("0") { Some(0) } else { size(item, problems) }
 }
 
 /// `32g`, `512m`: units of 1024; a number alone would leave the unit open.
-pub fn size(item: Item, problems: &mut Problems) -> Option<u64> {
+pub(crate) fn size(item: Item, problems: &mut Problems) -> Option<u64> {
     let written = item.string_or_whole(problems)?;
     let bytes = bytes(written);
     if bytes.is_none() {
@@ -69,7 +69,7 @@ pub fn size(item: Item, problems: &mut Problems) -> Option<u64> {
 }
 
 /// What a size says, if it is one.
-pub fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let (number, shift) = UNITS.iter().find_map(|(unit, shift)| Some((lower.strip_suffix(unit)?, shift)))?;
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
@@ -79,7 +79,7 @@ pub fn bytes(text: &str) -> Option<u64> {
 }
 
 /// As one would write it.
-pub fn text(bytes: u64) -> String {
+pub(crate) fn text(bytes: u64) -> String {
     let fits = |(_, shift): &&(&str, u32)| bytes > 0 && bytes.is_multiple_of(1 << shift);
     match UNITS.iter().find(fits) {
         Some((unit, shift)) => format!("{}{unit}", bytes >> shift),

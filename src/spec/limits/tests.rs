@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::layer::{KEYS, Limit};
-use super::{Allowed, GroupLimits, Limits, Network, Origin, Rule, Whom};
+use super::view::Origin;
+use super::{Allowed, GroupLimits, Limits, Network, Rule, Whom};
 use crate::model::names::Login;
 use crate::spec::files::memory::Memory;
 use crate::spec::tests::{files, right, shown, small, wrong};

@@ -11,22 +11,22 @@ use super::{Applied, Limits, builtin};
 
 /// One limit that holds for a person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Told {
+pub(crate) struct Told {
     /// Its key in the spec.
-    pub limit: &'static str,
+    pub(crate) limit: &'static str,
     /// In bytes and seconds; `null`: there is none.
-    pub value: Value,
+    pub(crate) value: Value,
     /// What the value is counted in; `None`: things.
-    pub unit: Option<&'static str>,
+    pub(crate) unit: Option<&'static str>,
     /// As one would write it.
-    pub text: String,
-    pub from: Origin,
+    pub(crate) text: String,
+    pub(crate) from: Origin,
 }
 
 /// Where a limit is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Nowhere: the program's own.
     BuiltIn,
     /// Under `defaults:`.
@@ -53,7 +53,7 @@ impl fmt::Display for Origin {
 
 impl Limits {
     /// Each limit of what [`Limits::of`] gave, in the order of their keys.
-    pub fn told(&self, applied: &Applied) -> Vec<Told> {
+    pub(crate) fn told(&self, applied: &Applied) -> Vec<Told> {
         let told = |limit: &Limit| Told {
             limit: limit.key(),
             value: limit.value(),

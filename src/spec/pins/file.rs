@@ -8,7 +8,7 @@ use super::Lock;
 use crate::model::problem::{Problem, SourceFile};
 
 /// The lock of a spec: `spec.lock` beside `spec.yml`.
-pub fn beside(spec_file: &Path) -> PathBuf {
+pub(crate) fn beside(spec_file: &Path) -> PathBuf {
     spec_file.with_extension("lock")
 }
 
@@ -17,7 +17,7 @@ pub fn beside(spec_file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// All that is wrong with the text, or that it cannot be read.
-pub fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
+pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::default()),
@@ -34,7 +34,7 @@ pub fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub fn save(path: &Path, lock: &Lock) -> io::Result<bool> {
+pub(crate) fn save(path: &Path, lock: &Lock) -> io::Result<bool> {
     let old = std::fs::read_to_string(path).ok();
     let text = lock.to_string();
     if old.as_deref() == Some(&text) || (old.is_none() && lock.is_empty()) {

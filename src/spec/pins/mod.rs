@@ -4,7 +4,7 @@
 //! Text and what it means. Knows no engine and no registry; files are read and
 //! written in `file` alone.
 
-pub mod file;
+pub(crate) mod file;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -12,13 +12,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-pub use read::read;
+pub(crate) use read::read;
 
 use crate::model::reference::Reference;
 
 /// What one tag is pinned to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub(crate) struct Pin {
     digest: String,
     platforms: BTreeMap<String, String>,
 }
@@ -26,12 +26,12 @@ pub struct Pin {
 impl Pin {
     /// What a tag stands for: the index's digest where there is one, else the
     /// manifest's. `None`: the text is no `sha256:<64 hex>`.
-    pub fn new(digest: &str) -> Option<Self> {
+    pub(crate) fn new(digest: &str) -> Option<Self> {
         is_digest(digest).then(|| Self { digest: digest.to_owned(), platforms: BTreeMap::new() })
     }
 
     /// Adds the manifest that the index names for a platform.
-    pub fn with_platform(mut self, platform: &str, manifest: &str) -> Self {
+    pub(crate) fn with_platform(mut self, platform: &str, manifest: &str) -> Self {
         if is_platform(platform) && is_digest(manifest) && manifest != self.digest {
             self.platforms.insert(platform.to_owned(), manifest.to_owned());
         }
@@ -39,18 +39,18 @@ impl Pin {
     }
 
     /// What images that stand on it count.
-    pub fn digest(&self) -> &str {
+    pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
 
     /// Manifests of an index, as far as they were asked for, by OCI platform.
-    pub fn platforms(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn platforms(&self) -> &BTreeMap<String, String> {
         &self.platforms
     }
 
     /// Whether another pin gives every platform known here the same image:
     /// an index changes also when only other platforms' images do.
-    pub fn gives_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn gives_the_same_as(&self, other: &Self) -> bool {
         let same = |(platform, manifest)| other.platforms.get(platform) == Some(manifest);
         self.digest == other.digest || (!self.platforms.is_empty() && self.platforms.iter().all(same))
     }
@@ -58,25 +58,25 @@ impl Pin {
 
 /// The pins of one spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lock {
+pub(crate) struct Lock {
     /// By the short form of the tag's reference, as it is written.
     images: BTreeMap<String, Pin>,
 }
 
 impl Lock {
     /// The pin of a tag. What names a digest itself has none.
-    pub fn get(&self, reference: &Reference) -> Option<&Pin> {
+    pub(crate) fn get(&self, reference: &Reference) -> Option<&Pin> {
         self.images.get(&reference.to_string())
     }
 
     /// Pins a tag, or moves its pin.
-    pub fn set(&mut self, reference: &Reference, pin: Pin) {
+    pub(crate) fn set(&mut self, reference: &Reference, pin: Pin) {
         debug_assert!(reference.digest().is_none(), "{reference} pins itself");
         self.images.insert(reference.to_string(), pin);
     }
 
     /// Takes every pin away that `keep` does not want; gives their names.
-    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) -> Vec<String> {
         let (kept, dropped) = std::mem::take(&mut self.images).into_iter().partition(|(name, _)| keep(name));
         self.images = kept;
         let dropped: BTreeMap<String, Pin> = dropped;
@@ -84,12 +84,12 @@ impl Lock {
     }
 
     /// Every pinned reference with its pin, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Pin)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Pin)> {
         self.images.iter().map(|(name, pin)| (name.as_str(), pin))
     }
 
     /// True where nothing is pinned.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
 }
@@ -123,29 +123,29 @@ impl fmt::Display for Lock {
 
 /// How a run uses a lock.
 #[derive(Clone, Debug, Default)]
-pub struct Pins {
-    pub lock: Lock,
+pub(crate) struct Pins {
+    pub(crate) lock: Lock,
     /// References that `--base` stands in, in the long form: they are this
     /// run's business and never the lock's.
-    pub stand_ins: BTreeSet<String>,
+    pub(crate) stand_ins: BTreeSet<String>,
     /// A tag without a pin is an error.
-    pub locked: bool,
+    pub(crate) locked: bool,
 }
 
 impl Pins {
     /// The pin of a tag.
-    pub fn of(&self, reference: &Reference) -> Option<&Pin> {
+    pub(crate) fn of(&self, reference: &Reference) -> Option<&Pin> {
         self.lock.get(reference)
     }
 
     /// Whether `--base` asks for this very image.
-    pub fn is_stand_in(&self, reference: &Reference) -> bool {
+    pub(crate) fn is_stand_in(&self, reference: &Reference) -> bool {
         self.stand_ins.contains(&reference.canonical())
     }
 }
 
 /// A digest as people compare it: `sha256:` and 12 digits.
-pub fn short(digest: &str) -> &str {
+pub(crate) fn short(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
 

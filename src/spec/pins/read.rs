@@ -15,7 +15,7 @@ const AGAIN: &str = "take the file from git again, or delete it and run `ds01-bu
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
-pub fn read(file: &Arc<SourceFile>) -> Result<Lock, Vec<Problem>> {
+pub(crate) fn read(file: &Arc<SourceFile>) -> Result<Lock, Vec<Problem>> {
     if let Some(problem) = conflict(file) {
         return Err(vec![problem]);
     }

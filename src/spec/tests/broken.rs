@@ -2,7 +2,7 @@
 
 use super::{files, wrong};
 
-pub const SPEC: &str = r#"version: 2
+pub(crate) const SPEC: &str = r#"version: 2
 registry: https://registry.example.org/ds01
 tag: {prefix: 2026.10, stabel: stable}
 include: [projects/*.yml, people/list.yml, ../other/*.yml]

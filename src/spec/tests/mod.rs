@@ -15,28 +15,28 @@ use super::{Spec, read};
 use crate::model::problem::Problem;
 
 /// A small spec that is right; `more` is put behind it.
-pub fn small(more: &str) -> String {
+pub(crate) fn small(more: &str) -> String {
     format!("tag: {{prefix: \"2026.4\"}}\nbases:\n  slim: {{image: \"debian:12\"}}\n{more}")
 }
 
 /// A spec with one image `app` on `slim`, with more lines for it.
-pub fn app(lines: &str) -> String {
+pub(crate) fn app(lines: &str) -> String {
     small(&format!("images:\n  app:\n    base: slim\n    {}\n", lines.replace('\n', "\n    ")))
 }
 
 /// The spec in `/r`, with a Dockerfile for `app`.
-pub fn files(spec: &str) -> Memory {
+pub(crate) fn files(spec: &str) -> Memory {
     Memory::default()
         .file("/r/spec.yml", spec)
         .file("/r/images/app/Dockerfile", "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n")
 }
 
-pub fn open(files: &Memory) -> Result<Spec, Vec<Problem>> {
+pub(crate) fn open(files: &Memory) -> Result<Spec, Vec<Problem>> {
     read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::World::of(files))
 }
 
 /// `file:line:column message | help`, a line for each problem.
-pub fn shown(problems: &[Problem]) -> String {
+pub(crate) fn shown(problems: &[Problem]) -> String {
     let line = |problem: &Problem| {
         let place = problem.place.as_ref().map_or("-".into(), |place| {
             let (line, column) = place.line_column();
@@ -49,10 +49,10 @@ pub fn shown(problems: &[Problem]) -> String {
 }
 
 /// All that is wrong with a spec.
-pub fn wrong(files: &Memory) -> String {
+pub(crate) fn wrong(files: &Memory) -> String {
     shown(&open(files).expect_err("this spec is wrong"))
 }
 
-pub fn right(files: &Memory) -> Spec {
+pub(crate) fn right(files: &Memory) -> Spec {
     open(files).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
 }

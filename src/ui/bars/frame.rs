@@ -10,9 +10,9 @@ use crate::ui::text::{clean, columns, shorten};
 
 /// Columns and rows of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    pub columns: usize,
-    pub rows: usize,
+pub(crate) struct Size {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
 }
 
 /// Cells of the bar in the last line.
@@ -23,7 +23,7 @@ const ROOM_FOR_BAR: usize = 60;
 /// One line for each running image, as many as fit, and one for the run. No
 /// line is wider than the terminal less one column: a full last column wraps
 /// on some terminals.
-pub fn frame(run: &RunState, at: Duration, size: Size, look: &Look) -> Vec<String> {
+pub(crate) fn frame(run: &RunState, at: Duration, size: Size, look: &Look) -> Vec<String> {
     let width = size.columns.saturating_sub(1).max(1);
     let mut running: Vec<_> =
         run.images().filter(|image| matches!(image.phase, Phase::Running | Phase::Waits)).collect();
@@ -98,7 +98,7 @@ fn total(counts: Counts, at: Duration, width: usize, look: &Look) -> String {
 }
 
 /// The line that stays of an image that ended, with its reasons.
-pub fn ended(image: &ImageRun, look: &Look) -> String {
+pub(crate) fn ended(image: &ImageRun, look: &Look) -> String {
     let seconds = took(image.took.unwrap_or_default());
     let (mark, rest) = match &image.phase {
         Phase::Built { .. } => (look.good(look.either("✓", "+")), image.reasons.join("; ")),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-pub use frame::{Size, frame};
+pub(crate) use frame::{Size, frame};
 use screen::Screen;
 
 use super::look::Look;
@@ -24,7 +24,7 @@ use super::{News, Reporter, summary};
 use crate::model::event::Event;
 
 /// See the module.
-pub struct Bars {
+pub(crate) struct Bars {
     /// Another handle on the terminal.
     open: Box<dyn Fn() -> Box<dyn TermLike> + Send>,
     term: Box<dyn TermLike>,
@@ -37,12 +37,12 @@ pub struct Bars {
 
 impl Bars {
     /// On stderr, which must be a terminal.
-    pub fn on_stderr(look: Look) -> Self {
+    pub(crate) fn on_stderr(look: Look) -> Self {
         Self::new(look, || Box::new(Term::buffered_stderr()))
     }
 
     /// On a terminal; `open` gives handles on one and the same.
-    pub fn new(look: Look, open: impl Fn() -> Box<dyn TermLike> + Send + 'static) -> Self {
+    pub(crate) fn new(look: Look, open: impl Fn() -> Box<dyn TermLike> + Send + 'static) -> Self {
         let bar = ProgressBar::with_draw_target(None, target(open()));
         // The template is fixed and right; without it, the bar would show its
         // default and the message.

@@ -15,7 +15,7 @@ use crate::ui::text::columns;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     terminal: Box<dyn TermLike>,
     line: Mutex<Line>,
 }
@@ -30,7 +30,7 @@ struct Line {
 }
 
 impl Screen {
-    pub fn new(terminal: Box<dyn TermLike>) -> Self {
+    pub(crate) fn new(terminal: Box<dyn TermLike>) -> Self {
         Self { terminal, line: Mutex::default() }
     }
 

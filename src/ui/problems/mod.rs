@@ -28,7 +28,7 @@ const WIDTH: usize = 100;
 const DRAWN: usize = 100;
 
 /// The first problems, each with its excerpt; and, of several, how many there are.
-pub fn render(problems: &[Problem], look: &Look) -> String {
+pub(crate) fn render(problems: &[Problem], look: &Look) -> String {
     let characters = if look.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
     let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
@@ -54,7 +54,7 @@ pub fn render(problems: &[Problem], look: &Look) -> String {
 }
 
 /// The line of numbers: `3 problems in 2 files`.
-pub fn counted(problems: &[Problem]) -> String {
+pub(crate) fn counted(problems: &[Problem]) -> String {
     let files = files_of(problems).len() as u64;
     let number = count(problems.len() as u64, "problem");
     if files == 0 { number } else { format!("{number} in {}", count(files, "file")) }
@@ -63,17 +63,17 @@ pub fn counted(problems: &[Problem]) -> String {
 /// A problem for programs. Line and column count from 1, the column in
 /// characters; none of the three is there if the problem has no place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProblemFact {
-    pub file: Option<String>,
-    pub line: Option<usize>,
-    pub column: Option<usize>,
-    pub message: String,
-    pub label: Option<String>,
-    pub help: Option<String>,
+pub(crate) struct ProblemFact {
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<usize>,
+    pub(crate) column: Option<usize>,
+    pub(crate) message: String,
+    pub(crate) label: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 /// All problems for programs, in the order in which people see them.
-pub fn facts(problems: &[Problem]) -> Vec<ProblemFact> {
+pub(crate) fn facts(problems: &[Problem]) -> Vec<ProblemFact> {
     let fact = |problem: &Problem| {
         let at = problem.place.as_ref().map(Place::line_column);
         ProblemFact {

@@ -14,28 +14,28 @@ const TAIL: usize = 20;
 
 /// One image's part of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImageRun {
-    pub name: NodeName,
-    pub phase: Phase,
+pub(crate) struct ImageRun {
+    pub(crate) name: NodeName,
+    pub(crate) phase: Phase,
     /// Why it is built, in words.
-    pub reasons: Vec<String>,
+    pub(crate) reasons: Vec<String>,
     /// Where its whole output is.
-    pub log: Option<PathBuf>,
+    pub(crate) log: Option<PathBuf>,
     /// When it was taken up, since the run's start.
-    pub started: Option<Duration>,
+    pub(crate) started: Option<Duration>,
     /// How long it took, once it ended.
-    pub took: Option<Duration>,
+    pub(crate) took: Option<Duration>,
     /// Its steps, in the order in which they became known.
-    pub steps: Vec<StepRun>,
+    pub(crate) steps: Vec<StepRun>,
     /// Its last lines of output.
-    pub tail: VecDeque<String>,
+    pub(crate) tail: VecDeque<String>,
     /// Whether its registry got it.
-    pub sent: bool,
+    pub(crate) sent: bool,
 }
 
 /// Where an image is. The first four lead to one of the others.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// To be built, not yet taken up.
     Queued,
     /// Another run of the program builds it.
@@ -69,14 +69,14 @@ pub enum Phase {
 
 /// One step of an image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StepRun {
+pub(crate) struct StepRun {
     /// Within its image, from 1.
-    pub number: usize,
+    pub(crate) number: usize,
     /// Fit to be shown; empty if only output was seen of it.
-    pub name: String,
-    pub phase: StepPhase,
+    pub(crate) name: String,
+    pub(crate) phase: StepPhase,
     /// When it last began, since the run's start.
-    pub since: Duration,
+    pub(crate) since: Duration,
     id: String,
     transfers: BTreeMap<String, (u64, u64)>,
     partial: Lines,
@@ -84,7 +84,7 @@ pub struct StepRun {
 
 /// Where a step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StepPhase {
+pub(crate) enum StepPhase {
     Running,
     Cached,
     Done { took: Duration },
@@ -93,10 +93,10 @@ pub enum StepPhase {
 
 /// A whole line of a step's output, fit to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputLine {
+pub(crate) struct OutputLine {
     /// [`StepRun::number`].
-    pub step: usize,
-    pub text: String,
+    pub(crate) step: usize,
+    pub(crate) text: String,
 }
 
 impl ImageRun {
@@ -115,12 +115,12 @@ impl ImageRun {
     }
 
     /// The step that runs; of several, the one begun last.
-    pub fn current_step(&self) -> Option<&StepRun> {
+    pub(crate) fn current_step(&self) -> Option<&StepRun> {
         self.steps.iter().filter(|step| step.phase == StepPhase::Running).max_by_key(|step| step.since)
     }
 
     /// The step of this name in the events.
-    pub fn step(&self, id: &str) -> Option<&StepRun> {
+    pub(crate) fn step(&self, id: &str) -> Option<&StepRun> {
         self.steps.iter().rev().find(|step| step.id == id)
     }
 
@@ -210,7 +210,7 @@ impl StepRun {
 
     /// Bytes moved and bytes in all by the step's transfers together; 0 in all:
     /// unknown. None if nothing moves.
-    pub fn moved(&self) -> Option<(u64, u64)> {
+    pub(crate) fn moved(&self) -> Option<(u64, u64)> {
         if self.transfers.is_empty() {
             return None;
         }

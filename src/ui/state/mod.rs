@@ -10,14 +10,14 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-pub use image::{ImageRun, OutputLine, Phase, StepPhase, StepRun};
+pub(crate) use image::{ImageRun, OutputLine, Phase, StepPhase, StepRun};
 
 use crate::model::event::{Event, Outcome, StepState};
 use crate::model::names::NodeName;
 
 /// A run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunState {
+pub(crate) struct RunState {
     images: Vec<ImageRun>,
     index: HashMap<NodeName, usize>,
     last: Duration,
@@ -26,48 +26,48 @@ pub struct RunState {
 
 /// What one event brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// Whole lines of output that are now known, in order; they belong to the
     /// event's image and come before the event itself.
-    pub lines: Vec<OutputLine>,
+    pub(crate) lines: Vec<OutputLine>,
     /// The event says what was known already. BuildKit tells some things twice.
-    pub repeated: bool,
+    pub(crate) repeated: bool,
 }
 
 /// How many images are where. Those that another run built count as built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub built: usize,
-    pub fetched: usize,
+pub(crate) struct Counts {
+    pub(crate) built: usize,
+    pub(crate) fetched: usize,
     /// Up to date, those included that were only sent to a registry.
-    pub kept: usize,
-    pub only_sent: usize,
-    pub failed: usize,
-    pub blocked: usize,
-    pub cancelled: usize,
+    pub(crate) kept: usize,
+    pub(crate) only_sent: usize,
+    pub(crate) failed: usize,
+    pub(crate) blocked: usize,
+    pub(crate) cancelled: usize,
     /// Sent to a registry; each is counted elsewhere, too.
-    pub pushed: usize,
+    pub(crate) pushed: usize,
     /// Running, or waiting for another run of the program.
-    pub running: usize,
+    pub(crate) running: usize,
     /// Not yet taken up.
-    pub queued: usize,
+    pub(crate) queued: usize,
 }
 
 impl Counts {
     /// Images to be built, pulled or sent that are done, one way or another.
-    pub fn ended(&self) -> usize {
+    pub(crate) fn ended(&self) -> usize {
         self.built + self.fetched + self.only_sent + self.failed + self.blocked + self.cancelled
     }
 
     /// Images to be built, pulled or sent.
-    pub fn wanted(&self) -> usize {
+    pub(crate) fn wanted(&self) -> usize {
         self.ended() + self.running + self.queued
     }
 }
 
 impl RunState {
     /// Takes one event in. `at` is the time since the run's start.
-    pub fn fold(&mut self, at: Duration, event: &Event) -> Change {
+    pub(crate) fn fold(&mut self, at: Duration, event: &Event) -> Change {
         self.last = self.last.max(at);
         match event {
             Event::RunStarted { build, fetch, push, keep, .. } => {
@@ -125,18 +125,18 @@ impl RunState {
     }
 
     /// The images, in the order in which they became known.
-    pub fn images(&self) -> impl DoubleEndedIterator<Item = &ImageRun> {
+    pub(crate) fn images(&self) -> impl DoubleEndedIterator<Item = &ImageRun> {
         self.images.iter()
     }
 
     /// One image.
-    pub fn image(&self, name: &NodeName) -> Option<&ImageRun> {
+    pub(crate) fn image(&self, name: &NodeName) -> Option<&ImageRun> {
         self.index.get(name).map(|&at| &self.images[at])
     }
 
     /// How many images are where. Once the run is over, what never ended was
     /// cancelled.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for image in &self.images {
             counts.pushed += usize::from(image.sent);
@@ -157,13 +157,13 @@ impl RunState {
     }
 
     /// How long the run took; up to its last event, if it is not over.
-    pub fn took(&self) -> Duration {
+    pub(crate) fn took(&self) -> Duration {
         self.took.unwrap_or(self.last)
     }
 
     /// Blocked images under the image that blocks them in the end: the one
     /// that failed, not one that it blocked in turn.
-    pub fn blocked(&self) -> BTreeMap<&NodeName, Vec<&NodeName>> {
+    pub(crate) fn blocked(&self) -> BTreeMap<&NodeName, Vec<&NodeName>> {
         let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for image in &self.images {
             if let Phase::Blocked { by } = &image.phase {

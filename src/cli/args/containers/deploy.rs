@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build deploy thesis
   ds01-build deploy thesis --gpus 1                    one whole GPU
   ds01-build deploy thesis --gpus 2 --gpu-memory 80g   two, each with 80 GiB or more
@@ -31,67 +31,67 @@ A published port listens on 127.0.0.1 unless an address is said, since everybody
 const WAIT: &str = "30";
 
 #[derive(Debug, Args)]
-pub struct DeployArgs {
+pub(crate) struct DeployArgs {
     /// A project (`thesis`, or `h-baker/thesis` where two users have one), a
     /// shared image or base of the spec, or an image of the engine
     #[arg(value_name = "PROJECT|IMAGE")]
-    pub image: String,
+    pub(crate) image: String,
     /// Name of the container [default: the project's or the image's]
     #[arg(long)]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// So many whole GPUs, or these: UUIDs, indices (`device=0`) or MIG slots (0.1), separated by
     /// commas, as `gpu list` shows them
     #[arg(long, value_name = "N|UUID,...", help_heading = "GPUs")]
-    pub gpus: Option<String>,
+    pub(crate) gpus: Option<String>,
     /// MIG instances of this profile, as 1g.10gb or 1g.10gb:2
     #[arg(long, value_name = "PROFILE[:N]", help_heading = "GPUs")]
-    pub mig: Option<String>,
+    pub(crate) mig: Option<String>,
     /// GPU memory, as 20g: the smallest that has it, or with --gpus N each of them
     #[arg(long, value_name = "SIZE", help_heading = "GPUs")]
-    pub gpu_memory: Option<String>,
+    pub(crate) gpu_memory: Option<String>,
     /// No GPU, which is also the default
     #[arg(long, help_heading = "GPUs")]
-    pub cpu_only: bool,
+    pub(crate) cpu_only: bool,
     /// CPUs, as 8 or 1.5 [default: what your limits allow]
     #[arg(long, value_name = "N", help_heading = "Sizes")]
-    pub cpus: Option<f64>,
+    pub(crate) cpus: Option<f64>,
     /// Memory, as 16g [default: what your limits allow]
     #[arg(long, value_name = "SIZE", help_heading = "Sizes")]
-    pub memory: Option<String>,
+    pub(crate) memory: Option<String>,
     /// Size of /dev/shm, as 8g [default: what your limits allow]
     #[arg(long, value_name = "SIZE", help_heading = "Sizes")]
-    pub shm_size: Option<String>,
+    pub(crate) shm_size: Option<String>,
     /// Folder to mount at /workspace [default: workspace/NAME in the owner's home]
     #[arg(long, value_name = "DIR", help_heading = "Folders")]
-    pub workspace: Option<PathBuf>,
+    pub(crate) workspace: Option<PathBuf>,
     /// Folder to mount at /data
     #[arg(long, value_name = "DIR", help_heading = "Folders")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Folder to mount at /models
     #[arg(long, value_name = "DIR", help_heading = "Folders")]
-    pub models: Option<PathBuf>,
+    pub(crate) models: Option<PathBuf>,
     /// Another folder or file to mount; `:ro` for reading only (repeatable)
     #[arg(long = "mount", value_name = "SRC:DST[:ro]", help_heading = "Folders")]
-    pub mounts: Vec<String>,
+    pub(crate) mounts: Vec<String>,
     /// Port to publish on 127.0.0.1 or ADDR; CONTAINER alone takes a free one (repeatable)
     #[arg(short, long, value_name = "[[ADDR:]HOST:]CONTAINER", help_heading = "Program")]
-    pub publish: Vec<String>,
+    pub(crate) publish: Vec<String>,
     /// Variable to set (repeatable)
     #[arg(short, long, value_name = "NAME=VALUE", help_heading = "Program")]
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// What to run [default: the image's command, else a shell]
     #[arg(last = true, value_name = "CMD", help_heading = "Program")]
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Pull the image if the engine does not have it
     #[arg(long)]
-    pub pull: bool,
+    pub(crate) pull: bool,
     /// For whom: a login (administrators) [default: the project's owner, else you]
     #[arg(long, value_name = "LOGIN")]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// How long to wait while others are given GPUs
     #[arg(long, value_name = "SECONDS", default_value = WAIT)]
-    pub wait: u64,
+    pub(crate) wait: u64,
     /// Show the request and create nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }

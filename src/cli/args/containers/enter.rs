@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container enter thesis
   ds01-build container enter thesis -- python train.py --epochs 10
   ds01-build container enter thesis -- nvidia-smi | head -20
@@ -15,10 +15,10 @@ the program's; before there is one it is 3 (no engine, or the connection broke) 
 container, not yours, not running). If the command is told to stop (130), the program may go on.";
 
 #[derive(Debug, Args)]
-pub struct EnterArgs {
+pub(crate) struct EnterArgs {
     /// A container: `thesis`, its whole name `thesis._.1722830498`, or its id
-    pub container: String,
+    pub(crate) container: String,
     /// A program and its arguments, instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
 }

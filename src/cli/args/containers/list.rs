@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container list
   ds01-build container list --stats                    CPU and memory now
   ds01-build container list --all                      everybody's, whoever made them
@@ -12,11 +12,11 @@ pub const EXAMPLES: &str = "Examples:
 With --all, `(legacy)` marks containers of the systems before, `(foreign)` those that something else made and that hold GPUs, `(other)` all else. GPUS are slots as in `gpu list`; `?` where nothing says what a stopped container would hold. CPU is in CPUs: 1.50 is one and a half.";
 
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// List everybody's containers
     #[arg(long, short)]
-    pub all: bool,
+    pub(crate) all: bool,
     /// Measure what running ones take now; takes a moment
     #[arg(long)]
-    pub stats: bool,
+    pub(crate) stats: bool,
 }

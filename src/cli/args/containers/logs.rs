@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::{SpanRelativeTo, Timestamp, Unit};
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container logs thesis
   ds01-build container logs thesis --tail 20 --follow
   ds01-build container logs thesis --since 10m --timestamps
@@ -14,26 +14,26 @@ program wrote to its standard error comes to standard error; a program with a te
 output only. --json writes an object a line. Containers of your own, of other tools too.";
 
 #[derive(Debug, Args)]
-pub struct LogsArgs {
+pub(crate) struct LogsArgs {
     /// A container: `thesis`, its whole name `thesis._.1722830498`, or its id
-    pub container: String,
+    pub(crate) container: String,
     /// Only the last lines
     #[arg(long, short = 'n', value_name = "N")]
-    pub tail: Option<u32>,
+    pub(crate) tail: Option<u32>,
     /// Only what was written since: `10m`, `2h`, `3d`, or a time `2026-07-01T12:00:00Z`
     #[arg(long, value_name = "TIME", value_parser = since)]
-    pub since: Option<Since>,
+    pub(crate) since: Option<Since>,
     /// Go on with what it writes from now on, until it ends or Ctrl-C
     #[arg(long)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// With the time before each line
     #[arg(long, short)]
-    pub timestamps: bool,
+    pub(crate) timestamps: bool,
 }
 
 /// From when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub(crate) enum Since {
     /// Seconds before now.
     Ago(i64),
     /// Seconds since 1970.

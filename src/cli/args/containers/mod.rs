@@ -12,18 +12,18 @@ mod sweep;
 
 use clap::Subcommand;
 
-pub use deploy::{DeployArgs, EXAMPLES as DEPLOY_EXAMPLES};
-pub use enter::EnterArgs;
-pub use list::ListArgs;
-pub use logs::{LogsArgs, Since};
-pub use retire::RetireArgs;
-pub use show::ShowArgs;
-pub use start::StartArgs;
-pub use stop::StopArgs;
-pub use sweep::SweepArgs;
+pub(crate) use deploy::{DeployArgs, EXAMPLES as DEPLOY_EXAMPLES};
+pub(crate) use enter::EnterArgs;
+pub(crate) use list::ListArgs;
+pub(crate) use logs::{LogsArgs, Since};
+pub(crate) use retire::RetireArgs;
+pub(crate) use show::ShowArgs;
+pub(crate) use start::StartArgs;
+pub(crate) use stop::StopArgs;
+pub(crate) use sweep::SweepArgs;
 
 #[derive(Debug, Subcommand)]
-pub enum ContainerCommand {
+pub(crate) enum ContainerCommand {
     /// Create and start a container from a project, a shared image or any other image
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(Box<DeployArgs>),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container retire thesis
   ds01-build container retire thesis bert           one after the other
   ds01-build container retire thesis --dry-run      what is installed in it and would go with it
@@ -19,17 +19,17 @@ is), labels, variables and log files. `ds01-build deploy` takes it by that name,
 it. If it cannot be saved the container stays, and runs again if it ran.";
 
 #[derive(Debug, Args)]
-pub struct RetireArgs {
+pub(crate) struct RetireArgs {
     /// Containers: `thesis`, or a whole name `thesis._.1722830498`
     #[arg(value_name = "CONTAINER", required = true)]
-    pub containers: Vec<String>,
+    pub(crate) containers: Vec<String>,
     /// First save its files as an image under a new tag; stands behind the container
     #[arg(long, value_name = "TAG", num_args = 0..=1, default_missing_value = "")]
-    pub save: Option<String>,
+    pub(crate) save: Option<String>,
     /// Remove it though it is protected (administrators)
     #[arg(long)]
-    pub force: bool,
+    pub(crate) force: bool,
     /// Show what would be removed and remove nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }

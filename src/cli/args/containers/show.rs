@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container show thesis
   ds01-build container show 'thesis._.1722830498'
   ds01-build container show 6d7d889783c3                 by 6 digits of its id or more
@@ -11,8 +11,8 @@ pub const EXAMPLES: &str = "Examples:
 Any container can be shown that `container list --all` lists. `ds01-build why NAME --container` says whether its image is what the spec says now, and why not.";
 
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// A container: `thesis`, its whole name `thesis._.1722830498`, or at
     /// least 6 digits of its id
-    pub container: String,
+    pub(crate) container: String,
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build container stop thesis
   ds01-build container stop thesis bert --time 60    a minute to save what is to be saved
 
@@ -10,17 +10,17 @@ Its program is asked to end, and ended when the time is over. The container keep
 place among your containers and its GPUs; `container retire` gives them back.";
 
 #[derive(Debug, Args)]
-pub struct StopArgs {
+pub(crate) struct StopArgs {
     /// Containers: `thesis`, or a whole name `thesis._.1722830498`
     #[arg(value_name = "CONTAINER", required = true)]
-    pub containers: Vec<String>,
+    pub(crate) containers: Vec<String>,
     /// Seconds that its program has to end by itself
     #[arg(long, short, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=86_400))]
-    pub time: u32,
+    pub(crate) time: u32,
     /// Do it though it is protected (administrators)
     #[arg(long)]
-    pub force: bool,
+    pub(crate) force: bool,
     /// Show what would be done and do nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }

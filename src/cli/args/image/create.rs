@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Surroundings;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build image create                    asks on a terminal, with the images to choose from
   ds01-build image create thesis --image vision
   ds01-build image create thesis --image vision --pip 'transformers>=4.44,<5' timm --apt ffmpeg
@@ -19,43 +19,43 @@ The project file lies where the spec's `include:` says. If the build fails it st
 with `image update`. Without a terminal nothing is asked.";
 
 #[derive(Clone, Debug, Default, Args)]
-pub struct CreateArgs {
+pub(crate) struct CreateArgs {
     /// Name of the project: small letters, digits and `.`, `_`, `-` between them
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What it stands on: an image or a base of the spec, `vision`, or `vision@py312` for a plan
     #[arg(long, short, value_name = "NAME")]
-    pub image: Option<String>,
+    pub(crate) image: Option<String>,
     /// Debian packages; may be given several times
     #[arg(long, value_name = "PKG", num_args = 1..)]
-    pub apt: Vec<String>,
+    pub(crate) apt: Vec<String>,
     /// Python requirements, such as `pandas>=2,<3`; may be given several times
     #[arg(long, value_name = "REQ", num_args = 1..)]
-    pub pip: Vec<String>,
+    pub(crate) pip: Vec<String>,
     /// A requirements file in the folder of the spec
     #[arg(long, value_name = "FILE")]
-    pub requirements: Option<PathBuf>,
+    pub(crate) requirements: Option<PathBuf>,
     /// A set of Python packages by name; may be given several times
     #[arg(long, value_name = "NAME", num_args = 1..)]
-    pub use_case: Vec<String>,
+    pub(crate) use_case: Vec<String>,
     /// Install JupyterLab, with a kernel of the project's name
     #[arg(long)]
-    pub jupyter: bool,
+    pub(crate) jupyter: bool,
     /// A Dockerfile of your own in the folder of the spec, instead of packages
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["apt", "pip", "requirements", "use_case", "jupyter"])]
-    pub dockerfile: Option<PathBuf>,
+    pub(crate) dockerfile: Option<PathBuf>,
     /// Whose it is [default: you]; somebody else's only for administrators
     #[arg(long, value_name = "LOGIN")]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Write the file and build nothing
     #[arg(long)]
-    pub no_build: bool,
+    pub(crate) no_build: bool,
     /// Show the file and the plan, and write nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Ask nothing, also on a terminal
     #[arg(long, short)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     #[command(flatten)]
-    pub around: Surroundings,
+    pub(crate) around: Surroundings,
 }

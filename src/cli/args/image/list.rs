@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build image list                yours
   ds01-build image list --all          everybody's, and the shared ones
   ds01-build image list --json | jq -r '.[] | select(.state == \"outdated\").name'
@@ -11,8 +11,8 @@ OWN is what removing the image alone would free, SHARED what other images have t
 containers: running/all. Images of the systems before this one are marked `old`.";
 
 #[derive(Debug, Args)]
-pub struct ImageListArgs {
+pub(crate) struct ImageListArgs {
     /// List everybody's images and the shared ones
     #[arg(long, short)]
-    pub all: bool,
+    pub(crate) all: bool,
 }

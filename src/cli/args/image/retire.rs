@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   ds01-build image retire thesis
   ds01-build image retire thesis --keep-spec         the image alone; `build` makes it again
   ds01-build image retire thesis --dry-run           what would go
@@ -13,16 +13,16 @@ with the file if nothing else is in it. A Dockerfile and what it copies are neve
 image that a container is on, running or not, is left alone. On a terminal you are asked first.";
 
 #[derive(Debug, Args)]
-pub struct ImageRetireArgs {
+pub(crate) struct ImageRetireArgs {
     /// A project: `thesis`, or `h-baker/thesis` where two users have one; or a name of `image list`
-    pub name: String,
+    pub(crate) name: String,
     /// Leave the project file as it is
     #[arg(long)]
-    pub keep_spec: bool,
+    pub(crate) keep_spec: bool,
     /// Do not ask
     #[arg(long, short)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Show what would be removed and remove nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }

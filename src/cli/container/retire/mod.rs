@@ -72,7 +72,7 @@ impl Scene<'_> {
     }
 }
 
-pub async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let stack = load::spec(settings).ok();
     let caller = settings.caller(stack.as_ref().map(|(spec, _)| spec));

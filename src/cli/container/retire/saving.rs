@@ -14,7 +14,11 @@ use crate::engine;
 use crate::host::lock::{ImageLock, Locks};
 use crate::model::problem::Problem;
 
-pub async fn run(scene: &Scene<'_>, retirement: &Retirement, target: &Target) -> Result<Report, CliError> {
+pub(crate) async fn run(
+    scene: &Scene<'_>,
+    retirement: &Retirement,
+    target: &Target,
+) -> Result<Report, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let decided = decide(scene, retirement).await?;
     if scene.args.dry_run {

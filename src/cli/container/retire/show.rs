@@ -11,7 +11,7 @@ use crate::ui::Output;
 
 /// What was done, or would be.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     container: String,
     /// `retired`, or `would_retire`.
     outcome: &'static str,
@@ -41,7 +41,7 @@ struct SavedAs {
 }
 
 impl Report {
-    pub fn new(retirement: &Retirement, found: &Found, target: &Target, dry_run: bool) -> Self {
+    pub(crate) fn new(retirement: &Retirement, found: &Found, target: &Target, dry_run: bool) -> Self {
         let (installed, unknown) = match found {
             Found::Known(installed) => (Some(installed.clone()), None),
             Found::Unknown(why) => (None, Some(why.clone())),
@@ -59,13 +59,13 @@ impl Report {
         }
     }
 
-    pub fn saved(&mut self, saved: &Saved) {
+    pub(crate) fn saved(&mut self, saved: &Saved) {
         let (reference, image) = (saved.reference.to_string(), Some(saved.id.clone()));
         self.saved = Some(SavedAs { reference, image, logs: saved.logs.clone() });
         self.notes.clone_from(&saved.notes);
     }
 
-    pub fn would_save(&mut self, save: &Save, look: &Look) {
+    pub(crate) fn would_save(&mut self, save: &Save, look: &Look) {
         let reference = save.target().to_string();
         self.saved = Some(SavedAs { reference, image: None, logs: look.logs.clone() });
     }

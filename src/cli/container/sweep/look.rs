@@ -23,19 +23,19 @@ use crate::gpu::overview::{Overview, overview};
 const AT_ONCE: usize = 16;
 
 /// What a sweep saw.
-pub struct Looked {
+pub(crate) struct Looked {
     /// Seconds since 1970.
-    pub at: i64,
-    pub watched: Vec<Watched>,
+    pub(crate) at: i64,
+    pub(crate) watched: Vec<Watched>,
     /// Why nothing is known of idle GPUs, where that would matter.
-    pub idle_unknown: Option<String>,
+    pub(crate) idle_unknown: Option<String>,
     /// Containers that could not be asked for, and why.
-    pub unreadable: Vec<(String, String)>,
+    pub(crate) unreadable: Vec<(String, String)>,
 }
 
 /// # Errors
 /// The engine cannot be asked for its containers.
-pub async fn look(
+pub(crate) async fn look(
     settings: &Settings,
     engine: &dyn Engine,
     rules: &Rules<'_>,

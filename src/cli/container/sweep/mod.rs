@@ -27,7 +27,7 @@ use crate::ui::Output;
 /// Containers that are stopped at once.
 const AT_ONCE: usize = 8;
 
-pub async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, CliError> {
     let (spec, _) = load::spec(settings)?;
     if !settings.caller(Some(&spec)).is_administrator() {
         let problem = Problem::new("only root and administrators may sweep everybody's containers");

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// It cannot be run, fails or takes too long; a sentence's end.
-pub async fn tell(program: &Path, entry: &Entry) -> Result<(), String> {
+pub(crate) async fn tell(program: &Path, entry: &Entry) -> Result<(), String> {
     let shown = program.display();
     let text = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
     let mut child = Command::new(program)

@@ -10,14 +10,14 @@ use crate::container::sweep::{Step, Why};
 
 /// A sweep.
 #[derive(Debug, Serialize)]
-pub struct Report {
-    pub dry_run: bool,
+pub(crate) struct Report {
+    pub(crate) dry_run: bool,
     /// RFC 3339, UTC.
     at: String,
     containers: usize,
     /// Why idle GPUs were not looked for.
     idle_unknown: Option<String>,
-    pub steps: Vec<Entry>,
+    pub(crate) steps: Vec<Entry>,
     /// Containers that the engine could not tell of.
     unreadable: Vec<Unreadable>,
 }
@@ -30,11 +30,11 @@ struct Unreadable {
 
 /// A step.
 #[derive(Debug, Serialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// `warn`, `stop`, `remove`, `spare`.
     step: &'static str,
     id: String,
-    pub container: String,
+    pub(crate) container: String,
     owner: Option<String>,
     group: Option<String>,
     /// `longest_run`, `idle`, `stopped`, `never_started`.
@@ -52,13 +52,13 @@ pub struct Entry {
     advice: Option<String>,
     /// Why `--notify` told nobody of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub untold: Option<String>,
+    pub(crate) untold: Option<String>,
     #[serde(skip)]
     quiet: bool,
 }
 
 impl Entry {
-    pub fn new(step: &Step, outcome: Outcome, now: i64) -> Self {
+    pub(crate) fn new(step: &Step, outcome: Outcome, now: i64) -> Self {
         let (word, due) = match step {
             Step::Warn(due) => ("warn", Some(due)),
             Step::Stop(due) => ("stop", Some(due)),
@@ -93,17 +93,17 @@ impl Entry {
         }
     }
 
-    pub fn line(&self) -> &str {
+    pub(crate) fn line(&self) -> &str {
         &self.text
     }
 
     /// Nothing that people must know at every sweep.
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
     /// Something that its owner is to be told.
-    pub fn is_news(&self) -> bool {
+    pub(crate) fn is_news(&self) -> bool {
         self.step != "spare" && self.outcome == "done"
     }
 }
@@ -113,7 +113,7 @@ fn is_usual(why: &Why) -> bool {
 }
 
 impl Report {
-    pub fn new(looked: &Looked, dry_run: bool) -> Self {
+    pub(crate) fn new(looked: &Looked, dry_run: bool) -> Self {
         let unreadable = looked.unreadable.iter();
         let unreadable = unreadable
             .map(|(container, error)| Unreadable { container: container.clone(), error: error.clone() });
@@ -128,13 +128,13 @@ impl Report {
     }
 
     /// Something could not be done, told, or be known.
-    pub fn failed(&self) -> bool {
+    pub(crate) fn failed(&self) -> bool {
         let failed = |entry: &Entry| entry.outcome == "failed" || entry.untold.is_some();
         !self.unreadable.is_empty() || self.steps.iter().any(failed)
     }
 
     /// The last lines.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut text = String::new();
         for Unreadable { container, error } in &self.unreadable {
             text += &format!("{container}: left alone: {error}\n");

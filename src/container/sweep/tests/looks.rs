@@ -2,6 +2,7 @@
 
 #[expect(clippy::duplicate_mod, reason = "a stand-in of the tests, which each part of the program loads")]
 #[path = "../../../../tests/nvml/mod.rs"]
+#[expect(unreachable_pub, reason = "of the integration tests too")]
 mod standin;
 
 use std::path::Path;

@@ -3,6 +3,7 @@
 mod laws;
 mod looks;
 
+use super::rules::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::{End, carry_out};
@@ -12,16 +13,16 @@ use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::model::names::ImageId;
 
-pub const MINUTE: i64 = 60;
-pub const HOUR: i64 = 60 * MINUTE;
-pub const DAY: i64 = 24 * HOUR;
+pub(crate) const MINUTE: i64 = 60;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
-pub fn span(seconds: i64) -> Duration {
+pub(crate) fn span(seconds: i64) -> Duration {
     Duration::from_secs(seconds.unsigned_abs())
 }
 
 /// The lifetime that tests have, unless they say otherwise.
-pub fn student() -> Lifetime {
+pub(crate) fn student() -> Lifetime {
     Lifetime {
         longest_run: Some(span(DAY)),
         idle: Some(span(HOUR)),
@@ -32,7 +33,7 @@ pub fn student() -> Lifetime {
     }
 }
 
-pub fn container(name: &str, state: &str, created: i64, labels: Labels<'_>) -> Container {
+pub(crate) fn container(name: &str, state: &str, created: i64, labels: Labels<'_>) -> Container {
     Container {
         id: format!("{name:0<64}"),
         name: name.into(),
@@ -47,11 +48,11 @@ pub fn container(name: &str, state: &str, created: i64, labels: Labels<'_>) -> C
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
-pub const OURS: [(&str, &str); 3] =
+pub(crate) const OURS: [(&str, &str); 3] =
     [("ds01.managed", "true"), ("ds01.user", "ann"), ("ds01.group", "student")];
 
-pub const IDLE: Activity = Activity::Read { percent: Some(1), computing: false };
-pub const BUSY: Activity = Activity::Read { percent: Some(93), computing: true };
+pub(crate) const IDLE: Activity = Activity::Read { percent: Some(1), computing: false };
+pub(crate) const BUSY: Activity = Activity::Read { percent: Some(93), computing: true };
 
 /// One of ann's, in this state since a time.
 fn seen(state: &str, since: i64, activity: Activity) -> Watched {
@@ -63,7 +64,7 @@ fn seen(state: &str, since: i64, activity: Activity) -> Watched {
     watched(container("thesis._.1001", state, 0, &OURS), Asked::Answered(times), activity)
 }
 
-pub fn watched(container: Container, times: Asked, activity: Activity) -> Watched {
+pub(crate) fn watched(container: Container, times: Asked, activity: Activity) -> Watched {
     Watched { container, times, activity }
 }
 

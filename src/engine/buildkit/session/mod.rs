@@ -10,7 +10,7 @@ mod secrets;
 mod sync;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,8 +66,9 @@ impl Offer {
     }
 
     /// Bytes of file content sent so far.
+    #[cfg(test)]
     pub(super) fn bytes_sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pinned bases: what is built on, what is asked, what an update would move.
 
+use super::super::newest::RegistryUnavailable;
 use super::*;
 use crate::image::recipe::Ingredient;
 use crate::plan::Reason;

@@ -10,22 +10,22 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What a client sent.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// `HEAD /v2/x/manifests/v1`.
-    pub line: String,
+    pub(crate) line: String,
     /// By name in small letters.
-    pub headers: HashMap<String, String>,
-    pub body: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Asked {
-    pub fn authorization(&self) -> &str {
+    pub(crate) fn authorization(&self) -> &str {
         self.headers.get("authorization").map_or("", String::as_str)
     }
 }
 
 /// What it gets for it.
-pub enum Reply {
+pub(crate) enum Reply {
     Status(u16, Vec<(&'static str, String)>, String),
     /// The connection is closed instead of an answer.
     Cut,
@@ -35,23 +35,23 @@ pub enum Reply {
     Hang,
 }
 
-pub fn status(code: u16) -> Reply {
+pub(crate) fn status(code: u16) -> Reply {
     Reply::Status(code, Vec::new(), String::new())
 }
 
 type Script = dyn Fn(&Asked, usize) -> Reply + Send + Sync;
 
-pub struct Server {
+pub(crate) struct Server {
     /// `127.0.0.1:PORT`.
-    pub host: String,
-    pub connections: Arc<AtomicUsize>,
+    pub(crate) host: String,
+    pub(crate) connections: Arc<AtomicUsize>,
     asked: Arc<Mutex<Vec<Asked>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
     /// Answers by the script, which also gets how many requests came before.
-    pub async fn start(script: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let (connections, asked) = (Arc::new(AtomicUsize::new(0)), Arc::default());
@@ -66,12 +66,12 @@ impl Server {
         Self { host, connections, asked, task }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
     /// The requests whose line begins so.
-    pub fn count(&self, begin: &str) -> usize {
+    pub(crate) fn count(&self, begin: &str) -> usize {
         self.asked().iter().filter(|asked| asked.line.starts_with(begin)).count()
     }
 }

@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::images::docker;
-use ds01_build::deploy::Deployed;
-use ds01_build::deploy::assign::{self, Stopped, World};
-use ds01_build::engine::address::Address;
-use ds01_build::engine::buildkit::{Builder, Options};
-use ds01_build::engine::docker::Docker;
-use ds01_build::engine::{CreateContainer, Engine, Error, Mount};
-use ds01_build::host::lock::Locks;
-use ds01_build::model::reference::Reference;
+use crate::deploy::Deployed;
+use crate::deploy::assign::{self, Stopped, World};
+use crate::engine::address::Address;
+use crate::engine::buildkit::{Builder, Options};
+use crate::engine::docker::Docker;
+use crate::engine::{CreateContainer, Engine, Error, Mount};
+use crate::host::lock::Locks;
+use crate::model::reference::Reference;
 use tokio_util::sync::CancellationToken;
+
+use super::client::docker;
 
 const SOCKET: &str = "/var/run/docker.sock";
 const LOCKS: &str = "/tmp/ds01-build-locks";

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use ds01_build::engine::address::Address;
-use ds01_build::engine::buildkit::{Builder, Options};
-use ds01_build::engine::{SolveError, Solved};
-use ds01_build::image::solve::{ConfigChange, ExecStep, Solve, Start};
-use ds01_build::model::event::{Event, StepState};
-use ds01_build::model::names::NodeName;
-use ds01_build::model::reference::Reference;
+use crate::engine::address::Address;
+use crate::engine::buildkit::{Builder, Options};
+use crate::engine::{SolveError, Solved};
+use crate::image::solve::{ConfigChange, ExecStep, Solve, Start};
+use crate::model::event::{Event, StepState};
+use crate::model::names::NodeName;
+use crate::model::reference::Reference;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use crate::images::{Images, docker};
-use crate::registries::Registry;
-use crate::second_engine::SecondEngine;
+use super::client::docker;
+use super::images::Images;
+use super::registries::Registry;
+use super::second_engine::SecondEngine;
 
 fn solve(base: &Reference, script: &str) -> Solve {
     let step = ExecStep {
@@ -69,7 +70,7 @@ async fn package_steps_are_imported_and_a_cache_that_is_not_there_is_passed_over
     let (images, registry) = (Images::new("import"), Registry::start());
     let base = images.base();
     let script = format!("echo {} > /installed", registry.host);
-    let (made, _) = run(&crate::images::address(), &solve(&base, &script)).await;
+    let (made, _) = run(&super::images::address(), &solve(&base, &script)).await;
     let made = made.unwrap();
     let cached = registry.repository("steps:1");
     docker(&["tag", made.id.as_str(), &cached]);

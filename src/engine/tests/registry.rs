@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use ds01_build::model::reference::Reference;
-use ds01_build::registry::http::{Options, Registries};
-use ds01_build::registry::{Error, Registry as _};
+use crate::model::reference::Reference;
+use crate::registry::http::{Options, Registries};
+use crate::registry::{Error, Registry as _};
 use futures::future::try_join_all;
 
-use crate::images::{Images, docker, inspect};
-use crate::registries::Registry;
+use super::client::{docker, inspect};
+use super::images::Images;
+use super::registries::Registry;
 
 fn client(docker_config: Option<PathBuf>) -> Registries {
     Registries::new(Options { docker_config, ..Options::default() })

@@ -5,24 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::images::{Images, docker, inspect};
-use ds01_build::dockerfile::context::Context;
-use ds01_build::dockerfile::ignore::Ignore;
-use ds01_build::engine::address::Address;
-use ds01_build::engine::buildkit::{Builder, Options};
-use ds01_build::engine::{Error, SolveError};
-use ds01_build::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
-use ds01_build::model::account::Account;
-use ds01_build::model::event::{Event, Failure, StepState};
-use ds01_build::model::names::{ImageId, Login, NodeName};
-use ds01_build::model::reference::Reference;
+use crate::dockerfile::context::Context;
+use crate::dockerfile::ignore::Ignore;
+use crate::engine::address::Address;
+use crate::engine::buildkit::{Builder, Options};
+use crate::engine::{Error, SolveError};
+use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
+use crate::model::account::Account;
+use crate::model::event::{Event, Failure, StepState};
+use crate::model::names::{ImageId, Login, NodeName};
+use crate::model::reference::Reference;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
+use super::client::{docker, inspect};
+use super::guarded::{manifest, registry, sha256};
+use super::images::Images;
+
 fn builder() -> Builder {
-    Builder::connect(&crate::images::address(), Options::default()).expect("an address")
+    Builder::connect(&super::images::address(), Options::default()).expect("an address")
 }
 
 fn solve(start: Start) -> Solve {
@@ -397,66 +400,6 @@ async fn an_address_without_an_engine_is_said_to_be_one() {
     assert!(matches!(&error, Error::NoBuildKit { cause, .. } if cause.contains("404")), "{error:?}");
 }
 
-/// A registry with one image, `x:1`, for whoever gives the right password: `ada`, `pa:ss`.
-pub async fn registry() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut stream = stream;
-                let mut request = vec![0; 8192];
-                while let Ok(n @ 1..) = stream.read(&mut request).await {
-                    let answer = answer(&String::from_utf8_lossy(&request[..n]));
-                    if stream.write_all(answer.as_bytes()).await.is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
-const CONFIG: &str =
-    r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
-
-fn sha256(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let hex: String = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-fn manifest() -> String {
-    let (digest, size) = (sha256(CONFIG), CONFIG.len());
-    format!(
-        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","size":{size},"digest":"{digest}"}},"layers":[]}}"#
-    )
-}
-
-const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-
-fn answer(request: &str) -> String {
-    let mut words = request.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // `ada:pa:ss`
-    if !request.to_lowercase().contains("authorization: basic ywrhonbhonnz") {
-        let ask = "www-authenticate: Basic realm=\"test\"";
-        return format!("HTTP/1.1 401 Unauthorized\r\n{ask}\r\ncontent-length: 0\r\n\r\n");
-    }
-    let (manifest, config) = (manifest(), CONFIG.to_owned());
-    let (kind, body) = if path.ends_with("/x/manifests/1") || path.ends_with(&sha256(&manifest)) {
-        (MANIFEST, manifest)
-    } else if path.ends_with(&sha256(&config)) {
-        ("application/octet-stream", config)
-    } else {
-        return "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into();
-    };
-    let (digest, length) = (sha256(&body), body.len());
-    let head = format!("content-type: {kind}\r\ndocker-content-digest: {digest}\r\ncontent-length: {length}");
-    format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{}", if method == "HEAD" { "" } else { &body })
-}
-
 #[tokio::test]
 async fn a_registry_is_asked_with_our_credentials_for_a_digest() {
     let port = registry().await;
@@ -464,7 +407,7 @@ async fn a_registry_is_asked_with_our_credentials_for_a_digest() {
     let text = format!(r#"{{"auths":{{"127.0.0.1:{port}":{{"auth":"YWRhOnBhOnNz"}}}}}}"#);
     std::fs::write(folder.path().join("config.json"), text).unwrap();
     let options = Options { docker_config: Some(folder.path().to_owned()) };
-    let known = Builder::connect(&crate::images::address(), options).unwrap();
+    let known = Builder::connect(&super::images::address(), options).unwrap();
     let reference = |name: &str| Reference::parse(&format!("127.0.0.1:{port}/{name}")).unwrap();
     assert_eq!(known.resolve(&reference("x:1")).await, Ok(Some(sha256(&manifest()))));
     assert_eq!(known.resolve(&reference("x:2")).await, Ok(None));

@@ -1,60 +1,47 @@
-//! What daemon tests share: the engine's address, and images of a test's own
+//! What tests with an engine share: its address, and images of a test's own
 //! that go when it ends.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ds01_build::engine::address::Address;
-use ds01_build::model::names::ImageId;
-use ds01_build::model::reference::Reference;
+use crate::engine::address::Address;
+use crate::model::names::ImageId;
+use crate::model::reference::Reference;
 
 /// The engine to test against: `DOCKER_HOST`, or the local socket.
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment which engine to use")]
-pub fn address() -> Address {
+pub(crate) fn address() -> Address {
     match std::env::var("DOCKER_HOST") {
         Ok(host) if !host.is_empty() => Address::parse(&host, None).expect("DOCKER_HOST is an address"),
         _ => Address::local(),
     }
 }
 
-/// Runs Docker's own client; its output without the last newline.
-pub fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().expect("docker is installed");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {args:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("docker writes UTF-8").trim_end().to_owned()
-}
-
-/// One value of an image, by a Go template.
-pub fn inspect(image: &str, template: &str) -> String {
-    docker(&["image", "inspect", "--format", template, image])
-}
-
 /// Images of one test, removed when it ends.
-pub struct Images {
+pub(crate) struct Images {
     prefix: String,
     made: std::sync::Mutex<Vec<String>>,
 }
 
 impl Images {
     /// `name` tells this test's images from those of all others.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { prefix: format!("bk-test-{name}-{}", std::process::id()), made: std::sync::Mutex::default() }
     }
 
     /// Removes this image, too, in the end.
-    pub fn keep(&self, id: ImageId) -> ImageId {
+    pub(crate) fn keep(&self, id: ImageId) -> ImageId {
         self.made.lock().unwrap().push(id.to_string());
         id
     }
 
     /// A small base with a shell, named `<prefix>:base`.
-    pub fn base(&self) -> Reference {
+    pub(crate) fn base(&self) -> Reference {
         self.base_with(|_| {})
     }
 
     /// The same with files added to its root.
-    pub fn base_with(&self, add: impl FnOnce(&Path)) -> Reference {
+    pub(crate) fn base_with(&self, add: impl FnOnce(&Path)) -> Reference {
         let root = tempfile::tempdir().expect("a folder");
         fill(root.path());
         add(root.path());
