@@ -30,7 +30,7 @@ const MODULES: &[(&str, &str)] = &[
     ("deploy", "container engine gpu host model spec"),
     ("admin", "container engine gpu host image model plan registry spec"),
     ("cli", "admin build container deploy engine gpu host image model plan registry spec ui"),
-    ("main", "cli"),
+    ("main", ""),
 ];
 
 /// Libraries that stay in one place, and the modules or files they stay in.
