@@ -9,6 +9,7 @@ mod impact;
 mod laws;
 mod pins;
 mod reasons;
+mod recipes;
 mod solves;
 mod tags;
 mod went_wrong;
