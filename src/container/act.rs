@@ -7,7 +7,7 @@
 
 use super::{Asked, Caller, Refusal, look_up, resolve};
 use crate::engine::Container;
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::Users;
 
 /// What is done with a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +61,16 @@ pub(crate) fn may<'a>(
     let name = || container.name.clone();
     let administrator = caller.is_administrator();
     if !administrator && !caller.owns(container, users) {
-        let owner = read::owner(&container.labels, &container.name, users).map(|owner| owner.to_string());
+        let owner = container.owner(users).map(|owner| owner.to_string());
         return Err(Refusal::NotYours { name: name(), owner });
     }
     if !action.changes() {
         return Ok(container);
     }
-    if !read::managed(&container.labels) {
+    if !container.is_managed() {
         return Err(Refusal::NotManaged { name: name() });
     }
-    if read::protected(&container.labels) && !(administrator && asked.force) {
+    if container.is_protected() && !(administrator && asked.force) {
         return Err(Refusal::Protected { name: name(), administrator });
     }
     Ok(container)

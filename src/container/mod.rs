@@ -16,7 +16,6 @@ pub(crate) mod save;
 mod show;
 mod sight;
 pub(crate) mod start;
-mod state;
 mod store;
 pub(crate) mod sweep;
 
@@ -30,7 +29,6 @@ pub(crate) use retire::{Asked, Refusal, Retirement, decide, resolve, retire};
 pub(crate) use rows::{Around, Maker, Row, is_shown, rows};
 pub(crate) use show::{memory, show};
 pub(crate) use sight::{look, seen};
-pub(crate) use state::State;
 
 impl Caller {
     /// Whether this is the caller's own container. Uids are compared before
@@ -40,7 +38,7 @@ impl Caller {
         if let Some((_, uid)) = read::split_name(&container.name) {
             return uid == self.uid;
         }
-        match read::owner(&container.labels, &container.name, users) {
+        match container.owner(users) {
             Some(Owner::Login(login)) => login == self.login,
             Some(Owner::Uid(uid)) => uid == self.uid,
             None => false,

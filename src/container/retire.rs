@@ -90,7 +90,7 @@ pub(crate) fn resolve<'a>(
 ) -> Result<&'a Container, Refusal> {
     let own_name = format!("{name}{UID_MARK}{}", caller.uid);
     let full = |wanted: &str| containers.iter().find(|c| c.name == wanted);
-    let short = |c: &&Container| read::short_name(&c.labels, &c.name) == name;
+    let short = |c: &&Container| c.short_name() == name;
     let own = || one(name, containers.iter().filter(short).filter(|c| caller.owns(c, users)));
     let anyone = || one(name, containers.iter().filter(short).filter(|_| caller.is_administrator()));
     if let Some(container) = full(&own_name) {
@@ -133,13 +133,13 @@ pub(crate) fn decide(
         let owner = read::owner(&container.labels, &name, users).map(|owner| owner.to_string());
         return Err(Refusal::NotYours { name, owner });
     }
-    if !read::managed(&container.labels) {
+    if !container.is_managed() {
         return Err(Refusal::NotManaged { name });
     }
-    if read::protected(&container.labels) && !(administrator && asked.force) {
+    if container.is_protected() && !(administrator && asked.force) {
         return Err(Refusal::Protected { name, administrator });
     }
-    let stop = matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    let stop = container.state.is_running();
     Ok(Retirement { id: container.id.clone(), name, stop })
 }
 

@@ -9,7 +9,7 @@ use super::Caller;
 use super::held::{self, Held};
 use super::sight::{Seen, Sight};
 use super::store::Store;
-use crate::engine::{Container, Usage};
+use crate::engine::{Container, ContainerState, Usage};
 use crate::model::labels::legacy;
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::{INTERFACE, MANAGED, PROJECT, USER};
@@ -36,8 +36,7 @@ pub(crate) struct Row {
     pub(crate) project: String,
     /// The engine's name, uid included.
     pub(crate) name: String,
-    /// `running`, `exited`, `created`, …
-    pub(crate) state: String,
+    pub(crate) state: ContainerState,
     /// For people: `Up 3 minutes`.
     pub(crate) status: String,
     /// What people know it by; ids are cut to 12 digits.
@@ -71,7 +70,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn runs(&self) -> bool {
-        runs(&self.state)
+        self.state.is_running()
     }
 
     /// GPUs for people: `none`, `0,1`, `1g.10gb 0.1`, `all`, `?`.
@@ -99,11 +98,6 @@ impl Row {
         let parts = [Some(self.status.clone()), protected, self.notice.clone()];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
-}
-
-/// Whether a state is one in which programs of it are there.
-pub(super) fn runs(state: &str) -> bool {
-    matches!(state, "running" | "paused" | "restarting")
 }
 
 /// What is known besides what the engine says.
@@ -138,7 +132,7 @@ pub(super) fn row(seen: &Seen, store: &Store<'_>, around: &Around<'_>) -> Row {
         id: container.id.clone(),
         project: read::project(labels, name).to_owned(),
         name: name.to_owned(),
-        state: container.state.clone(),
+        state: container.state,
         status: container.status.clone(),
         image: store.name_of(container),
         image_id: container.image_id.clone(),

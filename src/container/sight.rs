@@ -61,7 +61,7 @@ pub(crate) fn seen(container: Container, detail: &ContainerDetail) -> Seen {
 /// What the list says without a further question; `None`: that has to be asked.
 fn by_list(container: &Container) -> Option<Option<Held>> {
     let labelled = claim::by_labels(&container.labels);
-    let stopped = matches!(container.state.as_str(), "exited" | "dead" | "removing");
+    let stopped = container.state.has_ended();
     match labelled {
         Some(claim) => Some(Some(Held::new(&claim, &container.labels))),
         None => stopped.then_some(None),

@@ -11,7 +11,7 @@ use crate::gpu::choose::WHOLE;
 use crate::gpu::held::{self, held_by};
 use crate::gpu::overview::{Overview, Standing};
 use crate::gpu::request::GpuRequest;
-use crate::model::labels::read::{self, Owner, Users};
+use crate::model::labels::read::{Owner, Users};
 use crate::model::names::Login;
 use crate::spec::limits::{Applied, GroupLimits, sizes};
 
@@ -151,7 +151,7 @@ pub(crate) fn places(
 ) -> Result<(), Refusal> {
     let Some(limit) = limits.containers else { return Ok(()) };
     let names: Vec<_> =
-        theirs(order, containers).filter(|c| read::managed(&c.labels)).map(|c| c.name.clone()).collect();
+        theirs(order, containers).filter(|c| c.is_managed()).map(|c| c.name.clone()).collect();
     if names.len() < limit as usize {
         return Ok(());
     }
@@ -164,7 +164,7 @@ fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<I
     let owner = Some(Owner::Login(account.login.clone()));
     containers.iter().filter(move |container| {
         let users = |uid| (uid == account.uid).then(|| account.login.clone());
-        read::owner(&container.labels, &container.name, &users) == owner
+        container.owner(&users) == owner
     })
 }
 
@@ -219,8 +219,7 @@ pub(crate) fn may_run(
 ) -> Result<(), Refusal> {
     let Some(limit) = limits.limits.gpu_equivalents else { return Ok(()) };
     let owner = Owner::Login(login.clone());
-    let is_theirs =
-        |one: &&Container| read::owner(&one.labels, &one.name, users).is_some_and(|found| found == owner);
+    let is_theirs = |one: &&Container| one.owner(users).is_some_and(|found| found == owner);
     let asked = sevenths_of(container, Some(gpus));
     let others = containers.iter().filter(is_theirs).filter(|one| one.id != container.id);
     let held = holding(others, Some(gpus));

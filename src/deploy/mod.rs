@@ -152,7 +152,7 @@ pub(crate) fn request(order: &Order<'_>, seen: &Seen<'_>) -> Result<CreateContai
 
 fn free_name(name: &str, containers: &[Container]) -> Result<(), Refusal> {
     match containers.iter().find(|container| container.name == name) {
-        Some(container) => Err(Refusal::NameTaken { name: name.into(), state: container.state.clone() }),
+        Some(container) => Err(Refusal::NameTaken { name: name.into(), state: container.state }),
         None => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::limits::{Held, Who};
 use super::mounts::Wrong;
+use crate::engine::ContainerState;
 use crate::gpu::choose::{Equivalents, Unmet};
 use crate::model::names::{ImageId, Login};
 
@@ -15,9 +16,8 @@ use crate::model::names::{ImageId, Login};
 pub(crate) enum Refusal {
     #[error("limit `{limit}` of group `{group}` is zero, which an engine reads as no limit")]
     ZeroLimit { group: String, limit: &'static str },
-    /// `state` is the engine's word: `running`, `exited`, …
-    #[error("container `{name}` already exists and is {}", state_word(state))]
-    NameTaken { name: String, state: String },
+    #[error("container `{name}` already exists and is {}", state_word(*state))]
+    NameTaken { name: String, state: ContainerState },
     #[error("{who} may have {limit} {}; {}, and one more is asked for", plural(*limit), there_are(names))]
     TooMany { who: Who, limit: u32, names: Vec<String> },
     /// `key` is the limit's name in the spec.
@@ -71,7 +71,7 @@ impl Refusal {
             Self::ZeroLimit { limit, .. } => {
                 format!("write a number above zero, or `{limit}: null` for none")
             }
-            Self::NameTaken { name, state } if is_stopped(state) => {
+            Self::NameTaken { name, state } if is_stopped(*state) => {
                 format!(
                     "start it with `ds01-build container start {name}`, remove it with `ds01-build container retire \
                      {name}`, or make another with --name NAME"
@@ -191,12 +191,12 @@ fn network_word(host: bool) -> &'static str {
     if host { "share the machine's network" } else { "have no network" }
 }
 
-fn is_stopped(state: &str) -> bool {
-    matches!(state, "created" | "exited" | "dead")
+fn is_stopped(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Created | ContainerState::Exited | ContainerState::Dead)
 }
 
-fn state_word(state: &str) -> &str {
-    if is_stopped(state) { "stopped" } else { state }
+fn state_word(state: ContainerState) -> &'static str {
+    if is_stopped(state) { "stopped" } else { state.as_str() }
 }
 
 fn plural(n: u32) -> &'static str {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::devices::{DeviceRequest, Devices};
+use crate::model::labels::read::{self, Owner, Users};
 use crate::model::names::ImageId;
 
 /// One container of the list call.
@@ -18,12 +19,102 @@ pub(crate) struct Container {
     pub(crate) image: String,
     pub(crate) image_id: ImageId,
     pub(crate) labels: BTreeMap<String, String>,
-    /// `running`, `exited`, `created`, `paused`, …
-    pub(crate) state: String,
+    pub(crate) state: ContainerState,
     /// For people: `Up 3 minutes`.
     pub(crate) status: String,
     /// Seconds since 1970.
     pub(crate) created: i64,
+}
+
+impl Container {
+    /// Whose it is, by its labels or its name.
+    pub(crate) fn owner(&self, users: Users<'_>) -> Option<Owner> {
+        read::owner(&self.labels, &self.name, users)
+    }
+
+    /// The uid in its name: compared as a number, 1001 is not in 10012.
+    pub(crate) fn uid(&self) -> Option<u32> {
+        read::split_name(&self.name).map(|(_, uid)| uid)
+    }
+
+    /// What its owner calls it.
+    pub(crate) fn short_name(&self) -> &str {
+        read::short_name(&self.labels, &self.name)
+    }
+
+    /// The project it is of, for people.
+    pub(crate) fn project(&self) -> &str {
+        read::project(&self.labels, &self.name)
+    }
+
+    /// Made by this program or the system before it.
+    pub(crate) fn is_managed(&self) -> bool {
+        read::managed(&self.labels)
+    }
+
+    /// To be kept.
+    pub(crate) fn is_protected(&self) -> bool {
+        read::protected(&self.labels)
+    }
+}
+
+/// What a container is doing, in the engine's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Stopping,
+    Exited,
+    Removing,
+    /// Somebody tried to remove it, and a part of it is left.
+    Dead,
+    /// The engine does not say.
+    #[default]
+    #[serde(rename = "")]
+    Unknown,
+}
+
+impl ContainerState {
+    const WORDS: [(Self, &str); 8] = [
+        (Self::Created, "created"),
+        (Self::Running, "running"),
+        (Self::Paused, "paused"),
+        (Self::Restarting, "restarting"),
+        (Self::Stopping, "stopping"),
+        (Self::Exited, "exited"),
+        (Self::Removing, "removing"),
+        (Self::Dead, "dead"),
+    ];
+
+    /// Its programs are there: one that is paused or about to be started again
+    /// holds what it holds.
+    pub(crate) fn is_running(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+
+    /// It ran, and nothing says that it ever will again.
+    pub(crate) fn has_ended(self) -> bool {
+        matches!(self, Self::Exited | Self::Dead | Self::Removing)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl From<&str> for ContainerState {
+    fn from(word: &str) -> Self {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map_or(Self::Unknown, |(state, _)| *state)
+    }
+}
+
+impl std::fmt::Display for ContainerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// Everything a container is created with, in one request.
@@ -112,8 +203,7 @@ pub(crate) struct ContainerDetail {
     /// `None`: the engine does not say.
     pub(crate) image_id: Option<ImageId>,
     pub(crate) labels: BTreeMap<String, String>,
-    /// `running`, `exited`, `created`, `paused`, …
-    pub(crate) state: String,
+    pub(crate) state: ContainerState,
     /// Seconds since 1970.
     pub(crate) created: i64,
     /// Seconds since 1970; `None`: never.

@@ -29,8 +29,8 @@ use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 pub(crate) use container::{
-    Change, ChangeKind, Container, ContainerDetail, CreateContainer, FileKind, FileStat, Mount, Network,
-    Port, Usage,
+    Change, ChangeKind, Container, ContainerDetail, ContainerState, CreateContainer, FileKind, FileStat,
+    Mount, Network, Port, Usage,
 };
 pub(crate) use devices::{DeviceRequest, Devices};
 pub(crate) use exec::{Attached, Chunk, Exec, Logs};

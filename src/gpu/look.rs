@@ -5,7 +5,6 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::claim::{self, Claim};
 use crate::engine::{Container, Engine, Error};
-use crate::model::labels::read;
 
 /// Questions at once.
 const AT_ONCE: usize = 16;
@@ -47,7 +46,7 @@ pub(crate) async fn again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<V
         let labelled = said.is_some();
         let said = said.unwrap_or_default();
         // Anybody can write labels; those of ours say all there is.
-        if labelled && read::managed(&container.labels) || is_stopped(&container) {
+        if labelled && container.is_managed() || is_stopped(&container) {
             return known(container, said, labelled, false);
         }
         let before = earlier.iter().find(|one| one.container.id == container.id);
@@ -64,5 +63,5 @@ pub(crate) async fn again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<V
 }
 
 fn is_stopped(container: &Container) -> bool {
-    matches!(container.state.as_str(), "exited" | "dead" | "removing")
+    container.state.has_ended()
 }

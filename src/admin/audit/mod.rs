@@ -111,7 +111,7 @@ pub(crate) fn audit(images: &[Image], containers: &[Container], now: i64, users:
 }
 
 fn of_container<'a>(container: &'a Container, users: Users<'_>) -> Labelled<'a> {
-    let owner = read::owner(&container.labels, &container.name, users);
+    let owner = container.owner(users);
     Labelled {
         carrier: Carrier::Container,
         name: container.name.clone(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Severity::{Error, Note, Ok, Warning};
 use super::{Finding, count};
-use crate::engine::{self, Container, Facts, Image};
+use crate::engine::{self, Container, ContainerState, Facts, Image};
 
 const CHECK: &str = "engine";
 /// What a build on a framework image needs at the least.
@@ -106,7 +106,7 @@ fn gib(bytes: u64) -> String {
 
 /// What lies on it.
 pub(crate) fn counts(address: &str, images: &[Image], containers: &[Container]) -> Finding {
-    let running = containers.iter().filter(|container| container.state == "running").count();
+    let running = containers.iter().filter(|container| container.state == ContainerState::Running).count();
     let message = format!(
         "{}, {} ({running} running)",
         count(images.len(), "image"),

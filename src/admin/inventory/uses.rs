@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{Group, Key, Known};
 use crate::engine::Container;
-use crate::model::labels::read;
 use crate::model::names::ImageId;
 
 /// A container on one of a name's images.
@@ -23,9 +22,9 @@ pub(crate) fn users_of(known: &Known<'_>, group: &Group<'_>) -> Vec<User> {
     let of_project = |container: &Container| {
         personal
             && group.uid.is_some()
-            && read::managed(&container.labels)
-            && read::split_name(&container.name).map(|(_, uid)| uid) == group.uid
-            && read::project(&container.labels, &container.name) == group.project
+            && container.is_managed()
+            && container.uid() == group.uid
+            && container.project() == group.project
     };
     let on = known.containers.iter().filter(|c| group.has(&c.image_id) || of_project(c));
     let mut users: Vec<User> = on.map(user).collect();
@@ -36,7 +35,7 @@ pub(crate) fn users_of(known: &Known<'_>, group: &Group<'_>) -> Vec<User> {
 fn user(container: &Container) -> User {
     User {
         container: container.name.clone(),
-        running: matches!(container.state.as_str(), "running" | "paused" | "restarting"),
+        running: container.state.is_running(),
         status: container.status.clone(),
     }
 }

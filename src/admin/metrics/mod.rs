@@ -166,8 +166,8 @@ fn standing(standing: Standing) -> &'static str {
 fn containers(store: &Store<'_>, users: Users<'_>) -> Family {
     let mut family = Family::new("ds01_containers", "Containers of ds01-build and of the system before it.");
     let mut counts: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
-    for container in store.containers.iter().filter(|container| read::managed(&container.labels)) {
-        let owner = read::owner(&container.labels, &container.name, users);
+    for container in store.containers.iter().filter(|container| container.is_managed()) {
+        let owner = container.owner(users);
         let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
         let group = read::text(&container.labels, &GROUP).unwrap_or_default();
         *counts.entry((owner, group, container.state.as_str())).or_default() += 1;
@@ -181,7 +181,7 @@ fn containers(store: &Store<'_>, users: Users<'_>) -> Family {
 fn foreign(store: &Store<'_>) -> Family {
     let mut family = Family::new("ds01_foreign_containers", "Containers that others made on the engine.");
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for container in store.containers.iter().filter(|container| !read::managed(&container.labels)) {
+    for container in store.containers.iter().filter(|container| !container.is_managed()) {
         *counts.entry(container.state.as_str()).or_default() += 1;
     }
     for (state, count) in counts {

@@ -11,8 +11,8 @@ use crate::cli::settings::Settings;
 use crate::cli::signals;
 use crate::cli::terminal::{self, Raw};
 use crate::container::enter::{Visit, program};
-use crate::container::{Action, Asked, State};
-use crate::engine::Container;
+use crate::container::{Action, Asked};
+use crate::engine::{Container, ContainerState};
 use crate::model::problem::Problem;
 
 /// What a shell says of a program that nobody read.
@@ -55,10 +55,10 @@ pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, C
 
 fn runs(container: &Container) -> Result<(), CliError> {
     let name = &container.name;
-    let (what, help) = match State::of(container) {
-        State::Up => return Ok(()),
-        State::Paused => ("is paused".to_owned(), format!("`docker unpause {name}` lets it go on")),
-        State::Down => (
+    let (what, help) = match container.state {
+        ContainerState::Running | ContainerState::Restarting => return Ok(()),
+        ContainerState::Paused => ("is paused".to_owned(), format!("`docker unpause {name}` lets it go on")),
+        _ => (
             format!("does not run ({})", container.status),
             format!("`ds01-build container start {name}` starts it"),
         ),

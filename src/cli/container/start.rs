@@ -16,15 +16,15 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals, Working};
 use crate::container::begin::{self, Watch};
 use crate::container::start::{self, Obstacle};
-use crate::container::{Action, Asked, State};
+use crate::container::{Action, Asked};
 use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
-use crate::engine::{Container, Engine, Error, Facts, Logs};
+use crate::engine::{Container, ContainerState, Engine, Error, Facts, Logs};
 use crate::gpu::claim;
 use crate::gpu::look::{GpuClaim, claimants};
 use crate::gpu::overview::{Overview, overview};
 use crate::host::lock::{ContainerLease, MachineLock};
-use crate::model::labels::read::{self, Owner};
+use crate::model::labels::read::Owner;
 use crate::model::problem::Problem;
 use crate::ui::text::clean;
 
@@ -51,13 +51,15 @@ async fn start(
     let container = here.may(settings, Action::Start, Asked { name, force: args.force })?;
     let full = container.name.clone();
     let done = |outcome, message| Ok(Done { container: full.clone(), outcome, message });
-    match State::of(container) {
-        State::Up => return done("running", format!("{full} runs already: {}", container.status)),
-        State::Paused => {
+    match container.state {
+        ContainerState::Running | ContainerState::Restarting => {
+            return done("running", format!("{full} runs already: {}", container.status));
+        }
+        ContainerState::Paused => {
             let problem = Problem::new(format!("container `{full}` is paused"));
             return Err(CliError::Refused(problem.help(format!("`docker unpause {full}` lets it go on"))));
         }
-        State::Down => {}
+        _ => {}
     }
     let engine = here.engine.as_ref();
     let facts = engine.facts().await?;
@@ -171,7 +173,7 @@ fn allowed(
         Err(_) if counted => return Ok(()),
         Err(trouble) => return Err(trouble),
     };
-    let Some(Owner::Login(login)) = read::owner(&container.labels, &container.name, &users) else {
+    let Some(Owner::Login(login)) = container.owner(&users) else {
         return Ok(());
     };
     let Some(limits) = spec.limits_of(&login) else {

@@ -5,7 +5,7 @@ use crate::cli::args::StopArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
-use crate::container::{Action, Asked, State};
+use crate::container::{Action, Asked};
 
 pub(crate) async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, CliError> {
     let here = Here::look(settings).await?;
@@ -16,7 +16,7 @@ async fn stop(settings: &Settings, args: &StopArgs, here: &Here, name: &str) -> 
     let container = here.may(settings, Action::Stop, Asked { name, force: args.force })?;
     let full = container.name.clone();
     let done = |outcome, message| Ok(Done { container: full.clone(), outcome, message });
-    if State::of(container) == State::Down {
+    if !container.state.is_running() {
         return done("not_running", format!("{full} does not run: {}", container.status));
     }
     if args.dry_run {

@@ -5,7 +5,7 @@ use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::container::Caller;
 use crate::engine::{Container, ImageDetail};
-use crate::model::labels::{self, read};
+use crate::model::labels;
 use crate::spec::{Project, Spec};
 
 /// Says it.
@@ -32,14 +32,13 @@ pub(crate) async fn say(settings: &Settings, spec: &Spec, project: &Project) -> 
 /// A line for each container that runs another image of the project.
 fn lines(containers: &[Container], image: &ImageDetail, project: &Project, caller: &Caller) -> Vec<String> {
     let uid = project.account.uid;
-    let running =
-        |container: &Container| matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    let running = |container: &Container| container.state.is_running();
     let old = containers
         .iter()
         .filter(|container| is_of(container, project) && running(container) && is_old(container, image));
     let line = |container: &Container| {
         let name = match caller.uid == uid {
-            true => read::short_name(&container.labels, &container.name),
+            true => container.short_name(),
             false => container.name.as_str(),
         };
         let deploy = called(project, caller);
@@ -61,8 +60,8 @@ fn called(project: &Project, caller: &Caller) -> String {
 }
 
 fn is_of(container: &Container, project: &Project) -> bool {
-    let owner = read::split_name(&container.name).map(|(_, uid)| uid);
-    let named = read::project(&container.labels, &container.name) == project.name.as_str();
+    let owner = container.uid();
+    let named = container.project() == project.name.as_str();
     named && owner == Some(project.account.uid)
 }
 

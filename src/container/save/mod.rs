@@ -154,7 +154,7 @@ pub(crate) fn decide(
 
 /// The uid of the owner: by the container's name, else as its image has it.
 fn owner(container: &Container) -> Option<u32> {
-    let named = read::split_name(&container.name).map(|(_, uid)| uid);
+    let named = container.uid();
     named
         .or_else(|| read::user_setup(&container.labels).map(|setup| setup.uid))
         .or_else(|| read::text(&container.labels, &USER_ID)?.parse().ok())
@@ -216,7 +216,7 @@ fn checked(tag: &str) -> Result<(), Refusal> {
 }
 
 fn own_repository(container: &Container, owner: u32) -> Result<Repository, Refusal> {
-    let name = read::project(&container.labels, &container.name);
+    let name = container.project();
     let plain = !name.contains('/');
     let repository = Repository::parse(&format!("ds01-{owner}/{name}")).ok().filter(|_| plain);
     repository.ok_or_else(|| Refusal::NoName { name: name.to_owned(), owner })

@@ -103,7 +103,7 @@ impl World {
 
     async fn state(&self) -> Option<String> {
         let containers = self.engine.containers().await.unwrap();
-        containers.into_iter().find(|c| c.name == "thesis._.1001").map(|c| c.state)
+        containers.into_iter().find(|c| c.name == "thesis._.1001").map(|c| c.state.to_string())
     }
 
     /// All that the engine has: images by their tags, then containers.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::rules::{Rules, Subject, exemption, subject};
 use super::state::{Kept, State, Told};
 use super::{Activity, Asked, Due, Rule, Step, Times, Watched, Why};
-use crate::engine::Container;
+use crate::engine::{Container, ContainerState};
 
 /// No group can have containers removed before: a deployment may still be
 /// under way.
@@ -54,15 +54,8 @@ fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Whether a container counts as running; who is paused or about to be
-/// started again holds what it holds.
-pub(crate) fn runs(state: &str) -> bool {
-    matches!(state, "running" | "paused" | "restarting")
-}
-
-fn is_stopped(state: &str) -> bool {
-    // `dead`: somebody tried to remove it, and a part of it is left.
-    matches!(state, "exited" | "dead")
+fn is_stopped(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Exited | ContainerState::Dead)
 }
 
 /// Whether something may be due, so that the engine is to be asked about the
@@ -75,8 +68,8 @@ pub(crate) fn is_worth_asking(
 ) -> bool {
     let lifetime = &subject.lifetime;
     let idle = lifetime.idle.filter(|_| activity.is_idle(lifetime.idle_below));
-    let limits = match container.state.as_str() {
-        state if runs(state) => [lifetime.longest_run, idle],
+    let limits = match container.state {
+        state if state.is_running() => [lifetime.longest_run, idle],
         state if is_stopped(state) => [lifetime.stopped, None],
         _ => return false,
     };
@@ -198,9 +191,7 @@ impl One<'_> {
     fn times(&self) -> Times {
         match &self.watched.times {
             Asked::Answered(times) => times.clone(),
-            Asked::No | Asked::InVain => {
-                Times { state: self.watched.container.state.clone(), ..Times::default() }
-            }
+            Asked::No | Asked::InVain => Times { state: self.watched.container.state, ..Times::default() },
         }
     }
 
@@ -208,7 +199,7 @@ impl One<'_> {
     /// which nobody looked, that is now.
     fn busy(&self, times: &Times, before: Option<i64>, fresh: bool) -> Option<i64> {
         let activity = &self.watched.activity;
-        if !runs(&times.state) || *activity == Activity::NoGpu {
+        if !times.state.is_running() || *activity == Activity::NoGpu {
             return None;
         }
         let idle = fresh && activity.is_idle(self.subject.lifetime.idle_below);
@@ -220,13 +211,13 @@ impl One<'_> {
     fn clocks(&self, times: &Times, busy: Option<i64>) -> Option<Vec<Clock>> {
         let lifetime = &self.subject.lifetime;
         let clock = |rule, since, limit: Option<Duration>| limit.map(|limit| Clock { rule, since, limit });
-        let state = times.state.as_str();
-        let clocks = if state == "created" {
+        let state = times.state;
+        let clocks = if state == ContainerState::Created {
             let limit = lifetime.never_started.map(|limit| limit.max(LEAST_NEVER_STARTED));
             [clock(Rule::NeverStarted, self.watched.container.created, limit), None]
         } else if self.watched.times == Asked::No {
             [None, None]
-        } else if runs(state) {
+        } else if state.is_running() {
             let idle = lifetime.idle.filter(|_| self.watched.activity.is_idle(lifetime.idle_below));
             let idle = busy.and_then(|busy| clock(Rule::Idle, busy, idle));
             [clock(Rule::LongestRun, times.started?, lifetime.longest_run), idle]

@@ -19,11 +19,11 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use activity::Activity;
-pub(crate) use decide::{decide, is_worth_asking, runs};
+pub(crate) use decide::{decide, is_worth_asking};
 pub(crate) use rules::{Rules, subject};
 pub(crate) use state::{Kept, State};
 
-use crate::engine::{Container, ContainerDetail};
+use crate::engine::{Container, ContainerDetail, ContainerState};
 use crate::model::names::Login;
 pub(crate) use crate::spec::limits::{Exemption, Lifetime, Rule, Whom};
 
@@ -48,15 +48,14 @@ pub(crate) enum Asked {
 /// When a container began to be what it is. Seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// `running`, `exited`, `created`, …
-    pub(crate) state: String,
+    pub(crate) state: ContainerState,
     pub(crate) started: Option<i64>,
     pub(crate) finished: Option<i64>,
 }
 
 impl From<&ContainerDetail> for Times {
     fn from(detail: &ContainerDetail) -> Self {
-        Self { state: detail.state.clone(), started: detail.started, finished: detail.finished }
+        Self { state: detail.state, started: detail.started, finished: detail.finished }
     }
 }
 

@@ -62,9 +62,7 @@ pub(crate) fn exemption<'a>(
 ) -> Option<&'a Exemption> {
     let means = |whom: &Whom| match whom {
         Whom::User(login) => login == owner,
-        Whom::Container(name) => {
-            *name == container.name || name == read::short_name(&container.labels, &container.name)
-        }
+        Whom::Container(name) => *name == container.name || name == container.short_name(),
     };
     let holds = |one: &&Exemption| {
         one.from.contains(&rule) && one.until.is_none_or(|until| now < until) && means(&one.whom)

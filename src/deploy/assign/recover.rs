@@ -2,14 +2,13 @@
 //! that nobody will start.
 
 use super::World;
-use crate::engine::Container;
+use crate::engine::{Container, ContainerState};
 use crate::model::labels::INTERFACE;
-use crate::model::labels::read;
 
 /// Ours, and never started: either somebody is about to, or was killed.
 pub(crate) fn is_unfinished(container: &Container) -> bool {
     let ours = container.labels.get(INTERFACE.name).map(String::as_str) == Some("orchestration");
-    container.state == "created" && ours && read::managed(&container.labels)
+    container.state == ContainerState::Created && ours && container.is_managed()
 }
 
 /// Whether nobody is at it any more, as far as can be seen from here.
@@ -43,7 +42,7 @@ pub(crate) async fn left_behind(world: &World<'_>, containers: &[Container], min
         // It may have been started since it was listed. From here on nobody
         // of ours can, and without force nothing that runs is removed.
         let now = world.engine.container(&container.id).await;
-        if !matches!(now, Ok(Some(now)) if now.state == "created") {
+        if !matches!(now, Ok(Some(now)) if now.state == ContainerState::Created) {
             continue;
         }
         if world.engine.remove(&container.id).await.is_ok() {

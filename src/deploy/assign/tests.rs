@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::engine::fake::FakeEngine;
-use crate::engine::{DeviceRequest, Devices};
+use crate::engine::{ContainerState, DeviceRequest, Devices};
 use crate::gpu::overview::Standing;
 use crate::gpu::{Card, ComputeMode, Gpu, Kind, Memory, Mig, Place, Process};
 use crate::model::names::{ImageId, Login};
@@ -114,7 +114,7 @@ impl Case {
             return Err(Refusal::Workspace { path: "nothing/is/free".into() });
         }
         if found.containers.iter().any(|one| one.name == name) {
-            return Err(Refusal::NameTaken { name: name.into(), state: "created".into() });
+            return Err(Refusal::NameTaken { name: name.into(), state: ContainerState::Created });
         }
         Ok(CreateContainer {
             name: name.into(),
@@ -179,7 +179,7 @@ async fn a_deployed_container_runs_with_what_it_was_given_and_leaves_no_lock_of_
     assert_eq!(given_uuids(&deployed), ["GPU-0", "GPU-1"]);
     assert_eq!(deployed.gpus[1].slot, "1");
     assert_eq!(deployed.notes, [""; 0]);
-    assert_eq!(case.engine.containers().await.unwrap()[0].state, "running");
+    assert_eq!(case.engine.containers().await.unwrap()[0].state, ContainerState::Running);
     let next = case.run(&|found| case.request("b", 1, found)).await.unwrap();
     assert_eq!(given_uuids(&next), ["GPU-2"]);
     assert!(matches!(case.run(&|found| case.request("c", 1, found)).await, Err(Stopped::Refused(_))));
@@ -398,7 +398,7 @@ async fn an_engine_that_cannot_lift_locked_memory_still_runs_the_container_and_s
     case.engine.drop_privileges();
     let deployed = case.run(&|found| case.request("a", 1, found)).await.unwrap();
     assert!(deployed.notes[0].contains("locked memory"), "{deployed:?}");
-    assert_eq!(case.engine.containers().await.unwrap()[0].state, "running");
+    assert_eq!(case.engine.containers().await.unwrap()[0].state, ContainerState::Running);
     let kept = case.engine.created();
     assert_eq!(kept.len(), 2);
     let without = CreateContainer { ulimits: kept[1].ulimits.clone(), ..kept[0].clone() };

@@ -28,7 +28,7 @@ pub(crate) fn read(container: ContainerInspectResponse) -> ContainerDetail {
         finished: state.finished_at.as_deref().and_then(seconds),
         exit_code: exit_code(&state),
         out_of_memory: state.oom_killed.unwrap_or_default(),
-        state: state.status.map(|status| status.to_string()).unwrap_or_default(),
+        state: state.status.map(|status| status.to_string().as_str().into()).unwrap_or_default(),
         error: state.error.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         workdir: config.working_dir.unwrap_or_default(),

@@ -90,7 +90,7 @@ pub(crate) fn container(container: ContainerSummary) -> Container {
         image: container.image.unwrap_or_default(),
         image_id: ImageId::new(container.image_id.unwrap_or_default()),
         labels: container.labels.unwrap_or_default().into_iter().collect(),
-        state: container.state.map(|state| state.to_string()).unwrap_or_default(),
+        state: container.state.map(|state| state.to_string().as_str().into()).unwrap_or_default(),
         status: container.status.unwrap_or_default(),
         created: container.created.unwrap_or_default(),
     }

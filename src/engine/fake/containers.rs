@@ -5,7 +5,7 @@ use std::sync::MutexGuard;
 
 use super::store::{Store, digest, no_container, refused};
 use super::{FakeEngine, State};
-use crate::engine::{Container, ContainerDetail, CreateContainer, Devices, Error, Usage};
+use crate::engine::{Container, ContainerDetail, ContainerState, CreateContainer, Devices, Error, Usage};
 
 /// Bytes of shared memory where nothing is asked for.
 const SHM: u64 = 64 << 20;
@@ -47,10 +47,10 @@ impl Store {
             image: container.image.clone(),
             image_id: Some(container.image_id.clone()),
             labels: container.labels.clone(),
-            state: container.state.clone(),
+            state: container.state,
             created: container.created,
-            started: when(container.state != "created"),
-            finished: when(container.state == "exited"),
+            started: when(container.state != ContainerState::Created),
+            finished: when(container.state == ContainerState::Exited),
             exit_code: exit_code(container),
             devices,
             ..said
@@ -61,7 +61,7 @@ impl Store {
         let image = self.images.get(&container.image_id).cloned().unwrap_or_default();
         let env: Vec<_> = image.env.into_iter().chain(request.env.clone()).collect();
         let mut ports = request.ports.clone();
-        if container.state == "running" {
+        if container.state == ContainerState::Running {
             // An engine picks a number where none was asked for.
             ports.iter_mut().zip(FIRST_PORT..).for_each(|(port, free)| port.host = port.host.or(Some(free)));
         }
@@ -94,7 +94,8 @@ impl Store {
         let runs = |name: &String| {
             let container = &self.containers[self.container(name)?];
             let usage = || self.usage.get(&container.id).copied().unwrap_or_default();
-            matches!(container.state.as_str(), "running" | "paused").then(|| (name.clone(), usage()))
+            matches!(container.state, ContainerState::Running | ContainerState::Paused)
+                .then(|| (name.clone(), usage()))
         };
         containers.iter().filter_map(runs).collect()
     }
@@ -130,7 +131,7 @@ impl Store {
             image: request.image.clone(),
             image_id,
             labels,
-            state: "created".into(),
+            state: ContainerState::Created,
             status: "Created".into(),
             created: 0,
         });
@@ -154,12 +155,12 @@ impl Store {
         let program = program.map_or("", String::as_str);
         let dirs = ["/bin/", "/usr/", "/opt/"];
         if program == "/bin/false" {
-            self.set(n, "exited", "Exited (1) 1 second ago");
+            self.set(n, ContainerState::Exited, "Exited (1) 1 second ago");
         } else if !program.starts_with('/') || dirs.iter().any(|dir| program.starts_with(dir)) {
-            self.set(n, "running", "Up 1 second");
+            self.set(n, ContainerState::Running, "Up 1 second");
         } else if request.is_some_and(|r| r.init) {
             // The init starts, and tells of its program by ending.
-            self.set(n, "exited", "Exited (127) 1 second ago");
+            self.set(n, ContainerState::Exited, "Exited (127) 1 second ago");
         } else {
             return refused(action, format!("exec: \"{program}\": no such file or directory"));
         }
@@ -170,8 +171,8 @@ impl Store {
         let Some(n) = self.container(name) else {
             return refused(format!("stop container `{name}`"), no_container(name));
         };
-        if self.containers[n].state != "created" {
-            self.set(n, "exited", "Exited (0) 1 second ago");
+        if self.containers[n].state != ContainerState::Created {
+            self.set(n, ContainerState::Exited, "Exited (0) 1 second ago");
         }
         Ok(())
     }
@@ -180,7 +181,7 @@ impl Store {
         let action = format!("remove container `{name}`");
         self.willing("remove")?;
         let Some(n) = self.container(name) else { return refused(action, no_container(name)) };
-        if matches!(self.containers[n].state.as_str(), "running" | "paused" | "restarting") {
+        if self.containers[n].state.is_running() {
             return refused(action, "You cannot remove a running container".into());
         }
         let gone = self.containers.remove(n);
@@ -192,10 +193,10 @@ impl Store {
         self.containers.iter().position(|c| c.name == name || c.id == name)
     }
 
-    fn set(&mut self, n: usize, state: &str, status: &str) {
-        state.clone_into(&mut self.containers[n].state);
+    fn set(&mut self, n: usize, state: ContainerState, status: &str) {
+        self.containers[n].state = state;
         status.clone_into(&mut self.containers[n].status);
-        if state != "running" {
+        if state != ContainerState::Running {
             self.programs.end(&self.containers[n].id);
         }
     }
@@ -204,5 +205,5 @@ impl Store {
 /// `Exited (127) 1 second ago` → 127; `None`: it did not end.
 fn exit_code(container: &Container) -> Option<i64> {
     let code = container.status.split(['(', ')']).nth(1).and_then(|code| code.parse().ok());
-    (container.state == "exited").then(|| code.unwrap_or_default())
+    (container.state == ContainerState::Exited).then(|| code.unwrap_or_default())
 }

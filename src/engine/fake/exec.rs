@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::FakeEngine;
 use super::store::{Store, no_container, refused};
-use crate::engine::{Attached, Chunk, Error, Exec, Logs};
+use crate::engine::{Attached, Chunk, ContainerState, Error, Exec, Logs};
 
 /// Programs, and what those of containers wrote.
 #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ impl Store {
     }
 
     fn runs(&self, id: &str) -> bool {
-        self.containers.iter().any(|c| c.id == id && c.state == "running")
+        self.containers.iter().any(|c| c.id == id && c.state == ContainerState::Running)
     }
 }
 

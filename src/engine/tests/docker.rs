@@ -139,7 +139,7 @@ fn inspect(id: &str) -> bollard::models::ContainerInspectResponse {
 
 async fn state(bench: &Bench, id: &str) -> Option<String> {
     let containers = bench.engine.containers().await.unwrap();
-    containers.into_iter().find(|container| container.id == id).map(|container| container.state)
+    containers.into_iter().find(|container| container.id == id).map(|container| container.state.to_string())
 }
 
 #[tokio::test]

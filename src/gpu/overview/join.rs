@@ -7,7 +7,7 @@ use super::unit::{Unit, units};
 use super::{By, Gone, Holder, InstanceRow, Privileged, Row, Running, Standing, Usage};
 use crate::gpu::look::GpuClaim;
 use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Kind, Machine, Mig, Place, Process, Read};
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::Users;
 
 /// Claims, beside which GPUs are laid.
 pub(crate) struct Join<'a> {
@@ -148,7 +148,7 @@ impl Join<'_> {
             Some(Holder {
                 container,
                 owner: self.owner(claimant),
-                state: claimant.container.state.clone(),
+                state: claimant.container.state.to_string(),
                 by,
             })
         };
@@ -170,7 +170,7 @@ impl Join<'_> {
 
     fn owner(&self, claimant: &GpuClaim) -> Option<String> {
         let container = &claimant.container;
-        read::owner(&container.labels, &container.name, self.users).map(|owner| owner.to_string())
+        container.owner(self.users).map(|owner| owner.to_string())
     }
 
     pub(crate) fn privileged(&self) -> Vec<Privileged> {

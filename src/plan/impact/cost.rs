@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Container, Stack};
 use crate::engine::{self, Image};
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::Users;
 use crate::model::labels::{BASE_DIGEST, BASE_NAME, IMAGE, RECIPE};
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
@@ -154,12 +154,12 @@ impl Known<'_> {
     }
 
     fn container(&self, stack: &Stack<'_>, node: NodeId, container: &engine::Container) -> Container {
-        let owner = read::owner(&container.labels, &container.name, self.users);
+        let owner = container.owner(self.users);
         Container {
             name: container.name.clone(),
             image: stack.graph.node(node).name.clone(),
             owner: owner.map(|owner| owner.to_string()),
-            running: matches!(container.state.as_str(), "running" | "paused" | "restarting"),
+            running: container.state.is_running(),
             status: container.status.clone(),
         }
     }

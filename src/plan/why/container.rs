@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Known, Made, declared, told};
 use crate::engine::{Container, Image};
 use crate::image::recipe::{self, Changed, Now};
-use crate::model::labels::{self, read};
+use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 use crate::plan::{Action, Built, Reason, Where};
@@ -62,7 +62,7 @@ impl OfContainer {
         Self {
             container: container.name.clone(),
             id: container.id.clone(),
-            state: container.state.clone(),
+            state: container.state.to_string(),
             image: container.image_id.clone(),
             image_there: image.is_some(),
             tags: image.map(|image| image.tags.clone()).unwrap_or_default(),
@@ -114,7 +114,7 @@ impl Known<'_> {
 pub(crate) fn node_of(spec: &Spec, graph: &Graph, container: &Container) -> Option<NodeId> {
     let labels = &container.labels;
     let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
-    let uid = || read::split_name(&container.name).map(|(_, uid)| uid);
+    let uid = || container.uid();
     let uid = label(&labels::USER_ID).and_then(|uid| uid.parse().ok()).or_else(uid);
     let same = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
         Subject::Project(project) => {

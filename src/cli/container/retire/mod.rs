@@ -43,7 +43,7 @@ impl Scene<'_> {
 
     /// What packages would be added to: the project as this caller calls it.
     fn target(&self, container: &Container) -> Target {
-        let short = read::short_name(&container.labels, &container.name);
+        let short = container.short_name();
         let node = self.stack.and_then(|(spec, graph)| {
             let node = why::node_of(spec, graph, container)?;
             Some((Subject::of(spec, graph, node), &graph.node(node).name))

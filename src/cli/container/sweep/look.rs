@@ -11,9 +11,7 @@ use crate::cli::args::SweepArgs;
 use crate::cli::load::CliError;
 use crate::cli::machine;
 use crate::cli::settings::Settings;
-use crate::container::sweep::{
-    Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, runs, subject,
-};
+use crate::container::sweep::{Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, subject};
 use crate::engine::{Container, Engine, Error};
 use crate::gpu::State;
 use crate::gpu::look::claimants;
@@ -44,7 +42,7 @@ pub(crate) async fn look(
     let mut containers = engine.containers().await?;
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     let may_idle = |container: &Container| {
-        runs(&container.state)
+        container.state.is_running()
             && subject(container, rules).is_ok_and(|subject| subject.lifetime.idle.is_some())
     };
     let (samples, idle_unknown) = match containers.iter().any(may_idle) {

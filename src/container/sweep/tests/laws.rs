@@ -100,7 +100,9 @@ impl World {
         };
         match event {
             Event::Start(_) => be(one, "running", Some(at), None),
-            Event::Stop(_) if one.container.state == "running" => be(one, "exited", started(one), Some(at)),
+            Event::Stop(_) if one.container.state == ContainerState::Running => {
+                be(one, "exited", started(one), Some(at))
+            }
             Event::Use(_, busy) => one.activity = if *busy { BUSY } else { IDLE },
             Event::Blind(_) => one.activity = Activity::Unknown(String::new()),
             _ => {}
@@ -169,7 +171,7 @@ proptest! {
                 Event::Start(n) => {
                     begun.insert(NAMES[*n].to_owned(), *now);
                 }
-                Event::Stop(n) if world.watched[*n].container.state == "running" => {
+                Event::Stop(n) if world.watched[*n].container.state == ContainerState::Running => {
                     begun.insert(NAMES[*n].to_owned(), *now);
                 }
                 Event::LoseState => {

@@ -507,7 +507,7 @@ async fn due(engine: &FakeEngine, one: &Container, rule: Rule) -> Due {
 async fn steps_are_carried_out() {
     let (engine, one) = engine("running");
     let state =
-        async |engine: &FakeEngine| engine.containers().await.unwrap().first().map(|c| c.state.clone());
+        async |engine: &FakeEngine| engine.containers().await.unwrap().first().map(|c| c.state.to_string());
     let run = due(&engine, &one, Rule::Idle).await;
     assert_eq!(carry_out(&engine, &Step::Warn(run.clone())).await, Ok(End::Done));
     assert_eq!(state(&engine).await.as_deref(), Some("running"), "a warning is only told");
