@@ -1,13 +1,23 @@
 //! `limits`: what holds for a person, and where each limit is written.
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::LimitsArgs;
 use super::deploy::owner;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::ui::table::{Column, Table};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ds01-build limits\n  ds01-build limits h.baker@hertie-school.lan\n  ds01-build limits --json | jq -r '.limits[] | select(.from == \"own\") | .limit'\n\nBehind each limit stands where it is written: for the person alone (own), with their group, under\n`defaults`, with the default group, or nowhere (built in). How much of it is used now, `container\nlist` and `gpu list` tell."
+)]
+pub(crate) struct LimitsArgs {
+    /// Whose limits: login or account name [default: you]
+    #[arg(value_name = "LOGIN")]
+    pub(crate) login: Option<String>,
+}
 
 pub(crate) fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliError> {
     let (spec, _) = load::spec(settings)?;

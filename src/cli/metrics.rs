@@ -1,12 +1,13 @@
 //! `metrics`: figures for monitoring, printed or put into a file.
 
+use clap::Args;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::MetricsArgs;
 use super::exit::Exit;
 use super::load::CliError;
 use super::machine;
@@ -16,6 +17,16 @@ use crate::engine::{self, Container, Engine, Image};
 use crate::gpu::State;
 use crate::model::problem::Problem;
 use crate::plan::records::Run;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ds01-build metrics\n  ds01-build metrics --output /var/lib/prometheus/node-exporter/ds01.prom\n  ds01-build metrics --json | jq -r '.[] | .name + \": \" + .help'\n\nPrometheus text for node_exporter's textfile collector; run it from a timer. What cannot be\nread is absent, and ds01_up says which part did not answer. The exit code is 0 if any did. The\nlast run's figures are those of the user who asks: each keeps their own. No spec is needed."
+)]
+pub(crate) struct MetricsArgs {
+    /// Write to this file, whole or not at all [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
 
 /// Others read the file: that is what it is for.
 const MODE: u32 = 0o644;

@@ -1,47 +1,29 @@
 //! The command line as it is typed. What it means is `settings`' business.
 
 mod build;
-mod catalog;
 mod containers;
-mod doctor;
 mod extras;
-mod gpu;
 mod image;
 mod impact;
-mod labels;
-mod limits;
-mod metrics;
 mod update;
 mod why;
 
 use std::path::PathBuf;
 
 pub(crate) use build::{BuildArgs, PlanArgs, Selection};
-use catalog::EXAMPLES as CATALOG_EXAMPLES;
-pub(crate) use catalog::{CatalogCheckArgs, CatalogCommand, CatalogListArgs};
 use containers::DEPLOY_EXAMPLES;
 pub(crate) use containers::{
     ContainerCommand, DeployArgs, EnterArgs, ListArgs, LogsArgs, RetireArgs, ShowArgs as ContainerShowArgs,
     Since, StartArgs, StopArgs, SweepArgs,
 };
-pub(crate) use doctor::DoctorArgs;
-use doctor::EXAMPLES as DOCTOR_EXAMPLES;
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
 pub(crate) use extras::{CompletionsArgs, ManArgs};
-use gpu::EXAMPLES as GPU_EXAMPLES;
-pub(crate) use gpu::{GpuCommand, GpuListArgs};
 pub(crate) use image::{
     CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
     Surroundings as ImageSurroundings,
 };
 use impact::IMPACT_EXAMPLES;
 pub(crate) use impact::{ImpactArgs, Kind};
-use labels::EXAMPLES as LABELS_EXAMPLES;
-pub(crate) use labels::{LabelsCommand, SchemaArgs};
-use limits::EXAMPLES as LIMITS_EXAMPLES;
-pub(crate) use limits::LimitsArgs;
-use metrics::EXAMPLES as METRICS_EXAMPLES;
-pub(crate) use metrics::MetricsArgs;
 use update::UPDATE_EXAMPLES;
 pub(crate) use update::UpdateArgs;
 use why::EXAMPLES as WHY_EXAMPLES;
@@ -49,6 +31,11 @@ pub(crate) use why::WhyArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::catalog::CatalogCommand;
+use super::doctor::DoctorArgs;
+use super::labels::LabelsCommand;
+use super::limits::LimitsArgs;
+use super::metrics::MetricsArgs;
 use crate::ui::Mode;
 
 /// Container images for shared GPU servers.
@@ -131,19 +118,18 @@ pub(crate) enum Command {
         command: ImageCommand,
     },
     /// Framework images by name, version and architecture
-    #[command(after_help = CATALOG_EXAMPLES)]
+    #[command(after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog check")]
     Catalog {
         #[command(subcommand)]
         command: CatalogCommand,
     },
     /// The machine's GPUs and who holds them
-    #[command(after_help = GPU_EXAMPLES)]
+    #[command(after_help = "Examples:\n  ds01-build gpu list\n  ds01-build gpu list --watch")]
     Gpu {
         #[command(subcommand)]
         command: GpuCommand,
     },
     /// Look for what is wrong with engine, registry, GPUs, accounts or images, and say what to do
-    #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
     /// Create and start a container from a project image (= container deploy)
     #[command(after_help = DEPLOY_EXAMPLES)]
@@ -157,16 +143,14 @@ pub(crate) enum Command {
         command: ContainerCommand,
     },
     /// The labels of images and containers: which there are, and what still relies on old ones
-    #[command(after_help = LABELS_EXAMPLES)]
+    #[command(after_help = "Examples:\n  ds01-build labels schema\n  ds01-build labels audit")]
     Labels {
         #[command(subcommand)]
         command: LabelsCommand,
     },
     /// Show what a person's containers may use, and where that is written
-    #[command(after_help = LIMITS_EXAMPLES)]
     Limits(LimitsArgs),
     /// Print figures about GPUs, containers and images for Prometheus
-    #[command(after_help = METRICS_EXAMPLES)]
     Metrics(MetricsArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
@@ -195,6 +179,22 @@ pub(crate) enum GraphFormat {
     Mermaid,
     /// Nodes and edges
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GpuCommand {
+    /// List GPUs and MIG instances: what they are, who holds them, which are free
+    #[command(
+        after_help = "Examples:\n  ds01-build gpu list\n  ds01-build gpu list --watch      every 2 seconds, until Ctrl-C\n  ds01-build gpu list --json | jq -r '.gpus[] | select(.usage.standing == \"free\").uuid'\n  ds01-build gpu list --json | jq -r '.gpus[].instances[] | select(.usage.standing == \"free\").slot'\n\nHolders are containers: by their labels, by what they were created with, or by a process of\ntheirs on the GPU. A GPU on which another process computes is busy. What cannot be read is shown\nas such and is never free. A narrow terminal shows no UUIDs; --json has them, and\nwhich GPUs reach each other by NVLink (`links`). Where there is no NVIDIA driver, the exit code\nis 3."
+    )]
+    List(GpuListArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuListArgs {
+    /// Look again every 2 seconds; on a terminal in place, elsewhere one list after the other
+    #[arg(long, short)]
+    pub(crate) watch: bool,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

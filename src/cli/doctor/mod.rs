@@ -4,12 +4,12 @@
 mod image;
 mod show;
 
+use clap::Args;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::future::join_all;
 
-use super::args::DoctorArgs;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
@@ -22,6 +22,21 @@ use crate::gpu::nvml;
 use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ds01-build doctor               the machine: engine, registries, GPUs, accounts, leftovers
+  ds01-build doctor thesis        one image: account, settings, up to date or not, containers
+  ds01-build doctor --json | jq '.findings[] | select(.severity == \"warning\")'
+  ds01-build doctor --json | jq -r '.findings[] | select(.check == \"leftovers\").command'
+                                  what would remove images that the old way left behind
+
+Nothing is changed. The exit code is 0 unless something that is needed does not work (an error
+among the findings): then it is 3. Warnings and notes do not change it.")]
+pub(crate) struct DoctorArgs {
+    /// Look at one image only: its name in the spec, or a reference
+    pub(crate) image: Option<String>,
+}
 
 pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
     let report = match &args.image {

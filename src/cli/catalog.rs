@@ -1,0 +1,247 @@
+//! `catalog list` and `catalog check`: the catalogue that the spec names, else
+//! the program's own.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::load::CliError;
+use super::settings::Settings;
+use crate::model::problem::{Problem, SourceFile};
+use crate::spec::catalog::{self, Catalog, Host, LATEST, Miss, Row};
+use crate::spec::files::{Disk, Files, Unreadable};
+use crate::spec::{self, World};
+use crate::ui::human::count;
+use crate::ui::problems;
+use crate::ui::table::{Column, Table};
+use crate::ui::text::clean;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// List the framework images that a base may name, and which are `latest`
+    #[command(
+        after_help = "Examples:\n  ds01-build catalog list\n  ds01-build catalog list --framework pytorch --all\n  ds01-build catalog list --arch CUDA_ADA --json | jq -r '.rows[].image'\n\nShown are rows for one architecture: --arch, else this machine's, as MLC_ARCH or the installed\nCUDA or ROCm tell it. Where nothing tells it, all are shown."
+    )]
+    List(CatalogListArgs),
+    /// Check a catalogue's file, line by line
+    #[command(
+        after_help = "Examples:\n  ds01-build catalog check\n  ds01-build catalog check /opt/aime-ml-containers/ml_images.repo\n\nA row that is wrong ends with exit code 2. A row that a row above hides is a warning."
+    )]
+    Check(CatalogCheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogListArgs {
+    /// Only this framework
+    #[arg(long, value_name = "NAME")]
+    pub(crate) framework: Option<String>,
+    /// Only this architecture [default: this machine's]
+    #[arg(long, value_name = "ARCH", conflicts_with = "all")]
+    pub(crate) arch: Option<String>,
+    /// All architectures
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogCheckArgs {
+    /// An ml_images.repo, or a file in our own form [default: the one that the spec names]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Largest file that is read as a catalogue: some ten thousand rows.
+const MAX_FILE: u64 = 1 << 20;
+
+pub(crate) fn run(settings: &Settings, command: &CatalogCommand) -> Result<Exit, CliError> {
+    match command {
+        CatalogCommand::List(args) => list(settings, args),
+        CatalogCommand::Check(args) => check(settings, args),
+    }
+}
+
+/// Rows, and for which architectures they are `latest`.
+fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
+    let file = named(settings)?;
+    let reading = file.as_ref().map(catalog::read);
+    let catalog = match &reading {
+        Some(reading) if !reading.errors.is_empty() => {
+            return Err(CliError::Problems(reading.errors.clone()));
+        }
+        Some(reading) => &reading.catalog,
+        None => Catalog::own(),
+    };
+    let arch = arch(args, &settings.host);
+    let rows = chosen(catalog, args.framework.as_deref(), arch)?;
+    let mut output = settings.output();
+    if settings.json {
+        let (known, told_by) = match &settings.host {
+            Host::Known { arch, told_by } => (Some(arch), told_by),
+            Host::Unknown(why) => (None, why),
+        };
+        output.value(&json!({
+            "file": file.as_ref().map(|file| file.path.display().to_string()),
+            "machine": {"arch": known, "because": told_by},
+            "arch": arch,
+            "rows": rows.iter().map(|row| json!({
+                "framework": row.framework,
+                "version": row.version,
+                "architectures": row.archs,
+                "image": row.image.to_string(),
+                "latest_for": catalog.latest_for(row),
+                "line": row.line,
+            })).collect::<Vec<_>>(),
+        }));
+    } else {
+        output.note(&heading(catalog, arch, &settings.host));
+        output.table(&table(catalog, &rows, arch));
+    }
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// Which architecture is shown; `None`: all of them.
+fn arch<'a>(args: &'a CatalogListArgs, host: &'a Host) -> Option<&'a str> {
+    match (args.all, &args.arch, host) {
+        (true, ..) | (false, None, Host::Unknown(_)) => None,
+        (false, Some(arch), _) | (false, None, Host::Known { arch, .. }) => Some(arch),
+    }
+}
+
+fn chosen<'c>(
+    catalog: &'c Catalog,
+    framework: Option<&str>,
+    arch: Option<&str>,
+) -> Result<Vec<&'c Row>, CliError> {
+    let of_framework = |row: &&Row| framework.is_none_or(|name| row.is_of(name));
+    let of_arch = |row: &&Row| arch.is_none_or(|arch| row.arch(arch).is_some());
+    let rows: Vec<_> = catalog.rows().iter().filter(of_framework).filter(of_arch).collect();
+    if !rows.is_empty() {
+        return Ok(rows);
+    }
+    let (message, help) = match (framework, arch) {
+        // No row is of that framework, or none of it for that architecture.
+        (Some(name), arch) => {
+            let (name, arch) = (clean(name), clean(arch.unwrap_or_default()));
+            let miss = catalog.find(&name, LATEST, &arch).err();
+            let miss = miss.unwrap_or(Miss::Framework { known: Vec::new() });
+            let more = if matches!(miss, Miss::Framework { .. }) { "" } else { "; --all shows every row" };
+            (miss.message(catalog, &name, LATEST, &arch), miss.help() + more)
+        }
+        (None, arch) => {
+            let message = format!("{} has nothing for {}", catalog.title(), clean(arch.unwrap_or_default()));
+            let known: BTreeSet<_> =
+                catalog.rows().iter().flat_map(|row| &row.archs).map(String::as_str).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            (message, format!("it has: {known}; --all shows every row"))
+        }
+    };
+    Err(CliError::Usage(Problem::new(message).help(help)))
+}
+
+fn heading(catalog: &Catalog, arch: Option<&str>, host: &Host) -> String {
+    let title = catalog.title();
+    let machine = match host {
+        Host::Known { arch, told_by } => format!("this machine is {arch} ({told_by})"),
+        Host::Unknown(why) => format!("this machine's architecture is not known: {why}"),
+    };
+    let shown = arch.map_or("all architectures".into(), |arch| format!("for {arch}"));
+    clean(&format!("{title}, {shown}; {machine}"))
+}
+
+fn table(catalog: &Catalog, rows: &[&Row], arch: Option<&str>) -> Table {
+    let mut table = Table::new([
+        Column::left("FRAMEWORK"),
+        Column::left("VERSION"),
+        Column::left("ARCHITECTURES"),
+        Column::left("LATEST FOR"),
+        Column::left("IMAGE").whole(),
+    ]);
+    for row in rows {
+        let is_shown = |latest: &&str| arch.is_none_or(|arch| arch.eq_ignore_ascii_case(latest));
+        let latest: Vec<_> = catalog.latest_for(row).into_iter().filter(is_shown).collect();
+        table.row([
+            row.framework.clone(),
+            row.version.clone(),
+            row.archs.join(", "),
+            latest.join(", "),
+            row.image.to_string(),
+        ]);
+    }
+    table
+}
+
+/// What is wrong with a catalogue's file, by its lines.
+fn check(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
+    let file = match &args.file {
+        Some(path) => Some(read(settings, path)?),
+        None => named(settings)?,
+    };
+    let (rows, errors, warnings) = match &file {
+        Some(file) => {
+            let reading = catalog::read(file);
+            (reading.catalog.rows().len(), reading.errors, reading.warnings)
+        }
+        None => {
+            settings.remark("no spec here names a catalogue; the program's own is checked");
+            (Catalog::own().rows().len(), Vec::new(), Vec::new())
+        }
+    };
+    let name = file.map(|file| file.path.display().to_string());
+    let mut output = settings.output();
+    if settings.json {
+        output.value(&json!({
+            "file": name,
+            "rows": rows,
+            "problems": problems::facts(&errors),
+            "warnings": problems::facts(&warnings),
+        }));
+    } else {
+        if !errors.is_empty() {
+            output.problems(&errors);
+        }
+        warnings.iter().for_each(|warning| output.note(&sentence(warning)));
+        let name = name.as_deref().unwrap_or("the program's own catalogue");
+        let counted = |number: usize, noun| count(number as u64, noun);
+        let problems =
+            if errors.is_empty() { "no problems".into() } else { counted(errors.len(), "problem") };
+        let (rows, warnings) = (counted(rows, "row"), counted(warnings.len(), "warning"));
+        output.line(&format!("{name}: {rows}, {problems}, {warnings}"));
+    }
+    output.finish()?;
+    Ok(if errors.is_empty() { Exit::Done } else { Exit::Usage })
+}
+
+fn sentence(warning: &Problem) -> String {
+    let (file, line) = warning
+        .place
+        .as_ref()
+        .map_or((String::new(), 0), |place| (place.file.path.display().to_string(), place.line_column().0));
+    let help = warning.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    format!("warning: {file}:{line}: {}{help}", warning.message)
+}
+
+/// The file that the spec names; `None`: there is no spec, or it names none.
+fn named(settings: &Settings) -> Result<Option<Arc<SourceFile>>, CliError> {
+    let Some(spec_file) = &settings.spec_file else { return Ok(None) };
+    spec::catalog_file(&settings.here, spec_file, &World::of(&Disk)).map_err(CliError::Problems)
+}
+
+/// A file that the command line names.
+fn read(settings: &Settings, path: &Path) -> Result<Arc<SourceFile>, CliError> {
+    let bytes = Disk.read(&settings.here.join(path), MAX_FILE).map_err(|why| {
+        let why = match why {
+            Unreadable::Missing => "there is no such file".into(),
+            Unreadable::NotAFile => "it is no file".into(),
+            Unreadable::TooLarge(size) => format!("{} MiB are no catalogue", size >> 20),
+            Unreadable::Io(error) => error.to_string(),
+        };
+        let problem = Problem::new(format!("cannot read the catalogue {}: {why}", path.display()));
+        CliError::Usage(problem.help("name an ml_images.repo"))
+    })?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Arc::new(SourceFile { path: path.to_owned(), text }))
+}
