@@ -1,16 +1,27 @@
 //! The branch that git is on. Git names the branch tag; it decides nothing.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::host::process;
+
+/// How long a question to git may take.
+pub(super) const GIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// The branch checked out in the repository that holds `root`.
 ///
 /// # Errors
 /// Why there is none, as a fragment for people.
 pub(crate) fn current(root: &Path) -> Result<String, String> {
-    let git = |args: &[&str]| Command::new("git").arg("-C").arg(root).args(args).output();
-    let output = match git(&["symbolic-ref", "--quiet", "--short", "HEAD"]) {
-        Ok(output) => output,
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = match process::run_blocking(command, GIT_LIMIT) {
+        Ok(Some(output)) => output,
+        Ok(None) => return Err("git does not answer".into()),
         Err(_) => return Err("git is not installed".into()),
     };
     let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();

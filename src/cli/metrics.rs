@@ -1,9 +1,7 @@
 //! `metrics`: figures for monitoring, printed or put into a file.
 
 use clap::Args;
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +13,7 @@ use super::settings::Settings;
 use crate::admin::metrics::{self, Looked, Store};
 use crate::engine::{self, Container, Engine, Image};
 use crate::gpu::State;
+use crate::host::files;
 use crate::model::problem::Problem;
 use crate::plan::records::Run;
 
@@ -27,9 +26,6 @@ pub(crate) struct MetricsArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
-
-/// Others read the file: that is what it is for.
-const MODE: u32 = 0o644;
 
 pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
     let mut engine = None;
@@ -56,7 +52,8 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
     let families = metrics::families(&looked);
     if let Some(file) = &args.output {
         let path = settings.here.join(file);
-        write(&path, &metrics::text(&families)).map_err(|error| unwritable(file, &error))?;
+        files::write_for_all(&path, metrics::text(&families).as_bytes(), false)
+            .map_err(|error| unwritable(file, &error))?;
     }
     match (settings.json, &args.output) {
         (true, _) => output.value(&families),
@@ -75,46 +72,7 @@ async fn told(
     Ok((containers, images, settings.records(&facts.id).last_run()))
 }
 
-/// Whoever reads the file meanwhile has the old one or the new one, whole.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    // The collector takes files that end in `.prom`, so not this one.
-    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let _ = fs::remove_file(&part);
-    let fill = || {
-        // Never through a link that somebody put there.
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&part)?;
-        file.write_all(text.as_bytes())?;
-        file.set_permissions(Permissions::from_mode(MODE))?;
-        fs::rename(&part, path)
-    };
-    fill().inspect_err(|_| {
-        let _ = fs::remove_file(&part);
-    })
-}
-
 fn unwritable(file: &Path, error: &io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", file.display()));
     CliError::Usage(problem.help("name a file in a folder that is there and that you may write to"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_is_put_in_place_whole_and_for_everyone_to_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ds01.prom");
-        fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        write(&path, "new\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-        assert!(write(&folder.path().join("none/ds01.prom"), "x").is_err());
-        fs::create_dir(folder.path().join("folder")).unwrap();
-        assert!(write(&folder.path().join("folder"), "x").is_err());
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
-    }
 }

@@ -1,7 +1,7 @@
 //! What reading a spec may ask besides its own text.
 
 use super::files::Files;
-use crate::host::people::{Nobody, People};
+use crate::host::people::{NoPeople, People};
 use crate::spec::catalog::Host;
 use crate::spec::catalog::host::NOWHERE;
 
@@ -17,6 +17,6 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     /// Files alone: nobody is known, and no architecture.
     pub(crate) fn of(files: &'a dyn Files) -> Self {
-        Self { files, people: &Nobody, arch: &NOWHERE }
+        Self { files, people: &NoPeople, arch: &NOWHERE }
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, Engine, Error as EngineError, ImageDetail};
 use crate::gpu::nvml::State;
-use crate::host::people::known::Known;
+use crate::host::people::fake::FakePeople;
 use crate::image::user_layer::{BaseFacts, FactKind, FileFact};
 use crate::model::account::Account;
 use crate::model::names::{ImageId, Login};
@@ -168,30 +168,32 @@ fn with<'a>(key: &str, value: &'a str) -> Vec<(&'static str, &'a str)> {
 #[test]
 fn an_account_in_an_image_is_compared_with_the_host_s() {
     let spec = spec("users: {ann@x: {uid: 1001, gid: 1002}}\n");
-    let of = |pairs: &[(&str, &str)], spec: Option<&Spec>, people: &Known| {
+    let of = |pairs: &[(&str, &str)], spec: Option<&Spec>, people: &FakePeople| {
         shown(&accounts::accounts(
             &[image("1", &["ds01-1001/t:r-0123456789abcdef", "ds01-1001/t:latest"], pairs)],
             spec,
             people,
         ))
     };
-    let nobody = Known::default();
+    let nobody = FakePeople::default();
     assert_eq!(
         of(&ANN, Some(&spec), &nobody),
         "Ok images: 1 image for the uid, gid and name that their owner has\n"
     );
-    assert!(of(&ANN, None, &Known::default().with("ann", 1001, 1002, &[])).starts_with("Ok"));
+    assert!(of(&ANN, None, &FakePeople::default().with("ann", 1001, 1002, &[])).starts_with("Ok"));
     assert_eq!(
         of(&with("ds01.group_id", "7000"), Some(&spec), &nobody),
         "Warning ds01-1001/t:latest: it has uid 1001, gid 7000 and ann in it, but the gid of ann@x is 1002\n"
     );
     assert!(of(&with("ds01.username", "bob"), Some(&spec), &nobody).contains("but uid 1001 is ann@x's"));
     assert!(of(&with("ds01.user_id", "1009"), Some(&spec), &nobody).contains("but the uid of ann@x is 1001"));
-    assert!(of(&ANN, None, &Known::default().with("ann", 1009, 1, &[])).contains("the uid of ann is 1009"));
+    assert!(
+        of(&ANN, None, &FakePeople::default().with("ann", 1009, 1, &[])).contains("the uid of ann is 1009")
+    );
     assert!(of(&ANN, None, &nobody).contains("nobody has that uid now"));
     let gone = accounts::accounts(&[image("1", &["ds01-1001/t:latest"], &ANN)], None, &nobody);
     assert!(gone.iter().all(|finding| finding.command.is_none()), "another spec may have its owner");
-    assert!(of(&ANN, None, &Known::lost("it hangs")).starts_with("Note"));
+    assert!(of(&ANN, None, &FakePeople::lost("it hangs")).starts_with("Note"));
     assert_eq!(of(&[("ds01.user_id", "1001")], None, &nobody), "", "half a set of labels is no account");
     let old: Vec<_> =
         [("HAS_USER_SETUP", "true"), ("USER_ID", "1001"), ("GROUP_ID", "1002"), ("USERNAME", "ann")]
@@ -339,12 +341,12 @@ fn labels_tell_who_made_an_image() {
 #[test]
 fn disagreements_are_errors_and_a_silent_database_is_a_warning() {
     let stack = spec("users: {ann@x: {uid: 1001}}\n");
-    let of = |people: &Known| {
+    let of = |people: &FakePeople| {
         super::spec::agreement("spec.yml", &stack, &stack.disagreements(stack.users.keys(), people))
     };
-    assert_eq!(of(&Known::default())[0].severity, Ok);
-    assert_eq!(of(&Known::lost("it hangs"))[0].severity, Warning);
-    let found = of(&Known::default().with("ann@x", 1, 1, &[]));
+    assert_eq!(of(&FakePeople::default())[0].severity, Ok);
+    assert_eq!(of(&FakePeople::lost("it hangs"))[0].severity, Warning);
+    let found = of(&FakePeople::default().with("ann@x", 1, 1, &[]));
     assert_eq!(
         (found[0].severity, found[0].check, found[0].subject.as_str()),
         (Error, "users", "spec.yml:4:9")

@@ -104,7 +104,7 @@ fn account(login: Login, (uid, gid): (u32, u32), shell: String, sudo: bool) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::people::Nobody;
+    use crate::host::people::NoPeople;
 
     struct One(Person);
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn nobody_is_an_error_that_says_where_to_add_them() {
-        let problem = by_login(&spec(), &Nobody, "eve").unwrap_err();
+        let problem = by_login(&spec(), &NoPeople, "eve").unwrap_err();
         assert!(problem.message.contains("`eve`") && problem.help.unwrap().contains("`users:`"));
     }
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::draft::{self, Checked, Draft};
-use super::{file, form, options};
+use super::{form, options};
 use crate::cli::agree;
 use crate::cli::args::CreateArgs;
 use crate::cli::build;
@@ -13,6 +13,7 @@ use crate::cli::load::{self, CliError};
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
+use crate::host::files;
 use crate::model::account::account_name;
 use crate::model::names::{Login, ProjectName};
 use crate::model::problem::Problem;
@@ -51,7 +52,7 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
     if !args.no_build {
         checked.plan(settings, &args.around).await?;
     }
-    file::create(&draft.path, &draft.text)
+    files::create(&draft.path, &draft.text)
         .map_err(|error| draft::unwritten(settings, &draft.path, &error))?;
     settings.output().note(&format!("{shown} is written"));
     facts["written"] = json!(true);

@@ -3,7 +3,6 @@
 mod change;
 mod create;
 mod draft;
-mod file;
 mod form;
 mod list;
 mod look;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use futures::future::try_join_all;
 use rustix::fs::{Access, access};
 
-use super::file;
 use super::look::Scene;
 use super::show::refused;
 use crate::admin::inventory::{self, Asked, Entry, Gone, Retirement};
@@ -14,6 +13,7 @@ use crate::cli::args::ImageRetireArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
+use crate::host::files;
 use crate::model::names::ImageId;
 use crate::model::problem::Problem;
 use crate::spec::edit;
@@ -120,7 +120,7 @@ impl Change {
             return Err(io::Error::other("it was changed meanwhile"));
         }
         let Some(after) = &self.after else { return std::fs::remove_file(&self.file) };
-        file::replace(&self.file, &self.before, after)
+        files::replace(&self.file, &self.before, after)
     }
 }
 

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::change::{self, Change, Named};
 use super::draft::{self, Checked, Draft};
-use super::{file, options, outdated};
+use super::{options, outdated};
 use crate::cli::args::ImageUpdateArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
@@ -16,6 +16,7 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals};
 use crate::cli::{agree, build, deploy, plan};
 use crate::container::may_act_for;
+use crate::host::files;
 use crate::model::problem::Problem;
 use crate::spec::graph::Graph;
 use crate::spec::subject::Subject;
@@ -46,7 +47,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
     }
     work.show()?;
     if work.changes_text() {
-        file::replace(&old.path, &old.text, &draft.text)
+        files::replace(&old.path, &old.text, &draft.text)
             .map_err(|error| draft::unwritten(settings, &old.path, &error))?;
     }
     work.build(&checked).await

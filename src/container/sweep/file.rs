@@ -1,12 +1,13 @@
 //! The state on disk: written whole or not at all, and readable by everybody,
 //! since it tells people what will happen to their containers.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::State;
+use crate::host::files;
 
 /// Where it is, unless something else is said.
 pub(crate) const PATH: &str = "/var/lib/ds01-build/sweep.json";
@@ -34,28 +35,8 @@ pub(crate) fn save(path: &Path, state: &State) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = write_new(&part, &text).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-/// Writes a file that is not there. Its name can be foreseen: a link that
-/// somebody put there for root to write through goes first.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    // Whatever the umask.
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.write_all(text.as_bytes())?;
     // A warning that is lost in a crash would be given twice.
-    file.sync_all()
+    files::write_for_all(path, text.as_bytes(), true)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! Only saves time: a missing, old or broken cache file gives the same answers.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::walk::Stamp;
+use crate::host::files;
 use crate::model::digest::Digest;
 
 const HEAD: &str = "ds01-build file hashes 1";
@@ -60,9 +61,7 @@ impl HashCache {
         let used = self.used();
         let old = self.known.iter().filter(|(path, _)| !used.contains_key(*path));
         let room = MOST.saturating_sub(used.len());
-        let part = path.with_extension(format!("{}.part", std::process::id()));
-        let mut file = BufWriter::new(std::fs::File::create(&part)?);
-        writeln!(file, "{HEAD}")?;
+        let mut lines = format!("{HEAD}\n").into_bytes();
         for (path, (stamp, digest)) in used.iter().chain(old.take(room)) {
             let Some(text) = path.to_str() else { continue };
             if stamp.ctime_ns > begun_ns.saturating_sub(SETTLED_NS) {
@@ -76,10 +75,10 @@ impl HashCache {
                 stamp.inode,
                 digest.as_str().to_owned(),
             );
-            writeln!(file, "{}", serde_json::to_string(&row)?)?;
+            serde_json::to_writer(&mut lines, &row)?;
+            lines.push(b'\n');
         }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        std::fs::rename(&part, path)
+        files::write(path, &lines)
     }
 
     pub(super) fn get(&self, path: &Path, stamp: &Stamp) -> Option<Digest> {

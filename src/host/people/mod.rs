@@ -4,18 +4,14 @@
 //! The database may be LDAP behind NSS: slow, or not there. Knows nothing of
 //! specs, images or containers.
 
-mod ask;
-mod caller;
-mod entry;
 #[cfg(test)]
-pub(crate) mod known;
+pub(crate) mod fake;
 mod system;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-pub(crate) use caller::{Caller, may_act_for};
 pub(crate) use system::System;
 
 use crate::model::names::Login;
@@ -51,9 +47,9 @@ pub(crate) trait People {
 }
 
 /// A database without anybody in it.
-pub(crate) struct Nobody;
+pub(crate) struct NoPeople;
 
-impl People for Nobody {
+impl People for NoPeople {
     fn by_login(&self, _: &Login) -> Result<Option<Person>, String> {
         Ok(None)
     }
@@ -65,4 +61,26 @@ impl People for Nobody {
     fn groups(&self, _: &Login) -> Result<Vec<String>, String> {
         Ok(Vec::new())
     }
+}
+
+/// Who asks. Of `sudo` nothing is known: root through it is root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) login: Login,
+    pub(crate) uid: u32,
+    /// In one of the system groups that the spec's `administrators` names.
+    pub(crate) in_administrators: bool,
+}
+
+impl Caller {
+    /// Whether the caller may act for others.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.uid == 0 || self.in_administrators
+    }
+}
+
+/// Whether the caller may do something in the name of this uid: everybody for
+/// themselves, administrators for all.
+pub(crate) fn may_act_for(caller: &Caller, uid: u32) -> bool {
+    caller.uid == uid || caller.is_administrator()
 }

@@ -6,7 +6,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::Records;
-use super::store::{make, write};
+use super::store::make;
+use crate::host::files;
 
 /// A run that built or looked at images. Counts are of the images that were
 /// selected; each is counted once.
@@ -39,6 +40,6 @@ impl Records {
     /// The folder or file cannot be written.
     pub(crate) fn set_last_run(&self, run: &Run) -> io::Result<()> {
         make(&self.dir)?;
-        write(&self.dir.join(FILE), &serde_json::to_vec(run)?)
+        files::write(&self.dir.join(FILE), &serde_json::to_vec(run)?)
     }
 }

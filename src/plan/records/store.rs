@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
 
 use super::Record;
 use crate::dockerfile::context::Listing;
+use crate::host::files;
 use crate::model::digest::Digest;
 use crate::model::names::NodeName;
 use crate::model::reference::Repository;
@@ -58,7 +59,7 @@ impl Records {
         let name = |n: u32| format!("{:012}-{n:03}-{}.json", record.at.max(0), std::process::id());
         let free = (0..1000).map(name).find(|name| !folder.join(name).exists());
         let name = free.ok_or_else(|| io::Error::other("a thousand tries within a second"))?;
-        write(&folder.join(name), &serde_json::to_vec(record)?)?;
+        files::write(&folder.join(name), &serde_json::to_vec(record)?)?;
         let names = names(&folder);
         for old in &names[..names.len().saturating_sub(MOST)] {
             let _ = fs::remove_file(folder.join(old));
@@ -85,7 +86,7 @@ impl Records {
         }
         let Some(files) = files() else { return Ok(()) };
         make(&self.dir.join("trees"))?;
-        write(&path, &serde_json::to_vec(&files)?)?;
+        files::write(&path, &serde_json::to_vec(&files)?)?;
         self.forget_trees();
         Ok(())
     }
@@ -130,17 +131,12 @@ impl Records {
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
+    // A part of a run that was killed stands where its file would.
+    names.sort_by(|a, b| a.trim_start_matches('.').cmp(b.trim_start_matches('.')));
     names
 }
 
 /// For the user alone: Dockerfiles are nobody else's business.
 pub(super) fn make(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    fs::write(&part, bytes)?;
-    fs::rename(part, path)
 }

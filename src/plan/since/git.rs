@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+
+use crate::host::process;
 
 /// A git that runs us from a hook must not choose what we read.
 const NOT_OURS: [&str; 5] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"];
@@ -168,35 +169,16 @@ fn command(at: &Path) -> Command {
 /// Runs git to its end and gives what it wrote. Stopped, it is gone before
 /// this returns, so that nothing writes into a folder that is removed.
 async fn run(mut command: Command, input: &[u8], stop: &CancellationToken) -> Result<Vec<u8>, Failed> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unknown("git is not installed"),
-        _ => unknown(format!("git cannot be run: {error}")),
-    })?;
-    let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());
-    let ((mut stdin, mut stdout), mut stderr) = pipes.expect("all three were asked for");
-    let (mut written, mut said) = (Vec::new(), Vec::new());
-    let talk = async {
-        let (fed, _, _) = tokio::join!(
-            // Moved in, so that git sees the end of it.
-            async move { stdin.write_all(input).await },
-            stdout.read_to_end(&mut written),
-            stderr.read_to_end(&mut said),
-        );
-        // A git that ended early says why by itself.
-        drop(fed);
-    };
-    tokio::select! {
-        () = stop.cancelled() => {
-            let _ = child.kill().await;
-            return Err(Failed::Stopped);
-        }
-        () = talk => {}
-    }
-    match child.wait().await {
-        Ok(status) if status.success() => Ok(written),
-        Ok(_) => Err(Failed::Unknown(complaint(&said))),
-        Err(error) => Err(unknown(format!("git cannot be run: {error}")).into()),
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output =
+        process::run(command, input, stop.cancelled()).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => unknown("git is not installed"),
+            _ => unknown(format!("git cannot be run: {error}")),
+        })?;
+    match output {
+        None => Err(Failed::Stopped),
+        Some(output) if output.status.success() => Ok(output.stdout),
+        Some(output) => Err(Failed::Unknown(complaint(&output.stderr))),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The lock on disk: beside the spec, written whole or not at all.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Lock;
+use crate::host::files;
 use crate::model::problem::{Problem, SourceFile};
 
 /// The lock of a spec: `spec.lock` beside `spec.yml`.
@@ -42,24 +43,7 @@ pub(crate) fn save(path: &Path, lock: &Lock) -> io::Result<bool> {
     }
     // A link stays one.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = write_new(&part, &text).and_then(|()| std::fs::rename(&part, &path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    written.map(|()| true)
-}
-
-/// Writes a file that is not there. Its name can be foreseen: a link that
-/// somebody put there for root to write through goes first.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())
+    files::write(&path, text.as_bytes()).map(|()| true)
 }
 
 #[cfg(test)]
@@ -72,8 +56,10 @@ mod tests {
         let (part, elsewhere) = (root.path().join(".spec.lock.1.part"), root.path().join("shadow"));
         std::fs::write(&elsewhere, "theirs").unwrap();
         std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
-        write_new(&part, "ours").unwrap();
-        assert_eq!(std::fs::read_to_string(&part).unwrap(), "ours");
+        let path = root.path().join("spec.lock");
+        std::fs::write(&path, "").unwrap();
+        assert!(save(&path, &Lock::default()).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), Lock::default().to_string());
         assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "theirs");
     }
 }

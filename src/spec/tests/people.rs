@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::files::memory::Memory;
 use super::super::{Spec, World, read};
 use super::{app, files, right, shown};
-use crate::host::people::known::Known;
+use crate::host::people::fake::FakePeople;
 use crate::model::names::Login;
 use crate::model::problem::Problem;
 
@@ -15,14 +15,14 @@ fn stack(projects: &str) -> Memory {
     files(&app("image_name: ds01/app").replace("tag:", head)).file("/r/projects/1.yml", projects)
 }
 
-fn open(projects: &str, people: &Known) -> Result<Spec, Vec<Problem>> {
+fn open(projects: &str, people: &FakePeople) -> Result<Spec, Vec<Problem>> {
     let files = stack(projects);
     read(Path::new("/r"), Path::new("spec.yml"), &World { people, ..World::of(&files) })
 }
 
 /// The one problem of these projects.
 #[track_caller]
-fn only(projects: &str, people: &Known) -> String {
+fn only(projects: &str, people: &FakePeople) -> String {
     let text = shown(&open(projects, people).expect_err("this is wrong"));
     assert_eq!(text.lines().count(), 1, "{text}");
     text.trim_end().to_owned()
@@ -30,7 +30,7 @@ fn only(projects: &str, people: &Known) -> String {
 
 #[test]
 fn a_user_that_only_the_database_knows_has_the_default_group() {
-    let people = Known::default().with("h.baker@x", 1722830498, 1722830499, &[]);
+    let people = FakePeople::default().with("h.baker@x", 1722830498, 1722830499, &[]);
     let spec = open("t: {user: h.baker@x, image: app}\n", &people).unwrap();
     let project = &spec.projects[0];
     assert_eq!((project.account.uid, project.account.gid), (1722830498, 1722830499));
@@ -43,24 +43,24 @@ fn a_user_that_only_the_database_knows_has_the_default_group() {
 
 #[test]
 fn the_database_is_not_asked_for_those_that_the_spec_has() {
-    let people = Known::lost("it hangs");
+    let people = FakePeople::lost("it hangs");
     open("t: {user: a@x, image: app}\n", &people).unwrap();
     assert_eq!(people.asked(), 0);
 }
 
 #[test]
 fn one_login_is_asked_for_once() {
-    let people = Known::default().with("b", 1002, 1002, &[]);
+    let people = FakePeople::default().with("b", 1002, 1002, &[]);
     open("t: {user: b, image: app}\nu: {user: b, image: app}\n", &people).unwrap();
     assert_eq!(people.asked(), 1);
-    let people = Known::default();
+    let people = FakePeople::default();
     let text = shown(&open("t: {user: b, image: app}\nu: {user: b, image: app}\n", &people).unwrap_err());
     assert_eq!((text.lines().count(), people.asked()), (1, 1), "{text}");
 }
 
 #[test]
 fn a_login_that_nobody_has_names_both_places_and_the_near_one() {
-    let nobody = Known::default();
+    let nobody = FakePeople::default();
     assert_eq!(
         only("t: {user: a@y, image: app}\n", &nobody),
         "projects/1.yml:1:11 no user `a@y`: neither `users` nor the user database of this machine has the login | did you mean `a@x`?"
@@ -72,7 +72,7 @@ fn a_login_that_nobody_has_names_both_places_and_the_near_one() {
 
 #[test]
 fn a_database_that_cannot_be_asked_is_said_where_it_was_needed() {
-    let text = only("t: {user: b, image: app}\n", &Known::lost("it hangs"));
+    let text = only("t: {user: b, image: app}\n", &FakePeople::lost("it hangs"));
     assert_eq!(
         text,
         "projects/1.yml:1:11 `users` has no `b`, and it hangs | add the login to `users` in the spec, or try again when the database answers"
@@ -88,15 +88,15 @@ fn no_account_of_the_system_gets_an_image_whatever_the_database_says() {
         (1002, 27, "the gid 27, which belongs to the system"),
         (4294967295, 1002, "the uid 4294967295, which is above 4294967294"),
     ] {
-        let text = only("t: {user: b, image: app}\n", &Known::default().with("b", uid, gid, &[]));
+        let text = only("t: {user: b, image: app}\n", &FakePeople::default().with("b", uid, gid, &[]));
         assert!(text.contains(why) && text.contains("ds01-build takes no"), "{text}");
     }
-    open("t: {user: b, image: app}\n", &Known::default().with("b", 1002, 100, &[])).unwrap();
+    open("t: {user: b, image: app}\n", &FakePeople::default().with("b", 1002, 100, &[])).unwrap();
 }
 
 #[test]
 fn a_login_that_breaks_the_grammar_is_never_asked_for() {
-    let people = Known::default();
+    let people = FakePeople::default();
     let long = format!("t: {{user: {}, image: app}}\n", "a".repeat(300));
     assert!(only(&long, &people).contains("cannot be a login"));
     assert!(only("t: {user: \"a\\nb\", image: app}\n", &people).contains("cannot be a login"));
@@ -105,7 +105,7 @@ fn a_login_that_breaks_the_grammar_is_never_asked_for() {
 
 #[test]
 fn uid_and_account_name_are_one_user_s_alone_wherever_they_come_from() {
-    let people = Known::default().with("b", 1001, 1001, &[]).with("a@z", 1003, 1003, &[]);
+    let people = FakePeople::default().with("b", 1001, 1001, &[]).with("a@z", 1003, 1003, &[]);
     assert!(
         only("t: {user: b, image: app}\n", &people).contains(
             "`b` and `a@x` have one uid: 1001 | give each their own; the other stands in spec.yml:3"
@@ -119,18 +119,18 @@ fn uid_and_account_name_are_one_user_s_alone_wherever_they_come_from() {
 #[test]
 fn where_spec_and_database_know_somebody_they_must_agree() {
     let logins = |spec: &Spec| spec.users.keys().cloned().collect::<Vec<_>>();
-    let told = |people: &Known| {
+    let told = |people: &FakePeople| {
         let spec = right(&stack("t: {user: a@x, image: app}\n"));
         spec.disagreements(&logins(&spec), people).map(|problems| shown(&problems))
     };
-    assert_eq!(told(&Known::default()).unwrap(), "", "the database does not know them");
-    assert_eq!(told(&Known::default().with("a@x", 1001, 1001, &[])).unwrap(), "");
+    assert_eq!(told(&FakePeople::default()).unwrap(), "", "the database does not know them");
+    assert_eq!(told(&FakePeople::default().with("a@x", 1001, 1001, &[])).unwrap(), "");
     assert_eq!(
-        told(&Known::default().with("a@x", 1005, 1001, &[])).unwrap(),
+        told(&FakePeople::default().with("a@x", 1005, 1001, &[])).unwrap(),
         "spec.yml:3:3 `a@x` has uid 1001 and gid 1001 here, but uid 1005 and gid 1001 in the user database of this machine | one of them is wrong: write {uid: 1005, gid: 1001}, or have the database corrected\n"
     );
-    assert!(told(&Known::default().with("a@x", 1001, 2000, &[])).unwrap().contains("gid 2000"));
-    assert_eq!(told(&Known::lost("it hangs")), Err("it hangs".into()));
+    assert!(told(&FakePeople::default().with("a@x", 1001, 2000, &[])).unwrap().contains("gid 2000"));
+    assert_eq!(told(&FakePeople::lost("it hangs")), Err("it hangs".into()));
 }
 
 #[test]

@@ -1,15 +1,44 @@
-//! Writes a project file whole or not at all. Knows nothing of what is in it.
+//! Writes files whole or not at all. Knows nothing of what is in them.
 //!
-//! The folder may be somebody else's who wants more than a project while root
-//! writes there. So the new file has a name that nobody can foresee, and owner
-//! and rights are given to the open file, never to whatever has its name by then.
+//! A text is first written beside the file, under a name that nobody can
+//! foresee, and then put in its place: a reader meanwhile has the old file or
+//! the new one. The folder may be somebody else's who wants more than this
+//! while root writes there, so owner and rights are given to the open file,
+//! never to whatever has its name by then.
 
-use std::fs::{self, File, Metadata, Permissions};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
+
+/// Rights of a file that everybody may read, whatever the umask.
+const FOR_ALL: u32 = 0o644;
+
+/// Writes a file in place of what has its name. Its rights are those that the
+/// umask leaves. After a crash of the machine the file may be the old one.
+///
+/// # Errors
+/// The folder or the file cannot be written.
+pub(crate) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    rename(part(path, text)?, path)
+}
+
+/// The same for a file that everybody may read, whatever the umask. `durable`:
+/// it is on the disk when this returns.
+///
+/// # Errors
+/// As for [`write`].
+pub(crate) fn write_for_all(path: &Path, text: &[u8], durable: bool) -> io::Result<()> {
+    let part = part(path, text)?;
+    part.as_file().set_permissions(Permissions::from_mode(FOR_ALL))?;
+    if durable {
+        part.as_file().sync_all()?;
+    }
+    rename(part, path)
+}
 
 /// Writes a file that is not there yet, and its folder if need be.
 ///
@@ -18,7 +47,7 @@ use tempfile::NamedTempFile;
 pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder(path)?;
     fs::create_dir_all(folder)?;
-    let part = part(folder, text)?;
+    let part = synced(path, text)?;
     if rustix::process::getuid().is_root() {
         // In a checkout of somebody's it is theirs, as the other files are.
         let above = fs::metadata(folder)?;
@@ -36,34 +65,39 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
 pub(crate) fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
     // A link stays one.
     let path = &fs::canonicalize(path)?;
-    let folder = folder(path)?;
-    let part = part(folder, new)?;
+    let part = synced(path, new)?;
     like(part.as_file(), &fs::metadata(path)?)?;
     if fs::read(path)? != old.as_bytes() {
         return Err(io::Error::other("somebody else changed it meanwhile; try again"));
     }
-    part.persist(path)?;
-    File::open(folder)?.sync_all()
+    rename(part, path)?;
+    File::open(folder(path)?)?.sync_all()
 }
 
 fn folder(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| io::Error::other("it has no folder"))
 }
 
-/// The text in a file that no pattern of a spec covers, with the rights that
-/// the umask leaves.
-fn part(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(".project-").suffix(".part").permissions(Permissions::from_mode(0o666));
-    let mut part = builder.tempfile_in(folder).map_err(|error| cause(&error))?;
-    part.write_all(text.as_bytes())?;
+/// The text in a hidden file beside `path`, whose name no pattern of a spec
+/// covers and no collector of metrics takes.
+fn part(path: &Path, text: &[u8]) -> io::Result<NamedTempFile> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name().unwrap_or_default());
+    let open = |part: &Path| OpenOptions::new().write(true).create_new(true).open(part);
+    let mut part = Builder::new().prefix(&prefix).suffix(".part").make_in(folder(path)?, open)?;
+    part.write_all(text)?;
+    Ok(part)
+}
+
+/// The same, on the disk. Of an error the kind alone: it is told to people.
+fn synced(path: &Path, text: &str) -> io::Result<NamedTempFile> {
+    let part = part(path, text.as_bytes()).map_err(|error| io::Error::from(error.kind()))?;
     part.as_file().sync_all()?;
     Ok(part)
 }
 
-/// The cause alone: the name of a file that never was tells nobody anything.
-fn cause(error: &io::Error) -> io::Error {
-    error.kind().into()
+fn rename(part: NamedTempFile, path: &Path) -> io::Result<()> {
+    part.persist(path).map(drop).map_err(|failed| failed.error)
 }
 
 fn like(part: &File, before: &Metadata) -> io::Result<()> {
@@ -100,7 +134,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_told_without_the_name_of_a_part() {
         let root = tempfile::tempdir().unwrap();
-        let error = part(&root.path().join("gone"), "").unwrap_err();
+        let error = synced(&root.path().join("gone/a.yml"), "").unwrap_err();
         assert_eq!(error.to_string(), "entity not found");
     }
 
@@ -153,5 +187,20 @@ mod tests {
         assert!(replace(&path, "old\n", "new\n").unwrap_err().to_string().contains("meanwhile"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "theirs\n");
         assert_eq!(names(root.path()), ["a.yml"]);
+    }
+
+    #[test]
+    fn a_file_for_all_is_put_in_place_whole_and_for_everyone_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ds01.prom");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        write_for_all(&path, b"new\n", false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert!(write_for_all(&folder.path().join("none/ds01.prom"), b"x", false).is_err());
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        assert!(write_for_all(&folder.path().join("folder"), b"x", false).is_err());
+        assert_eq!(names(folder.path()).len(), 2, "{:?}", names(folder.path()));
     }
 }

@@ -8,13 +8,13 @@ use crate::model::names::Login;
 
 /// People with the names of their groups.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct FakePeople {
     people: Vec<(Person, Vec<String>)>,
     lost: Option<String>,
     asked: Cell<usize>,
 }
 
-impl Known {
+impl FakePeople {
     /// One more account.
     pub(crate) fn with(mut self, login: &str, uid: u32, gid: u32, groups: &[&str]) -> Self {
         let person = Person {
@@ -47,7 +47,7 @@ impl Known {
     }
 }
 
-impl People for Known {
+impl People for FakePeople {
     fn by_login(&self, login: &Login) -> Result<Option<Person>, String> {
         Ok(self.find(|person| person.login == *login)?.map(|(person, _)| person.clone()))
     }
