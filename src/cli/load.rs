@@ -225,11 +225,9 @@ fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), CliError> {
 pub(crate) async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
     let address = settings.address()?;
     settings.remark(&format!("engine: {address}"));
-    let options = buildkit::Options { docker_config: Some(settings.docker_config.clone()) };
-    let builder = buildkit::Builder::connect(&address, options)?;
     let credentials = Credentials::new(Some(settings.docker_config.clone()));
-    let engine = engine::docker::Docker::connect(&address, builder).await?;
-    Ok(Arc::new(engine.with_credentials(credentials)))
+    let builder = buildkit::Builder::new(&address, credentials);
+    Ok(Arc::new(engine::docker::Docker::connect(builder).await?))
 }
 
 /// The registries that references name; none is asked yet.

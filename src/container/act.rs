@@ -83,7 +83,7 @@ mod tests {
 
     fn container(name: &str, labels: &[(&str, &str)]) -> Container {
         Container {
-            id: format!("{:0<64}", name.bytes().map(|b| format!("{b:02x}")).collect::<String>()),
+            id: format!("{:0<64}", crate::model::digest::hex(name.as_bytes())),
             name: name.into(),
             image: "x".into(),
             image_id: ImageId::new("sha256:1"),

@@ -7,9 +7,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::Error;
+use crate::model::digest::Digest;
 
 const SOCKET: &str = "/var/run/docker.sock";
 
@@ -72,7 +72,7 @@ impl Address {
         if name.is_empty() || name == "default" {
             return Ok(None);
         }
-        let folder = hex(Sha256::digest(name.as_bytes()).as_slice());
+        let folder = Digest::of(name.as_bytes()).to_string();
         let meta = config_dir.join("contexts/meta").join(&folder).join("meta.json");
         let missing = |cause: &str| Error::Address {
             address: format!("docker context {name}"),
@@ -181,10 +181,6 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +253,7 @@ mod tests {
         let missing = Address::of_context(dir.path(), None).unwrap_err();
         assert!(matches!(missing, Error::Address { cause, .. } if cause.contains("docker context ls")));
 
-        let folder = hex(Sha256::digest(b"lab").as_slice());
+        let folder = Digest::of(b"lab").to_string();
         let meta = dir.path().join("contexts/meta").join(&folder);
         std::fs::create_dir_all(&meta).unwrap();
         let text = r#"{"Name":"lab","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://gpu1:2376"}}}"#;

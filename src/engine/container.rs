@@ -1,12 +1,16 @@
-//! Containers in our words: as they are listed, in full, and as they are asked
-//! for. Decides nothing.
+//! Containers in our words: as they are listed, in full, as they are asked for,
+//! and the programs that run in them. Decides nothing; knows no GPU and no
+//! terminal.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use futures::stream::BoxStream;
 use serde::Serialize;
+use tokio::io::AsyncWrite;
 
-use super::devices::{DeviceRequest, Devices};
+use super::Error;
 use crate::model::labels::read::{self, Owner, Users};
 use crate::model::names::ImageId;
 
@@ -279,4 +283,83 @@ pub(crate) enum FileKind {
     Folder,
     /// A link, device, pipe or socket.
     Other,
+}
+
+/// As it was asked for when the container was created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Devices {
+    pub(crate) requests: Vec<DeviceRequest>,
+    /// The OCI runtime's name: `runc`, `nvidia`.
+    pub(crate) runtime: String,
+    /// `NAME=value`, of the image and of the request.
+    pub(crate) env: Vec<String>,
+    /// Device files of the host.
+    pub(crate) files: Vec<String>,
+    /// It has every device of the host.
+    pub(crate) privileged: bool,
+}
+
+/// One request for devices (`--gpus`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct DeviceRequest {
+    /// `nvidia`, `cdi`, or empty: by the capabilities.
+    pub(crate) driver: String,
+    /// How many; -1 for all, 0 where they are named.
+    pub(crate) count: i64,
+    /// Names of devices, as the driver knows them.
+    pub(crate) ids: Vec<String>,
+    /// All of one of these lists.
+    pub(crate) capabilities: Vec<Vec<String>>,
+}
+
+/// A program to run in a container that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exec {
+    pub(crate) command: Vec<String>,
+    /// `uid:gid`; empty: the container's.
+    pub(crate) user: String,
+    /// Empty: the container's.
+    pub(crate) workdir: String,
+    /// `NAME=value`, besides the container's.
+    pub(crate) env: Vec<String>,
+    /// Give it a terminal.
+    pub(crate) tty: bool,
+    /// Keep its standard input open.
+    pub(crate) stdin: bool,
+}
+
+/// A program of a container, attached to.
+pub(crate) struct Attached {
+    /// What the engine calls it.
+    pub(crate) id: String,
+    /// Its standard input; shutting it down is its end of file.
+    pub(crate) input: Box<dyn AsyncWrite + Send + Unpin>,
+    /// What it writes; ends with it.
+    pub(crate) output: BoxStream<'static, Result<Chunk, Error>>,
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attached").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A piece of what a program wrote. With a terminal all is standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) stderr: bool,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Which of the lines that a container wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Logs {
+    /// Only the last so many; `None`: all.
+    pub(crate) tail: Option<u32>,
+    /// Only those since; seconds since 1970.
+    pub(crate) since: Option<i64>,
+    /// With the time before each line.
+    pub(crate) timestamps: bool,
+    /// And what it writes from now on.
+    pub(crate) follow: bool,
 }

@@ -6,13 +6,11 @@
 pub(crate) mod address;
 pub(crate) mod buildkit;
 mod container;
-mod devices;
 pub(crate) mod docker;
-mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
+pub(crate) mod http;
 pub(crate) mod llb;
-pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +27,9 @@ use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 pub(crate) use container::{
-    Change, ChangeKind, Container, ContainerDetail, ContainerState, CreateContainer, FileKind, FileStat,
-    Mount, Network, Port, Usage,
+    Attached, Change, ChangeKind, Chunk, Container, ContainerDetail, ContainerState, CreateContainer,
+    DeviceRequest, Devices, Exec, FileKind, FileStat, Logs, Mount, Network, Port, Usage,
 };
-pub(crate) use devices::{DeviceRequest, Devices};
-pub(crate) use exec::{Attached, Chunk, Exec, Logs};
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]

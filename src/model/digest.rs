@@ -25,9 +25,7 @@ impl Digest {
 
     /// Of a finished hash.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let both = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Self(both.map(|half| char::from(DIGITS[usize::from(half)])).collect())
+        Self(hex(bytes))
     }
 
     /// Reads 64 lower-case hex digits; `None`: it is something else.
@@ -51,6 +49,18 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// Bytes as lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let both = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    both.map(|half| char::from(DIGITS[usize::from(half)])).collect()
+}
+
+/// The digest of bytes as OCI writes it: `sha256:<64 hex>`.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    format!("sha256:{}", Digest::of(bytes))
 }
 
 /// A hash under way. Every part is hashed behind its length, and the kind of

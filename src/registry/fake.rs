@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use super::{Error, Registry, RemoteImage};
+use crate::model::digest::sha256;
 use crate::model::reference::{Reference, Repository};
 
 /// All registries of a test. Shared by reference; each call sees the ones before it.
@@ -50,7 +50,7 @@ impl FakeRegistry {
         labels: &BTreeMap<String, String>,
         diff_ids: &[&str],
     ) -> String {
-        let digest = digest(&format!("{labels:?} {diff_ids:?}"));
+        let digest = sha256(format!("{labels:?} {diff_ids:?}").as_bytes());
         let image = RemoteImage {
             digest: digest.clone(),
             manifest: digest.clone(),
@@ -174,11 +174,6 @@ impl Registry for FakeRegistry {
         stored.tags.insert(tag.to_owned(), digest.to_owned());
         Ok(())
     }
-}
-
-fn digest(text: &str) -> String {
-    let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 

@@ -8,9 +8,10 @@ use prost::Message;
 use regex::Regex;
 use tonic::{Code, Status};
 
-use super::watch::{Seen, SeenStep};
+use super::progress::{Seen, SeenStep};
 use crate::engine::{Error, SolveError};
 use crate::image::solve::{Solve, Start};
+use crate::model::digest::sha256;
 use crate::model::event::{Excerpt, Failure};
 
 static EXIT_CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"exit code: (\d+)"));
@@ -187,8 +188,7 @@ fn located(source: &pb::Source, id: &str) -> Option<(usize, usize)> {
     // BuildKit renames a step that must not come from the cache while the same
     // step is under way for somebody else.
     let locations = source.locations.get(id).or_else(|| {
-        let renamed =
-            |digest: &String| crate::engine::llb::digest(format!("{digest}-ignorecache").as_bytes()) == id;
+        let renamed = |digest: &String| sha256(format!("{digest}-ignorecache").as_bytes()) == id;
         source.locations.iter().find(|(digest, _)| renamed(digest)).map(|(_, l)| l)
     })?;
     span(&locations.locations.first()?.ranges)

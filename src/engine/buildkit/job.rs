@@ -18,12 +18,13 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
 };
 use bollard_buildkit_proto::pb;
 use prost::Message;
+use rustix::rand::{GetRandomFlags, getrandom};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 
-use super::random;
 use crate::engine::llb::Definition;
+use crate::model::digest::hex;
 use crate::model::reference::Reference;
 
 const BUILD_ID: &str = "buildkit-controlapi-buildid";
@@ -92,7 +93,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(channel: &Channel) -> Self {
-        let id = random::id();
+        let id = random_id();
         Self {
             header: MetadataValue::try_from(&id).expect("hex digits are a header value"),
             id,
@@ -277,6 +278,17 @@ impl Job {
     }
 }
 
+/// A name that nobody else has, of a session or job: 128 random bits as hex.
+pub(super) fn random_id() -> String {
+    let mut bytes = [0; 16];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        // It fails only when a signal comes first.
+        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty()).unwrap_or(0);
+    }
+    hex(&bytes)
+}
+
 /// Whether BuildKit may know the job yet when asked again. Waits a little.
 async fn opens_late(status: &Status, tries: &mut usize) -> bool {
     *tries += 1;
@@ -293,4 +305,14 @@ fn is_missing(status: &Status) -> bool {
     status.code() == Code::NotFound
         || text.ends_with("no such file or directory")
         || text.ends_with("not a directory")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_are_long_and_differ() {
+        let (one, two) = (super::random_id(), super::random_id());
+        assert_eq!(one.len(), 32);
+        assert_ne!(one, two);
+    }
 }

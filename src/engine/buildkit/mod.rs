@@ -5,38 +5,34 @@
 //! image is one job. Generated messages do not leave this module and `llb`.
 //! Decides nothing about what is built, and moves no tag.
 
+mod account;
+mod build;
 mod config;
-mod dial;
-mod facts;
 mod failure;
-mod hide;
 mod job;
-mod make;
-mod mode;
-mod random;
+mod progress;
 mod session;
-mod watch;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::upgrade::Upgraded;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use self::hide::Hidden;
+use self::build::Make;
 use self::job::{Export, Job};
-use self::make::Make;
+use self::progress::{Hidden, Watch};
 use self::session::{Offer, Session};
-use self::watch::Watch;
 use crate::engine::address::Address;
-use crate::engine::llb;
-use crate::engine::{Error, SolveError, Solved, UserLayer};
+use crate::engine::{Error, SolveError, Solved, UserLayer, http, llb};
 use crate::image::solve::Solve;
 use crate::image::user_layer::{BaseFacts, Want};
+use crate::model::digest::sha256;
 use crate::model::event::Events;
 use crate::model::reference::Reference;
 use crate::registry::credentials::Credentials;
@@ -48,16 +44,9 @@ const MOST_AT_ONCE: usize = 100;
 /// How long the rest of a finished job's progress is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// What the environment has to say, handed in by the caller.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
-    /// The folder with Docker's `config.json`, for registry credentials.
-    pub(crate) docker_config: Option<PathBuf>,
-}
-
 /// BuildKit at one address. Cheap to make: it connects at the first use.
 pub(crate) struct Builder {
-    address: Address,
+    http: http::Client,
     shared_key: String,
     offer: Arc<Offer>,
     live: Mutex<Option<Arc<Live>>>,
@@ -76,19 +65,25 @@ struct Live {
 }
 
 impl Builder {
-    /// A builder for an engine, not connected yet.
-    ///
-    /// # Errors
-    /// None today; an address that cannot be used is refused when it is parsed.
-    pub(crate) fn connect(address: &Address, options: Options) -> Result<Self, Error> {
-        Ok(Self {
-            address: address.clone(),
+    /// A builder for an engine, not connected yet. BuildKit logs in to
+    /// registries with these credentials.
+    pub(crate) fn new(address: &Address, credentials: Credentials) -> Self {
+        Self {
+            http: http::Client::new(address),
             shared_key: shared_key(),
-            offer: Arc::new(Offer::new(Credentials::new(options.docker_config))),
+            offer: Arc::new(Offer::new(credentials)),
             live: Mutex::default(),
             permits: Semaphore::new(MOST_AT_ONCE),
             bases: Bases::default(),
-        })
+        }
+    }
+
+    pub(crate) fn http(&self) -> &http::Client {
+        &self.http
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.offer.credentials
     }
 
     /// Makes one image and puts it into the engine's store without a tag.
@@ -128,7 +123,7 @@ impl Builder {
         &self,
         solve: &Solve,
         events: &Events,
-        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, make::Stop>,
+        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, build::Stop>,
     ) -> Result<T, SolveError> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
         let live = self.live().await?;
@@ -142,7 +137,7 @@ impl Builder {
             offer: &self.offer,
             session: &live.session.id,
             bases: &self.bases,
-            address: &self.address,
+            address: self.http.address(),
         };
         let mut made = std::pin::pin!(what(&make));
         let mut following = std::pin::pin!(watch.follow(&job));
@@ -153,7 +148,7 @@ impl Builder {
                 () = &mut following, if !followed => followed = true,
                 () = live.session.lost() => {
                     let lost = self.broken(&format!("build {}", solve.node), &"its session ended");
-                    break Err(make::Stop::Known(lost.into()));
+                    break Err(build::Stop::Known(lost.into()));
                 }
             }
         };
@@ -203,7 +198,7 @@ impl Builder {
                     Some(definition) => job.solve(definition).await?,
                     None => job::Ref::default(),
                 };
-                facts::read_back(job, &result.id, wants).await
+                account::read_back(job, &result.id, wants).await
             })
             .await?;
         read.map_err(|status| failure::refused(&format!("read files of {image}"), &status))
@@ -249,8 +244,8 @@ impl Builder {
             return Ok(live.clone());
         }
         let (session, channel) = tokio::try_join!(
-            Session::open(&self.address, random::id(), &self.shared_key, self.offer.clone()),
-            channel(&self.address)
+            Session::open(&self.http, job::random_id(), &self.shared_key, self.offer.clone()),
+            channel(&self.http)
         )?;
         let live = Arc::new(Live { channel, session });
         *slot = Some(live.clone());
@@ -262,9 +257,29 @@ impl Builder {
     }
 }
 
+/// Asks the engine to speak HTTP/2 on a new connection.
+///
+/// # Errors
+/// `Unreachable` when nobody is there or answers in time, `Certificates` when
+/// the sides do not trust each other, `NoBuildKit` when it declines.
+async fn upgrade(
+    http: &http::Client,
+    path: &str,
+    headers: &[(&'static str, String)],
+) -> Result<Upgraded, Error> {
+    let request = Request::builder().uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    let address = http.address();
+    let upgraded = http::in_time(address, http.upgrade(request, "h2c", String::new())).await?;
+    upgraded.map_err(|declined| {
+        let cause = format!("it answers {} to {path}", declined.status);
+        Error::NoBuildKit { address: address.to_string(), cause }
+    })
+}
+
 /// gRPC to the engine.
-async fn channel(address: &Address) -> Result<Channel, Error> {
-    let stream = dial::upgrade(address, "/grpc", &[]).await?;
+async fn channel(http: &http::Client) -> Result<Channel, Error> {
+    let stream = upgrade(http, "/grpc", &[]).await?;
     let mut stream = Some(stream);
     let connector = tower::service_fn(move |_| {
         // A new stream would know nothing of our jobs: the builder opens a
@@ -274,7 +289,7 @@ async fn channel(address: &Address) -> Result<Channel, Error> {
     });
     Endpoint::from_static("http://engine").connect_with_connector(connector).await.map_err(|e| {
         let cause = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
-        Error::NoBuildKit { address: address.to_string(), cause }
+        Error::NoBuildKit { address: http.address().to_string(), cause }
     })
 }
 
@@ -284,5 +299,5 @@ fn shared_key() -> String {
     let machine = std::fs::read("/etc/machine-id")
         .unwrap_or_else(|_| rustix::system::uname().nodename().to_bytes().to_vec());
     let user = rustix::process::geteuid().as_raw().to_le_bytes();
-    crate::engine::llb::digest(&[b"ds01-build", machine.as_slice(), &user].concat())
+    sha256(&[b"ds01-build", machine.as_slice(), &user].concat())
 }

@@ -10,36 +10,26 @@ use bollard::Docker;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use hyper::Request;
+use hyper::header::CONTENT_TYPE;
+use hyper_util::rt::TokioIo;
 
-use super::fault::Fault;
-use super::frames::Frames;
-use crate::engine::address::Address;
-use crate::engine::stream::raw::{self, Declined, Pieces};
+use super::client::{LONGEST_CALL, failed};
+use crate::engine::http::{self, ByteStream, Declined, byte_stream};
 use crate::engine::{Attached, Chunk, Error, Exec, Logs};
 
-/// An engine, as it is asked here.
-pub(crate) struct Wire<'a> {
-    pub(crate) client: &'a Docker,
-    pub(crate) fault: &'a Fault,
-    pub(crate) address: &'a Address,
-}
-
-impl Wire<'_> {
-    fn path(&self, rest: &str) -> String {
-        format!("/v{}{rest}", self.client.client_version())
-    }
-}
-
 pub(crate) async fn logs(
-    wire: &Wire<'_>,
+    client: &Docker,
+    http: &http::Client,
     container: &str,
     logs: &Logs,
 ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error> {
     let action = format!("read what container `{container}` wrote");
-    let found = wire.client.inspect_container(container, None).await;
-    let found = found.map_err(|e| wire.fault.calling(&action, e))?;
+    let found = client.inspect_container(container, None).await;
+    let found = found.map_err(|e| failed(&action, e))?;
     let tty = found.config.and_then(|config| config.tty).unwrap_or_default();
-    let mut path = format!("/containers/{}/logs?stdout=1&stderr=1", found.id.unwrap_or_default());
+    let (version, id) = (client.client_version(), found.id.unwrap_or_default());
+    let mut path = format!("/v{version}/containers/{id}/logs?stdout=1&stderr=1");
     if let Some(tail) = logs.tail {
         path += &format!("&tail={tail}");
     }
@@ -49,11 +39,16 @@ pub(crate) async fn logs(
     for (name, _) in [("timestamps", logs.timestamps), ("follow", logs.follow)].iter().filter(|(_, on)| *on) {
         path += &format!("&{name}=1");
     }
-    let pieces = answer(&action, raw::get(wire.address, &wire.path(&path))).await?;
+    let pieces = answer(&action, http.get(&path)).await?;
     Ok(chunks(pieces, tty, action))
 }
 
-pub(crate) async fn attach(wire: &Wire<'_>, container: &str, exec: &Exec) -> Result<Attached, Error> {
+pub(crate) async fn attach(
+    client: &Docker,
+    http: &http::Client,
+    container: &str,
+    exec: &Exec,
+) -> Result<Attached, Error> {
     let action = format!("run a program in container `{container}`");
     let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let options = CreateExecOptions {
@@ -67,23 +62,28 @@ pub(crate) async fn attach(wire: &Wire<'_>, container: &str, exec: &Exec) -> Res
         working_dir: set(&exec.workdir),
         ..CreateExecOptions::default()
     };
-    let made = wire.client.create_exec(container, options).await;
-    let id = made.map_err(|e| wire.fault.calling(&action, e))?.id;
+    let made = client.create_exec(container, options).await;
+    let id = made.map_err(|e| failed(&action, e))?.id;
     let json = serde_json::json!({ "Detach": false, "Tty": exec.tty }).to_string();
-    let path = wire.path(&format!("/exec/{id}/start"));
-    let (pieces, input) = answer(&action, raw::upgrade(wire.address, &path, json)).await?;
-    Ok(Attached { id, input, output: chunks(pieces, exec.tty, action) })
+    let start = Request::builder()
+        .uri(format!("/v{}/exec/{id}/start", client.client_version()))
+        .header(CONTENT_TYPE, "application/json");
+    let upgraded = answer(&action, http.upgrade(start, "tcp", json)).await?;
+    // Shutting the input down does not touch what comes.
+    let (output, input) = tokio::io::split(TokioIo::new(upgraded));
+    let output = chunks(byte_stream(output), exec.tty, action);
+    Ok(Attached { id, input: Box::new(input), output })
 }
 
-pub(crate) async fn resize(wire: &Wire<'_>, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
+pub(crate) async fn resize(client: &Docker, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
     let size = ResizeExecOptions { width: columns, height: rows };
-    let done = wire.client.resize_exec(exec, size).await;
-    done.map_err(|e| wire.fault.calling("tell a program the size of its terminal", e))
+    let done = client.resize_exec(exec, size).await;
+    done.map_err(|e| failed("tell a program the size of its terminal", e))
 }
 
-pub(crate) async fn ended(wire: &Wire<'_>, exec: &str) -> Result<Option<i64>, Error> {
-    let found = wire.client.inspect_exec(exec).await;
-    let found = found.map_err(|e| wire.fault.calling("ask how a program ended", e))?;
+pub(crate) async fn ended(client: &Docker, exec: &str) -> Result<Option<i64>, Error> {
+    let found = client.inspect_exec(exec).await;
+    let found = found.map_err(|e| failed("ask how a program ended", e))?;
     Ok(found.exit_code.filter(|_| found.running != Some(true)))
 }
 
@@ -92,16 +92,16 @@ async fn answer<T>(
     asked: impl Future<Output = Result<Result<T, Declined>, Error>>,
 ) -> Result<T, Error> {
     let action = action.to_owned();
-    match tokio::time::timeout(Duration::from_secs(super::PATIENCE), asked).await {
+    match tokio::time::timeout(Duration::from_secs(LONGEST_CALL), asked).await {
         Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(Declined(message)))) => Err(Error::Refused { action, message }),
+        Ok(Ok(Err(Declined { message, .. }))) => Err(Error::Refused { action, message }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Broken { action, cause: format!("no answer within {} s", super::PATIENCE) }),
+        Err(_) => Err(Error::Broken { action, cause: format!("no answer within {} s", LONGEST_CALL) }),
     }
 }
 
 /// A terminal writes one stream of bytes; without one there are frames.
-fn chunks(pieces: Pieces, tty: bool, action: String) -> BoxStream<'static, Result<Chunk, Error>> {
+fn chunks(pieces: ByteStream, tty: bool, action: String) -> BoxStream<'static, Result<Chunk, Error>> {
     let mut frames = (!tty).then(Frames::default);
     let chunks = pieces.flat_map(move |piece| {
         let broken = |cause: String| Error::Broken { action: action.clone(), cause };
@@ -118,8 +118,107 @@ fn chunks(pieces: Pieces, tty: bool, action: String) -> BoxStream<'static, Resul
     // Nothing that stands behind an error can be trusted.
     chunks
         .scan(false, |broken, chunk| {
-            let told = std::mem::replace(broken, chunk.is_err());
-            std::future::ready((!told).then_some(chunk))
+            let ended = std::mem::replace(broken, chunk.is_err());
+            std::future::ready((!ended).then_some(chunk))
         })
         .boxed()
+}
+
+const HEAD: usize = 8;
+
+/// Takes frames apart that come in pieces of any size.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// The beginning of a head.
+    head: Vec<u8>,
+    /// Bytes of the frame that are still to come.
+    left: usize,
+    stderr: bool,
+}
+
+impl Frames {
+    /// What the next bytes hold; a long frame is not waited for.
+    ///
+    /// # Errors
+    /// That are no frames.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Chunk>, String> {
+        let mut chunks = Vec::new();
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let (now, later) = bytes.split_at(self.left.min(bytes.len()));
+                chunks.push(Chunk { stderr: self.stderr, bytes: now.to_vec() });
+                self.left -= now.len();
+                bytes = later;
+                continue;
+            }
+            let (now, later) = bytes.split_at((HEAD - self.head.len()).min(bytes.len()));
+            self.head.extend_from_slice(now);
+            bytes = later;
+            if let [stream, 0, 0, 0, a, b, c, d] = self.head[..] {
+                self.left = u32::from_be_bytes([a, b, c, d]) as usize;
+                // 3 is the engine's own word on what went wrong.
+                self.stderr = match stream {
+                    0 | 1 => false,
+                    2 | 3 => true,
+                    other => return Err(format!("a frame of an unknown stream {other}")),
+                };
+                self.head.clear();
+            } else if self.head.len() == HEAD {
+                return Err("what came is not in frames".into());
+            }
+        }
+        Ok(chunks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(stream: u8, bytes: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&[stream, 0, 0, 0], &length[..], bytes].concat()
+    }
+
+    #[test]
+    fn a_frame_in_two_pieces_goes_on_as_it_comes() {
+        let mut frames = Frames::default();
+        let whole = frame(2, b"abcdef");
+        assert_eq!(frames.push(&whole[..10]).unwrap(), [Chunk { stderr: true, bytes: b"ab".to_vec() }]);
+        assert_eq!(frames.push(&whole[10..]).unwrap(), [Chunk { stderr: true, bytes: b"cdef".to_vec() }]);
+    }
+
+    #[test]
+    fn what_is_not_in_frames_is_told_and_not_taken_for_some() {
+        assert!(Frames::default().push(b"root@x:/# ls").is_err());
+        assert!(Frames::default().push(&frame(7, b"x")).is_err());
+        assert_eq!(Frames::default().push(&frame(1, b"")).unwrap(), []);
+    }
+
+    proptest! {
+        #[test]
+        fn both_streams_come_out_whole_however_they_are_cut(
+            wrote in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..40)), 0..8),
+            cuts in prop::collection::vec(1usize..30, 1..40),
+        ) {
+            let sent: Vec<u8> = wrote.iter().flat_map(|(e, bytes)| frame(1 + u8::from(*e), bytes)).collect();
+            let (mut frames, mut rest, mut got) = (Frames::default(), &sent[..], [Vec::new(), Vec::new()]);
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                for chunk in frames.push(now).unwrap() {
+                    got[usize::from(chunk.stderr)].extend(chunk.bytes);
+                }
+                rest = later;
+            }
+            for stderr in [false, true] {
+                let bytes = wrote.iter().filter(|(e, _)| *e == stderr).flat_map(|(_, bytes)| bytes.clone());
+                prop_assert_eq!(&got[usize::from(stderr)], &bytes.collect::<Vec<_>>());
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 use bollard::{Docker, body_full};
 use futures::{StreamExt, TryStreamExt};
 
-use super::fault::{self, Fault};
+use super::client::{self, failed};
 use crate::engine::{Change, ChangeKind, Error, FileKind, FileStat, ImageConfig};
 use crate::model::names::ImageId;
 
@@ -27,9 +27,9 @@ fn patient(client: &Docker) -> Docker {
     client.clone().with_timeout(ALL_FILES)
 }
 
-pub(crate) async fn changes(client: &Docker, fault: &Fault, container: &str) -> Result<Vec<Change>, Error> {
+pub(crate) async fn changes(client: &Docker, container: &str) -> Result<Vec<Change>, Error> {
     let found = patient(client).container_changes(container).await;
-    let found = found.map_err(|e| fault.calling(&format!("list changes of container `{container}`"), e))?;
+    let found = found.map_err(|e| failed(&format!("list changes of container `{container}`"), e))?;
     Ok(found.unwrap_or_default().into_iter().map(change).collect())
 }
 
@@ -42,24 +42,20 @@ fn change(change: FilesystemChange) -> Change {
     Change { path: change.path, kind }
 }
 
-pub(crate) async fn written(client: &Docker, fault: &Fault, container: &str) -> Result<Option<u64>, Error> {
+pub(crate) async fn written(client: &Docker, container: &str) -> Result<Option<u64>, Error> {
     let options = InspectContainerOptionsBuilder::new().size(true).build();
     let found = patient(client).inspect_container(container, Some(options)).await;
-    let found = found.map_err(|e| fault.calling(&format!("measure container `{container}`"), e))?;
+    let found = found.map_err(|e| failed(&format!("measure container `{container}`"), e))?;
     // -1 where the engine does not know.
     Ok(found.size_rw.and_then(|bytes| bytes.try_into().ok()))
 }
 
-pub(crate) async fn image_config(
-    client: &Docker,
-    fault: &Fault,
-    image: &str,
-) -> Result<Option<ImageConfig>, Error> {
+pub(crate) async fn image_config(client: &Docker, image: &str) -> Result<Option<ImageConfig>, Error> {
     let action = format!("show image `{image}`");
     let found = match client.inspect_image(image).await {
         Ok(found) => found.config.unwrap_or_default(),
-        Err(e) if fault::is_not_found(&e) => return Ok(None),
-        Err(e) => return Err(fault.calling(&action, e)),
+        Err(e) if client::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(failed(&action, e)),
     };
     match serde_json::to_value(found) {
         Ok(serde_json::Value::Object(config)) => Ok(Some(config)),
@@ -67,26 +63,16 @@ pub(crate) async fn image_config(
     }
 }
 
-pub(crate) async fn write(
-    client: &Docker,
-    fault: &Fault,
-    container: &str,
-    tar: Vec<u8>,
-) -> Result<(), Error> {
+pub(crate) async fn write(client: &Docker, container: &str, tar: Vec<u8>) -> Result<(), Error> {
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
     let done = client.upload_to_container(container, Some(options), body_full(tar.into())).await;
-    done.map_err(|e| fault.calling(&format!("write files of container `{container}`"), e))
+    done.map_err(|e| failed(&format!("write files of container `{container}`"), e))
 }
 
-pub(crate) async fn stat(
-    client: &Docker,
-    fault: &Fault,
-    container: &str,
-    path: &str,
-) -> Result<Option<FileStat>, Error> {
+pub(crate) async fn stat(client: &Docker, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
     let action = format!("look at `{path}` of container `{container}`");
     // What the archive begins with tells it; the engine is not heard out.
-    let Some((bytes, _)) = head(client, fault, &action, container, path, HEAD).await? else {
+    let Some((bytes, _)) = head(client, &action, container, path, HEAD).await? else {
         return Ok(None);
     };
     let unsound = |e: std::io::Error| Error::Broken { action: action.clone(), cause: e.to_string() };
@@ -110,14 +96,13 @@ pub(crate) async fn stat(
 
 pub(crate) async fn read_tar(
     client: &Docker,
-    fault: &Fault,
     container: &str,
     path: &str,
     most: u64,
 ) -> Result<Option<Vec<u8>>, Error> {
     let action = format!("read `{path}` of container `{container}`");
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    match head(client, fault, &action, container, path, most).await? {
+    match head(client, &action, container, path, most).await? {
         None => Ok(None),
         Some((bytes, true)) => Ok(Some(bytes)),
         Some((_, false)) => Err(Error::Refused { action, message: format!("it has more than {most} bytes") }),
@@ -127,7 +112,6 @@ pub(crate) async fn read_tar(
 /// The archive of a path up to `most` bytes, and whether that is all of it.
 async fn head(
     client: &Docker,
-    fault: &Fault,
     action: &str,
     container: &str,
     path: &str,
@@ -147,15 +131,15 @@ async fn head(
                 bytes.extend_from_slice(&chunk);
             }
             Ok(None) => return Ok(Some((bytes, true))),
-            Err(e) if fault::is_not_found(&e) => return Ok(None),
-            Err(e) => return Err(fault.calling(action, e)),
+            Err(e) if client::is_not_found(&e) => return Ok(None),
+            Err(e) => return Err(failed(action, e)),
         }
     }
 }
 
-pub(crate) async fn commit(client: &Docker, fault: &Fault, container: &str) -> Result<ImageId, Error> {
+pub(crate) async fn commit(client: &Docker, container: &str) -> Result<ImageId, Error> {
     let options = CommitContainerOptionsBuilder::new().container(container).pause(true).build();
     let made = patient(client).commit_container(options, ContainerConfig::default()).await;
-    let made = made.map_err(|e| fault.calling(&format!("commit container `{container}`"), e))?;
+    let made = made.map_err(|e| failed(&format!("commit container `{container}`"), e))?;
     Ok(ImageId::new(made.id))
 }

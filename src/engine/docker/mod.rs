@@ -3,18 +3,13 @@
 //! The only module that knows bollard; its types end here. What is asked for
 //! is decided elsewhere and sent as it is. Building is the builder's.
 
-mod detail;
+mod client;
+mod create;
 mod exec;
-mod fault;
 mod files;
-mod footprint;
-mod frames;
+mod measure;
 mod read;
-mod send;
 mod transfer;
-mod usage;
-mod version;
-mod wait;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,15 +19,16 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
     ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveImageOptionsBuilder, StopContainerOptionsBuilder, TagImageOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::address::Address;
 use super::{
     Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Engine, Error, Exec, Facts,
-    FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer, stream,
+    FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer, http,
 };
 use crate::engine::buildkit::Builder;
 use crate::image::solve::Solve;
@@ -40,15 +36,10 @@ use crate::image::user_layer::{BaseFacts, Want};
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
-use crate::registry::credentials::Credentials;
-use fault::Fault;
+use client::failed;
 #[cfg(test)]
-pub(crate) use send::body;
+pub(crate) use create::body;
 use transfer::Transfer;
-
-/// Seconds that one call may take. Removing a large image on a busy disk takes
-/// tens of seconds; no call here is a build or a transfer.
-const PATIENCE: u64 = 120;
 
 /// How often a failing list of images is asked for again.
 const LIST_AGAIN: u32 = 4;
@@ -57,49 +48,22 @@ const LIST_PAUSE: Duration = Duration::from_millis(100);
 /// A Docker engine.
 pub(crate) struct Docker {
     client: bollard::Docker,
+    http: http::Client,
     builder: Builder,
-    fault: Fault,
-    credentials: Credentials,
-    address: Address,
     /// Asked for once: dockerd runs two programs to answer.
     facts: OnceCell<Facts>,
 }
 
 impl Docker {
-    /// Connects and agrees on the version of the interface. The builder is one
-    /// for the same address.
+    /// Connects to the engine of this builder and agrees on the version of the
+    /// interface.
     ///
     /// # Errors
     /// Nobody answers there in time, the certificates are wrong, or the answer
     /// is not an engine's.
-    pub(crate) async fn connect(address: &Address, builder: Builder) -> Result<Self, Error> {
-        let fault = Fault::new(address.to_string());
-        let negotiated = async {
-            let common = version::common(address).await?;
-            let client = client(address, common.as_ref()).map_err(|e| fault.connecting(&e))?;
-            match common {
-                Some(_) => Ok(client),
-                None => client.negotiate_version().await.map_err(|e| fault.connecting(&e)),
-            }
-        };
-        let client = stream::in_time(address, negotiated).await?;
-        Ok(Self {
-            client,
-            builder,
-            fault,
-            credentials: Credentials::default(),
-            address: address.clone(),
-            facts: OnceCell::new(),
-        })
-    }
-
-    /// The same, logging in to registries with these for pushes and pulls.
-    pub(crate) fn with_credentials(self, credentials: Credentials) -> Self {
-        Self { credentials, ..self }
-    }
-
-    fn wire(&self) -> exec::Wire<'_> {
-        exec::Wire { client: &self.client, fault: &self.fault, address: &self.address }
+    pub(crate) async fn connect(builder: Builder) -> Result<Self, Error> {
+        let http = builder.http().clone();
+        Ok(Self { client: client::connect(&http).await?, http, builder, facts: OnceCell::new() })
     }
 
     /// How to log in where a reference lives.
@@ -108,35 +72,19 @@ impl Docker {
         action: &str,
         reference: &Reference,
     ) -> Result<Option<bollard::auth::DockerCredentials>, Error> {
-        let login = self.credentials.of(reference.registry()).await;
+        let login = self.builder.credentials().of(reference.registry()).await;
         let login = login
             .map_err(|error| Error::Refused { action: action.to_owned(), message: error.to_string() })?;
         Ok(transfer::credentials(login, reference.registry()))
     }
 }
 
-/// bollard on streams of ours; it knows neither addresses nor certificates.
-/// Without a version it is to ask for one.
-fn client(
-    address: &Address,
-    version: Option<&bollard::ClientVersion>,
-) -> Result<bollard::Docker, bollard::errors::Error> {
-    let address = address.clone();
-    let transport = move |mut request: bollard::BollardRequest| {
-        transfer::mend_credentials(&mut request);
-        let address = address.clone();
-        async move { stream::request(&address, request).await.map_err(fault::carried) }
-    };
-    let version = version.unwrap_or(bollard::API_DEFAULT_VERSION);
-    bollard::Docker::connect_with_custom_transport(transport, Some("http://engine"), PATIENCE, version)
-}
-
 #[async_trait]
 impl Engine for Docker {
     async fn facts(&self) -> Result<Facts, Error> {
         let asked = self.facts.get_or_try_init(async || {
-            let info = self.client.info().await.map_err(|e| self.fault.calling("say what it is", e))?;
-            let local = self.address.is_local();
+            let info = self.client.info().await.map_err(|e| failed("say what it is", e))?;
+            let local = self.http.address().is_local();
             Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, local) })
         });
         asked.await.cloned()
@@ -157,30 +105,30 @@ impl Engine for Docker {
         // that somebody removes at that moment.
         for _ in 0..LIST_AGAIN {
             match &list {
-                Err(error) if fault::is_of_the_engine(error) => tokio::time::sleep(LIST_PAUSE).await,
+                Err(error) if client::is_of_the_engine(error) => tokio::time::sleep(LIST_PAUSE).await,
                 _ => break,
             }
             list = self.client.list_images(Some(options.clone())).await;
         }
-        Ok(list.map_err(|e| self.fault.calling("list images", e))?.into_iter().map(read::image).collect())
+        Ok(list.map_err(|e| failed("list images", e))?.into_iter().map(read::image).collect())
     }
 
     async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error> {
-        let Some(name) = send::image_name(name) else { return Ok(None) };
+        let Some(name) = create::image_name(name) else { return Ok(None) };
         match self.client.inspect_image(&name).await {
-            Ok(image) => Ok(Some(read::detail(image))),
-            Err(e) if fault::is_not_found(&e) => Ok(None),
-            Err(e) => Err(self.fault.calling(&format!("show image `{name}`"), e)),
+            Ok(image) => Ok(Some(read::image_detail(image))),
+            Err(e) if client::is_not_found(&e) => Ok(None),
+            Err(e) => Err(failed(&format!("show image `{name}`"), e)),
         }
     }
 
     async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error> {
-        let Some(name) = send::image_name(name) else { return Ok(None) };
-        files::image_config(&self.client, &self.fault, &name).await
+        let Some(name) = create::image_name(name) else { return Ok(None) };
+        files::image_config(&self.client, &name).await
     }
 
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
-        footprint::read(&self.client, images).await.map_err(|e| self.fault.calling("measure images", e))
+        measure::footprints(&self.client, images).await.map_err(|e| failed("measure images", e))
     }
 
     async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
@@ -211,7 +159,7 @@ impl Engine for Docker {
             .build();
         let stream = self.client.create_image(Some(options), None, login);
         let transfer = Transfer { node, events, name: name.clone() };
-        transfer.follow(stream).await.map_err(|e| self.fault.calling(&name, e))?;
+        transfer.follow(stream).await.map_err(|e| failed(&name, e))?;
         let named = reference.digest().map_or(reference.clone(), |digest| repository.with_digest(digest));
         let found = self.image(&named.to_string()).await?;
         let message = "it does not have the image after the pull".to_owned();
@@ -224,7 +172,7 @@ impl Engine for Docker {
         let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
         let stream = self.client.push_image(reference.repository().as_str(), Some(options), login);
         let transfer = Transfer { node, events, name: name.clone() };
-        transfer.follow(stream).await.map_err(|e| self.fault.calling(&name, e))
+        transfer.follow(stream).await.map_err(|e| failed(&name, e))
     }
 
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {
@@ -234,70 +182,74 @@ impl Engine for Docker {
             .tag(reference.tag().unwrap_or("latest"))
             .build();
         let done = self.client.tag_image(image.as_str(), Some(options)).await;
-        done.map_err(|e| self.fault.calling(&format!("tag {image} as `{reference}`"), e))
+        done.map_err(|e| failed(&format!("tag {image} as `{reference}`"), e))
     }
 
     async fn remove_image(&self, name: &str) -> Result<(), Error> {
         let action = format!("remove image `{name}`");
-        let Some(path) = send::image_name(name) else {
+        let Some(path) = create::image_name(name) else {
             return Err(Error::Refused { action, message: "that is not the name of an image".into() });
         };
         // Untagged parents stay: other images may have been built on them.
         let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
         let done = self.client.remove_image(&path, Some(options), None).await;
-        done.map(drop).map_err(|e| self.fault.calling(&action, e))
+        done.map(drop).map_err(|e| failed(&action, e))
     }
 
     async fn containers(&self) -> Result<Vec<Container>, Error> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let list = self.client.list_containers(Some(options)).await;
-        Ok(list
-            .map_err(|e| self.fault.calling("list containers", e))?
-            .into_iter()
-            .map(read::container)
-            .collect())
+        Ok(list.map_err(|e| failed("list containers", e))?.into_iter().map(read::container).collect())
     }
 
     async fn container(&self, container: &str) -> Result<Option<ContainerDetail>, Error> {
         match self.client.inspect_container(container, None).await {
-            Ok(found) => Ok(Some(detail::read(found))),
-            Err(e) if fault::is_not_found(&e) => Ok(None),
-            Err(e) => Err(self.fault.calling(&format!("show container `{container}`"), e)),
+            Ok(found) => Ok(Some(read::container_detail(found))),
+            Err(e) if client::is_not_found(&e) => Ok(None),
+            Err(e) => Err(failed(&format!("show container `{container}`"), e)),
         }
     }
 
     async fn usage(&self, containers: &[String]) -> Result<HashMap<String, Usage>, Error> {
-        usage::read(&self.client, &self.fault, containers).await
+        measure::usage(&self.client, containers).await
     }
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
         let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
-        let made = self.client.create_container(Some(options), send::body(request)).await;
+        let made = self.client.create_container(Some(options), create::body(request)).await;
         let action = format!("create container `{}`", request.name);
-        Ok(made.map_err(|e| self.fault.calling(&action, e))?.id)
+        Ok(made.map_err(|e| failed(&action, e))?.id)
     }
 
     async fn start(&self, container: &str) -> Result<(), Error> {
         let done = self.client.start_container(container, None).await;
-        done.map_err(|e| self.fault.calling(&format!("start container `{container}`"), e))
+        done.map_err(|e| failed(&format!("start container `{container}`"), e))
     }
 
     async fn wait(&self, container: &str) -> Result<i64, Error> {
-        wait::until_ended(&self.client, &self.fault, container).await
+        let action = format!("wait for container `{container}`");
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        match self.client.wait_container(container, Some(options)).next().await {
+            Some(Ok(ended)) => Ok(ended.status_code),
+            // What a program ended with is no error of the engine's.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(failed(&action, error)),
+            None => Err(Error::Broken { action, cause: "it said nothing".into() }),
+        }
     }
 
     async fn stop(&self, container: &str, seconds: u32) -> Result<(), Error> {
         let grace = i32::try_from(seconds).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(grace).build();
         let done = self.client.stop_container(container, Some(options)).await;
-        done.map_err(|e| self.fault.calling(&format!("stop container `{container}`"), e))
+        done.map_err(|e| failed(&format!("stop container `{container}`"), e))
     }
 
     async fn remove(&self, container: &str) -> Result<(), Error> {
         // Never by force, so that nothing running is killed; volumes stay.
         let options = RemoveContainerOptionsBuilder::new().force(false).v(false).build();
         let done = self.client.remove_container(container, Some(options)).await;
-        done.map_err(|e| self.fault.calling(&format!("remove container `{container}`"), e))
+        done.map_err(|e| failed(&format!("remove container `{container}`"), e))
     }
 
     async fn logs(
@@ -305,54 +257,55 @@ impl Engine for Docker {
         container: &str,
         logs: &Logs,
     ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error> {
-        exec::logs(&self.wire(), container, logs).await
+        exec::logs(&self.client, &self.http, container, logs).await
     }
 
     async fn exec(&self, container: &str, exec: &Exec) -> Result<Attached, Error> {
-        exec::attach(&self.wire(), container, exec).await
+        exec::attach(&self.client, &self.http, container, exec).await
     }
 
     async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
-        exec::resize(&self.wire(), exec, columns, rows).await
+        exec::resize(&self.client, exec, columns, rows).await
     }
 
     async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
-        exec::ended(&self.wire(), exec).await
+        exec::ended(&self.client, exec).await
     }
 
     async fn changes(&self, container: &str) -> Result<Vec<Change>, Error> {
-        files::changes(&self.client, &self.fault, container).await
+        files::changes(&self.client, container).await
     }
 
     async fn written(&self, container: &str) -> Result<Option<u64>, Error> {
-        files::written(&self.client, &self.fault, container).await
+        files::written(&self.client, container).await
     }
 
     async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
-        files::stat(&self.client, &self.fault, container, path).await
+        files::stat(&self.client, container, path).await
     }
 
     async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error> {
-        files::write(&self.client, &self.fault, container, tar).await
+        files::write(&self.client, container, tar).await
     }
 
     async fn read_tar(&self, container: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
-        files::read_tar(&self.client, &self.fault, container, path, most).await
+        files::read_tar(&self.client, container, path, most).await
     }
 
     async fn commit(&self, container: &str) -> Result<ImageId, Error> {
-        files::commit(&self.client, &self.fault, container).await
+        files::commit(&self.client, container).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::buildkit::Options;
+    use crate::engine::address::Address;
+    use crate::registry::credentials::Credentials;
 
     async fn connect(address: &Address) -> Option<Error> {
-        let builder = Builder::connect(address, Options::default()).unwrap();
-        Docker::connect(address, builder).await.err()
+        let builder = Builder::new(address, Credentials::default());
+        Docker::connect(builder).await.err()
     }
 
     #[tokio::test]
@@ -398,8 +351,8 @@ mod tests {
             }
         });
         let address = Address::Unix(path);
-        let builder = Builder::connect(&address, Options::default()).unwrap();
-        let version = Docker::connect(&address, builder).await.unwrap().client.client_version().to_string();
+        let builder = Builder::new(&address, Credentials::default());
+        let version = Docker::connect(builder).await.unwrap().client.client_version().to_string();
         engine.join().unwrap();
         version
     }

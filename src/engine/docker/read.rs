@@ -1,10 +1,17 @@
 //! What the engine answers, in our words. Pure.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use bollard::models::{ContainerSummary, DeviceInfo, ImageInspect, ImageSummary, SystemInfo};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerSummary, DeviceInfo, HostConfig, ImageInspect,
+    ImageSummary, MountPoint, PortMap, SystemInfo,
+};
+use jiff::Timestamp;
 
-use crate::engine::{Container, Facts, Image, ImageDetail};
+use crate::engine::{
+    Container, ContainerDetail, DeviceRequest, Devices, Facts, Image, ImageDetail, Mount, Network, Port,
+};
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
@@ -64,7 +71,7 @@ pub(crate) fn image(image: ImageSummary) -> Image {
     }
 }
 
-pub(crate) fn detail(image: ImageInspect) -> ImageDetail {
+pub(crate) fn image_detail(image: ImageInspect) -> ImageDetail {
     let config = image.config.unwrap_or_default();
     let (entrypoint, cmd) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
     ImageDetail {
@@ -105,8 +112,134 @@ fn size(bytes: i64) -> u64 {
     bytes.try_into().unwrap_or_default()
 }
 
+/// A limit on CPUs is a billionth of one to the engine.
+const NANO: f64 = 1e9;
+
+pub(crate) fn container_detail(container: ContainerInspectResponse) -> ContainerDetail {
+    let config = container.config.unwrap_or_default();
+    let host = container.host_config.unwrap_or_default();
+    let state = container.state.unwrap_or_default();
+    let published = container.network_settings.and_then(|network| network.ports).unwrap_or_default();
+    let env = config.env.unwrap_or_default();
+    ContainerDetail {
+        id: container.id.unwrap_or_default(),
+        name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        image: config.image.unwrap_or_default(),
+        image_id: container.image.filter(|id| !id.is_empty()).map(ImageId::new),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        created: container.created.as_deref().and_then(seconds).unwrap_or_default(),
+        started: state.started_at.as_deref().and_then(seconds),
+        finished: state.finished_at.as_deref().and_then(seconds),
+        exit_code: exit_code(&state),
+        out_of_memory: state.oom_killed.unwrap_or_default(),
+        state: state.status.map(|status| status.to_string().as_str().into()).unwrap_or_default(),
+        error: state.error.unwrap_or_default(),
+        user: config.user.unwrap_or_default(),
+        workdir: config.working_dir.unwrap_or_default(),
+        command: container.path.into_iter().chain(container.args.unwrap_or_default()).collect(),
+        tty: config.tty.unwrap_or_default(),
+        mounts: container.mounts.unwrap_or_default().into_iter().map(mount).collect(),
+        ports: ports(if published.is_empty() { host.port_bindings.as_ref() } else { Some(&published) }),
+        network: network(host.network_mode.as_deref().unwrap_or_default()),
+        cpus: cpus(&host),
+        memory: positive(host.memory),
+        shm_size: positive(host.shm_size),
+        pids: positive(host.pids_limit).and_then(|pids| pids.try_into().ok()),
+        devices: devices(host, env.clone()),
+        env,
+    }
+}
+
+/// Seconds since 1970; the year 1 is how the engine says never.
+fn seconds(time: &str) -> Option<i64> {
+    let at = time.parse::<Timestamp>().ok()?.as_second();
+    (at > 0).then_some(at)
+}
+
+/// Zero is also what one says that runs or never ran.
+fn exit_code(state: &ContainerState) -> Option<i64> {
+    let runs = state.running.unwrap_or_default();
+    let ended = state.finished_at.as_deref().and_then(seconds).is_some();
+    state.exit_code.filter(|code| !runs && (ended || *code != 0))
+}
+
+fn mount(mount: MountPoint) -> Mount {
+    // A folder in memory has no source, a volume has its folder on the host.
+    Mount {
+        source: PathBuf::from(mount.source.unwrap_or_default()),
+        target: mount.destination.unwrap_or_default(),
+        read_only: !mount.rw.unwrap_or(true),
+    }
+}
+
+/// TCP ports that are published, by their number in the container. An engine
+/// names one that is published on every address twice, for IPv4 and IPv6.
+fn ports(map: Option<&PortMap>) -> Vec<Port> {
+    let mut ports = Vec::new();
+    for (name, bindings) in map.into_iter().flatten() {
+        let Some(container) = tcp(name) else { continue };
+        for binding in bindings.iter().flatten() {
+            let address = binding.host_ip.as_deref().unwrap_or_default();
+            let address = (!matches!(address, "" | "0.0.0.0" | "::")).then(|| address.to_owned());
+            let host = binding.host_port.as_deref().and_then(|port| port.parse().ok());
+            ports.push(Port { address, host: host.filter(|port| *port != 0), container });
+        }
+    }
+    ports.sort_by(|a, b| (a.container, a.host, &a.address).cmp(&(b.container, b.host, &b.address)));
+    ports.dedup();
+    ports
+}
+
+/// `8888/tcp` → 8888.
+fn tcp(name: &str) -> Option<u16> {
+    let (port, protocol) = name.split_once('/').unwrap_or((name, "tcp"));
+    (protocol == "tcp").then(|| port.parse().ok())?
+}
+
+fn network(mode: &str) -> Network {
+    match mode {
+        "" | "default" | "bridge" => Network::Bridge,
+        "host" => Network::Host,
+        "none" => Network::None,
+        name => Network::Named(name.to_owned()),
+    }
+}
+
+/// However it was said: as a number, or as a share of a period (`--cpu-quota`).
+fn cpus(host: &HostConfig) -> Option<f64> {
+    const PERIOD: u64 = 100_000;
+    let said = positive(host.nano_cpus).map(|nano| nano as f64 / NANO);
+    let share =
+        || Some(positive(host.cpu_quota)? as f64 / positive(host.cpu_period).unwrap_or(PERIOD) as f64);
+    said.or_else(share)
+}
+
+/// Zero and less are no limit.
+fn positive(limit: Option<i64>) -> Option<u64> {
+    limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0)
+}
+
+fn devices(host: HostConfig, env: Vec<String>) -> Devices {
+    let requests = host.device_requests.unwrap_or_default().into_iter().map(|request| DeviceRequest {
+        driver: request.driver.unwrap_or_default(),
+        count: request.count.unwrap_or_default(),
+        ids: request.device_ids.unwrap_or_default(),
+        capabilities: request.capabilities.unwrap_or_default(),
+    });
+    let files = host.devices.unwrap_or_default().into_iter().filter_map(|device| device.path_on_host);
+    Devices {
+        requests: requests.collect(),
+        files: files.collect(),
+        privileged: host.privileged.unwrap_or_default(),
+        runtime: host.runtime.unwrap_or_default(),
+        env,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -171,5 +304,148 @@ mod tests {
             let info = SystemInfo { architecture: Some(kernel.into()), ..Default::default() };
             assert_eq!(facts(info, false).platform, format!("linux/{oci}"));
         }
+    }
+
+    /// What an engine says of a running container, cut to what is read.
+    fn said() -> Value {
+        json!({
+            "Id": "6d7d88",
+            "Created": "2026-11-21T11:03:51.515067423Z",
+            "Path": "jupyter", "Args": ["lab", "--port", "8888"],
+            "State": {
+                "Status": "running", "Running": true, "OOMKilled": false, "ExitCode": 0, "Error": "",
+                "StartedAt": "2026-11-21T11:03:52.1284383Z", "FinishedAt": "0001-01-01T00:00:00Z"
+            },
+            "Image": "sha256:0bbe", "Name": "/thesis._.1001",
+            "HostConfig": {
+                "NetworkMode": "default", "Privileged": true, "Runtime": "runc", "ShmSize": 67108864,
+                "Memory": 209715200, "NanoCpus": 1500000000, "PidsLimit": 512,
+                "Devices": [{"PathOnHost": "/dev/nvidia0", "PathInContainer": "/dev/nvidia0"}],
+                "DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}],
+                "PortBindings": {"8888/tcp": [{"HostIp": "", "HostPort": ""}]}
+            },
+            "Mounts": [
+                {"Type": "bind", "Source": "/data", "Destination": "/data", "RW": false},
+                {"Type": "volume", "Name": "v", "Source": "/var/lib/docker/volumes/v/_data",
+                 "Destination": "/v", "RW": true}
+            ],
+            "Config": {
+                "User": "1001:1001", "Tty": true, "Env": ["PATH=/bin"], "Image": "thesis:latest",
+                "WorkingDir": "/workspace", "Labels": {"ds01.user": "ann@x"}
+            },
+            "NetworkSettings": {"Ports": {
+                "9001/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32770"}, {"HostIp": "::", "HostPort": "32770"}],
+                "53/udp": [{"HostIp": "", "HostPort": "53"}],
+                "8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18999"}],
+                "7777/tcp": null
+            }}
+        })
+    }
+
+    fn read_with(change: impl FnOnce(&mut Value)) -> ContainerDetail {
+        let mut said = said();
+        change(&mut said);
+        container_detail(serde_json::from_value(said).unwrap())
+    }
+
+    #[test]
+    fn everything_that_the_engine_says_is_told() {
+        let port = |address: Option<&str>, host, container| Port {
+            address: address.map(str::to_owned),
+            host: Some(host),
+            container,
+        };
+        let mount = |source: &str, target: &str, read_only| Mount {
+            source: source.into(),
+            target: target.into(),
+            read_only,
+        };
+        let expected = ContainerDetail {
+            id: "6d7d88".into(),
+            name: "thesis._.1001".into(),
+            image: "thesis:latest".into(),
+            image_id: Some(ImageId::new("sha256:0bbe")),
+            labels: [("ds01.user".to_owned(), "ann@x".to_owned())].into(),
+            state: "running".into(),
+            created: 1_795_259_031,
+            started: Some(1_795_259_032),
+            env: vec!["PATH=/bin".into()],
+            user: "1001:1001".into(),
+            workdir: "/workspace".into(),
+            command: ["jupyter", "lab", "--port", "8888"].map(str::to_owned).into(),
+            tty: true,
+            mounts: vec![
+                mount("/data", "/data", true),
+                mount("/var/lib/docker/volumes/v/_data", "/v", false),
+            ],
+            ports: vec![port(Some("127.0.0.1"), 18999, 8888), port(None, 32770, 9001)],
+            cpus: Some(1.5),
+            memory: Some(200 << 20),
+            shm_size: Some(64 << 20),
+            pids: Some(512),
+            devices: Devices {
+                requests: vec![DeviceRequest {
+                    count: -1,
+                    capabilities: vec![vec!["gpu".into()]],
+                    ..DeviceRequest::default()
+                }],
+                runtime: "runc".into(),
+                env: vec!["PATH=/bin".into()],
+                files: vec!["/dev/nvidia0".into()],
+                privileged: true,
+            },
+            ..ContainerDetail::default()
+        };
+        assert_eq!(read_with(|_| ()), expected);
+    }
+
+    #[test]
+    fn how_it_ended_is_told_only_of_one_that_did() {
+        let state = |status: &str, code: i64, finished: &str| {
+            let ended = read_with(|said| {
+                said["State"] = json!({
+                    "Status": status, "Running": status == "running", "ExitCode": code,
+                    "FinishedAt": finished, "OOMKilled": code == 137
+                });
+            });
+            (ended.exit_code, ended.finished, ended.out_of_memory)
+        };
+        let (never, then) = ("0001-01-01T00:00:00Z", "2026-11-21T11:03:57.7Z");
+        assert_eq!(state("running", 0, never), (None, None, false));
+        assert_eq!(state("running", 0, then), (None, Some(1_795_259_037), false), "it was started again");
+        assert_eq!(state("created", 0, never), (None, None, false));
+        assert_eq!(state("created", 127, never), (Some(127), None, false), "its program is not there");
+        assert_eq!(state("exited", 137, then), (Some(137), Some(1_795_259_037), true));
+        assert_eq!(state("exited", 0, then), (Some(0), Some(1_795_259_037), false));
+    }
+
+    #[test]
+    fn of_one_that_does_not_run_the_ports_are_those_it_asked_for() {
+        let stopped = read_with(|said| said["NetworkSettings"]["Ports"] = json!({}));
+        assert_eq!(stopped.ports, [Port { address: None, host: None, container: 8888 }]);
+    }
+
+    #[test]
+    fn limits_are_read_however_they_were_set_and_none_is_none() {
+        let host = |host: Value| read_with(|said| said["HostConfig"] = host);
+        let quota = host(json!({"CpuQuota": 50000, "CpuPeriod": 100000}));
+        assert_eq!(quota.cpus, Some(0.5));
+        let none = host(json!({"NanoCpus": 0, "Memory": 0, "PidsLimit": -1, "CpuQuota": -1}));
+        assert_eq!((none.cpus, none.memory, none.pids), (None, None, None));
+        assert_eq!(host(json!({"PidsLimit": null})).pids, None);
+        for (mode, network) in [
+            ("", Network::Bridge),
+            ("bridge", Network::Bridge),
+            ("host", Network::Host),
+            ("none", Network::None),
+            ("lab", Network::Named("lab".into())),
+        ] {
+            assert_eq!(host(json!({"NetworkMode": mode})).network, network);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_is_an_empty_container() {
+        assert_eq!(container_detail(ContainerInspectResponse::default()), ContainerDetail::default());
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::MutexGuard;
 
-use super::store::{Store, digest, no_container, refused};
+use super::store::{Store, no_container, refused};
 use super::{FakeEngine, State};
 use crate::engine::{Container, ContainerDetail, ContainerState, CreateContainer, Devices, Error, Usage};
+use crate::model::digest::sha256;
 
 /// Bytes of shared memory where nothing is asked for.
 const SHM: u64 = 64 << 20;
@@ -123,7 +124,7 @@ impl Store {
         // An engine copies the image's labels; the request's win.
         let mut labels = image.labels.clone();
         labels.extend(request.labels.clone());
-        let id = digest(&request.name).split_off("sha256:".len());
+        let id = sha256(request.name.as_bytes()).split_off("sha256:".len());
         self.created.push(request.clone());
         self.containers.push(Container {
             id: id.clone(),

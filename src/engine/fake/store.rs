@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sha2::{Digest, Sha256};
-
 use super::exec::Programs;
 use super::inside::{FakeFile, Inside};
 use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageConfig, ImageDetail, Usage};
 use crate::model::account::Account;
+use crate::model::digest::sha256;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
@@ -72,7 +71,7 @@ impl Stored {
             &self.layers,
             self.account.as_ref(),
         );
-        ImageId::new(digest(&format!("{content:?}")))
+        ImageId::new(sha256(format!("{content:?}").as_bytes()))
     }
 }
 
@@ -141,7 +140,7 @@ impl Store {
 
     pub(crate) fn detail(&self, id: &ImageId) -> Option<ImageDetail> {
         let image = self.images.get(id)?;
-        let chain = |n: usize| digest(&image.layers[..=n].join("\n"));
+        let chain = |n: usize| sha256(image.layers[..=n].join("\n").as_bytes());
         Some(ImageDetail {
             id: id.clone(),
             tags: self.tags_of(id),
@@ -220,9 +219,4 @@ pub(crate) fn no_container(name: &str) -> String {
 
 pub(crate) fn refused<T>(action: String, message: String) -> Result<T, Error> {
     Err(Error::Refused { action, message })
-}
-
-pub(crate) fn digest(text: &str) -> String {
-    let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }

@@ -4,23 +4,17 @@
 //! same thing twice gives the same bytes, and so the same digests, which is
 //! what BuildKit's cache goes by. Knows nothing of connections or images.
 
-mod exec;
-mod file;
-mod source;
-#[cfg(test)]
-mod text;
-mod tree;
+mod ops;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
 use prost::Message;
-use sha2::{Digest, Sha256};
 
-pub(crate) use exec::{Exec, Mount};
-pub(crate) use file::Change;
-pub(crate) use source::Local;
+use crate::model::digest::sha256;
+use crate::model::reference::Reference;
+pub(crate) use ops::{Exec, Mount};
 
 /// How a step is shown, and whether an earlier result of it may stand in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +62,17 @@ impl Output {
     }
 }
 
+/// A folder that BuildKit fetches from us by file sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Local {
+    /// What BuildKit asks us for, and what it keeps the last copy under.
+    pub(crate) name: String,
+    /// The session to ask on.
+    pub(crate) session: String,
+    /// Shown to people.
+    pub(crate) title: String,
+}
+
 /// A file system under construction; the empty one is `scratch`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
@@ -87,12 +92,31 @@ impl State {
         self.output.is_none()
     }
 
+    /// The files of an image. The engine's own store is asked first.
+    pub(crate) fn image(reference: &Reference) -> Self {
+        let source = pb::SourceOp {
+            identifier: format!("docker-image://{}", reference.canonical()),
+            attrs: BTreeMap::new(),
+        };
+        Self::scratch().with_op(pb::op::Op::Source(source), &[], &Step::default())
+    }
+
+    /// A folder of the client.
+    pub(crate) fn local(local: &Local) -> Self {
+        let attrs = BTreeMap::from([
+            ("local.session".to_owned(), local.session.clone()),
+            ("local.sharedkeyhint".to_owned(), local.name.clone()),
+        ]);
+        let source = pb::SourceOp { identifier: format!("local://{}", local.name), attrs };
+        Self::scratch().with_op(pb::op::Op::Source(source), &[], &Step::new(&local.title))
+    }
+
     fn with_op(&self, op: pb::op::Op, inputs: &[Output], step: &Step) -> Self {
         let op =
             pb::Op { inputs: inputs.iter().map(Output::input).collect(), op: Some(op), ..Default::default() };
         let bytes = op.encode_to_vec();
         let node = Node {
-            digest: digest(&bytes),
+            digest: sha256(&bytes),
             bytes,
             metadata: step.metadata(),
             inputs: inputs.iter().map(|i| i.node.clone()).collect(),
@@ -121,7 +145,7 @@ impl State {
         for bytes in operations {
             let op = pb::Op::decode(bytes.as_slice()).map_err(|e| e.to_string())?;
             let inputs = op.inputs.iter().map(|i| find(&nodes, &i.digest)).collect::<Result<_, _>>()?;
-            let digest = digest(bytes);
+            let digest = sha256(bytes);
             let metadata = definition.metadata.get(&digest).cloned().unwrap_or_default();
             nodes.insert(digest.clone(), Arc::new(Node { bytes: bytes.clone(), digest, metadata, inputs }));
         }
@@ -148,16 +172,6 @@ fn collect(node: &Arc<Node>, seen: &mut BTreeSet<String>, out: &mut pb::Definiti
     out.metadata.insert(node.digest.clone(), node.metadata.clone());
 }
 
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 /// A state, serialized.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Definition(pb::Definition);
@@ -165,7 +179,7 @@ pub(crate) struct Definition(pb::Definition);
 impl Definition {
     /// SHA-256 over all of it: `sha256:<64 hex>`.
     pub(crate) fn digest(&self) -> String {
-        digest(&self.0.encode_to_vec())
+        sha256(&self.0.encode_to_vec())
     }
 
     pub(crate) fn into_pb(self) -> pb::Definition {

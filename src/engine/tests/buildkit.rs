@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use crate::dockerfile::context::Context;
 use crate::dockerfile::ignore::Ignore;
 use crate::engine::address::Address;
-use crate::engine::buildkit::{Builder, Options};
+use crate::engine::buildkit::Builder;
 use crate::engine::{Error, SolveError};
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
 use crate::model::account::Account;
 use crate::model::event::{Event, Failure, StepState};
 use crate::model::names::{ImageId, Login, NodeName};
 use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -25,7 +26,7 @@ use super::guarded::{manifest, registry, sha256};
 use super::images::Images;
 
 fn builder() -> Builder {
-    Builder::connect(&super::images::address(), Options::default()).expect("an address")
+    Builder::new(&super::images::address(), Credentials::default())
 }
 
 fn solve(start: Start) -> Solve {
@@ -380,7 +381,7 @@ fn runs(mark: &str) -> bool {
 async fn an_address_without_an_engine_is_said_to_be_one() {
     let dir = tempfile::tempdir().unwrap();
     let nobody = Address::Unix(dir.path().join("engine.sock"));
-    let builder = Builder::connect(&nobody, Options::default()).unwrap();
+    let builder = Builder::new(&nobody, Credentials::default());
     let error = builder.resolve(&Reference::parse("debian:12").unwrap()).await.unwrap_err();
     assert!(matches!(&error, Error::Unreachable { cause, .. } if cause.contains("running?")), "{error:?}");
 
@@ -395,7 +396,7 @@ async fn an_address_without_an_engine_is_said_to_be_one() {
         }
     });
     let other = Address::Tcp { host: "127.0.0.1".into(), port };
-    let builder = Builder::connect(&other, Options::default()).unwrap();
+    let builder = Builder::new(&other, Credentials::default());
     let error = builder.resolve(&Reference::parse("debian:12").unwrap()).await.unwrap_err();
     assert!(matches!(&error, Error::NoBuildKit { cause, .. } if cause.contains("404")), "{error:?}");
 }
@@ -406,8 +407,8 @@ async fn a_registry_is_asked_with_our_credentials_for_a_digest() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(r#"{{"auths":{{"127.0.0.1:{port}":{{"auth":"YWRhOnBhOnNz"}}}}}}"#);
     std::fs::write(folder.path().join("config.json"), text).unwrap();
-    let options = Options { docker_config: Some(folder.path().to_owned()) };
-    let known = Builder::connect(&super::images::address(), options).unwrap();
+    let credentials = Credentials::new(Some(folder.path().to_owned()));
+    let known = Builder::new(&super::images::address(), credentials);
     let reference = |name: &str| Reference::parse(&format!("127.0.0.1:{port}/{name}")).unwrap();
     assert_eq!(known.resolve(&reference("x:1")).await, Ok(Some(sha256(&manifest()))));
     assert_eq!(known.resolve(&reference("x:2")).await, Ok(None));

@@ -13,11 +13,12 @@ use std::time::Duration;
 use crate::deploy::Deployed;
 use crate::deploy::assign::{self, Stopped, World};
 use crate::engine::address::Address;
-use crate::engine::buildkit::{Builder, Options};
+use crate::engine::buildkit::Builder;
 use crate::engine::docker::Docker;
 use crate::engine::{CreateContainer, Engine, Error, Mount};
 use crate::host::lock::Locks;
 use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
 use tokio_util::sync::CancellationToken;
 
 use super::client::docker;
@@ -37,9 +38,8 @@ struct Bench {
 impl Bench {
     async fn new(test: &str) -> Self {
         let address = Address::Unix(SOCKET.into());
-        let engine = Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap())
-            .await
-            .expect("an engine");
+        let engine =
+            Docker::connect(Builder::new(&address, Credentials::default())).await.expect("an engine");
         let prefix = format!("eng-test-{}-{test}", std::process::id());
         let base = Reference::parse(&format!("{prefix}:base")).unwrap();
         let folder = tempfile::tempdir().unwrap();

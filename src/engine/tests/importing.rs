@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::engine::address::Address;
-use crate::engine::buildkit::{Builder, Options};
+use crate::engine::buildkit::Builder;
 use crate::engine::{SolveError, Solved};
 use crate::image::solve::{ConfigChange, ExecStep, Solve, Start};
 use crate::model::event::{Event, StepState};
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ fn solve(base: &Reference, script: &str) -> Solve {
 
 async fn run(address: &Address, solve: &Solve) -> (Result<Solved, SolveError>, Vec<Event>) {
     let (events, mut received) = unbounded_channel();
-    let builder = Builder::connect(address, Options::default()).unwrap();
+    let builder = Builder::new(address, Credentials::default());
     let result = builder.solve(solve, &events, &CancellationToken::new()).await;
     drop(events);
     (result, std::iter::from_fn(|| received.try_recv().ok()).collect())

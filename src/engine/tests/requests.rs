@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::base::{BASE, base};
 use super::client::docker;
 use crate::engine::address::Address;
-use crate::engine::buildkit::{Builder, Options};
+use crate::engine::buildkit::Builder;
 use crate::engine::docker::Docker;
 use crate::engine::{CreateContainer, DeviceRequest, Engine, Network, Port};
+use crate::registry::credentials::Credentials;
 
 fn inspect(container: &str) -> Value {
     let all: Value = serde_json::from_str(&docker(&["container", "inspect", container])).unwrap();
@@ -30,8 +31,7 @@ impl Drop for Created {
 async fn gpus_are_attached_as_they_were_chosen() {
     base();
     let address = Address::Unix("/var/run/docker.sock".into());
-    let engine =
-        Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.unwrap();
+    let engine = Docker::connect(Builder::new(&address, Credentials::default())).await.unwrap();
     let name = |what: &str| format!("deploying-{}-{what}", std::process::id());
     let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let plain = |what: &str| CreateContainer {
@@ -78,8 +78,7 @@ async fn gpus_are_attached_as_they_were_chosen() {
 async fn a_port_without_an_address_is_for_every_address() {
     base();
     let address = Address::Unix("/var/run/docker.sock".into());
-    let engine =
-        Docker::connect(&address, Builder::connect(&address, Options::default()).unwrap()).await.unwrap();
+    let engine = Docker::connect(Builder::new(&address, Credentials::default())).await.unwrap();
     let request = CreateContainer {
         name: format!("deploying-{}-ports", std::process::id()),
         image: BASE.into(),

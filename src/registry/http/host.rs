@@ -10,9 +10,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::auth::Auth;
-use super::patience::Patience;
-use super::tls::Trust;
-use super::wire::{Answer, Fault, Method, StatusCode, Url, Wire};
+use super::wire::{Answer, Fault, Method, Patience, StatusCode, Url, Wire};
 use super::{Error, Options};
 use crate::registry::credentials::Credentials;
 
@@ -64,8 +62,7 @@ impl Host {
     /// The name is none, or a certificate for it cannot be used.
     pub(crate) fn new(name: &str, options: &Options) -> Result<Self, Error> {
         let broken = |cause: String| Error::Unreachable { host: name.to_owned(), cause };
-        let wire =
-            Wire::new(name, Trust::of(name, options).map_err(broken)?, options.patience).map_err(broken)?;
+        let wire = Wire::new(name, options).map_err(broken)?;
         let scheme = if wire.secure { "https" } else { "http" };
         let server = if name == HUB { HUB_SERVER } else { name };
         let base = Url::parse(&format!("{scheme}://{server}")).map_err(|e| broken(e.to_string()))?;

@@ -6,10 +6,8 @@
 mod auth;
 mod host;
 mod manifest;
-mod patience;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod wire;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,13 +15,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use self::host::{Ask, Host};
 use self::manifest::{Config, Manifest};
-pub(crate) use self::patience::Patience;
+pub(crate) use self::wire::Patience;
 use self::wire::{Answer, Method};
 use super::{Error, Registry, RemoteImage};
+use crate::model::digest::sha256;
 use crate::model::reference::{Reference, Repository};
 
 /// What is to be known before the first question.
@@ -64,7 +62,7 @@ impl Registries {
             return Ok(None);
         };
         match reference.digest() {
-            Some(wanted) if digest_of(&answer.body) != wanted => Err(about.not(wanted)),
+            Some(wanted) if sha256(&answer.body) != wanted => Err(about.not(wanted)),
             _ => Ok(Some(answer)),
         }
     }
@@ -74,7 +72,7 @@ impl Registries {
         let Some(answer) = found(answer, about)? else {
             return Err(about.failed(format!("its config {digest} is not there")));
         };
-        if digest_of(&answer.body) != digest {
+        if sha256(&answer.body) != digest {
             return Err(about.not(digest));
         }
         Config::parse(&answer.body).map_err(|cause| about.failed(cause))
@@ -92,7 +90,7 @@ impl Registry for Registries {
             Some(digest) => digest,
             // The header may be left out; then only the content tells.
             None => match self.manifest(&about, reference).await? {
-                Some(answer) => digest_of(&answer.body),
+                Some(answer) => sha256(&answer.body),
                 None => return Ok(None),
             },
         };
@@ -106,7 +104,7 @@ impl Registry for Registries {
         let host = self.host(reference.registry())?;
         let about = About { host: &host, action: "show", what: reference.to_string(), push: false };
         let Some(answer) = self.manifest(&about, reference).await? else { return Ok(None) };
-        let digest = digest_of(&answer.body);
+        let digest = sha256(&answer.body);
         let (mut own, mut manifest) = (digest.clone(), about.parsed(&answer)?);
         if let Some(entry) = manifest.of_platform(platform).map_err(|cause| about.failed(cause))? {
             own = entry;
@@ -223,9 +221,4 @@ fn found(answer: Answer, about: &About) -> Result<Option<Answer>, Error> {
         404 => Ok(None),
         _ => Err(about.failed(answer.said())),
     }
-}
-
-fn digest_of(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }

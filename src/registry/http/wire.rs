@@ -1,17 +1,24 @@
-//! One request and its answer, or the reason why there is none. Knows no
-//! registry's ways; what was sent is never part of a reason.
+//! One request and its answer, or the reason why there is none; how long is
+//! waited, and how often it is asked again. Knows no registry's ways; what was
+//! sent is never part of a reason.
 
 use std::error::Error as Cause;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
 pub(crate) use reqwest::{Method, StatusCode, Url};
+use rustls::{CertificateError, ClientConfig};
 use serde::Deserialize;
 
-use super::patience::{self, Patience};
-use super::tls;
+use super::Options;
+use crate::registry::tls::{causes, client_config, tls_error};
 
+/// Docker's own place for registries' certificates, beside the user's.
+const SYSTEM: &str = "/etc/docker";
 const DIGEST: &str = "docker-content-digest";
 /// Manifests and configs are far smaller.
 const MAX_BODY: usize = 8 << 20;
@@ -56,17 +63,20 @@ pub(crate) struct Wire {
 impl Wire {
     /// # Errors
     /// Names the certificate that cannot be used.
-    pub(crate) fn new(host: &str, trust: tls::Trust, patience: Patience) -> Result<Self, String> {
-        let secure = matches!(trust, tls::Trust::Tls(_));
+    pub(crate) fn new(host: &str, options: &Options) -> Result<Self, String> {
+        let (loopback, patience) = (is_loopback(host), options.patience);
         let client = Client::builder()
             .user_agent(concat!("ds01-build/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(patience.connect)
-            .timeout(patience.answer);
-        let client = match trust {
-            tls::Trust::Loopback(config) => client.no_proxy().tls_backend_preconfigured(config),
-            tls::Trust::Plain(config) | tls::Trust::Tls(config) => client.tls_backend_preconfigured(config),
-        };
-        Ok(Self { host: host.to_owned(), client: client.build().map_err(|e| chain(&e))?, patience, secure })
+            .timeout(patience.answer)
+            .tls_backend_preconfigured(trust(host, options)?);
+        let client = if loopback { client.no_proxy() } else { client };
+        Ok(Self {
+            host: host.to_owned(),
+            client: client.build().map_err(|e| chain(&e))?,
+            patience,
+            secure: !loopback && !options.insecure.contains(host),
+        })
     }
 
     pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -92,8 +102,8 @@ impl Wire {
     }
 
     fn fault(&self, error: reqwest::Error) -> Fault {
-        if let Some(cause) = causes(&error).find_map(|error| tls::refusal(error, &self.host)) {
-            return Fault::Lost(cause);
+        if let Some(error) = tls_error(&error) {
+            return Fault::Lost(refusal(error, &self.host));
         }
         let limit = match (error.is_connect(), error.is_timeout()) {
             (true, true) => Some(("there is no connection", self.patience.connect)),
@@ -142,7 +152,7 @@ impl Answer {
     }
 
     fn pause(&self) -> Option<Duration> {
-        patience::retry_after(self.text(RETRY_AFTER.as_str())?, self.text(DATE.as_str()))
+        retry_after(self.text(RETRY_AFTER.as_str())?, self.text(DATE.as_str()))
     }
 
     /// What it says of a failure: the status, and a registry's own words.
@@ -159,8 +169,51 @@ impl Answer {
     }
 }
 
-fn causes<'a>(error: &'a (dyn Cause + 'static)) -> impl Iterator<Item = &'a (dyn Cause + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+/// Whom to trust in TLS. What an insecure registry refers to may still be under
+/// it; for loopback nobody is trusted, so that no roots are read.
+///
+/// # Errors
+/// Names the certificate that cannot be used.
+pub(super) fn trust(host: &str, options: &Options) -> Result<ClientConfig, String> {
+    if is_loopback(host) {
+        client_config(false, &[], None)
+    } else {
+        client_config(true, &authorities(host, options), None)
+    }
+}
+
+/// Every `*.crt` for a host, as Docker's engine has it.
+fn authorities(host: &str, options: &Options) -> Vec<PathBuf> {
+    let folders = options.docker_config.iter().map(PathBuf::as_path).chain([Path::new(SYSTEM)]);
+    let entries = folders.filter_map(|folder| std::fs::read_dir(folder.join("certs.d").join(host)).ok());
+    let paths = entries.flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// What an error of TLS means.
+pub(super) fn refusal(error: &rustls::Error, host: &str) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!(
+                "its certificate is signed by nobody this machine trusts; put the authority's certificate \
+                 into /etc/docker/certs.d/{host}/ca.crt or, for yourself, below Docker's config.json into \
+                 certs.d/{host}/ca.crt"
+            )
+        }
+        rustls::Error::InvalidMessage(_) => format!(
+            "it does not speak TLS; if it is to be asked in plain text, write {host} under \
+             `insecure_registries` in the spec"
+        ),
+        other => format!("TLS failed: {other}"),
+    }
 }
 
 /// An error's causes, without the headlines of the libraries, which only say
@@ -175,4 +228,86 @@ fn chain(error: &(dyn Cause + 'static)) -> String {
             known => format!("{known}: {text}"),
         }
     })
+}
+
+/// Limits of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// For a connection.
+    pub(crate) connect: Duration,
+    /// For a whole answer.
+    pub(crate) answer: Duration,
+    /// Asked at most this often.
+    pub(crate) tries: u32,
+    /// Before the second try; twice as long before each further one.
+    pub(crate) pause: Duration,
+    /// The longest pause that a registry may ask for.
+    pub(crate) longest: Duration,
+    /// A host that did not answer is not asked again for so long.
+    pub(crate) lost: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+            tries: 3,
+            pause: Duration::from_millis(200),
+            longest: Duration::from_secs(10),
+            // A plan does not wait for each of its images; a push at the end
+            // of a long build tries again.
+            lost: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Patience {
+    /// What to wait after the nth try.
+    pub(crate) fn after(&self, tried: u32) -> Duration {
+        self.pause * 2u32.saturating_pow(tried.saturating_sub(1))
+    }
+}
+
+/// `Retry-After` is in seconds or a date. A date counts from the answer's own
+/// `Date`: the clocks of two machines differ.
+pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = |text: &str| rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok();
+    let (then, now) = (time(value)?, time(date?)?);
+    Some(Duration::from_secs(u64::try_from(then.as_second() - now.as_second()).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_known_with_and_without_a_port() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.8.9.1", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["docker.io", "127.example.org", "localhost.example.org:5000", "10.0.0.1:5000"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_in_seconds_or_a_date() {
+        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(retry_after("7", date), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2026 07:28:05 GMT", date), Some(Duration::from_secs(5)));
+        assert_eq!(retry_after("Wed, 21 Oct 2026 07:27:05 GMT", date), Some(Duration::ZERO));
+        assert_eq!(retry_after("Wed, 21 Oct 2026 07:28:05 GMT", None), None);
+        assert_eq!(retry_after("soon", date), None);
+        assert_eq!(retry_after("-1", date), None);
+    }
+
+    #[test]
+    fn pauses_double() {
+        let patience = Patience::default();
+        assert_eq!([1, 2, 3].map(|n| patience.after(n).as_millis()), [200, 400, 800]);
+    }
 }

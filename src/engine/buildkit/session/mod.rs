@@ -4,31 +4,35 @@
 //! One session serves a whole run of the program, so that a context shared by
 //! many images is asked for once. Knows nothing of images and solves.
 
-mod auth;
-mod health;
-mod secrets;
-mod sync;
+pub(super) mod files;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bollard_buildkit_proto::health::health_server::HealthServer;
-use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse, health_check_response,
+    health_server,
+};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{
+    GetSecretRequest, GetSecretResponse, secrets_server,
+};
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_server::FileSyncServer;
-use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use bollard_buildkit_proto::moby::filesync::v1::{
+    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
+    GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse, auth_server,
+};
 use hyper_util::rt::TokioExecutor;
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
+use tonic::{Request, Response, Status};
 
-use super::dial;
 use crate::dockerfile::context::Context;
-use crate::engine::Error;
-use crate::engine::address::Address;
+use crate::engine::{Error, http};
 use crate::image::solve::Secret;
-use crate::registry::credentials::Credentials;
+use crate::registry::credentials::{Credentials, Login};
 
 /// What BuildKit may call; it does not try what is not listed.
 const METHODS: [&str; 4] = [
@@ -46,7 +50,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 pub(super) struct Offer {
     contexts: Mutex<HashMap<String, Arc<Context>>>,
     secrets: Mutex<HashMap<String, Secret>>,
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     sent: AtomicU64,
 }
 
@@ -89,7 +93,7 @@ impl Session {
     /// Opens a session of a new `id`. With an equal `shared_key` BuildKit
     /// compares a context with the copy that an earlier session left.
     pub(super) async fn open(
-        address: &Address,
+        http: &http::Client,
         id: String,
         shared_key: &str,
         offer: Arc<Offer>,
@@ -100,12 +104,12 @@ impl Session {
             ("X-Docker-Expose-Session-Sharedkey", shared_key.to_owned()),
         ];
         headers.extend(METHODS.map(|m| ("X-Docker-Expose-Session-Grpc-Method", m.to_owned())));
-        let stream = dial::upgrade(address, "/session", &headers).await?;
+        let stream = super::upgrade(http, "/session", &headers).await?;
 
-        let routes = Routes::new(HealthServer::new(health::Health))
-            .add_service(FileSyncServer::new(sync::FileSync(offer.clone())))
-            .add_service(AuthServer::new(auth::Auth(offer.clone())))
-            .add_service(SecretsServer::new(secrets::Secrets(offer)));
+        let routes = Routes::new(health_server::HealthServer::new(Health))
+            .add_service(FileSyncServer::new(files::FileSync(offer.clone())))
+            .add_service(auth_server::AuthServer::new(Auth(offer.clone())))
+            .add_service(secrets_server::SecretsServer::new(Secrets(offer)));
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(stream, TowerToHyperService::new(routes));
         let (over, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -130,5 +134,111 @@ impl Session {
     pub(super) async fn lost(&self) {
         self.over.cancelled().await;
         tokio::time::sleep(LAST_CALLS).await;
+    }
+}
+
+/// Registry credentials for the pulls that BuildKit does.
+struct Auth(Arc<Offer>);
+
+#[tonic::async_trait]
+impl auth_server::Auth for Auth {
+    async fn credentials(
+        &self,
+        request: Request<CredentialsRequest>,
+    ) -> Result<Response<CredentialsResponse>, Status> {
+        let host = request.into_inner().host;
+        let login = self.0.credentials.of(&host).await.map_err(|e| Status::internal(e.to_string()))?;
+        Ok(Response::new(match login {
+            Some(Login::Password { username, password }) => {
+                CredentialsResponse { username, secret: password }
+            }
+            // By convention an identity token is a secret without a name.
+            Some(Login::IdentityToken(secret)) => CredentialsResponse { username: String::new(), secret },
+            None => CredentialsResponse::default(),
+        }))
+    }
+
+    // The engine then fetches tokens itself, with the credentials above.
+
+    async fn fetch_token(
+        &self,
+        _: Request<FetchTokenRequest>,
+    ) -> Result<Response<FetchTokenResponse>, Status> {
+        Err(Status::unimplemented("only Credentials"))
+    }
+
+    async fn get_token_authority(
+        &self,
+        _: Request<GetTokenAuthorityRequest>,
+    ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("only Credentials"))
+    }
+
+    async fn verify_token_authority(
+        &self,
+        _: Request<VerifyTokenAuthorityRequest>,
+    ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("only Credentials"))
+    }
+}
+
+/// Bytes of a secret that BuildKit takes at most.
+const LARGEST: usize = 500 * 1024;
+
+/// Secrets, handed out at the moment a step mounts them; only then is a file
+/// read.
+struct Secrets(Arc<Offer>);
+
+#[tonic::async_trait]
+impl secrets_server::Secrets for Secrets {
+    async fn get_secret(
+        &self,
+        request: Request<GetSecretRequest>,
+    ) -> Result<Response<GetSecretResponse>, Status> {
+        let id = request.into_inner().id;
+        let secret = lock(&self.0.secrets).get(&id).cloned();
+        // BuildKit goes on without an optional secret only if it is `not found`.
+        let secret =
+            secret.ok_or_else(|| Status::not_found(format!("the spec declares no secret `{id}`")))?;
+        let path = match secret {
+            Secret::File(path) => path,
+            Secret::Text { text, .. } => return Ok(Response::new(GetSecretResponse { data: text.into() })),
+        };
+        let data = tokio::fs::read(&path).await.map_err(|e| {
+            let text = format!("the file of secret `{id}`, {}: {e}", path.display());
+            match e.kind() {
+                std::io::ErrorKind::NotFound => Status::not_found(text),
+                _ => Status::failed_precondition(text),
+            }
+        })?;
+        if data.len() > LARGEST {
+            let text = format!(
+                "secret `{id}` is {} bytes, more than the {LARGEST} that a secret may be",
+                data.len()
+            );
+            return Err(Status::failed_precondition(text));
+        }
+        Ok(Response::new(GetSecretResponse { data }))
+    }
+}
+
+/// Answers the session manager's question whether we are still there.
+struct Health;
+
+#[tonic::async_trait]
+impl health_server::Health for Health {
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        let status = health_check_response::ServingStatus::Serving.into();
+        Ok(Response::new(HealthCheckResponse { status }))
+    }
+
+    async fn list(&self, _: Request<HealthListRequest>) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("only Check"))
+    }
+
+    type WatchStream = tokio_stream::Empty<Result<HealthCheckResponse, Status>>;
+
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("only Check"))
     }
 }

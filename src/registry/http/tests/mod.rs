@@ -80,7 +80,7 @@ async fn what_is_not_there_is_no_error_and_costs_one_head() {
 async fn without_the_header_the_digest_is_that_of_the_content() {
     let manifest = r#"{"schemaVersion": 2}"#;
     let (outcome, asked) = head(move |_, _| Reply::Status(200, Vec::new(), manifest.into())).await;
-    assert_eq!(outcome, Ok(Some(digest_of(manifest.as_bytes()))));
+    assert_eq!(outcome, Ok(Some(sha256(manifest.as_bytes()))));
     assert_eq!(asked[1].line, "GET /v2/ds01/x/manifests/v1");
 }
 
@@ -222,21 +222,21 @@ mod images {
     /// is what it answers to a PUT.
     async fn full(put: fn(&str) -> Reply) -> (Server, String, String) {
         let config = r#"{"config":{"Labels":{"a":"b"}},"rootfs":{"type":"layers","diff_ids":["sha256:d1","sha256:d2"]}}"#;
-        let config_digest = digest_of(config.as_bytes());
+        let config_digest = sha256(config.as_bytes());
         let manifest = format!(
             r#"{{"schemaVersion":2,"config":{{"digest":"{config_digest}","size":9}},"layers":[{{"digest":"sha256:l1","size":40}},{{"digest":"sha256:l2","size":2}}]}}"#
         );
-        let own = digest_of(manifest.as_bytes());
+        let own = sha256(manifest.as_bytes());
         let index = format!(
             r#"{{"schemaVersion":2,"manifests":[{{"digest":"{own}","size":1,"platform":{{"os":"linux","architecture":"amd64"}}}}]}}"#
         );
-        let whole = digest_of(index.as_bytes());
+        let whole = sha256(index.as_bytes());
         let (known, known_whole) = (own.clone(), whole.clone());
         let script = move |asked: &Asked, _: usize| {
             let path = asked.line.split(' ').nth(1).unwrap();
             let kind = |name: &str| vec![("content-type", name.to_owned())];
             if asked.line.starts_with("PUT") {
-                put(&digest_of(asked.body.as_bytes()))
+                put(&sha256(asked.body.as_bytes()))
             } else if path == format!("/v2/x/manifests/{known}") {
                 Reply::Status(200, kind(manifest::OCI), manifest.clone())
             } else if path == "/v2/x/manifests/v1" || path == format!("/v2/x/manifests/{known_whole}") {
@@ -273,7 +273,7 @@ mod images {
         let put = server.asked().pop().unwrap();
         assert_eq!(put.line, "PUT /v2/x/manifests/stable");
         assert_eq!(put.headers["content-type"], "application/vnd.oci.image.index.v1+json");
-        assert_eq!(digest_of(put.body.as_bytes()), whole);
+        assert_eq!(sha256(put.body.as_bytes()), whole);
 
         let error = client().tag(&x, DIGEST, "stable").await.unwrap_err();
         assert!(cause(&error).contains(&format!("there is no {x}@{DIGEST}")), "{error}");
@@ -301,8 +301,9 @@ mod certificates {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::pki_types::{PrivateKeyDer, ServerName};
 
-    use super::super::tls::{self, Trust};
+    use super::super::wire::{Wire, refusal, trust};
     use super::*;
+    use crate::registry::tls::tls_error;
 
     const HOST: &str = "reg.test:5000";
 
@@ -329,7 +330,8 @@ mod certificates {
         let folder = tempfile::tempdir().unwrap();
         trusted(folder.path(), &pem(authority.der()));
         let options = Options { docker_config: Some(folder.path().to_owned()), ..Options::default() };
-        let Trust::Tls(config) = Trust::of(HOST, &options)? else { panic!("TLS") };
+        assert!(Wire::new(HOST, &options)?.secure);
+        let config = trust(HOST, &options)?;
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
         let serving = tokio::spawn(async move { acceptor.accept(theirs).await.map(|_| ()) });
@@ -337,7 +339,9 @@ mod certificates {
         let name = ServerName::try_from("reg.test").unwrap();
         let outcome = connector.connect(name, ours).await;
         serving.abort();
-        outcome.map(|_| ()).map_err(|e| tls::refusal(&e, HOST).unwrap_or_else(|| e.to_string()))
+        outcome
+            .map(|_| ())
+            .map_err(|e| tls_error(&e).map_or_else(|| e.to_string(), |error| refusal(error, HOST)))
     }
 
     #[tokio::test]
@@ -370,7 +374,7 @@ mod certificates {
     #[tokio::test]
     async fn a_host_that_is_listed_as_insecure_is_asked_in_plain_text() {
         let options = Options { insecure: [HOST.to_owned()].into(), ..Options::default() };
-        assert!(matches!(Trust::of(HOST, &options), Ok(Trust::Plain(_))));
-        assert!(matches!(Trust::of("other.test", &options), Ok(Trust::Tls(_))));
+        assert!(!Wire::new(HOST, &options).unwrap().secure);
+        assert!(Wire::new("other.test", &options).unwrap().secure);
     }
 }
