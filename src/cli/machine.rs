@@ -11,7 +11,7 @@ use super::load;
 use super::settings::Settings;
 use crate::deploy::assign::Look;
 use crate::engine::Engine;
-use crate::gpu::look::{GpuClaim, claimants};
+use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::nvml;
 use crate::gpu::overview::{self, Overview};
 use crate::gpu::{Machine, State};
@@ -76,5 +76,5 @@ async fn containers(
         None => load::engine(settings).await.map_err(|trouble| trouble.sentence())?,
     };
     *engine = Some(reached.clone());
-    claimants(reached.as_ref()).await.map_err(|error| error.to_string())
+    claims::read_all(reached.as_ref()).await.map_err(|error| error.to_string())
 }

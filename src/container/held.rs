@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::gpu::claim::Claim;
+use crate::gpu::claims::Claim;
 use crate::model::labels::read;
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS};
@@ -21,22 +21,29 @@ pub(crate) struct Held {
     pub(crate) uuids: Vec<String>,
     /// `0`, or `0.1` for a MIG instance.
     pub(crate) slots: Vec<String>,
+    /// Device files: each is the GPU of that minor number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<String>,
 }
 
 impl Held {
-    /// With labels that name GPUs both ways, both are told.
+    /// With labels that name GPUs both ways, both are told; what else it was
+    /// created with comes after them.
     pub(crate) fn new(claim: &Claim, labels: &Labels) -> Self {
         let named = |key| {
             let list = read::text(labels, key).unwrap_or_default().split(',').map(str::trim);
             list.filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
         };
         let (mut uuids, mut slots) = (named(&GPU_UUIDS), named(&GPU_SLOTS));
-        if uuids.is_empty() && slots.is_empty() {
-            let is_uuid = |name: &String| name.starts_with("GPU-") || name.starts_with("MIG-");
-            let names = claim.names.iter().filter(|name| *name != "all").cloned();
-            (uuids, slots) = names.partition(is_uuid);
+        for name in claim.names.iter().filter(|name| *name != "all") {
+            let is_uuid = name.starts_with("GPU-") || name.starts_with("MIG-");
+            let list = if is_uuid { &mut uuids } else { &mut slots };
+            if !list.contains(name) {
+                list.push(name.clone());
+            }
         }
-        Self { all: claim.all, first: claim.first, uuids, slots }
+        let files = claim.minors.iter().map(|minor| format!("/dev/nvidia{minor}")).collect();
+        Self { all: claim.all, first: claim.first, uuids, slots, files }
     }
 
     /// Nothing is held.
@@ -61,6 +68,7 @@ impl Held {
         } else {
             parts.push(self.slots.join(","));
         }
+        parts.push(self.files.join(","));
         parts.retain(|part| !part.is_empty());
         if parts.is_empty() { "none".into() } else { parts.join(" ") }
     }
@@ -74,11 +82,10 @@ pub(crate) fn asked(labels: &Labels) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::claim;
 
     fn told(labels: &[(&str, &str)]) -> String {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let claim = claim::by_labels(&labels).unwrap();
+        let claim = Claim::from_labels(&labels).unwrap();
         Held::new(&claim, &labels).text(asked(&labels))
     }
 

@@ -1,14 +1,9 @@
 //! Looks at an engine for a list: containers and images in one call each, and
 //! a single container only where no label says which GPUs it holds.
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-
 use super::held::Held;
 use crate::engine::{Container, ContainerDetail, Engine, Error, Image};
-use crate::gpu::claim;
-
-/// Questions at once.
-const AT_ONCE: usize = 16;
+use crate::gpu::claims::{self, GpuClaim};
 
 /// A container, and what it holds of the GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,30 +35,15 @@ pub(crate) async fn look(engine: &dyn Engine, shown: impl Fn(&Container) -> bool
 /// # Errors
 /// The engine cannot be asked.
 pub(crate) async fn holding(engine: &dyn Engine, containers: Vec<Container>) -> Result<Vec<Seen>, Error> {
-    let asked = stream::iter(containers).map(|container| async move {
-        if let Some(held) = by_list(&container) {
-            return Ok(Some(Seen { container, held }));
-        }
-        Ok(engine.container(&container.id).await?.map(|detail| seen(container, &detail)))
-    });
-    asked.buffered(AT_ONCE).try_filter_map(|seen| async move { Ok(seen) }).try_collect().await
+    Ok(claims::read_of(engine, containers, &[]).await?.into_iter().map(held).collect())
 }
 
 /// What a container holds of which all is known; a stopped one, what it would
 /// hold if it were started.
 pub(crate) fn seen(container: Container, detail: &ContainerDetail) -> Seen {
-    let claim = claim::by_labels(&container.labels);
-    let claim = claim.unwrap_or_else(|| claim::by_devices(&detail.devices));
-    let held = Some(Held::new(&claim, &container.labels));
-    Seen { container, held }
+    held(GpuClaim::from_devices(container, &detail.devices))
 }
 
-/// What the list says without a further question; `None`: that has to be asked.
-fn by_list(container: &Container) -> Option<Option<Held>> {
-    let labelled = claim::by_labels(&container.labels);
-    let stopped = container.state.has_ended();
-    match labelled {
-        Some(claim) => Some(Some(Held::new(&claim, &container.labels))),
-        None => stopped.then_some(None),
-    }
+fn held(GpuClaim { container, claim, source, .. }: GpuClaim) -> Seen {
+    Seen { held: source.map(|_| Held::new(&claim, &container.labels)), container }
 }

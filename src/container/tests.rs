@@ -145,6 +145,50 @@ async fn five_hundred_labelled_containers_are_two_calls() {
     assert_eq!(calls, [1, 1, 0, 0]);
 }
 
+/// `gpu list` and `container list` say the same of every container.
+#[tokio::test]
+async fn labels_of_any_container_add_gpus_and_hide_none() {
+    let zero =
+        || DeviceRequest { driver: "nvidia".into(), ids: vec!["0".into()], ..DeviceRequest::default() };
+    let engine = FakeEngine::new();
+    let add = |name: &str, state: &str, labels: &[(&str, &str)]| {
+        let one = container(name, state, labels);
+        let files = vec!["/dev/nvidia3".to_owned()];
+        engine.add_devices(&one.id, Devices { requests: vec![zero()], files, ..Devices::default() });
+        engine.add_container(one);
+    };
+    let (one, none) = (("ds01.gpu.uuids", "GPU-1"), ("ds01.gpus", "0"));
+    add("managed", "running", &[OURS, one]);
+    add("managed without", "running", &[OURS, none]);
+    add("foreign", "running", &[one]);
+    add("hidden", "running", &[none]);
+    add("silent", "running", &[]);
+    add("stopped", "exited", &[one]);
+    add("stopped and silent", "exited", &[]);
+
+    let sight = look(&engine, |_| true).await.unwrap();
+    let text = |seen: &Seen| seen.held.as_ref().map_or("?".to_owned(), |held| held.text(None));
+    let listed: BTreeMap<_, _> =
+        sight.containers.iter().map(|seen| (seen.container.name.as_str(), text(seen))).collect();
+    assert_eq!(listed["managed"], "GPU-1", "of ours nothing else is asked");
+    assert_eq!(listed["managed without"], "none");
+    assert_eq!(listed["foreign"], "0 /dev/nvidia3");
+    assert_eq!(listed["hidden"], "0 /dev/nvidia3", "no label hides what a container was created with");
+    assert_eq!(listed["silent"], "0 /dev/nvidia3");
+    assert_eq!(listed["stopped"], "GPU-1", "it may be started again");
+    assert_eq!(listed["stopped and silent"], "?");
+
+    for claim in crate::gpu::claims::read_all(&engine).await.unwrap() {
+        let name = claim.container.name.as_str();
+        let held = Held::new(&claim.claim, &claim.container.labels);
+        let known = claim.source.map_or("?".to_owned(), |_| held.text(None));
+        assert_eq!(listed[name], known, "{name}");
+        let seen = sight.containers.iter().find(|seen| seen.container.name == name).unwrap();
+        let uuids = seen.held.as_ref().map(|held| held.uuids.clone()).unwrap_or_default();
+        assert_eq!(uuids.is_empty(), !claim.claim.names.contains(&"GPU-1".to_owned()), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_single_container_is_asked_about_only_where_no_label_says_what_it_holds() {
     // One in ten says how many, and not which.

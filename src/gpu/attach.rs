@@ -214,7 +214,7 @@ mod tests {
                 ..crate::engine::Devices::default()
             };
             let names = if way == AttachMethod::CdiSlots { ["0", "1:2"] } else { ["GPU-aa", "MIG-bb"] };
-            assert_eq!(crate::gpu::claim::by_devices(&devices).names, names, "{way:?}");
+            assert_eq!(crate::gpu::claims::Claim::from_devices(&devices).names, names, "{way:?}");
         }
     }
 }

@@ -5,9 +5,8 @@
 
 pub(crate) mod attach;
 pub(crate) mod choose;
-pub(crate) mod claim;
+pub(crate) mod claims;
 pub(crate) mod held;
-pub(crate) mod look;
 pub(crate) mod nvml;
 pub(crate) mod overview;
 pub(crate) mod request;

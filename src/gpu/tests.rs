@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::claim::Claim;
+use super::claims::{Claim, ClaimSource, GpuClaim, read_again, read_all};
 use super::held::{held_by, sevenths};
-use super::look::{GpuClaim, again, claimants};
-use super::overview::{By, Overview, Standing, overview};
+use super::overview::{Overview, Standing, overview};
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, DeviceRequest, Devices};
@@ -62,7 +61,8 @@ pub(super) fn container(name: &str, labels: &[(&str, &str)]) -> Container {
 pub(super) fn claims(name: &str, names: &[&str]) -> GpuClaim {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let claim = Claim { names, ..Claim::default() };
-    GpuClaim { container: container(name, &[("ds01.user", "ann")]), claim, labelled: true, privileged: false }
+    let source = Some(ClaimSource::Labels);
+    GpuClaim { container: container(name, &[("ds01.user", "ann")]), claim, source, privileged: false }
 }
 
 pub(super) fn process(pid: u32, place: Place) -> Process {
@@ -85,7 +85,8 @@ fn standing(card: Read<Card>, claimants: Result<&[GpuClaim], &str>) -> (Standing
 
 /// What a container of this claim holds, by index or slot.
 fn held(claim: Claim) -> Vec<String> {
-    let claimant = GpuClaim { container: container("x", &[]), claim, labelled: false, privileged: false };
+    let source = Some(ClaimSource::Request);
+    let claimant = GpuClaim { container: container("x", &[]), claim, source, privileged: false };
     let overview = join(vec![Ok(whole(0)), Ok(divided(1, 2)), Err(Fault::Lost), Ok(whole(3))], &[claimant]);
     let mut held = Vec::new();
     for row in &overview.gpus {
@@ -152,7 +153,7 @@ fn an_instance_is_no_better_than_its_gpu() {
 
 #[test]
 fn processes_make_holders_of_their_containers_and_others_busy() {
-    let silent = GpuClaim { labelled: false, claim: Claim::default(), ..claims("silent", &[]) };
+    let silent = GpuClaim { source: None, claim: Claim::default(), ..claims("silent", &[]) };
     let known = [claims("mine", &["0"]), silent];
     let id = |n: usize| Place::Container(known[n].container.id.clone());
     let with = |place: Place| Card { processes: Ok(vec![process(1, place)]), ..whole(1) };
@@ -160,7 +161,7 @@ fn processes_make_holders_of_their_containers_and_others_busy() {
         let usage = join(vec![Ok(whole(0)), Ok(card)], &known).gpus.remove(1).usage;
         (usage.standing, usage.holders.iter().map(|holder| holder.by).collect::<Vec<_>>())
     };
-    assert_eq!(of(with(id(1))), (Standing::Held, vec![By::Process]));
+    assert_eq!(of(with(id(1))), (Standing::Held, vec![ClaimSource::Process]));
     assert_eq!(of(with(Place::Container("f".repeat(64)))), (Standing::Busy, vec![]), "another engine's");
     assert_eq!(of(with(Place::Host)), (Standing::Busy, vec![]));
     assert_eq!(of(with(Place::Unknown)), (Standing::Busy, vec![]));
@@ -233,13 +234,13 @@ async fn a_second_look_asks_about_new_containers_only() {
     add("known", "running", with(0));
     add("stopped", "exited", with(1));
     add("all", "running", Devices { privileged: true, ..Devices::default() });
-    let mut first = claimants(&engine).await.unwrap();
+    let mut first = read_all(&engine).await.unwrap();
     // What was seen then is believed: it cannot have changed since.
     first[0].claim = Claim { minors: vec![7], ..Claim::default() };
     // As if it had been started since.
     first[1].container.state = "exited".into();
     add("new", "created", with(3));
-    let found = again(&engine, &first).await.unwrap();
+    let found = read_again(&engine, &first).await.unwrap();
     let minors: Vec<_> = found.iter().map(|one| (one.claim.minors.clone(), one.privileged)).collect();
     assert_eq!(minors, [(vec![7], false), (vec![], false), (vec![], true), (vec![3], false)]);
     let told = overview(&machine(vec![Ok(whole(0))]), Ok(&found), &users).privileged;
@@ -249,7 +250,7 @@ async fn a_second_look_asks_about_new_containers_only() {
         container: Container { state: "exited".into(), ..container("known", &[]) },
         ..first[0].clone()
     }];
-    let found = again(&engine, &earlier).await.unwrap();
+    let found = read_again(&engine, &earlier).await.unwrap();
     assert_eq!(found[0].claim.minors, [0], "it was stopped then, so nobody had asked");
 }
 
@@ -270,18 +271,19 @@ async fn single_containers_are_asked_about_only_where_no_label_says() {
     add("foreign", &[], "running");
     add("created", &[], "created");
     add("stopped", &[], "exited");
-    let found = claimants(&engine).await.unwrap();
+    let found = read_all(&engine).await.unwrap();
     let found: BTreeMap<_, _> =
-        found.iter().map(|one| (one.container.name.as_str(), (&one.claim, one.labelled))).collect();
+        found.iter().map(|one| (one.container.name.as_str(), (&one.claim, one.source))).collect();
     let all = Claim { all: true, ..Claim::default() };
     let named = |name: &str| Claim { names: vec![name.into()], ..Claim::default() };
-    assert_eq!(found["labelled"], (&named("GPU-1"), true), "ours hold until they are removed");
-    assert_eq!(found["old"], (&named("GPU-2"), true));
-    assert_eq!(found["none"], (&Claim::default(), true));
-    assert_eq!(found["hidden"], (&all, true), "labels of others hide nothing");
-    assert_eq!(found["foreign"], (&all, false));
-    assert_eq!(found["created"], (&all, false));
-    assert_eq!(found["stopped"], (&Claim::default(), false));
+    let labels = Some(ClaimSource::Labels);
+    assert_eq!(found["labelled"], (&named("GPU-1"), labels), "ours hold until they are removed");
+    assert_eq!(found["old"], (&named("GPU-2"), labels));
+    assert_eq!(found["none"], (&Claim::default(), labels));
+    assert_eq!(found["hidden"], (&all, labels), "labels of others hide nothing");
+    assert_eq!(found["foreign"], (&all, Some(ClaimSource::Request)));
+    assert_eq!(found["created"], (&all, Some(ClaimSource::Request)));
+    assert_eq!(found["stopped"], (&Claim::default(), None));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::gpu::overview::{By, Gone, InstanceRow, Usage};
+use crate::gpu::claims::ClaimSource;
+use crate::gpu::overview::{Gone, InstanceRow, Usage};
 use crate::gpu::{ComputeMode, Memory};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;
@@ -113,7 +114,7 @@ fn usage(standing: Standing, holders: &[(&str, Option<&str>)]) -> Usage {
         container: (*container).to_owned(),
         owner: owner.map(str::to_owned),
         state: "running".into(),
-        by: By::Labels,
+        by: ClaimSource::Labels,
     };
     Usage { standing, why: None, holders: holders.iter().map(holder).collect(), processes: None }
 }

@@ -20,8 +20,7 @@ use crate::container::{Action, Asked};
 use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
 use crate::engine::{Container, ContainerState, Engine, Error, Facts, Logs};
-use crate::gpu::claim;
-use crate::gpu::look::{GpuClaim, claimants};
+use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::gpu::overview::{Overview, overview};
 use crate::host::lock::{ContainerLease, MachineLock};
 use crate::model::labels::read::Owner;
@@ -127,7 +126,7 @@ impl LockOutcome {
 /// Refused unless the container's GPUs are there and nobody else's.
 async fn look(settings: &Settings, here: &Here, container: &Container, local: bool) -> Result<(), CliError> {
     let engine = here.engine.as_ref();
-    let mut claimants = claimants(engine).await?;
+    let mut claimants = claims::read_all(engine).await?;
     let claim = start::claim(engine, container, &mut claimants).await?;
     if claim.is_empty() {
         return Ok(());
@@ -167,7 +166,7 @@ fn allowed(
     seen: &Overview,
 ) -> Result<(), CliError> {
     let users = |uid| settings.login(uid);
-    let counted = claim::by_labels(&container.labels).is_some();
+    let counted = Claim::from_labels(&container.labels).is_some();
     let (spec, _) = match load::spec(settings) {
         Ok(read) => read,
         Err(_) if counted => return Ok(()),

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::Retirement;
 use crate::engine::{Container, Image};
-use crate::gpu::claim;
+use crate::gpu::claims::Claim;
 use crate::model::labels::read;
 use crate::model::labels::{PROJECT, USER_ID};
 use crate::model::names::ImageId;
@@ -145,7 +145,7 @@ pub(crate) fn decide(
         container: container.name.clone(),
         project: read::text(&container.labels, &PROJECT).map(str::to_owned),
         runs: retirement.stops(),
-        keeps_gpus: claim::by_labels(&container.labels).is_some(),
+        keeps_gpus: Claim::from_labels(&container.labels).is_some(),
         image: container.image_id.clone(),
         owner,
         target,

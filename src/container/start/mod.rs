@@ -8,8 +8,7 @@ use super::Caller;
 use crate::engine::{Container, Engine, Error};
 use crate::gpu::Kind;
 use crate::gpu::State as Driver;
-use crate::gpu::claim::{self, Claim};
-use crate::gpu::look::GpuClaim;
+use crate::gpu::claims::{Claim, GpuClaim};
 use crate::gpu::overview::{Holder, Overview, Running, Standing, Usage};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
@@ -68,13 +67,15 @@ pub(crate) async fn claim(
     container: &Container,
     claimants: &mut [GpuClaim],
 ) -> Result<Claim, Error> {
-    if let Some(claim) = claim::by_labels(&container.labels) {
+    let own = claimants.iter_mut().find(|one| one.container.id == container.id);
+    if let Some(claim) = Claim::from_labels(&container.labels).filter(|_| container.is_managed()) {
         return Ok(claim);
     }
-    let detail = engine.container(&container.id).await?;
-    let claim = detail.map(|detail| claim::by_devices(&detail.devices)).unwrap_or_default();
-    if let Some(own) = claimants.iter_mut().find(|one| one.container.id == container.id) {
-        own.claim = claim.clone();
+    let Some(detail) = engine.container(&container.id).await? else { return Ok(Claim::default()) };
+    let full = GpuClaim::from_devices(container.clone(), &detail.devices);
+    let claim = full.claim.clone();
+    if let Some(own) = own {
+        *own = full;
     }
     Ok(claim)
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{DeviceRequest, Devices};
-use crate::gpu::look::claimants;
+use crate::gpu::claims::read_all;
 use crate::gpu::overview::overview;
 use crate::gpu::{
     Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Place, Process, Read, Slice,
@@ -77,7 +77,7 @@ fn users(uid: u32) -> Option<Login> {
 
 /// What keeps the first container from its GPUs.
 async fn told(engine: &FakeEngine, machine: &Machine) -> Vec<String> {
-    let mut claimants = claimants(engine).await.unwrap();
+    let mut claimants = read_all(engine).await.unwrap();
     let own = claimants[0].container.clone();
     let claim = claim(engine, &own, &mut claimants).await.unwrap();
     let seen = overview(machine, Ok(&claimants), &users);

@@ -22,7 +22,7 @@ use super::Refusal;
 use super::run::{self, Deployed};
 use crate::engine::{Container, CreateContainer, Engine, Error, Facts};
 use crate::gpu::attach::AttachMethod;
-use crate::gpu::look::{self, GpuClaim};
+use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::overview::{Overview, overview};
 use crate::gpu::{Machine, State};
 use crate::host::lock::{ContainerLease, LockOutcome, Locks, MachineLock};
@@ -309,7 +309,7 @@ async fn containers(world: &World<'_>, earlier: &[GpuClaim]) -> Result<There, Er
     if world.gpus.is_none() {
         return Ok((world.engine.containers().await?, Vec::new()));
     }
-    let claimants = look::again(world.engine, earlier).await?;
+    let claimants = claims::read_again(world.engine, earlier).await?;
     Ok((claimants.iter().map(|one| one.container.clone()).collect(), claimants))
 }
 

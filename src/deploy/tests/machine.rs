@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::deploy::{Amd, DeviceFiles};
 use crate::engine::Container;
-use crate::gpu::look::GpuClaim;
+use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
 use crate::gpu::overview::{Overview, overview};
-use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State, claim};
+use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State};
 
 const GIB: u64 = 1 << 30;
 
@@ -47,8 +47,8 @@ pub(crate) fn with(whole: u32, containers: &[Container]) -> Overview {
 }
 
 fn claimant(container: &Container) -> GpuClaim {
-    let claim = claim::by_labels(&container.labels).unwrap_or_default();
-    GpuClaim { container: container.clone(), claim, labelled: true, privileged: false }
+    let claim = Claim::from_labels(&container.labels).unwrap_or_default();
+    GpuClaim { container: container.clone(), claim, source: Some(ClaimSource::Labels), privileged: false }
 }
 
 /// Two of AMD's GPUs.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gpu::look::GpuClaim;
+use crate::gpu::claims::GpuClaim;
 use crate::gpu::request::gib;
 use crate::gpu::tests::{claims, divided, join, machine, process, users, whole};
 use crate::gpu::{Card, ComputeMode, Fault, Instance, Kind, Machine, Memory, Mig, Place, Read, Slice, State};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::unit::{Unit, units};
-use super::{By, Gone, Holder, InstanceRow, Privileged, Row, Running, Standing, Usage};
-use crate::gpu::look::GpuClaim;
+use super::{Gone, Holder, InstanceRow, Privileged, Row, Running, Standing, Usage};
+use crate::gpu::claims::{ClaimSource, GpuClaim};
 use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Kind, Machine, Mig, Place, Process, Read};
 use crate::model::labels::read::Users;
 
@@ -137,12 +137,10 @@ impl Join<'_> {
                 .any(|one| one.process.kind == Kind::Compute && one.container.as_deref() == Some(name))
         };
         let holder = |claimant: &GpuClaim| {
-            let by = match claimant.labelled {
-                _ if !unit.is_claimed(&claimant.claim) => {
-                    computes(&claimant.container.name).then_some(By::Process)?
-                }
-                true => By::Labels,
-                false => By::Request,
+            let by = if unit.is_claimed(&claimant.claim) {
+                claimant.source.unwrap_or(ClaimSource::Request)
+            } else {
+                computes(&claimant.container.name).then_some(ClaimSource::Process)?
             };
             let container = claimant.container.name.clone();
             Some(Holder {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::look::GpuClaim;
+use super::claims::{ClaimSource, GpuClaim};
 use super::{ComputeMode, Machine, Memory, Process, State};
 use crate::model::labels::read::Users;
 use join::Join;
@@ -119,18 +119,7 @@ pub(crate) struct Holder {
     pub(crate) owner: Option<String>,
     /// `running`, `exited`, …
     pub(crate) state: String,
-    pub(crate) by: By,
-}
-
-/// What makes a container a holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum By {
-    Labels,
-    /// What it was created with; its labels say nothing.
-    Request,
-    /// A process of its computes on it.
-    Process,
+    pub(crate) by: ClaimSource,
 }
 
 /// A process on a GPU, with the names of its owner and container.

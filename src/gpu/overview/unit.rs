@@ -1,6 +1,6 @@
 //! Whether a claim means a GPU or an instance, however it names it.
 
-use crate::gpu::claim::Claim;
+use crate::gpu::claims::Claim;
 use crate::gpu::{Gpu, Instance, Mig};
 
 /// A GPU or an instance of one, as claims name it.

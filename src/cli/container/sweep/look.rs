@@ -14,7 +14,7 @@ use crate::cli::settings::Settings;
 use crate::container::sweep::{Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, subject};
 use crate::engine::{Container, Engine, Error};
 use crate::gpu::State;
-use crate::gpu::look::claimants;
+use crate::gpu::claims;
 use crate::gpu::overview::{Overview, overview};
 
 /// Questions at once.
@@ -96,7 +96,7 @@ async fn gpus(
     engine: &dyn Engine,
     args: &SweepArgs,
 ) -> Result<(Vec<Overview>, Option<String>), CliError> {
-    let claimants = claimants(engine).await?;
+    let claimants = claims::read_all(engine).await?;
     let mut samples = Vec::new();
     for nth in 0..args.samples {
         if nth > 0 {

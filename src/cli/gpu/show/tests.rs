@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::gpu::overview::{By, Privileged};
+use crate::gpu::claims::ClaimSource;
+use crate::gpu::overview::Privileged;
 use crate::gpu::{Place, Process};
 
 fn usage(standing: Standing, why: Option<&str>, holders: &[(&str, Option<&str>, &str)]) -> Usage {
@@ -9,7 +10,7 @@ fn usage(standing: Standing, why: Option<&str>, holders: &[(&str, Option<&str>, 
         container: (*container).into(),
         owner: owner.map(str::to_owned),
         state: (*state).into(),
-        by: By::Labels,
+        by: ClaimSource::Labels,
     };
     let holders = holders.iter().map(holder).collect();
     Usage { standing, why: why.map(str::to_owned), holders, processes: Some(Vec::new()) }

@@ -13,7 +13,7 @@ use super::container;
 use crate::container::sweep::Activity;
 use crate::container::sweep::activity::of;
 use crate::engine::fake::FakeEngine;
-use crate::gpu::look::claimants;
+use crate::gpu::claims;
 use crate::gpu::nvml;
 use crate::gpu::overview::{Overview, overview};
 
@@ -23,7 +23,7 @@ async fn look(nvml: &Nvml, containers: &[(&str, &str)]) -> Overview {
         engine.add_container(container(name, "running", 0, &[("ds01.gpu.uuids", uuids)]));
     }
     let machine = nvml::machine(Some(&nvml.library()), Path::new("/proc"));
-    overview(&machine, Ok(&claimants(&engine).await.unwrap()), &|_| None)
+    overview(&machine, Ok(&claims::read_all(&engine).await.unwrap()), &|_| None)
 }
 
 fn read(percent: Option<u32>, computing: bool) -> Activity {

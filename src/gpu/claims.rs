@@ -1,11 +1,22 @@
-//! Which GPUs a container claims: by its labels, else by how it was created.
-//! Pure. What runs on a GPU is another question.
+//! Which GPUs each container claims: by its labels, by what it was created
+//! with, or by both. The only reader of claims. Knows no machine: what a name
+//! means there, and what runs on a GPU, are other questions.
+//!
+//! Labels count wherever they stand and whoever wrote them. They say all there
+//! is of a managed container only: of any other, what it was created with
+//! counts too, so that a label can add a GPU and never hide one.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
 
 use super::attach::{CDI, VISIBLE};
-use crate::engine::{DeviceRequest, Devices};
+use crate::engine::{Container, DeviceRequest, Devices, Engine, Error};
 use crate::model::labels::read;
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS};
+
+/// Questions at once.
+const AT_ONCE: usize = 16;
 
 /// What a request without a driver's name may ask for to get NVIDIA's.
 const CAPABILITIES: [&str; 8] =
@@ -32,41 +43,124 @@ impl Claim {
         *self == Self::default()
     }
 
-    fn named(list: &str) -> Self {
-        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        Self { names: names.map(str::to_owned).collect(), ..Self::default() }
+    /// What labels say, new keys and old; `None`: nothing.
+    pub(crate) fn from_labels(labels: &Labels) -> Option<Self> {
+        if let Some(list) = read::text(labels, &GPU_UUIDS).or_else(|| read::text(labels, &GPU_SLOTS)) {
+            let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+            return Some(Self { names: names.map(str::to_owned).collect(), ..Self::default() });
+        }
+        (read::text(labels, &GPUS) == Some("0")).then(Self::default)
+    }
+
+    /// What a container was created with.
+    pub(crate) fn from_devices(devices: &Devices) -> Self {
+        let mut claim = by_requests(devices).unwrap_or_else(|| by_runtime(devices));
+        for file in &devices.files {
+            // A folder is all that is in it.
+            claim.all |= file.trim_end_matches('/') == "/dev";
+            let minor = file.strip_prefix("/dev/nvidia").and_then(|minor| minor.parse::<u32>().ok());
+            claim.minors.extend(minor);
+        }
+        claim
+    }
+
+    /// What both say.
+    fn and(mut self, other: Self) -> Self {
+        let more: Vec<_> = other.names.into_iter().filter(|name| !self.names.contains(name)).collect();
+        self.names.extend(more);
+        self.minors.extend(other.minors);
+        Self { all: self.all || other.all, first: self.first.max(other.first), ..self }
     }
 }
 
-/// What the labels say, new keys and old; `None`: nothing.
-pub(crate) fn by_labels(labels: &Labels) -> Option<Claim> {
-    if let Some(list) = read::text(labels, &GPU_UUIDS).or_else(|| read::text(labels, &GPU_SLOTS)) {
-        return Some(Claim::named(list));
-    }
-    (read::text(labels, &GPUS) == Some("0")).then(Claim::default)
+/// By what a claim, or the use of a GPU, is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClaimSource {
+    /// Labels; of what is not managed also what it was created with.
+    Labels,
+    /// What it was created with; its labels say nothing.
+    Request,
+    /// A process of its computes on it.
+    Process,
 }
 
-/// What both say: labels that are not ours to trust hide nothing.
-pub(crate) fn both(one: Claim, other: Claim) -> Claim {
-    let mut names = one.names;
-    names.extend(other.names.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
-    Claim {
-        all: one.all || other.all,
-        first: one.first.max(other.first),
-        names,
-        minors: [one.minors, other.minors].concat(),
+/// A container and what it claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GpuClaim {
+    pub(crate) container: Container,
+    pub(crate) claim: Claim,
+    /// `None`: nothing says so. It is stopped, and may never run again.
+    pub(crate) source: Option<ClaimSource>,
+    /// It has every device of the machine without having asked for one. That
+    /// is no claim: what it computes on shows by its processes.
+    pub(crate) privileged: bool,
+}
+
+impl GpuClaim {
+    /// What the list of containers says; `None`: the container has to be
+    /// inspected. One that is stopped keeps what its labels name, since it may
+    /// be started again; without such labels nothing says that it ever will.
+    pub(crate) fn from_list(container: &Container) -> Option<Self> {
+        let labels = Claim::from_labels(&container.labels);
+        let settled = labels.is_some() && container.is_managed() || container.state.has_ended();
+        let source = labels.is_some().then_some(ClaimSource::Labels);
+        let claim = labels.unwrap_or_default();
+        settled.then(|| Self { container: container.clone(), claim, source, privileged: false })
+    }
+
+    /// What a container claims of which all is known; one that is stopped, what
+    /// it will claim when it is started.
+    pub(crate) fn from_devices(container: Container, devices: &Devices) -> Self {
+        let created = Claim::from_devices(devices);
+        let (claim, source) = match Claim::from_labels(&container.labels) {
+            Some(claim) if container.is_managed() => (claim, ClaimSource::Labels),
+            Some(claim) => (claim.and(created), ClaimSource::Labels),
+            None => (created, ClaimSource::Request),
+        };
+        Self { container, claim, source: Some(source), privileged: devices.privileged }
     }
 }
 
-/// What the container was created with.
-pub(crate) fn by_devices(devices: &Devices) -> Claim {
-    let mut claim = by_requests(devices).unwrap_or_else(|| by_runtime(devices));
-    for file in &devices.files {
-        // A folder is all that is in it.
-        claim.all |= file.trim_end_matches('/') == "/dev";
-        claim.minors.extend(file.strip_prefix("/dev/nvidia").and_then(|minor| minor.parse::<u32>().ok()));
-    }
-    claim
+/// What every container of an engine claims, in the order of its list.
+///
+/// # Errors
+/// The engine cannot be asked.
+pub(crate) async fn read_all(engine: &dyn Engine) -> Result<Vec<GpuClaim>, Error> {
+    read_again(engine, &[]).await
+}
+
+/// The same after an earlier reading: one list, and questions only about
+/// containers that are new or ran again since, for what a container was
+/// created with never changes.
+///
+/// # Errors
+/// As [`read_all`].
+pub(crate) async fn read_again(engine: &dyn Engine, earlier: &[GpuClaim]) -> Result<Vec<GpuClaim>, Error> {
+    read_of(engine, engine.containers().await?, earlier).await
+}
+
+/// What these containers claim. One that is gone by now is left out.
+///
+/// # Errors
+/// As [`read_all`].
+pub(crate) async fn read_of(
+    engine: &dyn Engine,
+    containers: Vec<Container>,
+    earlier: &[GpuClaim],
+) -> Result<Vec<GpuClaim>, Error> {
+    let claims = stream::iter(containers).map(|container| async move {
+        if let Some(listed) = GpuClaim::from_list(&container) {
+            return Ok(Some(listed));
+        }
+        let before = earlier.iter().find(|one| one.container.id == container.id);
+        if let Some(one) = before.filter(|one| !one.container.state.has_ended()) {
+            return Ok(Some(GpuClaim { container, ..one.clone() }));
+        }
+        let detail = engine.container(&container.id).await?;
+        Ok(detail.map(|detail| GpuClaim::from_devices(container, &detail.devices)))
+    });
+    claims.buffered(AT_ONCE).try_filter_map(|claim| async move { Ok(claim) }).try_collect().await
 }
 
 /// `None`: there are none that give anything, so the runtime is as without.
@@ -155,23 +249,24 @@ mod tests {
     #[test]
     fn labels_of_both_generations_say_what_is_claimed() {
         let new = labels(&[("ds01.gpu.uuids", "GPU-1, GPU-2"), ("ds01.gpu.slots", "0,1")]);
-        assert_eq!(by_labels(&new), Some(names(&["GPU-1", "GPU-2"])));
-        assert_eq!(by_labels(&labels(&[("ds01.gpu.uuid", "MIG-1")])), Some(names(&["MIG-1"])));
-        assert_eq!(by_labels(&labels(&[("ds01.gpu_slot", "GPU-1")])), Some(names(&["GPU-1"])));
-        assert_eq!(by_labels(&labels(&[("ds01.gpu.allocated", "0.1")])), Some(names(&["0.1"])));
-        assert_eq!(by_labels(&labels(&[("ds01.gpus", "0")])), Some(Claim::default()));
+        assert_eq!(Claim::from_labels(&new), Some(names(&["GPU-1", "GPU-2"])));
+        assert_eq!(Claim::from_labels(&labels(&[("ds01.gpu.uuid", "MIG-1")])), Some(names(&["MIG-1"])));
+        assert_eq!(Claim::from_labels(&labels(&[("ds01.gpu_slot", "GPU-1")])), Some(names(&["GPU-1"])));
+        assert_eq!(Claim::from_labels(&labels(&[("ds01.gpu.allocated", "0.1")])), Some(names(&["0.1"])));
+        assert_eq!(Claim::from_labels(&labels(&[("ds01.gpus", "0")])), Some(Claim::default()));
     }
 
     #[test]
     fn labels_that_do_not_say_which_gpu_say_nothing() {
-        assert_eq!(by_labels(&labels(&[("ds01.gpus", "2")])), None);
-        assert_eq!(by_labels(&labels(&[("aime.mlc.GPUS", "all")])), None);
-        assert_eq!(by_labels(&labels(&[])), None);
+        assert_eq!(Claim::from_labels(&labels(&[("ds01.gpus", "2")])), None);
+        assert_eq!(Claim::from_labels(&labels(&[("aime.mlc.GPUS", "all")])), None);
+        assert_eq!(Claim::from_labels(&labels(&[])), None);
     }
 
     #[test]
     fn a_request_for_devices_is_read_as_the_engine_reads_it() {
-        let claim = |requests: Vec<DeviceRequest>| by_devices(&Devices { requests, ..Devices::default() });
+        let claim =
+            |requests: Vec<DeviceRequest>| Claim::from_devices(&Devices { requests, ..Devices::default() });
         let all = Claim { all: true, ..Claim::default() };
         assert_eq!(claim(vec![request("", -1, &[], "gpu")]), all);
         assert_eq!(claim(vec![request("nvidia", 2, &[], "")]), Claim { first: 2, ..Claim::default() });
@@ -192,21 +287,21 @@ mod tests {
     fn device_files_are_whole_gpus_by_their_minor_number() {
         let claim = |files: &[&str]| {
             let files = files.iter().map(|file| (*file).to_owned()).collect();
-            by_devices(&Devices { files, ..Devices::default() })
+            Claim::from_devices(&Devices { files, ..Devices::default() })
         };
         let minors = |minors: &[u32]| Claim { minors: minors.to_vec(), ..Claim::default() };
         assert_eq!(claim(&["/dev/nvidia0", "/dev/nvidia12", "/dev/nvidiactl"]), minors(&[0, 12]));
         assert!(claim(&["/dev/nvidia-uvm", "/dev/nvidia-caps/nvidia-cap21", "/dev/fuse"]).is_empty());
         assert!(claim(&["/dev/"]).all, "a folder is given with all that is in it");
         let privileged = Devices { privileged: true, ..Devices::default() };
-        assert!(by_devices(&privileged).is_empty(), "what it may have is no claim");
+        assert!(Claim::from_devices(&privileged).is_empty(), "what it may have is no claim");
     }
 
     #[test]
     fn the_environment_counts_with_nvidias_runtime_only() {
         let claim = |runtime: &str, value: &str| {
             let env = vec!["NVIDIA_VISIBLE_DEVICES=all".to_owned(), format!("{VISIBLE}={value}")];
-            by_devices(&Devices { runtime: runtime.into(), env, ..Devices::default() })
+            Claim::from_devices(&Devices { runtime: runtime.into(), env, ..Devices::default() })
         };
         assert!(claim("nvidia", "all").all);
         assert_eq!(claim("nvidia-experimental", "0,GPU-2"), names(&["0", "GPU-2"]));
@@ -217,7 +312,7 @@ mod tests {
         assert!(claim("nvidia", "0,all").all);
         let image = |env: &[&str]| {
             let env = env.iter().map(|pair| (*pair).to_owned()).collect();
-            by_devices(&Devices { runtime: "nvidia".into(), env, ..Devices::default() })
+            Claim::from_devices(&Devices { runtime: "nvidia".into(), env, ..Devices::default() })
         };
         assert!(image(&["CUDA_VERSION=8.0.61"]).all, "an old image of CUDA gets all of them");
         assert!(image(&["CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4"]).is_empty());
@@ -229,7 +324,7 @@ mod tests {
             env: vec!["NVIDIA_VISIBLE_DEVICES=all".into()],
             ..Devices::default()
         };
-        assert!(by_devices(&nothing).all);
+        assert!(Claim::from_devices(&nothing).all);
         // With a request the engine sets the variable by that.
         let requested = Devices {
             requests: vec![request("", 0, &["1"], "gpu")],
@@ -237,6 +332,6 @@ mod tests {
             env: vec!["NVIDIA_VISIBLE_DEVICES=all".into()],
             ..Devices::default()
         };
-        assert_eq!(by_devices(&requested), names(&["1"]));
+        assert_eq!(Claim::from_devices(&requested), names(&["1"]));
     }
 }
