@@ -59,7 +59,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tar", &["container", "engine/docker/files.rs", "engine/fake/inside.rs"]),
     ("tempfile", &["host/files.rs", "plan/since"]),
     ("yaml_edit", &["spec/edit/text.rs"]),
-    ("nvml_wrapper", &["gpu/nvml"]),
+    ("nvml_wrapper", &["gpu/nvml.rs"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
     ("oci_spec", &["model/reference.rs", "model/reference/plain.rs"]),

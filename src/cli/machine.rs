@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::nvml;
 use crate::gpu::overview::{self, Overview};
-use crate::gpu::{Machine, State};
+use crate::gpu::{Machine, DriverState};
 
 /// A driver in trouble may never answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl Look for Gpus {
         let look = tokio::task::spawn_blocking(move || {
             library.get_or_init(|| nvml::Library::open(path.as_deref())).machine(Path::new("/proc"))
         });
-        let failed = |cause: String| Machine { state: State::Failed { cause }, gpus: Vec::new() };
+        let failed = |cause: String| Machine { state: DriverState::Failed { cause }, gpus: Vec::new() };
         match tokio::time::timeout(PATIENCE, look).await {
             Ok(Ok(machine)) => machine,
             Ok(Err(error)) => failed(error.to_string()),

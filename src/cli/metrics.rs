@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::exit::Exit;
+use super::gpu;
 use super::load::CliError;
-use super::machine;
 use super::settings::Settings;
 use crate::admin::metrics::{self, Looked, Store};
 use crate::engine::{self, Container, Engine, Image};
-use crate::gpu::State;
+use crate::gpu::DriverState;
 use crate::host::files;
 use crate::model::problem::Problem;
 use crate::plan::records::Run;
@@ -29,7 +29,7 @@ pub(crate) struct MetricsArgs {
 
 pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
     let mut engine = None;
-    let gpus = machine::overview(settings, &mut engine).await;
+    let gpus = gpu::overview(settings, &mut engine).await;
     let mut output = settings.output();
     let told = match &engine {
         Some(engine) => told(settings, engine).await.map_err(|error| error.to_string()),
@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
         output.note(&format!("warning: nothing is told of the engine: {why}"));
     }
     // Machines without a GPU are told of every minute too.
-    if !matches!(gpus.driver, State::Ready { .. }) {
+    if !matches!(gpus.driver, DriverState::Ready { .. }) {
         settings.remark("nothing is told of GPUs, since NVML does not answer; `ds01-build doctor` says why");
     }
     let store = told.as_ref().ok().map(|(containers, images, last_run)| Store {

@@ -23,7 +23,6 @@ pub(crate) mod installed;
 mod labels;
 mod limits;
 mod load;
-mod machine;
 mod man;
 mod metrics;
 mod pins;

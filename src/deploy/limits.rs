@@ -7,9 +7,7 @@ use std::fmt;
 use super::gpus::amd_held;
 use super::{Order, Refusal, Seen};
 use crate::engine::{Container, Facts};
-use crate::gpu::choose::WHOLE;
-use crate::gpu::held::{self, held_by};
-use crate::gpu::overview::{Overview, Standing};
+use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
 use crate::model::labels::read::{Owner, Users};
 use crate::model::names::Login;
@@ -250,8 +248,8 @@ fn holding<'a>(containers: impl Iterator<Item = &'a Container>, gpus: Option<&Ov
 }
 
 fn sevenths_of(container: &Container, gpus: Option<&Overview>) -> u32 {
-    let held = gpus.map(|gpus| held_by(gpus, |holder| holder.container == container.name));
-    held.map_or(0, |held| held::sevenths(&held)) + amd_held(container).map_or(0, |count| count * WHOLE)
+    let held = gpus.map(|gpus| gpus.held_by(|holder| holder.container == container.name));
+    held.map_or(0, |held| overview::sevenths(&held)) + amd_held(container).map_or(0, |count| count * WHOLE)
 }
 
 /// What could be asked for instead, with so many sevenths left.
@@ -260,11 +258,10 @@ fn fits(left: u32, most: Option<u32>, overview: Option<&Overview>) -> Option<Str
     if whole > 0 {
         return Some(format!("--gpus {whole}"));
     }
-    let instances = overview?.gpus.iter().flat_map(|gpu| &gpu.instances);
-    let free = instances.filter(|instance| instance.usage.standing == Standing::Free);
-    let small = free.filter(|instance| instance.sevenths().is_some_and(|sevenths| sevenths <= left));
-    let largest = small.max_by_key(|instance| instance.sevenths())?;
-    largest.profile.as_ref().map(|profile| format!("--mig {profile}"))
+    let free = overview?.instances().filter(|unit| unit.usage().availability == Availability::Free);
+    let small = free.filter(|unit| unit.sevenths().is_some_and(|sevenths| sevenths <= left));
+    let largest = small.max_by_key(|unit| unit.sevenths())?;
+    largest.profile().map(|profile| format!("--mig {profile}"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::limits::{Held, Who};
 use super::mounts::Wrong;
 use crate::engine::ContainerState;
-use crate::gpu::choose::{Equivalents, Unmet};
+use crate::gpu::choose::{AllocationError, Equivalents};
 use crate::model::names::{ImageId, Login};
 
 /// A deploy that is refused before anything is done.
@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
     )]
     GpuEquivalents { who: Who, limit: String, most: u32, held: Vec<Held>, asked: u32, fits: Option<String> },
     #[error("{}", .0.message)]
-    Gpus(Unmet),
+    Gpus(AllocationError),
     #[error("GPUs are asked for, and nobody looked at the machine's")]
     GpusUnseen,
     /// `arch` is the image's architecture class.
@@ -175,7 +175,7 @@ fn in_use(held: &[Held]) -> String {
 }
 
 fn are(sevenths: u32) -> String {
-    let verb = if sevenths > crate::gpu::choose::WHOLE { "are" } else { "is" };
+    let verb = if sevenths > crate::gpu::overview::WHOLE { "are" } else { "is" };
     format!("{} {verb}", Equivalents(sevenths))
 }
 

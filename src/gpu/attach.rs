@@ -14,7 +14,8 @@
 //!   environment for its hook, so that an engine which answers the request by
 //!   CDI instead (29 and newer) leaves the runtime with the same devices.
 
-use super::choose::{Choice, Unit};
+use super::choose::Choice;
+use super::overview::AllocatedUnit;
 use crate::engine::{DeviceRequest, Error, Facts};
 
 /// What decides where the runtime is NVIDIA's. Nobody else may set it.
@@ -58,14 +59,17 @@ pub(crate) enum AttachMethod {
 /// The best way that the engine offers for these. Engines before 28.2 do not
 /// say which CDI devices they know.
 pub(crate) fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
-    let knows = |name: fn(&Unit) -> String| {
+    let knows = |name: fn(&AllocatedUnit) -> String| {
         !choice.units.is_empty() && choice.units.iter().all(|unit| facts.cdi_devices.contains(&name(unit)))
     };
-    match () {
-        () if knows(by_uuid) => AttachMethod::Cdi,
-        () if knows(by_slot) => AttachMethod::CdiSlots,
-        () if has_runtime(facts) && is_before_requests(&facts.api) => AttachMethod::Runtime,
-        () => AttachMethod::Request,
+    if knows(by_uuid) {
+        AttachMethod::Cdi
+    } else if knows(by_slot) {
+        AttachMethod::CdiSlots
+    } else if has_runtime(facts) && is_before_requests(&facts.api) {
+        AttachMethod::Runtime
+    } else {
+        AttachMethod::Request
     }
 }
 
@@ -114,12 +118,12 @@ pub(crate) fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
     }
 }
 
-fn by_uuid(unit: &Unit) -> String {
+fn by_uuid(unit: &AllocatedUnit) -> String {
     format!("{CDI}{}", unit.uuid)
 }
 
 /// `0`, and `0:1` for an instance.
-fn by_slot(unit: &Unit) -> String {
+fn by_slot(unit: &AllocatedUnit) -> String {
     format!("{CDI}{}", unit.slot.replace('.', ":"))
 }
 
@@ -137,10 +141,10 @@ fn is_before_requests(api: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::choose::WHOLE;
+    use crate::gpu::overview::WHOLE;
 
-    fn unit(uuid: &str, slot: &str) -> Unit {
-        Unit { uuid: uuid.into(), slot: slot.into(), sevenths: WHOLE }
+    fn unit(uuid: &str, slot: &str) -> AllocatedUnit {
+        AllocatedUnit { uuid: uuid.into(), slot: slot.into(), sevenths: WHOLE }
     }
 
     fn two() -> Choice {

@@ -6,10 +6,10 @@
 pub(crate) mod attach;
 pub(crate) mod choose;
 pub(crate) mod claims;
-pub(crate) mod held;
 pub(crate) mod nvml;
 pub(crate) mod overview;
 pub(crate) mod request;
+pub(crate) mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -18,10 +18,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How the machine's driver stands.
+/// What is known of the machine's driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub(crate) enum State {
+pub(crate) enum DriverState {
     Ready {
         /// The driver's version, `570.86.15`.
         driver: String,
@@ -43,8 +43,8 @@ pub(crate) enum State {
 /// A machine's GPUs at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
-    pub(crate) state: State,
-    /// By index; empty unless the state is [`State::Ready`].
+    pub(crate) state: DriverState,
+    /// By index; empty unless the state is [`DriverState::Ready`].
     pub(crate) gpus: Vec<Gpu>,
 }
 
@@ -86,14 +86,14 @@ impl Fault {
 }
 
 /// What was read, or why it was not.
-pub(crate) type Read<T> = Result<T, Fault>;
+pub(crate) type Reading<T> = Result<T, Fault>;
 
 /// One place for a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gpu {
     /// NVML's; it may change when the machine starts again.
     pub(crate) index: u32,
-    pub(crate) card: Read<Card>,
+    pub(crate) card: Reading<Card>,
 }
 
 /// A GPU that says who it is.
@@ -102,17 +102,17 @@ pub(crate) struct Card {
     /// `GPU-…`.
     pub(crate) uuid: String,
     /// `NVIDIA H200`.
-    pub(crate) model: Read<String>,
-    pub(crate) memory: Read<Memory>,
+    pub(crate) model: Reading<String>,
+    pub(crate) memory: Reading<Memory>,
     /// Percent of the last moment in which something ran. With MIG there is none.
-    pub(crate) utilization: Read<u32>,
-    pub(crate) compute_mode: Read<ComputeMode>,
-    pub(crate) mig: Read<Mig>,
-    pub(crate) processes: Read<Vec<Process>>,
+    pub(crate) utilization: Reading<u32>,
+    pub(crate) compute_mode: Reading<ComputeMode>,
+    pub(crate) mig: Reading<Mig>,
+    pub(crate) processes: Reading<Vec<Process>>,
     /// Of its device file, `/dev/nvidia<minor>`; mostly the index, but not always.
-    pub(crate) minor: Read<u32>,
+    pub(crate) minor: Reading<u32>,
     /// Indices of the GPUs that it reaches by NVLink, itself left out.
-    pub(crate) links: Read<Vec<u32>>,
+    pub(crate) links: Reading<Vec<u32>>,
 }
 
 impl Card {
@@ -163,7 +163,7 @@ pub(crate) enum Mig {
 pub(crate) struct Instance {
     /// Among the GPU's instances.
     pub(crate) index: u32,
-    pub(crate) slice: Read<Slice>,
+    pub(crate) slice: Reading<Slice>,
 }
 
 /// A MIG instance that says who it is.
@@ -172,18 +172,18 @@ pub(crate) struct Slice {
     /// `MIG-…`.
     pub(crate) uuid: String,
     /// `1g.10gb`.
-    pub(crate) profile: Read<String>,
+    pub(crate) profile: Reading<String>,
     /// How many of the GPU's 7.
-    pub(crate) slices: Read<u32>,
-    pub(crate) memory: Read<Memory>,
-    pub(crate) processes: Read<Vec<Process>>,
+    pub(crate) slices: Reading<u32>,
+    pub(crate) memory: Reading<Memory>,
+    pub(crate) processes: Reading<Vec<Process>>,
 }
 
 /// A process that uses a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ProcessKind,
     /// Bytes of the GPU's memory; `None`: the driver does not say.
     #[serde(rename = "memory_bytes")]
     pub(crate) memory: Option<u64>,
@@ -191,13 +191,13 @@ pub(crate) struct Process {
     pub(crate) uid: Option<u32>,
     /// The program's short name; `None`: not readable.
     pub(crate) name: Option<String>,
-    pub(crate) place: Place,
+    pub(crate) place: ProcessPlace,
 }
 
 /// What a process does with a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
+pub(crate) enum ProcessKind {
     Compute,
     /// A display; it does not keep others from computing.
     Graphics,
@@ -206,7 +206,7 @@ pub(crate) enum Kind {
 /// Where a process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub(crate) enum ProcessPlace {
     /// In the container of this id.
     Container(String),
     /// In none.

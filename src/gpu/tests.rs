@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::claims::{Claim, ClaimSource, GpuClaim, read_again, read_all};
-use super::held::{held_by, sevenths};
-use super::overview::{Overview, Standing, overview};
+use super::overview::{Availability, Overview, sevenths};
+use super::usage::overview;
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, DeviceRequest, Devices};
@@ -40,9 +40,9 @@ pub(super) fn divided(index: u32, instances: u32) -> Card {
     Card { mig: Ok(Mig::On(instances)), utilization: Err(Fault::NotSupported), ..whole(index) }
 }
 
-pub(super) fn machine(cards: Vec<Read<Card>>) -> Machine {
+pub(super) fn machine(cards: Vec<Reading<Card>>) -> Machine {
     let gpus: Vec<_> = (0..).zip(cards).map(|(index, card)| Gpu { index, card }).collect();
-    Machine { state: State::Ready { driver: "570".into(), gpus: gpus.len() as u32 }, gpus }
+    Machine { state: DriverState::Ready { driver: "570".into(), gpus: gpus.len() as u32 }, gpus }
 }
 
 pub(super) fn container(name: &str, labels: &[(&str, &str)]) -> Container {
@@ -65,22 +65,29 @@ pub(super) fn claims(name: &str, names: &[&str]) -> GpuClaim {
     GpuClaim { container: container(name, &[("ds01.user", "ann")]), claim, source, privileged: false }
 }
 
-pub(super) fn process(pid: u32, place: Place) -> Process {
-    Process { pid, kind: Kind::Compute, memory: None, uid: Some(7), name: Some("python".into()), place }
+pub(super) fn process(pid: u32, place: ProcessPlace) -> Process {
+    Process {
+        pid,
+        kind: ProcessKind::Compute,
+        memory: None,
+        uid: Some(7),
+        name: Some("python".into()),
+        place,
+    }
 }
 
 pub(super) fn users(uid: u32) -> Option<Login> {
     (uid == 7).then(|| Login::new("bob"))
 }
 
-pub(super) fn join(cards: Vec<Read<Card>>, claimants: &[GpuClaim]) -> Overview {
+pub(super) fn join(cards: Vec<Reading<Card>>, claimants: &[GpuClaim]) -> Overview {
     overview(&machine(cards), Ok(claimants), &users)
 }
 
 /// The standing of one GPU on which something is odd.
-fn standing(card: Read<Card>, claimants: Result<&[GpuClaim], &str>) -> (Standing, Option<String>) {
+fn availability(card: Reading<Card>, claimants: Result<&[GpuClaim], &str>) -> (Availability, Option<String>) {
     let usage = overview(&machine(vec![card]), claimants, &users).gpus.remove(0).usage;
-    (usage.standing, usage.why)
+    (usage.availability, usage.why)
 }
 
 /// What a container of this claim holds, by index or slot.
@@ -116,17 +123,17 @@ fn a_claim_is_matched_however_it_names_a_gpu() {
 
 #[test]
 fn what_is_not_known_is_not_free() {
-    use Standing::{Divided, Free, Lost, NoInstances, Prohibited, Unknown};
+    use Availability::{Divided, Free, Lost, NoInstances, Prohibited, Unknown};
     let none: Result<&[GpuClaim], &str> = Ok(&[]);
     let why = |text: &str| Some(text.to_owned());
-    assert_eq!(standing(Ok(whole(0)), none), (Free, None));
-    assert_eq!(standing(Ok(whole(0)), Err("silent")), (Unknown, why("holders are not known")));
-    assert_eq!(standing(Err(Fault::Unknown), none), (Unknown, why("unknown error")));
-    assert_eq!(standing(Err(Fault::Lost), none).0, Lost);
+    assert_eq!(availability(Ok(whole(0)), none), (Free, None));
+    assert_eq!(availability(Ok(whole(0)), Err("silent")), (Unknown, why("holders are not known")));
+    assert_eq!(availability(Err(Fault::Unknown), none), (Unknown, why("unknown error")));
+    assert_eq!(availability(Err(Fault::Lost), none).0, Lost);
     let odd = |change: fn(&mut Card)| {
         let mut card = whole(0);
         change(&mut card);
-        standing(Ok(card), none)
+        availability(Ok(card), none)
     };
     assert_eq!(odd(|card| card.utilization = Err(Fault::Lost)).0, Lost);
     assert_eq!(odd(|card| card.memory = Err(Fault::Unknown)), (Free, None), "it decides nothing");
@@ -134,8 +141,8 @@ fn what_is_not_known_is_not_free() {
     assert_eq!(processes, (Unknown, why("its processes cannot be read: no permission")));
     assert_eq!(odd(|card| card.mig = Err(Fault::Unknown)).0, Unknown);
     assert_eq!(odd(|card| card.compute_mode = Ok(ComputeMode::Prohibited)), (Prohibited, None));
-    assert_eq!(standing(Ok(divided(0, 0)), none), (NoInstances, None));
-    assert_eq!(standing(Ok(divided(0, 3)), none), (Divided, None));
+    assert_eq!(availability(Ok(divided(0, 0)), none), (NoInstances, None));
+    assert_eq!(availability(Ok(divided(0, 3)), none), (Divided, None));
 }
 
 #[test]
@@ -146,28 +153,32 @@ fn an_instance_is_no_better_than_its_gpu() {
     let Ok(Mig::On(instances)) = &mut failing.mig else { panic!() };
     instances[0].slice = Err(Fault::NoPermission);
     let overview = join(vec![Ok(lost), Ok(failing)], &[]);
-    let standing = |gpu: usize, at: usize| overview.gpus[gpu].instances[at].usage.standing;
-    assert_eq!(standing(0, 0), Standing::Lost);
-    assert_eq!((standing(1, 0), standing(1, 1)), (Standing::Unknown, Standing::Free));
+    let availability = |gpu: usize, at: usize| overview.gpus[gpu].instances[at].usage.availability;
+    assert_eq!(availability(0, 0), Availability::Lost);
+    assert_eq!((availability(1, 0), availability(1, 1)), (Availability::Unknown, Availability::Free));
 }
 
 #[test]
 fn processes_make_holders_of_their_containers_and_others_busy() {
     let silent = GpuClaim { source: None, claim: Claim::default(), ..claims("silent", &[]) };
     let known = [claims("mine", &["0"]), silent];
-    let id = |n: usize| Place::Container(known[n].container.id.clone());
-    let with = |place: Place| Card { processes: Ok(vec![process(1, place)]), ..whole(1) };
+    let id = |n: usize| ProcessPlace::Container(known[n].container.id.clone());
+    let with = |place: ProcessPlace| Card { processes: Ok(vec![process(1, place)]), ..whole(1) };
     let of = |card: Card| {
         let usage = join(vec![Ok(whole(0)), Ok(card)], &known).gpus.remove(1).usage;
-        (usage.standing, usage.holders.iter().map(|holder| holder.by).collect::<Vec<_>>())
+        (usage.availability, usage.holders.iter().map(|holder| holder.by).collect::<Vec<_>>())
     };
-    assert_eq!(of(with(id(1))), (Standing::Held, vec![ClaimSource::Process]));
-    assert_eq!(of(with(Place::Container("f".repeat(64)))), (Standing::Busy, vec![]), "another engine's");
-    assert_eq!(of(with(Place::Host)), (Standing::Busy, vec![]));
-    assert_eq!(of(with(Place::Unknown)), (Standing::Busy, vec![]));
-    let mut display = with(Place::Host);
-    display.processes.as_mut().unwrap()[0].kind = Kind::Graphics;
-    assert_eq!(of(display), (Standing::Free, vec![]), "a display keeps nobody from computing");
+    assert_eq!(of(with(id(1))), (Availability::Held, vec![ClaimSource::Process]));
+    assert_eq!(
+        of(with(ProcessPlace::Container("f".repeat(64)))),
+        (Availability::Busy, vec![]),
+        "another engine's"
+    );
+    assert_eq!(of(with(ProcessPlace::Host)), (Availability::Busy, vec![]));
+    assert_eq!(of(with(ProcessPlace::Unknown)), (Availability::Busy, vec![]));
+    let mut display = with(ProcessPlace::Host);
+    display.processes.as_mut().unwrap()[0].kind = ProcessKind::Graphics;
+    assert_eq!(of(display), (Availability::Free, vec![]), "a display keeps nobody from computing");
 
     let card = Card { processes: Ok(vec![process(1, id(0))]), ..whole(0) };
     let usage = join(vec![Ok(card)], &known).gpus.remove(0).usage;
@@ -209,8 +220,9 @@ fn what_somebody_holds_counts_by_its_share_and_once() {
         let all: Vec<_> =
             names.iter().zip(["a", "b", "c"]).map(|(names, name)| claims(name, names)).collect();
         let seen = join(cards(), &all);
-        let held = held_by(&seen, |holder| holder.owner.as_deref() == Some("ann") && holder.container != "c");
-        let slots: Vec<_> = held.iter().map(|one| format!("{}:{}", one.container, one.unit.slot)).collect();
+        let held = seen.held_by(|holder| holder.owner.as_deref() == Some("ann") && holder.container != "c");
+        let slots: Vec<_> =
+            held.iter().map(|(container, unit)| format!("{container}:{}", unit.slot)).collect();
         (slots.join(" "), sevenths(&held))
     };
     assert_eq!(of(&[&["0"]]), ("a:0".into(), 7));

@@ -7,7 +7,7 @@ use super::Severity::{Error, Note, Ok, Warning};
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, Engine, Error as EngineError, ImageDetail};
-use crate::gpu::nvml::State;
+use crate::gpu::DriverState;
 use crate::host::people::fake::FakePeople;
 use crate::image::user_layer::{BaseFacts, FactKind, FileFact};
 use crate::model::account::Account;
@@ -140,12 +140,12 @@ fn registries_of_images_are_needed_and_those_of_bases_are_not() {
 #[test]
 fn no_state_of_the_driver_keeps_images_from_being_built() {
     let states = [
-        (State::Ready { driver: "570".into(), gpus: 1 }, Ok),
-        (State::NoLibrary { cause: "x".into() }, Note),
-        (State::NoDriver, Warning),
-        (State::NoPermission, Warning),
-        (State::Mismatch, Warning),
-        (State::Failed { cause: "x".into() }, Warning),
+        (DriverState::Ready { driver: "570".into(), gpus: 1 }, Ok),
+        (DriverState::NoLibrary { cause: "x".into() }, Note),
+        (DriverState::NoDriver, Warning),
+        (DriverState::NoPermission, Warning),
+        (DriverState::Mismatch, Warning),
+        (DriverState::Failed { cause: "x".into() }, Warning),
     ];
     for (state, severity) in states {
         let found = gpu::driver(&state);

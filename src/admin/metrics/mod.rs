@@ -12,8 +12,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::engine::{Container, Image};
-use crate::gpu::State;
-use crate::gpu::overview::{Holder, Overview, Row, Standing};
+use crate::gpu::DriverState;
+use crate::gpu::overview::{Availability, GpuStatus, Holder, Overview};
 use crate::model::labels::GROUP;
 use crate::model::labels::read::{self, Users};
 use crate::plan::records::Run;
@@ -56,7 +56,7 @@ pub(crate) fn any_answered(looked: &Looked<'_>) -> bool {
 }
 
 fn is_ready(gpus: &Overview) -> bool {
-    matches!(gpus.driver, State::Ready { .. })
+    matches!(gpus.driver, DriverState::Ready { .. })
 }
 
 fn build_info(version: &str) -> Family {
@@ -88,7 +88,7 @@ fn gpus(overview: &Overview) -> Vec<Family> {
     for unit in overview.gpus.iter().flat_map(units) {
         let named = || unit.labels();
         info.add(named().chain(unit.says), 1);
-        state.add(named().chain([("state", standing(unit.standing))]), 1);
+        state.add(named().chain([("state", availability(unit.availability))]), 1);
         for holder in unit.holders {
             let user = holder.owner.as_deref().unwrap_or_default();
             held.add(named().chain([("container", holder.container.as_str()), ("user", user)]), 1);
@@ -116,7 +116,7 @@ struct Unit<'a> {
     uuid: &'a str,
     /// What it is, for its line of facts.
     says: [(&'static str, &'a str); 2],
-    standing: Standing,
+    availability: Availability,
     holders: &'a [Holder],
     memory: Option<crate::gpu::Memory>,
     utilization: Option<u32>,
@@ -128,12 +128,12 @@ impl Unit<'_> {
     }
 }
 
-fn units(row: &Row) -> Vec<Unit<'_>> {
+fn units(row: &GpuStatus) -> Vec<Unit<'_>> {
     let whole = Unit {
         slot: row.index.to_string(),
         uuid: row.uuid.as_deref().unwrap_or_default(),
         says: [("kind", "gpu"), ("model", row.model.as_deref().unwrap_or_default())],
-        standing: row.usage.standing,
+        availability: row.usage.availability,
         holders: &row.usage.holders,
         memory: row.memory,
         utilization: row.utilization,
@@ -142,7 +142,7 @@ fn units(row: &Row) -> Vec<Unit<'_>> {
         slot: instance.slot.clone(),
         uuid: instance.uuid.as_deref().unwrap_or_default(),
         says: [("kind", "mig"), ("profile", instance.profile.as_deref().unwrap_or_default())],
-        standing: instance.usage.standing,
+        availability: instance.usage.availability,
         holders: &instance.usage.holders,
         memory: instance.memory,
         utilization: None,
@@ -150,16 +150,16 @@ fn units(row: &Row) -> Vec<Unit<'_>> {
     std::iter::once(whole).chain(instances).collect()
 }
 
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Free => "free",
-        Standing::Held => "held",
-        Standing::Busy => "busy",
-        Standing::Divided => "divided",
-        Standing::NoInstances => "no_instances",
-        Standing::Prohibited => "prohibited",
-        Standing::Lost => "lost",
-        Standing::Unknown => "unknown",
+fn availability(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Free => "free",
+        Availability::Held => "held",
+        Availability::Busy => "busy",
+        Availability::Divided => "divided",
+        Availability::NoInstances => "no_instances",
+        Availability::Prohibited => "prohibited",
+        Availability::Lost => "lost",
+        Availability::Unknown => "unknown",
     }
 }
 

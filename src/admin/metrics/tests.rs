@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gpu::claims::ClaimSource;
-use crate::gpu::overview::{Gone, InstanceRow, Usage};
+use crate::gpu::overview::{GpuUsage, InstanceStatus, MissingGpu};
 use crate::gpu::{ComputeMode, Memory};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;
@@ -109,19 +109,20 @@ fn image(id: u32, tag: Option<&str>, managed: bool) -> Image {
     }
 }
 
-fn usage(standing: Standing, holders: &[(&str, Option<&str>)]) -> Usage {
+fn usage(availability: Availability, holders: &[(&str, Option<&str>)]) -> GpuUsage {
     let holder = |(container, owner): &(&str, Option<&str>)| Holder {
         container: (*container).to_owned(),
         owner: owner.map(str::to_owned),
         state: "running".into(),
         by: ClaimSource::Labels,
     };
-    Usage { standing, why: None, holders: holders.iter().map(holder).collect(), processes: None }
+    GpuUsage { availability, why: None, holders: holders.iter().map(holder).collect(), processes: None }
 }
 
-fn row(index: u32, usage: Usage) -> Row {
-    Row {
+fn row(index: u32, usage: GpuUsage) -> GpuStatus {
+    GpuStatus {
         index,
+        minor: index,
         uuid: Some(format!("GPU-{index}")),
         model: Some("NVIDIA H200".into()),
         memory: Some(Memory { used: 5, total: 150_754_820_096 }),
@@ -136,35 +137,36 @@ fn row(index: u32, usage: Usage) -> Row {
 }
 
 fn overview() -> Overview {
-    let slice = InstanceRow {
+    let slice = InstanceStatus {
         slot: "1.0".into(),
         uuid: Some("MIG-1".into()),
         profile: Some("1g.18gb".into()),
         slices: Some(1),
         memory: None,
-        usage: usage(Standing::Free, &[]),
+        usage: usage(Availability::Free, &[]),
         unreadable: BTreeMap::new(),
     };
-    let divided = Row { utilization: None, instances: vec![slice], ..row(1, usage(Standing::Divided, &[])) };
-    let lost = Row {
+    let divided =
+        GpuStatus { utilization: None, instances: vec![slice], ..row(1, usage(Availability::Divided, &[])) };
+    let lost = GpuStatus {
         uuid: None,
         model: None,
         memory: None,
         utilization: None,
-        ..row(2, usage(Standing::Lost, &[]))
+        ..row(2, usage(Availability::Lost, &[]))
     };
     let holders = [("thesis._.1001", Some("ann@x.org")), ("odd \"one\"\\\n", None)];
     Overview {
-        driver: State::Ready { driver: "570".into(), gpus: 3 },
+        driver: DriverState::Ready { driver: "570".into(), gpus: 3 },
         holders_unknown: None,
-        gpus: vec![row(0, usage(Standing::Held, &holders)), divided, lost],
-        gone: vec![Gone { container: "old".into(), owner: Some("bob".into()), device: "GPU-9".into() }],
+        gpus: vec![row(0, usage(Availability::Held, &holders)), divided, lost],
+        gone: vec![MissingGpu { container: "old".into(), owner: Some("bob".into()), device: "GPU-9".into() }],
         privileged: Vec::new(),
     }
 }
 
 fn none() -> Overview {
-    Overview { driver: State::NoDriver, gpus: Vec::new(), gone: Vec::new(), ..overview() }
+    Overview { driver: DriverState::NoDriver, gpus: Vec::new(), gone: Vec::new(), ..overview() }
 }
 
 const RUN: Run = Run {

@@ -11,7 +11,6 @@ use crate::cli::args::StartArgs;
 use crate::cli::deploy::{giving, making};
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
-use crate::cli::machine;
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals, Working};
 use crate::container::begin::{self, Watch};
@@ -21,7 +20,9 @@ use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
 use crate::engine::{Container, ContainerState, Engine, Error, Facts, Logs};
 use crate::gpu::claims::{self, Claim, GpuClaim};
-use crate::gpu::overview::{Overview, overview};
+use crate::gpu::nvml::{GpuProbe, NvmlProbe};
+use crate::gpu::overview::Overview;
+use crate::gpu::usage::overview;
 use crate::host::lock::{ContainerLease, MachineLock};
 use crate::model::labels::read::Owner;
 use crate::model::problem::Problem;
@@ -136,7 +137,7 @@ async fn look(settings: &Settings, here: &Here, container: &Container, local: bo
         return Err(CliError::Refused(Problem::new(message).help("run this on the engine's own machine")));
     }
     let users = |uid| settings.login(uid);
-    let machine = machine::machine(settings).await;
+    let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
     let seen = overview(&machine, Ok(&claimants), &users);
     let found = start::obstacles(container, &claim, &seen);
     if found.is_empty() {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::making;
 use crate::admin::doctor;
 use crate::cli::load::CliError;
-use crate::cli::machine::Gpus;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::deploy::Deployed;
-use crate::deploy::assign::{self, Decide, Given, Look, Stopped, World};
+use crate::deploy::assign::{self, Decide, Given, Stopped, World};
 use crate::engine::{CreateContainer, Engine, Facts};
+use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::host::lock::Locks;
 use crate::model::problem::Problem;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ pub(crate) struct Allocator<'a> {
     settings: &'a Settings,
     engine: &'a dyn Engine,
     facts: &'a Facts,
-    gpus: Option<Gpus>,
+    gpus: Option<NvmlProbe>,
     locks: Locks,
     limit: Duration,
 }
@@ -34,7 +34,7 @@ impl<'a> Allocator<'a> {
         settings: &'a Settings,
         engine: &'a dyn Engine,
         facts: &'a Facts,
-        gpus: Option<Gpus>,
+        gpus: Option<NvmlProbe>,
         wait: u64,
     ) -> Result<Self, CliError> {
         if gpus.is_some() && !facts.local {
@@ -75,7 +75,7 @@ impl<'a> Allocator<'a> {
             engine: self.engine,
             facts: self.facts,
             locks: &self.locks,
-            gpus: self.gpus.as_ref().map(|gpus| gpus as &dyn Look),
+            gpus: self.gpus.as_ref().map(|gpus| gpus as &dyn GpuProbe),
             users,
             limit: self.limit,
             cancel,

@@ -19,7 +19,6 @@ use super::args::{BuildArgs, DeployArgs};
 use super::build;
 use super::exit::Exit;
 use super::load::{self, CliError};
-use super::machine::Gpus;
 use super::settings::Settings;
 use super::signals;
 use crate::build::account_layer::{self, Decision, Layer, Stand, Why};
@@ -28,6 +27,7 @@ use crate::deploy::assign::Found;
 use crate::deploy::gpus::is_for_amd;
 use crate::deploy::{self, Asked, Deployed, DeviceFiles, Order, Refusal};
 use crate::engine::{CreateContainer, Engine, Facts, ImageDetail};
+use crate::gpu::nvml::NvmlProbe;
 use crate::gpu::request::GpuRequest;
 use crate::host::people::may_act_for;
 use crate::image::user_layer;
@@ -53,7 +53,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     name_said(args)?;
     let wanted = asked::of(args)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
-    let gpus = (wanted.gpus != GpuRequest::Nothing).then(|| Gpus::open(settings));
+    let gpus = (wanted.gpus != GpuRequest::Nothing).then(|| NvmlProbe::open(settings.nvml_library.clone()));
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let asked = asked_owner(settings, args, &spec)?;

@@ -6,10 +6,10 @@
 
 use super::Caller;
 use crate::engine::{Container, Engine, Error};
-use crate::gpu::Kind;
-use crate::gpu::State as Driver;
+use crate::gpu::DriverState;
+use crate::gpu::ProcessKind;
 use crate::gpu::claims::{Claim, GpuClaim};
-use crate::gpu::overview::{Holder, Overview, Running, Standing, Usage};
+use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, Holder, Overview};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
 use std::fmt;
@@ -18,7 +18,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
     /// There is no driver that knows of any.
-    Driver(Driver),
+    Driver(DriverState),
     /// The machine does not show it; as the container names it.
     Gone(String),
     /// It cannot be used, by anybody.
@@ -26,7 +26,7 @@ pub(crate) enum Obstacle {
     /// Another container has it.
     Held { unit: String, by: Holder },
     /// A process outside of containers computes on it.
-    Busy { unit: String, process: Running },
+    Busy { unit: String, process: GpuProcess },
 }
 
 impl fmt::Display for Obstacle {
@@ -86,7 +86,7 @@ pub(crate) fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -
     if claim.is_empty() {
         return Vec::new();
     }
-    if !matches!(seen.driver, Driver::Ready { .. }) {
+    if !matches!(seen.driver, DriverState::Ready { .. }) {
         return vec![Obstacle::Driver(seen.driver.clone())];
     }
     let gone = seen.gone.iter().filter(|gone| gone.container == container.name);
@@ -115,7 +115,7 @@ pub(crate) fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -
 /// One GPU or instance, for one container.
 struct Check<'a> {
     container: &'a Container,
-    usage: &'a Usage,
+    usage: &'a GpuUsage,
     /// Why its processes could not be read.
     read: Option<&'a String>,
 }
@@ -132,7 +132,8 @@ impl Check<'_> {
         let others = self.usage.holders.iter().filter(|holder| holder.container != self.container.name);
         let held = others.map(|by| Obstacle::Held { unit: unit.to_owned(), by: by.clone() });
         let running = self.usage.processes.iter().flatten();
-        let foreign = running.filter(|one| one.process.kind == Kind::Compute && one.container.is_none());
+        let foreign =
+            running.filter(|one| one.process.kind == ProcessKind::Compute && one.container.is_none());
         let busy = foreign.map(|process| Obstacle::Busy { unit: unit.to_owned(), process: process.clone() });
         held.chain(busy).collect()
     }
@@ -140,15 +141,15 @@ impl Check<'_> {
     /// What is not known is not free.
     fn useless(&self) -> Option<String> {
         let said = || self.usage.why.clone();
-        match self.usage.standing {
-            Standing::Free | Standing::Held | Standing::Busy => {
+        match self.usage.availability {
+            Availability::Free | Availability::Held | Availability::Busy => {
                 self.read.map(|why| format!("its processes cannot be read: {why}"))
             }
-            Standing::Divided => Some("it was divided into MIG instances".into()),
-            Standing::NoInstances => Some("it is in MIG mode without instances".into()),
-            Standing::Prohibited => Some("its compute mode lets nobody compute".into()),
-            Standing::Lost => Some(said().unwrap_or_else(|| "it does not work".into())),
-            Standing::Unknown => Some(said().unwrap_or_else(|| "its state cannot be read".into())),
+            Availability::Divided => Some("it was divided into MIG instances".into()),
+            Availability::NoInstances => Some("it is in MIG mode without instances".into()),
+            Availability::Prohibited => Some("its compute mode lets nobody compute".into()),
+            Availability::Lost => Some(said().unwrap_or_else(|| "it does not work".into())),
+            Availability::Unknown => Some(said().unwrap_or_else(|| "its state cannot be read".into())),
         }
     }
 }

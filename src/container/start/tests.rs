@@ -4,9 +4,9 @@ use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{DeviceRequest, Devices};
 use crate::gpu::claims::read_all;
-use crate::gpu::overview::overview;
+use crate::gpu::usage::overview;
 use crate::gpu::{
-    Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Place, Process, Read, Slice,
+    Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Process, ProcessPlace, Reading, Slice,
 };
 use crate::model::names::{ImageId, Login};
 
@@ -51,15 +51,15 @@ fn divided(index: u32) -> Card {
     Card { mig: Ok(Mig::On(instances.collect())), ..whole(index) }
 }
 
-fn machine(cards: Vec<Read<Card>>) -> Machine {
+fn machine(cards: Vec<Reading<Card>>) -> Machine {
     let gpus: Vec<_> = (0..).zip(cards).map(|(index, card)| Gpu { index, card }).collect();
-    Machine { state: Driver::Ready { driver: "570".into(), gpus: gpus.len() as u32 }, gpus }
+    Machine { state: DriverState::Ready { driver: "570".into(), gpus: gpus.len() as u32 }, gpus }
 }
 
-fn process(place: Place) -> Process {
+fn process(place: ProcessPlace) -> Process {
     Process {
         pid: 4711,
-        kind: Kind::Compute,
+        kind: ProcessKind::Compute,
         memory: None,
         uid: Some(1002),
         name: Some("python".into()),
@@ -104,14 +104,14 @@ async fn a_container_that_kept_its_gpus_starts() {
 #[tokio::test]
 async fn a_container_without_gpus_needs_no_driver() {
     let engine = engine(vec![container("cpu._.1001", "exited", &[("ds01.gpus", "0")])]);
-    let none = Machine { state: Driver::NoDriver, gpus: Vec::new() };
+    let none = Machine { state: DriverState::NoDriver, gpus: Vec::new() };
     assert_eq!(told(&engine, &none).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn without_a_driver_nobody_knows_of_gpus() {
     let engine = engine(vec![mine("GPU-0aaa")]);
-    let none = Machine { state: Driver::NoDriver, gpus: Vec::new() };
+    let none = Machine { state: DriverState::NoDriver, gpus: Vec::new() };
     assert_eq!(told(&engine, &none).await, ["the GPUs of this machine cannot be seen"]);
     assert_eq!(told(&engine, &machine(Vec::new())).await, ["this machine has no GPU-0aaa any more"]);
 }
@@ -158,7 +158,7 @@ async fn containers_of_other_tools_and_processes_hold_gpus_too() {
         ..Default::default()
     };
     engine.add_devices("id-jupyter", Devices { requests: vec![request], ..Devices::default() });
-    let busy = Card { processes: Ok(vec![process(Place::Host)]), ..whole(1) };
+    let busy = Card { processes: Ok(vec![process(ProcessPlace::Host)]), ..whole(1) };
     assert_eq!(
         told(&engine, &machine(vec![Ok(whole(0)), Ok(busy)])).await,
         ["GPU 0 is held by `jupyter` (running)", "process 4711 (python) of bob computes on GPU 1"]

@@ -3,8 +3,8 @@
 //! A whole GPU tells its utilization. A MIG instance tells none: there the
 //! processes decide.
 
-use crate::gpu::Kind;
-use crate::gpu::overview::{InstanceRow, Overview, Row, Usage};
+use crate::gpu::ProcessKind;
+use crate::gpu::overview::{GpuStatus, GpuUsage, InstanceStatus, Overview};
 
 /// What a container did with its GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) fn of(container: &str, looks: &[Overview]) -> Activity {
 }
 
 fn at_once(container: &str, seen: &Overview) -> Activity {
-    let held = |usage: &Usage| usage.holders.iter().any(|holder| holder.container == container);
+    let held = |usage: &GpuUsage| usage.holders.iter().any(|holder| holder.container == container);
     let gone = seen.gone.iter().filter(|gone| gone.container == container);
     let gone = gone.map(|gone| Activity::Unknown(format!("the machine does not show {}", gone.device)));
     let gpus = seen.gpus.iter().flat_map(|row| {
@@ -58,7 +58,7 @@ fn at_once(container: &str, seen: &Overview) -> Activity {
     gone.chain(gpus).fold(Activity::NoGpu, Activity::and)
 }
 
-fn whole(row: &Row) -> Activity {
+fn whole(row: &GpuStatus) -> Activity {
     match (row.mig, row.utilization) {
         (Some(false), Some(percent)) => Activity::Read { percent: Some(percent), computing: false },
         // In MIG mode without instances, or it does not answer.
@@ -66,10 +66,10 @@ fn whole(row: &Row) -> Activity {
     }
 }
 
-fn part(instance: &InstanceRow) -> Activity {
+fn part(instance: &InstanceStatus) -> Activity {
     match &instance.usage.processes {
         Some(running) => {
-            let computing = running.iter().any(|running| running.process.kind == Kind::Compute);
+            let computing = running.iter().any(|running| running.process.kind == ProcessKind::Compute);
             Activity::Read { percent: None, computing }
         }
         None => Activity::Unknown(format!("processes of MIG instance {} cannot be read", instance.slot)),

@@ -14,7 +14,6 @@ mod stopped;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +22,10 @@ use super::run::{self, Deployed};
 use crate::engine::{Container, CreateContainer, Engine, Error, Facts};
 use crate::gpu::attach::AttachMethod;
 use crate::gpu::claims::{self, GpuClaim};
-use crate::gpu::overview::{Overview, overview};
-use crate::gpu::{Machine, State};
+use crate::gpu::nvml::GpuProbe;
+use crate::gpu::overview::Overview;
+use crate::gpu::usage::overview;
+use crate::gpu::{DriverState, Machine};
 use crate::host::lock::{ContainerLease, LockOutcome, Locks, MachineLock};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::write::Labels;
@@ -48,18 +49,12 @@ pub(crate) struct World<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) locks: &'a Locks,
     /// `None`: no GPUs are asked for.
-    pub(crate) gpus: Option<&'a dyn Look>,
+    pub(crate) gpus: Option<&'a dyn GpuProbe>,
     pub(crate) users: Users<'a>,
     /// How long the machine's lock is waited for.
     pub(crate) limit: Duration,
     /// Stops it; what was created and not started is removed.
     pub(crate) cancel: &'a CancellationToken,
-}
-
-/// Looks at the machine's GPUs.
-#[async_trait]
-pub(crate) trait Look: Send + Sync {
-    async fn machine(&self) -> Machine;
 }
 
 /// What was found, for who decides what is created.
@@ -287,7 +282,7 @@ impl Sight {
         }
         let (machine, there) = tokio::join!(gpus.machine(), containers(world, earlier));
         match machine.state {
-            State::Ready { .. } => Ok((Some(machine), there?)),
+            DriverState::Ready { .. } => Ok((Some(machine), there?)),
             state => Err(Stopped::Driver(state)),
         }
     }

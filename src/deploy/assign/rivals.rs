@@ -1,8 +1,7 @@
 //! Who else has what one container was given. Pure.
 
 use super::Given;
-use crate::gpu::Kind;
-use crate::gpu::overview::{Overview, Standing, Usage};
+use crate::gpu::overview::{Availability, Overview, Unit};
 
 /// All but the container `mine` that hold one of these or compute on it, and
 /// whatever else makes it useless; for people. Empty: it is this one's alone.
@@ -16,33 +15,22 @@ fn on(seen: &Overview, unit: &Given, mine: &str) -> Vec<String> {
     // Those of other makers are not seen one by one.
     let Some(uuid) = &unit.uuid else { return Vec::new() };
     let what = || format!("GPU {}", if unit.slot.is_empty() { uuid } else { &unit.slot });
-    let Some(usage) = usage(seen, uuid) else {
+    let Some(usage) = seen.units().find(|unit| unit.uuid() == Some(uuid)).map(Unit::usage) else {
         return vec![format!("{} is no longer there", what())];
     };
     let holders = usage.holders.iter().filter(|holder| holder.container != mine).map(|holder| {
         let of = holder.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
         format!("container `{}`{of} has {}", holder.container, what())
     });
-    let foreign = usage.processes.iter().flatten();
-    let foreign = foreign.filter(|one| one.process.kind == Kind::Compute && one.container.is_none());
+    let foreign = usage.processes.iter().flatten().filter(|one| one.is_foreign());
     let foreign = foreign.map(|one| {
         let of = one.user.as_ref().map(|user| format!(" of {user}")).unwrap_or_default();
         format!("process {}{of} computes on {}", one.process.pid, what())
     });
     let who: Vec<_> = holders.chain(foreign).collect();
-    if who.is_empty() && !matches!(usage.standing, Standing::Held | Standing::Free) {
+    if who.is_empty() && !matches!(usage.availability, Availability::Held | Availability::Free) {
         let why = usage.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         return vec![format!("{} cannot be used any more{why}", what())];
     }
     who
-}
-
-fn usage<'a>(seen: &'a Overview, uuid: &str) -> Option<&'a Usage> {
-    let is = |one: &Option<String>| one.as_deref() == Some(uuid);
-    seen.gpus.iter().find_map(|gpu| {
-        if is(&gpu.uuid) {
-            return Some(&gpu.usage);
-        }
-        gpu.instances.iter().find(|instance| is(&instance.uuid)).map(|instance| &instance.usage)
-    })
 }

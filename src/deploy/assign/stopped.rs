@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::Refusal;
 use crate::engine::Error;
-use crate::gpu::State;
+use crate::gpu::DriverState;
 use crate::host::lock::Holder;
 use crate::model::names::Login;
 
@@ -21,7 +21,7 @@ pub(crate) enum Stopped {
     NoGpus(Error),
     /// The machine's own cannot.
     #[error("the GPUs' driver does not answer")]
-    Driver(State),
+    Driver(DriverState),
     #[error("the engine is on another machine, whose GPUs cannot be seen from here")]
     Elsewhere,
     /// Somebody else gave away all the while.

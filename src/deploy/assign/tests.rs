@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
+
 use super::*;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{ContainerState, DeviceRequest, Devices};
-use crate::gpu::overview::Standing;
-use crate::gpu::{Card, ComputeMode, Gpu, Kind, Memory, Mig, Place, Process};
+use crate::gpu::overview::Availability;
+use crate::gpu::{Card, ComputeMode, Gpu, Memory, Mig, Process, ProcessKind, ProcessPlace};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;
 
@@ -21,20 +23,26 @@ struct Cards {
 }
 
 #[async_trait]
-impl Look for Cards {
+impl GpuProbe for Cards {
     async fn machine(&self) -> Machine {
         *self.looks.lock().unwrap() += 1;
         let foreign = self.foreign.lock().unwrap().clone();
         Machine {
-            state: State::Ready { driver: "570".into(), gpus: self.count },
+            state: DriverState::Ready { driver: "570".into(), gpus: self.count },
             gpus: (0..self.count).map(|index| gpu(index, foreign.contains(&index))).collect(),
         }
     }
 }
 
 fn gpu(index: u32, busy: bool) -> Gpu {
-    let process =
-        Process { pid: 4711, kind: Kind::Compute, memory: None, uid: None, name: None, place: Place::Host };
+    let process = Process {
+        pid: 4711,
+        kind: ProcessKind::Compute,
+        memory: None,
+        uid: None,
+        name: None,
+        place: ProcessPlace::Host,
+    };
     Gpu {
         index,
         card: Ok(Card {
@@ -91,7 +99,7 @@ impl Case {
         self.run_with(Some(&self.gpus), decide).await
     }
 
-    async fn run_with(&self, gpus: Option<&dyn Look>, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
+    async fn run_with(&self, gpus: Option<&dyn GpuProbe>, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
         let locks = self.locks();
         let world = World {
             engine: &self.engine,
@@ -108,7 +116,7 @@ impl Case {
     /// A container of that name with so many free GPUs.
     fn request(&self, name: &str, count: usize, found: Found<'_>) -> Result<CreateContainer, Refusal> {
         let gpus = found.gpus.map(|seen| seen.gpus.as_slice()).unwrap_or_default();
-        let free = gpus.iter().filter(|gpu| gpu.usage.standing == Standing::Free);
+        let free = gpus.iter().filter(|gpu| gpu.usage.availability == Availability::Free);
         let free: Vec<_> = free.filter_map(|gpu| gpu.uuid.clone()).take(count).collect();
         if free.len() < count {
             return Err(Refusal::Workspace { path: "nothing/is/free".into() });
@@ -347,14 +355,14 @@ async fn who_does_not_get_the_machine_in_time_learns_who_has_it() {
 async fn a_driver_that_is_not_ready_is_told() {
     struct Broken;
     #[async_trait]
-    impl Look for Broken {
+    impl GpuProbe for Broken {
         async fn machine(&self) -> Machine {
-            Machine { state: State::NoDriver, gpus: Vec::new() }
+            Machine { state: DriverState::NoDriver, gpus: Vec::new() }
         }
     }
     let case = Case::new(1);
     let stopped = case.run_with(Some(&Broken), &|found| case.request("a", 1, found)).await;
-    assert!(matches!(stopped, Err(Stopped::Driver(State::NoDriver))));
+    assert!(matches!(stopped, Err(Stopped::Driver(DriverState::NoDriver))));
 }
 
 #[tokio::test]

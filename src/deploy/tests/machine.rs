@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::deploy::{Amd, DeviceFiles};
 use crate::engine::Container;
 use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
-use crate::gpu::overview::{Overview, overview};
-use crate::gpu::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Slice, State};
+use crate::gpu::overview::Overview;
+use crate::gpu::usage::overview;
+use crate::gpu::{Card, ComputeMode, DriverState, Fault, Gpu, Instance, Machine, Memory, Mig, Slice};
 
 const GIB: u64 = 1 << 30;
 
@@ -41,7 +42,7 @@ fn gpu(index: u32, slices: Option<&[u32]>) -> Gpu {
 pub(crate) fn with(whole: u32, containers: &[Container]) -> Overview {
     let mut gpus: Vec<_> = (0..whole).map(|index| gpu(index, None)).collect();
     gpus.push(gpu(whole, Some(&[3, 1, 1])));
-    let state = State::Ready { driver: "570".into(), gpus: gpus.len() as u32 };
+    let state = DriverState::Ready { driver: "570".into(), gpus: gpus.len() as u32 };
     let claimants: Vec<_> = containers.iter().map(claimant).collect();
     overview(&Machine { state, gpus }, Ok(&claimants), &|_| None)
 }

@@ -6,11 +6,14 @@ use super::*;
 use crate::gpu::claims::GpuClaim;
 use crate::gpu::request::gib;
 use crate::gpu::tests::{claims, divided, join, machine, process, users, whole};
-use crate::gpu::{Card, ComputeMode, Fault, Instance, Kind, Machine, Memory, Mig, Place, Read, Slice, State};
+use crate::gpu::{
+    Card, ComputeMode, DriverState, Fault, Instance, Machine, Memory, Mig, ProcessKind, ProcessPlace,
+    Reading, Slice,
+};
 
 const GIB: u64 = 1 << 30;
 
-fn memory(gibs: u64) -> Read<Memory> {
+fn memory(gibs: u64) -> Reading<Memory> {
     Ok(Memory { used: 0, total: gibs * GIB })
 }
 
@@ -36,7 +39,7 @@ fn parts(index: u32, profiles: &[&str]) -> Card {
     Card { mig: Ok(Mig::On(profiles.iter().enumerate().map(part).collect())), ..whole(index) }
 }
 
-fn cards(all: Vec<Card>) -> Vec<Read<Card>> {
+fn cards(all: Vec<Card>) -> Vec<Reading<Card>> {
     all.into_iter().map(Ok).collect()
 }
 
@@ -172,7 +175,7 @@ fn what_is_named_is_given_and_nothing_else() {
 
 #[test]
 fn nothing_is_given_where_nothing_is_asked_for() {
-    let broken = Overview { driver: State::NoDriver, ..join(Vec::new(), &[]) };
+    let broken = Overview { driver: DriverState::NoDriver, ..join(Vec::new(), &[]) };
     for wish in [GpuRequest::Nothing, some(0)] {
         assert_eq!(choose(&wish, &broken), Ok(Choice::default()));
     }
@@ -181,7 +184,7 @@ fn nothing_is_given_where_nothing_is_asked_for() {
 /// A machine on which everything is in the way, and one word of each.
 fn mess() -> Overview {
     let mut busy = card(2, 80, &[]);
-    busy.processes = Ok(vec![process(7, Place::Host)]);
+    busy.processes = Ok(vec![process(7, ProcessPlace::Host)]);
     let mut silent = card(5, 80, &[]);
     silent.processes = Err(Fault::NoPermission);
     let prohibited = Card { compute_mode: Ok(ComputeMode::Prohibited), ..card(6, 80, &[]) };
@@ -210,7 +213,7 @@ fn who_cannot_be_served_is_told_why_and_what_to_do() {
         join(cards((0..count).map(|index| card(index, 80, &[])).collect()), &taken)
     };
     let unknown = Overview { holders_unknown: Some("no engine answers".into()), ..full(1) };
-    let driver = |driver: State| Overview { driver, ..full(0) };
+    let driver = |driver: DriverState| Overview { driver, ..full(0) };
     let least = |count, gibs: u64| GpuRequest::Whole { count, memory: Some(gibs * GIB) };
     let mut told = String::new();
     let mut tell = |wish: &GpuRequest, seen: &Overview| {
@@ -241,12 +244,12 @@ fn who_cannot_be_served_is_told_why_and_what_to_do() {
     }
     tell(&named(&["MIG-0"]), &join(cards(vec![divided(0, 7)]), &[]));
     tell(&some(1), &unknown);
-    tell(&some(1), &driver(State::Ready { driver: "570.1".into(), gpus: 0 }));
-    tell(&some(1), &driver(State::NoLibrary { cause: "libnvidia-ml.so.1: no such file".into() }));
-    tell(&some(1), &driver(State::NoDriver));
-    tell(&some(1), &driver(State::NoPermission));
-    tell(&some(1), &driver(State::Mismatch));
-    tell(&some(1), &driver(State::Failed { cause: "unknown error".into() }));
+    tell(&some(1), &driver(DriverState::Ready { driver: "570.1".into(), gpus: 0 }));
+    tell(&some(1), &driver(DriverState::NoLibrary { cause: "libnvidia-ml.so.1: no such file".into() }));
+    tell(&some(1), &driver(DriverState::NoDriver));
+    tell(&some(1), &driver(DriverState::NoPermission));
+    tell(&some(1), &driver(DriverState::Mismatch));
+    tell(&some(1), &driver(DriverState::Failed { cause: "unknown error".into() }));
     insta::assert_snapshot!(told);
 }
 
@@ -290,8 +293,8 @@ fn build(all: &[(Made, u8)]) -> (Machine, Vec<GpuClaim>) {
                 card(index, *gibs, &links)
             }
             Made::Busy => {
-                let mut busy = process(1, Place::Unknown);
-                busy.kind = Kind::Compute;
+                let mut busy = process(1, ProcessPlace::Unknown);
+                busy.kind = ProcessKind::Compute;
                 Card { processes: Ok(vec![busy]), ..card(index, 80, &links) }
             }
             Made::Lost => return Err(Fault::Lost),
@@ -355,10 +358,10 @@ proptest! {
         wish in wishes(),
     ) {
         let (machine, mut taken) = build(&all);
-        let seen = super::super::overview::overview(&machine, Ok(&taken), &users);
+        let seen = crate::gpu::usage::overview(&machine, Ok(&taken), &users);
         let found = choose(&wish, &seen);
         taken.reverse();
-        let turned = super::super::overview::overview(&machine, Ok(&taken), &users);
+        let turned = crate::gpu::usage::overview(&machine, Ok(&taken), &users);
         prop_assert_eq!(&found, &choose(&wish, &turned), "the order of containers decides nothing");
 
         let free = free(&all);

@@ -8,7 +8,7 @@ mod standin;
 use standin::{Nvml, divided, gpu, mig, whole};
 
 use super::*;
-use crate::gpu::{Card, Kind, Memory, Mig, Place};
+use crate::gpu::{Card, Memory, Mig, ProcessKind, ProcessPlace};
 
 fn look(nvml: &Nvml) -> Machine {
     machine(Some(&nvml.library()), Path::new("/proc"))
@@ -21,7 +21,7 @@ fn card(machine: &Machine, index: usize) -> &Card {
 #[test]
 fn a_driver_that_is_there_tells_its_version_and_its_gpus() {
     let nvml = Nvml::new(&whole(3));
-    let ready = State::Ready { driver: "570.86.15".into(), gpus: 3 };
+    let ready = DriverState::Ready { driver: "570.86.15".into(), gpus: 3 };
     assert_eq!(state(Some(&nvml.library())), ready);
     assert_eq!(look(&nvml).state, ready);
 }
@@ -36,23 +36,23 @@ fn what_is_wrong_with_a_driver_has_a_name() {
         state
     };
     // nvmlReturn_t, as nvml.h has it.
-    assert_eq!(state_of(9), State::NoDriver);
-    assert_eq!(state_of(4), State::NoPermission);
-    assert_eq!(state_of(18), State::Mismatch);
-    assert!(matches!(state_of(999), State::Failed { .. }));
+    assert_eq!(state_of(9), DriverState::NoDriver);
+    assert_eq!(state_of(4), DriverState::NoPermission);
+    assert_eq!(state_of(18), DriverState::Mismatch);
+    assert!(matches!(state_of(999), DriverState::Failed { .. }));
 }
 
 #[test]
 fn a_library_that_is_not_there_or_another_one_is_told() {
     let missing = state(Some(Path::new("/nowhere/libnvml.so")));
     assert!(
-        matches!(&missing, State::NoLibrary { cause } if cause.contains("/nowhere/libnvml.so")),
+        matches!(&missing, DriverState::NoLibrary { cause } if cause.contains("/nowhere/libnvml.so")),
         "{missing:?}"
     );
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.so");
     std::fs::write(&text, "no library").unwrap();
-    assert!(matches!(state(Some(&text)), State::NoLibrary { .. }));
+    assert!(matches!(state(Some(&text)), DriverState::NoLibrary { .. }));
 }
 
 #[test]
@@ -152,15 +152,18 @@ fn processes_appear_between_two_looks_with_their_owners_where_readable() {
     };
     let found = read();
     assert_eq!(found.len(), 2, "who computes and draws is one process: {found:?}");
-    assert_eq!((found[0].kind, found[0].memory), (Kind::Compute, Some(1000)));
+    assert_eq!((found[0].kind, found[0].memory), (ProcessKind::Compute, Some(1000)));
     assert_eq!(found[0].uid, Some(rustix::process::getuid().as_raw()));
-    assert_eq!((found[0].name.as_deref(), found[0].place.clone()), (Some("python"), Place::Container(id)));
-    assert_eq!((found[1].kind, found[1].memory, found[1].uid), (Kind::Graphics, None, None));
-    assert_eq!(found[1].place, Place::Unknown);
+    assert_eq!(
+        (found[0].name.as_deref(), found[0].place.clone()),
+        (Some("python"), ProcessPlace::Container(id))
+    );
+    assert_eq!((found[1].kind, found[1].memory, found[1].uid), (ProcessKind::Graphics, None, None));
+    assert_eq!(found[1].place, ProcessPlace::Unknown);
 
     // In a container the driver's numbers are other processes.
     std::fs::remove_file(proc.join("self/ns/pid")).unwrap();
     std::os::unix::fs::symlink("pid:[4026532000]", proc.join("self/ns/pid")).unwrap();
     let found = read();
-    assert_eq!((found[0].uid, found[0].place.clone()), (None, Place::Unknown));
+    assert_eq!((found[0].uid, found[0].place.clone()), (None, ProcessPlace::Unknown));
 }

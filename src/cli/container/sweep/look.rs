@@ -9,13 +9,14 @@ use futures::stream::{self, StreamExt};
 use crate::admin::doctor;
 use crate::cli::args::SweepArgs;
 use crate::cli::load::CliError;
-use crate::cli::machine;
 use crate::cli::settings::Settings;
 use crate::container::sweep::{Activity, Asked, Rules, Times, Watched, activity, is_worth_asking, subject};
 use crate::engine::{Container, Engine, Error};
-use crate::gpu::State;
+use crate::gpu::DriverState;
 use crate::gpu::claims;
-use crate::gpu::overview::{Overview, overview};
+use crate::gpu::nvml::{GpuProbe, NvmlProbe};
+use crate::gpu::overview::Overview;
+use crate::gpu::usage::overview;
 
 /// Questions at once.
 const AT_ONCE: usize = 16;
@@ -102,8 +103,8 @@ async fn gpus(
         if nth > 0 {
             tokio::time::sleep(Duration::from_secs(args.interval.into())).await;
         }
-        let machine = machine::machine(settings).await;
-        if !matches!(machine.state, State::Ready { .. }) {
+        let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
+        if !matches!(machine.state, DriverState::Ready { .. }) {
             return Ok((Vec::new(), Some(doctor::gpu::driver(&machine.state).message)));
         }
         samples.push(overview(&machine, Ok(&claimants), &|uid| settings.login(uid)));

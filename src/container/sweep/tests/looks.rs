@@ -15,7 +15,8 @@ use crate::container::sweep::activity::of;
 use crate::engine::fake::FakeEngine;
 use crate::gpu::claims;
 use crate::gpu::nvml;
-use crate::gpu::overview::{Overview, overview};
+use crate::gpu::overview::Overview;
+use crate::gpu::usage::overview;
 
 async fn look(nvml: &Nvml, containers: &[(&str, &str)]) -> Overview {
     let engine = FakeEngine::new();

@@ -1,32 +1,27 @@
-//! Whole GPUs: those that share a fast link together, and so that as few groups
-//! of linked ones as possible are broken up.
+//! Which of several free GPUs go well together, by their fast links. Knows no
+//! request.
 
 use std::cmp::Reverse;
 
-use super::{Row, Unit, Unmet, tell};
-use crate::gpu::overview::Overview;
+use crate::gpu::overview::Unit;
 
-/// Up to so many GPUs every set is looked at.
+/// Up to so many GPUs every set is considered.
 const EXACT: usize = 16;
 
-/// So many, each with at least so many bytes.
-pub(crate) fn choose(count: usize, memory: Option<u64>, seen: &Overview) -> Result<Vec<Unit>, Unmet> {
-    let fits = |row: &Row| memory.is_none_or(|least| row.total().is_some_and(|total| total >= least));
-    let chosen = pick(count, seen, fits).ok_or_else(|| tell::whole(count, memory, seen))?;
-    Ok(chosen.into_iter().filter_map(Row::free).collect())
-}
-
-/// The best so many of those that fit, by index. `None`: fewer are free.
-pub(crate) fn pick(count: usize, seen: &Overview, fits: impl Fn(&Row) -> bool) -> Option<Vec<&Row>> {
-    let free: Vec<&Row> = seen.gpus.iter().filter(|row| row.free().is_some()).collect();
+/// The best so many of the free GPUs that fit, by index. `None`: fewer fit.
+pub(super) fn best<'a>(
+    count: usize,
+    free: &[Unit<'a>],
+    fits: impl Fn(Unit<'a>) -> bool,
+) -> Option<Vec<Unit<'a>>> {
     let fitting: Vec<usize> = (0..free.len()).filter(|at| fits(free[*at])).collect();
     if fitting.len() < count {
         return None;
     }
-    let free = Free::new(free);
-    let sets = if fitting.len() <= EXACT { every(&fitting, count) } else { grown(&free, &fitting, count) };
-    let best = sets.into_iter().min_by_key(|set| free.cost(set))?;
-    Some(best.into_iter().map(|at| free.rows[at]).collect())
+    let links = Free::new(free);
+    let sets = if fitting.len() <= EXACT { every(&fitting, count) } else { grown(&links, &fitting, count) };
+    let best = sets.into_iter().min_by_key(|set| links.cost(set))?;
+    Some(best.into_iter().map(|at| free[at]).collect())
 }
 
 /// All sets of so many.
@@ -57,7 +52,7 @@ fn grown(free: &Free<'_>, of: &[usize], count: usize) -> Vec<Vec<usize>> {
 
 /// The free GPUs and how they are linked.
 struct Free<'a> {
-    rows: Vec<&'a Row>,
+    gpus: &'a [Unit<'a>],
     /// The number of each one's group: those that reach each other over links
     /// of free ones.
     groups: Vec<usize>,
@@ -67,9 +62,9 @@ struct Free<'a> {
 type Cost = (Reverse<usize>, usize, u128, usize, Vec<usize>);
 
 impl<'a> Free<'a> {
-    fn new(rows: Vec<&'a Row>) -> Self {
-        let mut free = Self { groups: (0..rows.len()).collect(), rows };
-        for one in 0..free.rows.len() {
+    fn new(gpus: &'a [Unit<'a>]) -> Self {
+        let mut free = Self { groups: (0..gpus.len()).collect(), gpus };
+        for one in 0..free.gpus.len() {
             for other in 0..one {
                 if free.linked(one, other) {
                     let (from, to) = (free.groups[one], free.groups[other]);
@@ -82,8 +77,8 @@ impl<'a> Free<'a> {
 
     fn linked(&self, one: usize, other: usize) -> bool {
         let to = |from: usize, to: usize| {
-            let links = self.rows[from].links.as_deref().unwrap_or_default();
-            links.contains(&self.rows[to].index)
+            let links = self.gpus[from].gpu.links.as_deref().unwrap_or_default();
+            links.contains(&self.gpus[to].gpu.index)
         };
         to(one, other) || to(other, one)
     }
@@ -95,14 +90,14 @@ impl<'a> Free<'a> {
             others.filter(|other| self.linked(*one, *other)).count()
         };
         let within = set.iter().enumerate().map(|(nth, one)| linked(one, &mut set[..nth].iter().copied()));
-        let mut stay = Vec::from_iter((0..self.rows.len()).filter(|at| !set.contains(at)));
+        let mut stay = Vec::from_iter((0..self.gpus.len()).filter(|at| !set.contains(at)));
         let cut = set.iter().map(|one| linked(one, &mut stay.iter().copied())).sum();
         stay.retain(|at| set.iter().any(|one| self.groups[*one] == self.groups[*at]));
         let mut broken: Vec<_> = stay.iter().map(|at| self.groups[*at]).collect();
         broken.sort_unstable();
         broken.dedup();
         // One that does not say how large it is comes last.
-        let memory = set.iter().map(|at| u128::from(self.rows[*at].total().unwrap_or(u64::MAX))).sum();
+        let memory = set.iter().map(|at| u128::from(self.gpus[*at].memory().unwrap_or(u64::MAX))).sum();
         (Reverse(within.sum()), broken.len(), memory, cut, set.to_vec())
     }
 }

@@ -1,0 +1,253 @@
+//! `gpu list`: the GPUs and who holds them, once or again and again; one line
+//! for each, and one for each MIG instance below it.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{GpuCommand, GpuListArgs};
+use super::exit::Exit;
+use super::load::{self, CliError};
+use super::settings::Settings;
+use crate::admin::doctor;
+use crate::engine::Engine;
+use crate::gpu::claims::{self, GpuClaim};
+use crate::gpu::nvml::{GpuProbe, NvmlProbe};
+use crate::gpu::overview::{
+    Availability, GpuProcess, GpuStatus, GpuUsage, Holder, InstanceStatus, MissingGpu, Overview,
+};
+use crate::gpu::{DriverState, Memory, ProcessKind, usage};
+use crate::model::problem::Problem;
+use crate::ui::Output;
+use crate::ui::human::count;
+use crate::ui::table::{Column, Table};
+
+/// Between two readings of `--watch`.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// To the upper left, and empty below.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+/// What is not known.
+const UNKNOWN: &str = "?";
+/// The last one is the UUID.
+const COLUMNS: usize = 8;
+
+pub(crate) async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, CliError> {
+    match command {
+        GpuCommand::List(args) => list(settings, args).await,
+    }
+}
+
+async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, CliError> {
+    let mut engine = None;
+    let mut first = true;
+    loop {
+        let seen = overview(settings, &mut engine).await;
+        let mut output = settings.output();
+        if args.watch && settings.screen.stdout_terminal && !settings.json {
+            output.text(CLEAR);
+        }
+        show(&mut output, &seen, args.watch);
+        let closed = output.is_closed();
+        output.finish()?;
+        let ready = matches!(seen.driver, DriverState::Ready { .. });
+        // Later it may be a driver that is being loaded again.
+        if !ready && first {
+            return Ok(Exit::Engine);
+        }
+        if !args.watch || closed {
+            return Ok(Exit::Done);
+        }
+        first = false;
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn show(output: &mut Output, seen: &Overview, watch: bool) {
+    if output.json && watch {
+        // One reading is one line.
+        match serde_json::to_string(seen) {
+            Ok(line) => output.line(&line),
+            Err(_) => output.value(seen),
+        }
+    } else if output.json {
+        output.value(seen);
+    } else if matches!(seen.driver, DriverState::Ready { .. }) {
+        let width = output.look.width;
+        output.table(&table(seen, width));
+        remarks(seen).iter().for_each(|remark| output.note(remark));
+    } else {
+        let finding = doctor::gpu::driver(&seen.driver);
+        output.problems(&[Problem { help: finding.help, ..Problem::new(finding.message) }]);
+    }
+}
+
+/// The GPUs and who holds them. An engine that answered once is kept in
+/// `engine`; where none answers, holders are not known, which is said.
+pub(super) async fn overview(settings: &Settings, engine: &mut Option<Arc<dyn Engine>>) -> Overview {
+    let probe = NvmlProbe::open(settings.nvml_library.clone());
+    let (machine, claims) = tokio::join!(probe.machine(), read_claims(settings, engine));
+    let claims = claims.as_deref().map_err(String::as_str);
+    usage::overview(&machine, claims, &|uid| settings.login(uid))
+}
+
+/// What containers claim; else why that is not known.
+async fn read_claims(
+    settings: &Settings,
+    engine: &mut Option<Arc<dyn Engine>>,
+) -> Result<Vec<GpuClaim>, String> {
+    let reached = match engine {
+        Some(engine) => engine.clone(),
+        None => load::engine(settings).await.map_err(|error| error.sentence())?,
+    };
+    *engine = Some(reached.clone());
+    claims::read_all(reached.as_ref()).await.map_err(|error| error.to_string())
+}
+
+/// All GPUs. Where that is wider than the terminal, UUIDs are left out first:
+/// who holds a GPU is looked for more often.
+fn table(seen: &Overview, width: Option<usize>) -> Table {
+    let whole = columns(seen, COLUMNS);
+    let rendered = whole.render(None, "");
+    let widest = rendered.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    if width.is_some_and(|width| widest > width) { columns(seen, COLUMNS - 1) } else { whole }
+}
+
+/// The first ones.
+fn columns(seen: &Overview, shown: usize) -> Table {
+    let all = [
+        Column::left("GPU").whole(),
+        Column::left("MODEL"),
+        Column::left("MIG").whole(),
+        Column::right("MEMORY GIB"),
+        Column::right("UTIL"),
+        Column::left("USE"),
+        Column::left("PROCESSES"),
+        Column::left("UUID"),
+    ];
+    let mut table = Table::new(all.into_iter().take(shown));
+    for row in &seen.gpus {
+        table.row(gpu(row).into_iter().take(shown));
+        row.instances.iter().for_each(|one| table.row(instance(one).into_iter().take(shown)));
+    }
+    table
+}
+
+fn gpu(row: &GpuStatus) -> [String; COLUMNS] {
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
+    let mig = row.mig.map_or(UNKNOWN, |on| if on { "on" } else { "off" });
+    // In MIG mode there is no figure for the whole.
+    let none = if row.mig == Some(true) { "-" } else { UNKNOWN };
+    let utilization = row.utilization.map_or_else(|| none.to_owned(), |percent| format!("{percent}%"));
+    let usage = match row.usage.availability {
+        Availability::Divided => format!("divided into {}", count(row.instances.len() as u64, "instance")),
+        _ => usage_text(&row.usage),
+    };
+    let processes = if row.mig == Some(true) { String::new() } else { processes(&row.usage) };
+    [
+        row.index.to_string(),
+        known(&row.model),
+        mig.into(),
+        memory(row.memory),
+        utilization,
+        usage,
+        processes,
+        known(&row.uuid),
+    ]
+}
+
+fn instance(row: &InstanceStatus) -> [String; COLUMNS] {
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
+    [
+        row.slot.clone(),
+        String::new(),
+        known(&row.profile),
+        memory(row.memory),
+        "-".into(),
+        usage_text(&row.usage),
+        processes(&row.usage),
+        known(&row.uuid),
+    ]
+}
+
+/// Used and all, in the unit in which GPUs are asked for.
+fn memory(memory: Option<Memory>) -> String {
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    memory
+        .map_or_else(|| UNKNOWN.into(), |memory| format!("{:.1}/{:.1}", gib(memory.used), gib(memory.total)))
+}
+
+fn usage_text(usage: &GpuUsage) -> String {
+    let word = match usage.availability {
+        Availability::Free => "free",
+        Availability::Held => "",
+        Availability::Busy => "busy",
+        Availability::Divided => "divided",
+        Availability::NoInstances => "unusable: MIG mode without instances",
+        Availability::Prohibited => "unusable: its compute mode prohibits computing",
+        Availability::Lost => "lost",
+        Availability::Unknown => "unknown",
+    };
+    let mut parts = Vec::new();
+    match &usage.why {
+        Some(why) => parts.push(format!("{word}: {why}")),
+        None if !word.is_empty() => parts.push(word.into()),
+        None => {}
+    }
+    if !usage.holders.is_empty() {
+        let holders: Vec<_> = usage.holders.iter().map(holder).collect();
+        parts.push(format!("held by {}", holders.join(", ")));
+    }
+    parts.join("; ")
+}
+
+fn holder(holder: &Holder) -> String {
+    let mut more: Vec<_> = holder.owner.iter().cloned().collect();
+    if holder.state != "running" {
+        more.push(holder.state.clone());
+    }
+    if more.is_empty() {
+        return holder.container.clone();
+    }
+    format!("{} ({})", holder.container, more.join(", "))
+}
+
+fn processes(usage: &GpuUsage) -> String {
+    let Some(running) = &usage.processes else { return UNKNOWN.into() };
+    running.iter().map(process).collect::<Vec<_>>().join(", ")
+}
+
+fn process(running: &GpuProcess) -> String {
+    let process = &running.process;
+    let name = process.name.as_deref().unwrap_or("process");
+    let user = running.user.clone().or_else(|| process.uid.map(|uid| format!("uid {uid}")));
+    let user = user.unwrap_or_else(|| "owner not readable".into());
+    let kind = if process.kind == ProcessKind::Graphics { ", display" } else { "" };
+    format!("{name} {} ({user}{kind})", process.pid)
+}
+
+/// What a table cannot hold.
+fn remarks(seen: &Overview) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(why) = &seen.holders_unknown {
+        remarks.push(format!("which containers hold GPUs is not known, so none counts as free: {why}"));
+    }
+    remarks.extend(seen.gone.iter().map(gone));
+    if !seen.privileged.is_empty() {
+        let names: Vec<_> = seen.privileged.iter().map(|one| one.container.as_str()).collect();
+        let names = names.join(", ");
+        remarks.push(format!(
+            "privileged containers reach every GPU, and hold those on which they compute: {names}"
+        ));
+    }
+    if let DriverState::Ready { driver, gpus: 0 } = &seen.driver {
+        remarks.push(format!("driver {driver} is loaded and sees no GPU"));
+    }
+    remarks
+}
+
+fn gone(gone: &MissingGpu) -> String {
+    let owner = gone.owner.as_ref().map(|owner| format!(" ({owner})")).unwrap_or_default();
+    format!("warning: {}{owner} holds {}, which this machine does not show", gone.container, gone.device)
+}
