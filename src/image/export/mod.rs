@@ -7,10 +7,7 @@
 //! are installed as here, with mounts that only BuildKit knows; an account is
 //! plain files, which the classic builder can write, too. Knows no engine.
 
-mod account;
-mod config;
-mod quote;
-mod steps;
+mod instructions;
 
 #[cfg(test)]
 mod tests;
@@ -65,17 +62,17 @@ impl Equivalent<'_> {
             text.push_str("USER 0:0\n");
         }
         for step in &self.solve.steps {
-            text.push_str(&steps::run(step, escape)?);
+            text.push_str(&instructions::step(step, escape)?);
         }
-        text.push_str(&account::runs(&self.layer.nodes, escape)?);
+        text.push_str(&instructions::account(&self.layer.nodes, escape)?);
         let inherited = self.below.map(|below| below.labels);
-        text.push_str(&config::lines(&self.solve.config, inherited, escape)?);
+        text.push_str(&instructions::config(&self.solve.config, inherited, escape)?);
         let user = self.solve.config.user.as_deref().or_else(|| {
             let before = self.below.map(|below| below.user).filter(|_| runs);
             before.filter(|user| !user.is_empty())
         });
         if let Some(user) = user {
-            text.push_str(&format!("USER {}\n", quote::double(user, escape)?));
+            text.push_str(&format!("USER {}\n", instructions::double(user, escape)?));
         }
         Ok(text)
     }
@@ -116,7 +113,7 @@ impl Equivalent<'_> {
             self.tag,
             args.concat(),
             secrets.collect::<String>(),
-            quote::shell(context)
+            instructions::shell(context)
         )
     }
 
@@ -145,7 +142,7 @@ impl Equivalent<'_> {
 fn arguments(build: &DockerfileBuild) -> Vec<String> {
     let argument = |(name, value): (&String, &String)| match looks_secret(name) || !is_line(value) {
         true => format!(" --build-arg {name}"),
-        false => format!(" --build-arg {}", quote::shell(&format!("{name}={value}"))),
+        false => format!(" --build-arg {}", instructions::shell(&format!("{name}={value}"))),
     };
     build.args.iter().map(argument).collect()
 }

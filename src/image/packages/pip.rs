@@ -223,7 +223,7 @@ fn parse_clause(clause: &str) -> Result<String, String> {
 }
 
 /// Lower case, and each run of `-`, `_` and `.` one `-` (PEP 503).
-fn normal_name(name: &str) -> String {
+pub(super) fn normal_name(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
@@ -234,20 +234,17 @@ pub(super) fn name_of(requirement: &str) -> &str {
     &requirement[..end.unwrap_or(requirement.len())]
 }
 
-/// Any writing of a name, as [`parse_pip`] writes it.
-pub(super) fn normal(name: &str) -> String {
-    normal_name(name)
-}
-
-/// Whether pip takes a requirement (with its hashes) under `--require-hashes`.
-pub(super) fn is_hashed(requirement: &str) -> bool {
+/// Whether a line of a requirements file has a hash, so that pip demands one
+/// of every other.
+pub(crate) fn is_hashed(requirement: &str) -> bool {
     let address = requirement.contains(" @ ");
     let fragment = ["#sha256=", "#sha384=", "#sha512=", "&sha256="].iter().any(|f| requirement.contains(f));
     requirement.contains(super::requirements::HASH) || (address && fragment)
 }
 
-/// Whether it can be one file only: an exact version, or an address.
-pub(super) fn is_pinned(requirement: &str) -> bool {
+/// Whether it can be one file only, as pip demands beside hashes: an exact
+/// version, or an address.
+pub(crate) fn is_pinned(requirement: &str) -> bool {
     let versions = requirement.split(" ;").next().unwrap_or_default();
     requirement.contains(" @ ")
         || (versions.contains("==") && !versions.contains(['*', ',', '<', '>', '~', '!']))

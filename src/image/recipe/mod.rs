@@ -4,16 +4,13 @@
 //! is made from those fields and a change is explained by them, so the two
 //! cannot drift apart. Reads nothing: everything is handed in as plain data.
 
-mod change;
-mod lines;
-mod mask;
-mod written;
+mod changes;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use change::{Before, Changed, Detail, Now, Recorded, compare};
-pub(crate) use mask::{looks_secret, masked, masked_text};
-pub(crate) use written::Written;
+pub(crate) use changes::{Before, Changed, Detail, Now, Recorded, compare};
+pub(crate) use record::{Written, looks_secret, masked, masked_text};
 
 use crate::image::packages::Packages;
 use crate::model::account::Account;
@@ -204,8 +201,8 @@ impl Recipe {
     pub(crate) fn scrubbed(&self, text: &str) -> String {
         let args = self.fields(Ingredient::Args).iter();
         let secret = args.filter(|(name, value)| looks_secret(name) && !value.is_empty());
-        let known = secret
-            .fold(text.to_owned(), |text, (name, value)| text.replace(value, &mask::masked(name, value)));
+        let known =
+            secret.fold(text.to_owned(), |text, (name, value)| text.replace(value, &masked(name, value)));
         masked_text(&known)
     }
 

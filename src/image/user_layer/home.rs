@@ -1,12 +1,13 @@
-//! The home directory: skeleton files, `~/.local/bin`, and a `.bashrc`.
+//! The home directory: skeleton files, `~/.local/bin`, a `.bashrc`, and what
+//! JupyterLab reads there.
 //! A home that is already there is never emptied and never given away.
 
-use super::facts::{BaseFacts, FactKind, FileFact, Want, join};
-use super::home_of;
-use super::refusal::Refusal;
-use super::standing::Standing;
-use super::tree::Tree;
+use super::base::{BaseFacts, FactKind, FileFact, Want, join};
+use super::checks::Refusal;
+use super::databases::Standing;
+use super::{Tree, home_of};
 use crate::model::account::Account;
+use crate::model::names::ProjectName;
 
 pub(super) const SKELETON: &str = "/etc/skel";
 
@@ -120,7 +121,7 @@ pub(super) fn skeleton(base: &BaseFacts) -> Vec<(String, &FileFact)> {
 }
 
 /// Puts the home into the tree.
-pub(super) fn lay(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
+pub(super) fn add_home(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
     let home = home_of(account);
     // Files of a home that is the account's already are not touched.
     let kept = |path: &str| base.get(path).filter(|_| base.get(&home).is_some_and(|h| h.uid == account.uid));
@@ -144,13 +145,13 @@ pub(super) fn lay(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, note
     if let Some(FactKind::Symlink(target)) = base.get(SKELETON).map(|fact| &fact.kind) {
         notes.push(format!("`{SKELETON}` of the base is a link to `{target}` and is not followed"));
     }
-    lay_bashrc(tree, base, account, notes);
-    lay_profile(tree, base, account);
+    add_bashrc(tree, base, account, notes);
+    add_profile(tree, base, account);
 }
 
 /// Login shells read no `.bashrc`, and `/etc/profile` sets PATH anew. Where
 /// the base has a file for them, that is left to it, as Debian's does it.
-fn lay_profile(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account) {
+fn add_profile(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account) {
     let home = home_of(account);
     let has = |name: &&str| [SKELETON, &home].iter().any(|folder| base.get(&join(folder, name)).is_some());
     if !LOGIN_FILES.iter().any(has) {
@@ -159,7 +160,7 @@ fn lay_profile(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account) {
     }
 }
 
-fn lay_bashrc(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
+fn add_bashrc(tree: &mut Tree<'_>, base: &BaseFacts, account: &Account, notes: &mut Vec<String>) {
     let path = join(&home_of(account), ".bashrc");
     let theirs = base.get(&path);
     let found = theirs.or_else(|| base.get(&join(SKELETON, ".bashrc")));
@@ -204,4 +205,126 @@ esac
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
+}
+
+// JupyterLab in a home: a kernel that is called as the project is, and
+// settings under which a server in a container can be reached, by whoever
+// has its token. Knows nothing of how JupyterLab is installed.
+
+/// Where Jupyter keeps a person's settings, below the home.
+const CONFIG: &str = ".jupyter";
+/// Where it looks for kernels, below the home.
+const KERNELS: &str = ".local/share/jupyter/kernels";
+
+/// Each program reads a file of its own name besides the server's, and what
+/// stands there wins: a base's file for JupyterLab would undo ours.
+const PROGRAMS: [&str; 2] = ["jupyter_lab_config", "jupyter_notebook_config"];
+const SERVER: &str = "jupyter_server_config";
+
+/// Folders that the files lie in, below the home, parents first.
+pub(super) fn jupyter_folders(account: &Account) -> Vec<String> {
+    let Some(project) = &account.jupyter else { return Vec::new() };
+    let kernel = format!("{KERNELS}/{project}");
+    let parts = kernel.match_indices('/').map(|(end, _)| kernel[..end].to_owned()).collect::<Vec<_>>();
+    parts.into_iter().chain([kernel, CONFIG.to_owned()]).collect()
+}
+
+/// Puts the files into the tree, in place of any that are there: they say who
+/// may reach the server, and a home's kernel is the project's.
+pub(super) fn add_jupyter(tree: &mut Tree<'_>, account: &Account, mode_of: impl Fn(&str) -> Option<u32>) {
+    let Some(project) = &account.jupyter else { return };
+    let home = home_of(account);
+    for folder in jupyter_folders(account) {
+        let path = join(&home, &folder);
+        let mode = if folder == CONFIG { 0o700 } else { 0o755 };
+        tree.dir(&path, mode_of(&path).unwrap_or(mode), account.uid, account.gid);
+    }
+    let mut file = |path: &str, text: String| {
+        tree.file(&join(&home, path), text.into_bytes(), 0o644, account.uid, account.gid);
+    };
+    file(&format!("{KERNELS}/{project}/kernel.json"), kernel(project));
+    file(&format!("{CONFIG}/{SERVER}.py"), server(project));
+    for program in PROGRAMS {
+        file(&format!("{CONFIG}/{program}.py"), format!("load_subconfig(\"{SERVER}.py\")\n"));
+    }
+    // What is in JSON wins over what is beside it in Python.
+    for name in PROGRAMS.into_iter().chain([SERVER]) {
+        file(&format!("{CONFIG}/{name}.json"), "{}\n".to_owned());
+    }
+}
+
+/// Python by its name alone: the one that comes first is the one that the
+/// packages were installed for.
+fn kernel(project: &ProjectName) -> String {
+    let kernel = serde_json::json!({
+        "argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": project.as_str(),
+        "language": "python",
+        "metadata": {"debugger": true},
+    });
+    format!("{kernel:#}\n")
+}
+
+fn server(project: &ProjectName) -> String {
+    include_str!("jupyter_server_config.py").replace("@PROJECT@", project.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::memory::{account, debian};
+    use super::super::{FileKind, layer};
+    use super::*;
+
+    fn person() -> Account {
+        Account { jupyter: Some(ProjectName::new("thesis")), ..account("ada", 1_722_830_498, 1_722_830_498) }
+    }
+
+    #[test]
+    fn a_home_gets_a_kernel_of_the_project_and_settings_that_ask_for_a_token() {
+        let base = debian();
+        let layer = layer(&base.facts(&person()), &person()).unwrap();
+        let mut text = String::new();
+        for node in
+            layer.nodes.iter().filter(|n| n.path.contains("jupyter") || n.path.contains(".local/share"))
+        {
+            text += &format!("{:04o} {} {}\n", node.mode, node.uid, node.path);
+            if let FileKind::File(bytes) = &node.kind {
+                text.extend(String::from_utf8_lossy(bytes).lines().map(|line| format!("    {line}\n")));
+            }
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn without_jupyter_there_is_nothing_of_it() {
+        let ada = account("ada", 5000, 5000);
+        assert!(jupyter_folders(&ada).is_empty());
+        let layer = layer(&debian().facts(&ada), &ada).unwrap();
+        assert!(!layer.nodes.iter().any(|node| node.path.contains("jupyter")));
+    }
+
+    #[test]
+    fn settings_of_the_base_are_replaced_and_its_folders_keep_their_modes() {
+        let ada = person();
+        let (uid, open) = (ada.uid, "c.IdentityProvider.token = ''\n");
+        let mut base = debian().dir("/home/ada", 0o750, uid, uid).dir("/home/ada/.jupyter", 0o711, uid, uid);
+        let files = || {
+            let names = PROGRAMS.into_iter().chain([SERVER]);
+            names.flat_map(|name| ["py", "json"].map(|kind| format!("/home/ada/.jupyter/{name}.{kind}")))
+        };
+        for path in files() {
+            base = base.file(&path, open, 0o600, uid, uid);
+        }
+        for folder in [".local", ".local/share", ".local/share/jupyter"] {
+            base = base.dir(&join("/home/ada", folder), 0o755, uid, uid);
+        }
+        let base = base.dir("/home/ada/.local/share/jupyter/kernels", 0o705, uid, uid);
+        let layer = layer(&base.facts(&ada), &ada).unwrap();
+        let node = |path: &str| layer.nodes.iter().find(|node| node.path == path).unwrap();
+        assert_eq!(node("/home/ada/.jupyter").mode, 0o711);
+        assert_eq!(node("/home/ada/.local/share/jupyter/kernels").mode, 0o705);
+        for path in files() {
+            assert!(node(&path).kind != FileKind::File(open.into()), "{path}");
+        }
+    }
 }

@@ -6,34 +6,21 @@
 //! bytes on another day. Knows nothing of engines, and not how files of the
 //! base are read: [`wanted`] says which ones, until there is nothing left.
 
-mod accounts;
-mod facts;
+mod base;
+mod checks;
+mod databases;
 mod home;
-mod jupyter;
-mod refusal;
-mod standing;
-mod sudo;
-mod table;
-mod tree;
-mod verify;
-mod want;
 
-#[cfg(test)]
-mod disk;
-#[cfg(test)]
-mod laws;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::{BaseFacts, FactKind, FileFact, Want};
-pub(crate) use refusal::{Refusal, check_account};
-pub(crate) use sudo::lacks_sudo;
-pub(crate) use verify::{verify, verify_wants};
-pub(crate) use want::wanted;
+use std::collections::BTreeMap;
 
 use crate::image::solve::ConfigChange;
 use crate::model::account::Account;
-use tree::Tree;
+
+pub(crate) use base::{BaseFacts, FactKind, FileFact, Want, wanted};
+pub(crate) use checks::{Refusal, check_account, lacks_sudo, verify, verify_wants};
 
 /// Changes whenever the same base and account would give another layer, or
 /// sudo would be brought to it in another way; part of the recipe, so that
@@ -126,17 +113,17 @@ pub(crate) fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusa
     }
     let mut notes = Vec::new();
     let mut tree = Tree::new(base);
-    let standing = standing::standing(base, account)?;
+    let standing = databases::standing(base, account)?;
     home::check(base, account, &standing, &mut notes)?;
     let shell = shell(base, account, &mut notes);
-    let sudo = sudo::rule(base, account)?;
-    for (path, bytes) in accounts::edit(base, account, &standing, shell, &mut notes) {
+    let sudo = checks::sudo_rule(base, account)?;
+    for (path, bytes) in databases::edit(base, account, &standing, shell, &mut notes) {
         tree.system_file(path, bytes);
     }
-    home::lay(&mut tree, base, account, &mut notes);
-    jupyter::lay(&mut tree, account, |path| base.get(path).map(|fact| fact.mode));
+    home::add_home(&mut tree, base, account, &mut notes);
+    home::add_jupyter(&mut tree, account, |path| base.get(path).map(|fact| fact.mode));
     if let Some(text) = sudo {
-        tree.file(&sudo::path_of(account), text.into_bytes(), 0o440, 0, 0);
+        tree.file(&checks::sudo_rule_path(account), text.into_bytes(), 0o440, 0, 0);
     }
     tree.dir(WORKSPACE, 0o755, account.uid, account.gid);
     Ok(Layer { nodes: tree.into_nodes()?, notes })
@@ -148,4 +135,72 @@ fn shell<'a>(base: &BaseFacts, account: &'a Account, notes: &mut Vec<String>) ->
     }
     notes.push(format!("the base has no `{}`, so the shell is `{FALLBACK_SHELL}`", account.shell));
     FALLBACK_SHELL
+}
+
+// The layer's files as a tree in which every folder is written down: a
+// folder made in passing would belong to the wrong person.
+
+/// Files by path. A folder's path sorts before those of its contents.
+pub(super) struct Tree<'a> {
+    base: &'a BaseFacts,
+    nodes: BTreeMap<String, FileNode>,
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn new(base: &'a BaseFacts) -> Self {
+        Self { base, nodes: BTreeMap::new() }
+    }
+
+    pub(crate) fn dir(&mut self, path: &str, mode: u32, uid: u32, gid: u32) {
+        self.put(FileNode { path: path.to_owned(), kind: FileKind::Dir, mode, uid, gid });
+    }
+
+    pub(crate) fn file(&mut self, path: &str, bytes: Vec<u8>, mode: u32, uid: u32, gid: u32) {
+        self.put(FileNode { path: path.to_owned(), kind: FileKind::File(bytes), mode, uid, gid });
+    }
+
+    /// A file that keeps the mode and owner the base has for it.
+    pub(crate) fn system_file(&mut self, path: &str, bytes: Vec<u8>) {
+        let (mode, uid, gid) = self.base.get(path).map_or((0o644, 0, 0), |f| (f.mode, f.uid, f.gid));
+        self.file(path, bytes, mode, uid, gid);
+    }
+
+    /// The nodes, folders before their contents.
+    ///
+    /// # Errors
+    /// If the base has something else where the layer has a folder: copying
+    /// would go through the link, or fail.
+    pub(crate) fn into_nodes(self) -> Result<Vec<FileNode>, Refusal> {
+        for node in self.nodes.values().filter(|node| node.kind == FileKind::Dir) {
+            let what = match self.base.get(&node.path).map(|fact| &fact.kind) {
+                None | Some(FactKind::Dir(_)) => continue,
+                Some(FactKind::Symlink(target)) => format!("a symbolic link to `{target}`"),
+                Some(_) => "not a folder".to_owned(),
+            };
+            return Err(Refusal::new(
+                format!("`{}` of the base is {what}", node.path),
+                "use a base in which it is a folder, or make it one in an image between",
+            ));
+        }
+        Ok(self.nodes.into_values().collect())
+    }
+
+    fn put(&mut self, node: FileNode) {
+        for (end, _) in node.path.match_indices('/').skip(1) {
+            let parent = &node.path[..end];
+            if !self.nodes.contains_key(parent) {
+                let fact = self.base.get(parent);
+                let (mode, uid, gid) = fact.map_or((0o755, 0, 0), |f| (f.mode, f.uid, f.gid));
+                self.insert(FileNode { path: parent.to_owned(), kind: FileKind::Dir, mode, uid, gid });
+            }
+        }
+        self.insert(node);
+    }
+
+    /// The engine's file operations know permissions, but no setuid, setgid
+    /// and sticky bits.
+    fn insert(&mut self, mut node: FileNode) {
+        node.mode &= 0o777;
+        self.nodes.insert(node.path.clone(), node);
+    }
 }

@@ -1,6 +1,9 @@
-use super::disk::{Disk, account, busybox, debian, ubuntu};
+pub(super) mod memory;
+mod properties;
+
 use super::*;
 use crate::model::names::Login;
+use memory::{Disk, account, busybox, debian, ubuntu};
 
 /// A layer as text: each node, and of files the lines that the base lacks (+)
 /// and those that go (-).

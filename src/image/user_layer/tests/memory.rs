@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::join;
-use super::{BaseFacts, FactKind, FileFact, FileKind, Layer, Want};
-use super::{layer, verify, verify_wants, wanted};
+use crate::image::user_layer::base::join;
+use crate::image::user_layer::*;
 use crate::model::account::Account;
 use crate::model::names::Login;
 

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::disk::{Disk, account, debian, ubuntu};
-use super::*;
+use super::memory::{Disk, account, debian, ubuntu};
+use crate::image::user_layer::*;
 
-const DATABASES: [&str; 6] = accounts::DATABASES;
+const DATABASES: [&str; 6] = databases::DATABASES;
 
 fn accounts_of_people() -> impl Strategy<Value = Account> {
     let ids = || prop_oneof![1000..1010u32, 60_000..70_000u32, 4_294_967_200..u32::MAX];
