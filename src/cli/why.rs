@@ -1,14 +1,14 @@
 //! `why`: the causes behind an image, or behind what a container runs.
 
 use super::args::{Selection, WhyArgs};
+use super::container::not_found;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::plan::{self, Made};
 use super::settings::Settings;
 use super::{commits, deploy};
-use crate::container::{self, Refusal};
+use crate::container::permission::{AccessError, look_up};
 use crate::engine::{Container, Engine};
-use crate::model::problem::Problem;
 use crate::plan::why::{self, Known, OfContainer, Standing};
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
@@ -29,37 +29,32 @@ pub(crate) async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Cli
             let engine = load::engine(settings).await?;
             let all = engine.containers().await?;
             let caller = settings.caller(stack.as_ref().ok().map(|(spec, _)| spec));
-            let found = container::look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
+            let found = look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
             match (found, node, stack) {
                 (Ok(container), _, stack) => {
                     of_container(settings, args, stack, container, engine.as_ref()).await
                 }
-                (Err(refusal @ Refusal::NotFound { .. }), Some(Err(unknown)), _) => {
-                    Err(neither(unknown, &args.name, &refusal, &all))
+                (Err(error @ AccessError::NotFound { .. }), Some(Err(unknown)), _) => {
+                    Err(neither(unknown, &args.name, &error, &all))
                 }
                 // Without a readable spec it may have been an image's name.
-                (Err(Refusal::NotFound { .. }), None, Err(trouble)) if !args.container => Err(trouble),
-                (Err(refusal), ..) => Err(refused(&refusal, &all)),
+                (Err(AccessError::NotFound { .. }), None, Err(trouble)) if !args.container => Err(trouble),
+                (Err(error), ..) => Err(not_found(&error, &all)),
             }
         }
     }
 }
 
 /// No image and no container of that name.
-fn neither(unknown: CliError, name: &str, refusal: &Refusal, all: &[Container]) -> CliError {
+fn neither(unknown: CliError, name: &str, error: &AccessError, all: &[Container]) -> CliError {
     let CliError::Usage(mut problem) = unknown else { return unknown };
     if problem.message.starts_with("no image") {
         problem.message = format!("no image and no container `{}`", name.escape_debug());
     }
-    if let Some(near) = refusal.near(all) {
+    if let Some(near) = error.near(all) {
         problem.help = Some(format!("did you mean the container `{near}`?"));
     }
     CliError::Usage(problem)
-}
-
-fn refused(refusal: &Refusal, all: &[Container]) -> CliError {
-    let near = refusal.near(all).map(|near| format!("did you mean `{near}`?"));
-    CliError::Refused(Problem::new(refusal.to_string()).help(near.unwrap_or_else(|| refusal.help())))
 }
 
 async fn image(
@@ -88,7 +83,7 @@ async fn image(
     output.data(&answer, |answer, _| answer.text(verbose));
     let namesake = engine.containers().await?;
     if let Ok(container) =
-        container::look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
+        look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
     {
         output.note(&format!("there is a container {} too; --container explains it", container.name));
     }

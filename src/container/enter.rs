@@ -22,19 +22,16 @@ export SHELL="$shell"
 exec "$shell"
 "#;
 
-/// What somebody asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Visit {
-    /// Program and arguments; empty: a shell.
-    pub(crate) command: Vec<String>,
-    /// `$TERM` of the terminal in front of which they sit; `None`: there is none.
-    pub(crate) terminal: Option<String>,
-}
-
-/// The program to run. As the container's own user; where that is root, as the
+/// The program to run: this command, or a shell where it is empty; `terminal`
+/// is `$TERM` of the terminal in front of which somebody sits. As the container's own user; where that is root, as the
 /// account that the container's labels or its name say it was made for.
-pub(crate) fn program(visit: &Visit, container: &Container, detail: Option<&ContainerDetail>) -> Exec {
-    let command = match visit.command.as_slice() {
+pub(crate) fn program(
+    command: &[String],
+    terminal: Option<&str>,
+    container: &Container,
+    detail: Option<&ContainerDetail>,
+) -> Exec {
+    let command = match command {
         [] => ["/bin/sh", "-c", SHELL, "sh"].map(str::to_owned).to_vec(),
         command => command.to_vec(),
     };
@@ -42,8 +39,8 @@ pub(crate) fn program(visit: &Visit, container: &Container, detail: Option<&Cont
         command,
         user: account(container, detail.map_or("", |detail| &detail.user)),
         workdir: String::new(),
-        env: visit.terminal.iter().map(|term| format!("TERM={term}")).collect(),
-        tty: visit.terminal.is_some(),
+        env: terminal.iter().map(|term| format!("TERM={term}")).collect(),
+        tty: terminal.is_some(),
         stdin: true,
     }
 }
@@ -56,7 +53,7 @@ fn account(container: &Container, own: &str) -> String {
     if let Some(setup) = read::user_setup(&container.labels) {
         return format!("{}:{}", setup.uid, setup.gid);
     }
-    read::split_name(&container.name).map(|(_, uid)| uid.to_string()).unwrap_or_default()
+    container.uid().map(|uid| uid.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -76,7 +73,7 @@ mod tests {
             created: 0,
         };
         let detail = ContainerDetail { user: own.into(), ..ContainerDetail::default() };
-        program(&Visit::default(), &container, Some(&detail)).user
+        program(&[], None, &container, Some(&detail)).user
     }
 
     #[test]
@@ -111,11 +108,10 @@ mod tests {
             created: 0,
         };
         let words = vec!["python".to_owned(), "a b.py".to_owned()];
-        let visit = Visit { command: words.clone(), terminal: Some("xterm".into()) };
-        let exec = program(&visit, &container, None);
+        let exec = program(&words, Some("xterm"), &container, None);
         assert_eq!((exec.command, exec.tty, exec.stdin), (words.clone(), true, true));
         assert_eq!(exec.env, ["TERM=xterm"]);
-        let exec = program(&Visit { terminal: None, ..visit }, &container, None);
+        let exec = program(&words, None, &container, None);
         assert_eq!((exec.command, exec.tty, exec.stdin, exec.env), (words, false, true, Vec::new()));
     }
 }

@@ -32,14 +32,14 @@ const LISTS: &str = "/var/lib/dpkg/info/";
 
 /// Packages that the image lacks, or has in another version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Installed {
-    pub(crate) python: Vec<Python>,
-    pub(crate) debian: Vec<Debian>,
+pub(crate) struct InstalledPackages {
+    pub(crate) python: Vec<PythonPackage>,
+    pub(crate) debian: Vec<DebianPackage>,
 }
 
 /// A Python package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Python {
+pub(crate) struct PythonPackage {
     pub(crate) name: String,
     pub(crate) version: String,
     /// Asked for by name; others came with it.
@@ -51,60 +51,55 @@ pub(crate) struct Python {
 
 /// A Debian package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Debian {
+pub(crate) struct DebianPackage {
     pub(crate) name: String,
     /// Asked for by name; others came with it.
     pub(crate) requested: bool,
 }
 
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Known(Installed),
-    /// Why not.
-    Unknown(String),
-}
-
 /// What can be found out without keeping a removal waiting.
-pub(crate) async fn glance(engine: &dyn Engine, container: &str) -> Found {
-    match engine.facts().await {
-        Ok(facts) if COMPARES.contains(&facts.storage_driver.as_str()) => {
-            return Found::Unknown(format!(
-                "with {} the engine would compare all files; `--dry-run` has it do so",
-                facts.storage_driver
-            ));
-        }
-        _ => {}
+///
+/// # Errors
+/// Why not; a sentence.
+pub(crate) async fn inspect_briefly(
+    engine: &dyn Engine,
+    container: &str,
+) -> Result<InstalledPackages, String> {
+    if let Ok(facts) = engine.facts().await
+        && COMPARES.contains(&facts.storage_driver.as_str())
+    {
+        let driver = facts.storage_driver;
+        return Err(format!("with {driver} the engine would compare all files; `--dry-run` has it do so"));
     }
-    match tokio::time::timeout(PATIENCE, look(engine, container)).await {
-        Ok(found) => found,
-        Err(_) => Found::Unknown(format!(
-            "the engine did not list its changed files within {} s",
-            PATIENCE.as_secs()
-        )),
-    }
+    let late = |_| format!("the engine did not list its changed files within {} s", PATIENCE.as_secs());
+    tokio::time::timeout(PATIENCE, inspect(engine, container)).await.map_err(late)?
 }
 
 /// What is installed, however long that takes.
-pub(crate) async fn look(engine: &dyn Engine, container: &str) -> Found {
-    match engine.changes(container).await {
-        Ok(changes) => of(engine, container, &changes).await,
-        Err(error) => Found::Unknown(error.to_string()),
-    }
+///
+/// # Errors
+/// The engine's; a sentence.
+pub(crate) async fn inspect(engine: &dyn Engine, container: &str) -> Result<InstalledPackages, String> {
+    let changes = engine.changes(container).await.map_err(|error| error.to_string())?;
+    among(engine, container, &changes).await
 }
 
 /// The same where the changes are known.
-pub(crate) async fn of(engine: &dyn Engine, container: &str, changes: &[Change]) -> Found {
+///
+/// # Errors
+/// The engine's; a sentence.
+pub(crate) async fn among(
+    engine: &dyn Engine,
+    container: &str,
+    changes: &[Change],
+) -> Result<InstalledPackages, String> {
     let installed = read(changes, "");
     if installed.debian.is_empty() {
-        return Found::Known(installed);
+        return Ok(installed);
     }
-    match engine.read_tar(container, AUTOMATIC, MOST).await {
-        Ok(Some(archive)) => Found::Known(read(changes, &text(&archive))),
-        // Without apt's notes all were asked for.
-        Ok(None) => Found::Known(installed),
-        Err(error) => Found::Unknown(error.to_string()),
-    }
+    let archive = engine.read_tar(container, AUTOMATIC, MOST).await.map_err(|error| error.to_string())?;
+    // Without apt's notes all were asked for.
+    Ok(archive.map_or(installed, |archive| read(changes, &text(&archive))))
 }
 
 /// The one file of an archive.
@@ -121,7 +116,7 @@ fn text(archive: &[u8]) -> String {
 
 /// Packages by the files that were added. `automatic`: what apt wrote down of
 /// those that nobody asked for.
-pub(crate) fn read(changes: &[Change], automatic: &str) -> Installed {
+pub(crate) fn read(changes: &[Change], automatic: &str) -> InstalledPackages {
     let added = || changes.iter().filter(|c| c.kind == ChangeKind::Added).map(|c| c.path.as_str());
     let mut python: BTreeMap<(String, String), (bool, bool)> = BTreeMap::new();
     for path in added() {
@@ -131,10 +126,10 @@ pub(crate) fn read(changes: &[Change], automatic: &str) -> Installed {
         *elsewhere |= file == "direct_url.json";
     }
     // Tools that write down no wish leave all to be wished.
-    let told = python.values().any(|(requested, _)| *requested);
-    let python = python.into_iter().map(|((name, version), (requested, elsewhere))| Python {
+    let marked = python.values().any(|(requested, _)| *requested);
+    let python = python.into_iter().map(|((name, version), (requested, elsewhere))| PythonPackage {
         from_index: !elsewhere && requirement(&name, &version).is_some(),
-        requested: requested || !told,
+        requested: requested || !marked,
         name,
         version,
     });
@@ -142,8 +137,9 @@ pub(crate) fn read(changes: &[Change], automatic: &str) -> Installed {
     let lists = added().filter_map(|path| path.strip_prefix(LISTS)?.strip_suffix(".list"));
     let names: BTreeSet<&str> = lists.map(|name| name.split(':').next().unwrap_or(name)).collect();
     let debian = names.into_iter().filter(|name| parse_apt(name).is_ok());
-    let debian = debian.map(|name| Debian { name: name.to_owned(), requested: !automatic.contains(name) });
-    Installed { python: python.collect(), debian: debian.collect() }
+    let debian =
+        debian.map(|name| DebianPackage { name: name.to_owned(), requested: !automatic.contains(name) });
+    InstalledPackages { python: python.collect(), debian: debian.collect() }
 }
 
 /// `…/site-packages/timm-1.0.3.dist-info/METADATA` → `timm`, `1.0.3` and the
@@ -167,7 +163,7 @@ fn dist_info(path: &str) -> Option<(String, String, &str)> {
 /// Names of packages that apt installed for others.
 fn automatically(states: &str) -> BTreeSet<&str> {
     let stanzas =
-        states.split("\n\n").filter(|stanza| stanza.lines().any(|line| line == "Auto-Installed: 1"));
+        states.split("\n\n").filter(|stanza| stanza.lines().any(|line| line == "Auto-InstalledPackages: 1"));
     stanzas.filter_map(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Package: "))).collect()
 }
 
@@ -179,14 +175,14 @@ fn requirement(name: &str, version: &str) -> Option<String> {
 
 /// To which image packages would be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum PackageTarget {
     /// A project, as commands take it.
     Project(String),
     /// There is no project: a new one of this name, on this image of the spec.
     New { name: String, image: Option<String> },
 }
 
-impl Installed {
+impl InstalledPackages {
     pub(crate) fn is_empty(&self) -> bool {
         self.python.is_empty() && self.debian.is_empty()
     }
@@ -210,7 +206,7 @@ impl Installed {
 
     /// The command that adds what was asked for; `None`: there is nothing
     /// that it could add.
-    pub(crate) fn command(&self, target: &Target) -> Option<String> {
+    pub(crate) fn command(&self, target: &PackageTarget) -> Option<String> {
         let pip = self.python.iter().filter(|p| p.requested && p.from_index);
         let pip: Vec<String> = pip.filter_map(|p| requirement(&p.name, &p.version)).collect();
         let apt: Vec<String> = self.debian.iter().filter(|d| d.requested).map(|d| d.name.clone()).collect();
@@ -219,11 +215,11 @@ impl Installed {
         }
         let mut words = vec!["ds01-build".to_owned(), "image".to_owned()];
         let options = match target {
-            Target::Project(name) => {
+            PackageTarget::Project(name) => {
                 words.extend(["update".to_owned(), name.clone()]);
                 ["--add-pip", "--add-apt"]
             }
-            Target::New { name, image } => {
+            PackageTarget::New { name, image } => {
                 words.extend(["create".to_owned(), name.clone()]);
                 words.extend(image.iter().flat_map(|image| ["--image".to_owned(), image.clone()]));
                 ["--pip", "--apt"]
@@ -240,7 +236,7 @@ impl Installed {
 }
 
 /// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();
@@ -260,7 +256,7 @@ mod tests {
 
     fn python(changes: &[Change]) -> Vec<String> {
         let python = read(changes, "").python;
-        let text = |p: &Python| {
+        let text = |p: &PythonPackage| {
             let mark = if p.requested { "" } else { " for another" };
             let odd = if p.from_index { "" } else { " by hand" };
             format!("{} {}{mark}{odd}", p.name, p.version)
@@ -315,8 +311,8 @@ mod tests {
 
     #[test]
     fn debian_packages_are_told_by_their_lists_and_apt_s_own_notes() {
-        let states = "Package: libsodium23\nArchitecture: amd64\nAuto-Installed: 1\n\n\
-                      Package: ffmpeg\nArchitecture: amd64\nAuto-Installed: 0\n";
+        let states = "Package: libsodium23\nArchitecture: amd64\nAuto-InstalledPackages: 1\n\n\
+                      Package: ffmpeg\nArchitecture: amd64\nAuto-InstalledPackages: 0\n";
         let changes = added(&[
             "/var/lib/dpkg/info/ffmpeg.list",
             "/var/lib/dpkg/info/ffmpeg.md5sums",
@@ -324,42 +320,45 @@ mod tests {
             "/var/lib/dpkg/info/Not a name.list",
             "/var/lib/dpkg/status-old",
         ]);
-        let debian = |name: &str, requested| Debian { name: name.into(), requested };
+        let debian = |name: &str, requested| DebianPackage { name: name.into(), requested };
         assert_eq!(read(&changes, states).debian, [debian("ffmpeg", true), debian("libsodium23", false)]);
         assert_eq!(read(&changes, states).others(), 1);
     }
 
-    fn some() -> Installed {
-        let python = |name: &str, version: &str, requested, from_index| Python {
+    fn some() -> InstalledPackages {
+        let python = |name: &str, version: &str, requested, from_index| PythonPackage {
             name: name.into(),
             version: version.into(),
             requested,
             from_index,
         };
-        Installed {
+        InstalledPackages {
             python: vec![
                 python("torch", "2.5.1+cu121", true, true),
                 python("mine", "0.1", true, false),
                 python("pip", "25.0", false, true),
             ],
-            debian: vec![Debian { name: "ffmpeg".into(), requested: true }],
+            debian: vec![DebianPackage { name: "ffmpeg".into(), requested: true }],
         }
     }
 
     #[test]
     fn the_command_adds_what_was_asked_for_to_the_project_or_makes_one() {
-        let target = Target::Project("thesis".into());
+        let target = PackageTarget::Project("thesis".into());
         assert_eq!(
             some().command(&target).unwrap(),
             "ds01-build image update thesis --add-pip torch==2.5.1 --add-apt ffmpeg"
         );
-        let new = Target::New { name: "work".into(), image: Some("vision@py312".into()) };
+        let new = PackageTarget::New { name: "work".into(), image: Some("vision@py312".into()) };
         assert_eq!(
             some().command(&new).unwrap(),
             "ds01-build image create work --image vision@py312 --pip torch==2.5.1 --apt ffmpeg"
         );
         assert_eq!(some().by_hand(), ["mine 0.1"]);
-        assert_eq!(Installed { python: some().python.split_off(1), debian: vec![] }.command(&target), None);
+        assert_eq!(
+            InstalledPackages { python: some().python.split_off(1), debian: vec![] }.command(&target),
+            None
+        );
     }
 
     #[tokio::test]
@@ -371,18 +370,18 @@ mod tests {
             let facts = Facts { storage_driver: driver.into(), ..Facts::default() };
             let engine = FakeEngine::with_facts(facts);
             let image = engine.add_image(&Reference::parse("debian:12").unwrap(), &BTreeMap::new());
-            engine.add_file(&image, AUTOMATIC, FakeFile::of("Package: libx\nAuto-Installed: 1\n"));
+            engine.add_file(&image, AUTOMATIC, FakeFile::of("Package: libx\nAuto-InstalledPackages: 1\n"));
             let request =
                 CreateContainer { name: "c".into(), image: image.to_string(), ..Default::default() };
             engine.create(&request).await.unwrap();
             for name in ["libx", "ffmpeg"] {
                 engine.add_change("c", &format!("{LISTS}{name}.list"), ChangeKind::Added, None);
             }
-            let known = look(&engine, "c").await;
-            let Found::Known(installed) = &known else { panic!("{known:?}") };
+            let known = inspect(&engine, "c").await;
+            let installed = known.as_ref().unwrap();
             assert_eq!((installed.requested(), installed.others()), (vec!["ffmpeg".to_owned()], 1));
-            match glance(&engine, "c").await {
-                Found::Unknown(why) => assert!(waits && why.contains("`--dry-run`"), "{driver}: {why}"),
+            match inspect_briefly(&engine, "c").await {
+                Err(why) => assert!(waits && why.contains("`--dry-run`"), "{driver}: {why}"),
                 found => assert_eq!((waits, found), (false, known), "{driver}"),
             }
         }
@@ -398,7 +397,7 @@ mod tests {
                 &format!("/opt/lib/site-packages/{folder}-1.0.dist-info"),
                 &format!("/var/lib/dpkg/info/{list}.list"),
             ]);
-            if let Some(command) = read(&changes, "").command(&Target::Project("thesis".into())) {
+            if let Some(command) = read(&changes, "").command(&PackageTarget::Project("thesis".into())) {
                 let safe = |b: u8| b.is_ascii_alphanumeric() || b" _-./:=@%+,'!".contains(&b);
                 prop_assert!(command.bytes().all(safe), "{}", command);
                 prop_assert!(command.split(' ').skip(4).all(|word| !word.starts_with('-')

@@ -1,12 +1,15 @@
 //! Who sees what, and who may remove what.
 
-use super::sight::{Seen, Sight};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::*;
+use super::Caller;
+use super::list::*;
+use super::permission::{AccessError, look_up, resolve};
+use super::retire::{Retirement, decide, retire};
 use crate::engine::fake::FakeEngine;
-use crate::engine::{DeviceRequest, Devices, Engine};
+use crate::engine::{Container, DeviceRequest, Devices, Engine};
+use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
 use crate::model::names::ImageId;
 use crate::model::names::Login;
 
@@ -71,7 +74,7 @@ fn server() -> Vec<Container> {
     ]
 }
 
-fn names(rows: &[Row]) -> Vec<&str> {
+fn names(rows: &[ContainerView]) -> Vec<&str> {
     rows.iter().map(|row| row.name.as_str()).collect()
 }
 
@@ -82,13 +85,13 @@ fn engine(containers: Vec<Container>) -> FakeEngine {
     engine
 }
 
-async fn listed(engine: &FakeEngine, caller: &Caller, all: bool, now: i64) -> Vec<Row> {
-    let sight = look(engine, |container| is_shown(container, caller, all, &users)).await.unwrap();
-    rows(&sight, &Around { now, users: &users, notices: &BTreeMap::new() })
+async fn listed(engine: &FakeEngine, caller: &Caller, all: bool, now: i64) -> Vec<ContainerView> {
+    let snapshot = snapshot(engine, |container| is_shown(container, caller, all, &users)).await.unwrap();
+    views(&snapshot, &ViewContext { now, users: &users, notices: &BTreeMap::new() })
 }
 
-fn decided(name: &str, caller: &Caller, force: bool) -> Result<Retirement, Refusal> {
-    decide(Asked { name, force }, &server(), caller, &users)
+fn decided(name: &str, caller: &Caller, force: bool) -> Result<Retirement, AccessError> {
+    decide(name, force, &server(), caller, &users)
 }
 
 #[tokio::test]
@@ -118,6 +121,11 @@ async fn all_shows_every_container_with_its_owner_and_who_made_it() {
 async fn a_clock_that_runs_behind_makes_no_negative_age() {
     let rows = listed(&engine(server()), &ann(), false, 0).await;
     assert!(rows.iter().all(|row| row.age == Duration::ZERO));
+}
+
+fn claiming(container: Container, claim: Option<Claim>) -> GpuClaim {
+    let source = claim.as_ref().map(|_| ClaimSource::Request);
+    GpuClaim { container, claim: claim.unwrap_or_default(), source, privileged: false }
 }
 
 /// `at` tells what GPUs each of them says it has.
@@ -166,10 +174,11 @@ async fn labels_of_any_container_add_gpus_and_hide_none() {
     add("stopped", "exited", &[one]);
     add("stopped and silent", "exited", &[]);
 
-    let sight = look(&engine, |_| true).await.unwrap();
-    let text = |seen: &Seen| seen.held.as_ref().map_or("?".to_owned(), |held| held.text(None));
-    let listed: BTreeMap<_, _> =
-        sight.containers.iter().map(|seen| (seen.container.name.as_str(), text(seen))).collect();
+    let snapshot = snapshot(&engine, |_| true).await.unwrap();
+    let context = ViewContext { now: 0, users: &users, notices: &BTreeMap::new() };
+    let views = views(&snapshot, &context);
+    let text = |view: &ContainerView| view.held.as_ref().map_or("?".to_owned(), |held| held.text(None));
+    let listed: BTreeMap<_, _> = views.iter().map(|view| (view.name.as_str(), text(view))).collect();
     assert_eq!(listed["managed"], "GPU-1", "of ours nothing else is asked");
     assert_eq!(listed["managed without"], "none");
     assert_eq!(listed["foreign"], "0 /dev/nvidia3");
@@ -180,11 +189,11 @@ async fn labels_of_any_container_add_gpus_and_hide_none() {
 
     for claim in crate::gpu::claims::read_all(&engine).await.unwrap() {
         let name = claim.container.name.as_str();
-        let held = Held::new(&claim.claim, &claim.container.labels);
+        let held = HeldGpus::new(&claim.claim, &claim.container.labels);
         let known = claim.source.map_or("?".to_owned(), |_| held.text(None));
         assert_eq!(listed[name], known, "{name}");
-        let seen = sight.containers.iter().find(|seen| seen.container.name == name).unwrap();
-        let uuids = seen.held.as_ref().map(|held| held.uuids.clone()).unwrap_or_default();
+        let view = views.iter().find(|view| view.name == name).unwrap();
+        let uuids = view.held.as_ref().map(|held| held.uuids.clone()).unwrap_or_default();
         assert_eq!(uuids.is_empty(), !claim.claim.names.contains(&"GPU-1".to_owned()), "{name}");
     }
 }
@@ -209,14 +218,14 @@ async fn a_single_container_is_asked_about_only_where_no_label_says_what_it_hold
 
 #[test]
 fn who_made_a_container_is_told_by_labels_that_no_image_has() {
-    let made_by = |name: &str, labels: &[(&str, &str)], held: Option<Held>| {
-        let sight = Sight {
-            containers: vec![Seen { container: container(name, "running", labels), held }],
+    let made_by = |name: &str, labels: &[(&str, &str)], claim: Option<Claim>| {
+        let snapshot = Snapshot {
+            containers: vec![claiming(container(name, "running", labels), claim)],
             images: Vec::new(),
         };
-        rows(&sight, &Around { now: 0, users: &users, notices: &BTreeMap::new() })[0].made_by
+        views(&snapshot, &ViewContext { now: 0, users: &users, notices: &BTreeMap::new() })[0].made_by
     };
-    let gpu = || Some(Held { all: true, ..Held::default() });
+    let gpu = || Some(Claim { all: true, ..Claim::default() });
     assert_eq!(made_by("x", &[OURS, ("ds01.user", "ann@x")], None), Maker::Ours);
     assert_eq!(made_by("x", &[("ds01.interface", "compose")], None), Maker::Ours);
     assert_eq!(made_by("x._.1001", &[OURS], None), Maker::Ours);
@@ -227,15 +236,15 @@ fn who_made_a_container_is_told_by_labels_that_no_image_has() {
     assert_eq!(made_by("x", &[("ds01.container_type", "compose")], None), Maker::Legacy);
     assert_eq!(made_by("x._.1001", &[], None), Maker::Legacy);
     assert_eq!(made_by("x", &[], gpu()), Maker::Foreign);
-    assert_eq!(made_by("x", &[], Some(Held::default())), Maker::Other);
+    assert_eq!(made_by("x", &[], Some(Claim::default())), Maker::Other);
 }
 
 #[test]
 fn a_notice_is_shown_with_the_state() {
-    let seen = Seen { container: server().remove(4), held: None };
-    let notices = BTreeMap::from([(seen.container.id.clone(), "stopped in 2 hours".to_owned())]);
-    let sight = Sight { containers: vec![seen], images: Vec::new() };
-    let rows = rows(&sight, &Around { now: 0, users: &users, notices: &notices });
+    let one = claiming(server().remove(4), None);
+    let notices = BTreeMap::from([(one.container.id.clone(), "stopped in 2 hours".to_owned())]);
+    let snapshot = Snapshot { containers: vec![one], images: Vec::new() };
+    let rows = views(&snapshot, &ViewContext { now: 0, users: &users, notices: &notices });
     assert_eq!(rows[0].notice.as_deref(), Some("stopped in 2 hours"));
     assert_eq!(rows[0].status_text(), "Up 2 hours, protected, stopped in 2 hours");
 }
@@ -249,7 +258,7 @@ fn a_name_means_one_s_own_container_first() {
     assert_eq!(meant("thesis._.1002"), Ok("thesis._.1002"));
     assert_eq!(meant("registry"), Ok("registry"));
     for part in ["thes", "thesis._.100", "thesis._.", "", "id of registry"] {
-        assert_eq!(meant(part), Err(Refusal::NotFound { name: part.into() }));
+        assert_eq!(meant(part), Err(AccessError::NotFound { name: part.into() }));
     }
 }
 
@@ -268,12 +277,15 @@ fn a_short_name_of_several_people_is_ambiguous_for_an_administrator() {
 fn only_what_is_managed_and_one_s_own_is_removed() {
     assert!(decided("thesis", &ann(), false).is_ok_and(|r| r.name() == "thesis._.1001" && r.stops()));
     for (name, refusal) in [
-        ("bare", Refusal::NotManaged { name: "bare._.1001".into() }),
-        ("registry", Refusal::NotYours { name: "registry".into(), owner: None }),
-        ("thesis._.1002", Refusal::NotYours { name: "thesis._.1002".into(), owner: Some("bob@x".into()) }),
+        ("bare", AccessError::NotManaged { name: "bare._.1001".into() }),
+        ("registry", AccessError::NotYours { name: "registry".into(), owner: None }),
+        (
+            "thesis._.1002",
+            AccessError::NotYours { name: "thesis._.1002".into(), owner: Some("bob@x".into()) },
+        ),
         (
             "thesis._.10012",
-            Refusal::NotYours { name: "thesis._.10012".into(), owner: Some("uid 10012".into()) },
+            AccessError::NotYours { name: "thesis._.10012".into(), owner: Some("uid 10012".into()) },
         ),
     ] {
         assert_eq!(decided(name, &ann(), true), Err(refusal));
@@ -283,7 +295,7 @@ fn only_what_is_managed_and_one_s_own_is_removed() {
 #[test]
 fn an_administrator_acts_for_others_but_not_on_what_is_not_ours() {
     assert!(decided("thesis._.10012", &root(), false).is_ok());
-    assert_eq!(decided("registry", &root(), true), Err(Refusal::NotManaged { name: "registry".into() }));
+    assert_eq!(decided("registry", &root(), true), Err(AccessError::NotManaged { name: "registry".into() }));
 }
 
 #[test]
@@ -293,7 +305,7 @@ fn a_protected_container_needs_force_by_an_administrator() {
         [(&bob, false, true), (&bob, true, true), (&root(), false, true), (&root(), true, false)]
     {
         let decided = decided("thesis._.1002", caller, force);
-        assert_eq!(matches!(decided, Err(Refusal::Protected { .. })), refused, "{caller:?} {force}");
+        assert_eq!(matches!(decided, Err(AccessError::Protected { .. })), refused, "{caller:?} {force}");
     }
 }
 
@@ -321,8 +333,8 @@ fn an_id_of_six_digits_means_anybody_s_container_to_look_at_and_names_come_first
     assert_eq!(found("abcdef4").unwrap(), "thesis._.1002");
     assert_eq!(found("ABCDEF6").unwrap(), "registry");
     assert_eq!(found("abcdef1").unwrap(), "abcdef1");
-    assert!(matches!(found("abcdef"), Err(Refusal::Ambiguous { .. })));
-    assert!(matches!(found("abcde"), Err(Refusal::NotFound { .. })), "five digits mean nothing");
+    assert!(matches!(found("abcdef"), Err(AccessError::Ambiguous { .. })));
+    assert!(matches!(found("abcde"), Err(AccessError::NotFound { .. })), "five digits mean nothing");
     let unknown = found("thesis._.1003").unwrap_err();
     assert_eq!(unknown.near(&all), Some("thesis._.1001"));
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::assign::Given;
-use crate::container::begin::{self, Watch};
+use crate::container::start::{self, StartCheck};
 use crate::engine::{CreateContainer, Engine, Error};
 use crate::host::lock::StartPermit;
 
@@ -34,10 +34,10 @@ pub(crate) async fn start(
     slot: Option<StartPermit>,
 ) -> Result<Option<i64>, Error> {
     let name = request.name.as_str();
-    let watch = if request.command.is_some() { Watch::Closely } else { Watch::Briefly };
-    let ended = begin::begin(engine, id, watch, slot).await.map_err(|error| named(error, name))?;
+    let check = if request.command.is_some() { StartCheck::Close } else { StartCheck::Brief };
+    let ended = start::start(engine, id, check, slot).await.map_err(|error| named(error, name))?;
     match ended {
-        Some(code) if begin::could_not_run(code) => {
+        Some(code) if start::could_not_run(code) => {
             let message =
                 format!("its program is not in the image or cannot be run (it ended with code {code})");
             Err(Error::Refused { action: action(name), message })

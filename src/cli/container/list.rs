@@ -9,9 +9,9 @@ use crate::cli::args::ListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
+use crate::container::list::{ContainerView, ViewContext, is_shown, measure, snapshot, views};
+use crate::container::show::memory;
 use crate::container::sweep;
-use crate::container::{self, Around, Row};
-use crate::engine::{Engine, Error};
 use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
@@ -22,14 +22,12 @@ pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Cl
     let engine = load::engine(settings).await?;
     let caller = settings.caller(None);
     let users = |uid| settings.login(uid);
-    let sight = container::look(engine.as_ref(), |container| {
-        container::is_shown(container, &caller, args.all, &users)
-    })
-    .await?;
-    let around = Around { now: now(), users: &users, notices: &notices(now()) };
-    let mut rows = container::rows(&sight, &around);
+    let is_shown = |container: &_| is_shown(container, &caller, args.all, &users);
+    let snapshot = snapshot(engine.as_ref(), is_shown).await?;
+    let now = now();
+    let mut rows = views(&snapshot, &ViewContext { now, users: &users, notices: &notices(now) });
     if args.stats {
-        measure(engine.as_ref(), rows.iter_mut()).await?;
+        measure(engine.as_ref(), &mut rows).await?;
     }
     let mut output = settings.output();
     output.data(&rows, |rows, look| table(rows, args.stats, look));
@@ -52,22 +50,7 @@ pub(super) fn notices(now: i64) -> BTreeMap<String, String> {
     sweep::words::notices(&state, now)
 }
 
-/// What those that run take now.
-pub(super) async fn measure<'a>(
-    engine: &dyn Engine,
-    rows: impl Iterator<Item = &'a mut Row>,
-) -> Result<(), Error> {
-    let rows: Vec<_> = rows.filter(|row| row.runs()).collect();
-    let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let usage = engine.usage(&ids).await?;
-    rows.into_iter().for_each(|row| row.usage = usage.get(&row.id).copied());
-    Ok(())
-}
-
-fn table(rows: &[Row], stats: bool, look: &Look) -> String {
+fn table(rows: &[ContainerView], stats: bool, look: &Look) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -90,20 +73,20 @@ fn table(rows: &[Row], stats: bool, look: &Look) -> String {
             image,
             age(row),
             usage.map_or_else(|| NONE.into(), |usage| format!("{:.2}", usage.cpus)),
-            usage.map_or_else(|| NONE.into(), |usage| container::memory(usage.memory)),
+            usage.map_or_else(|| NONE.into(), |usage| memory(usage.memory)),
         ]);
     }
     table.render(look.width, look.either("…", "~"))
 }
 
 /// Without `ago`, for which a narrow table has no room.
-fn age(row: &Row) -> String {
+fn age(row: &ContainerView) -> String {
     let age = human::age(row.age);
     age.strip_suffix(" ago").unwrap_or(&age).to_owned()
 }
 
 /// What a table cannot hold.
-fn remarks(rows: &[Row], all: bool) -> Vec<String> {
+fn remarks(rows: &[ContainerView], all: bool) -> Vec<String> {
     let mut remarks = Vec::new();
     if rows.is_empty() {
         remarks.push(if all {
@@ -116,7 +99,8 @@ fn remarks(rows: &[Row], all: bool) -> Vec<String> {
     let old: Vec<_> = rows.iter().filter(|row| !all && row.managed && row.newer == Some(true)).collect();
     if let [first, more @ ..] = old.as_slice() {
         let others = if more.is_empty() { "" } else { ", and likewise for the others" };
-        let (count, Row { name, deploy, .. }) = (human::count(old.len() as u64, "container"), first);
+        let (count, ContainerView { name, deploy, .. }) =
+            (human::count(old.len() as u64, "container"), first);
         remarks.push(format!(
             "a newer image exists for {count}; to have it: `ds01-build container retire {name}`, then `{deploy}`{others}"
         ));

@@ -4,23 +4,22 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::asked::Here;
+use super::Access;
 use crate::cli::args::{LogsArgs, Since};
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::signals;
-use crate::container::{Action, Asked};
+use crate::container::permission::Action;
 use crate::engine::{Chunk, Logs};
 use crate::ui::Output;
 
 pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
     // Ctrl-C ends it with the code of that.
     signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
-    let here = Here::look(settings).await?;
-    let asked = Asked { name: &args.container, force: false };
-    let container = here.may(settings, Action::Logs, asked)?;
-    let mut chunks = here.engine.logs(&container.id, &wanted(args)).await?;
+    let access = Access::new(settings).await?;
+    let container = access.may(Action::Logs, &args.container, false)?;
+    let mut chunks = access.engine.logs(&container.id, &options(args)).await?;
     let mut output = settings.output();
     let mut lines = Lines::default();
     while let Some(chunk) = chunks.next().await {
@@ -41,7 +40,7 @@ pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, Cl
     Ok(Exit::Done)
 }
 
-fn wanted(args: &LogsArgs) -> Logs {
+fn options(args: &LogsArgs) -> Logs {
     #[expect(clippy::disallowed_methods, reason = "`--since 10m` is counted from now")]
     let now = || Timestamp::now().as_second();
     let since = args.since.map(|since| match since {
@@ -62,27 +61,27 @@ struct Line<'a> {
 #[derive(Default)]
 struct Lines {
     /// The beginnings of a line of each stream.
-    begun: [Vec<u8>; 2],
+    partial: [Vec<u8>; 2],
 }
 
 impl Lines {
     fn push(&mut self, chunk: &Chunk, output: &mut Output) {
-        let begun = &mut self.begun[usize::from(chunk.stderr)];
-        begun.extend_from_slice(&chunk.bytes);
-        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
-            say(chunk.stderr, &line[..end], output);
+        let partial = &mut self.partial[usize::from(chunk.stderr)];
+        partial.extend_from_slice(&chunk.bytes);
+        while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = partial.drain(..=end).collect();
+            write_line(chunk.stderr, &line[..end], output);
         }
     }
 
     fn finish(self, output: &mut Output) {
-        for (line, stderr) in self.begun.iter().zip([false, true]).filter(|(line, _)| !line.is_empty()) {
-            say(stderr, line, output);
+        for (line, stderr) in self.partial.iter().zip([false, true]).filter(|(line, _)| !line.is_empty()) {
+            write_line(stderr, line, output);
         }
     }
 }
 
-fn say(stderr: bool, line: &[u8], output: &mut Output) {
+fn write_line(stderr: bool, line: &[u8], output: &mut Output) {
     let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
     let value = Line { stream: if stderr { "stderr" } else { "stdout" }, line: &line };
     match serde_json::to_string(&value) {

@@ -1,22 +1,29 @@
 //! `container`: one file for each of its commands; `deploy` has a folder of
-//! its own.
+//! its own. Here are the containers that commands name: found, allowed, and
+//! one after the other.
 
-mod asked;
 mod enter;
 mod list;
 mod logs;
 mod retire;
-mod session;
 mod show;
 mod start;
 mod stop;
 mod sweep;
 
+use std::sync::Arc;
+
+use serde::Serialize;
+
 use super::args::ContainerCommand;
 use super::deploy;
 use super::exit::Exit;
-use super::load::CliError;
+use super::load::{self, CliError};
 use super::settings::Settings;
+use crate::container::Caller;
+use crate::container::permission::{AccessError, Action, may};
+use crate::engine::{Container, Engine};
+use crate::model::problem::Problem;
 
 pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
     match command {
@@ -30,4 +37,114 @@ pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Resu
         ContainerCommand::Retire(args) => retire::run(settings, args).await,
         ContainerCommand::Sweep(args) => sweep::run(settings, args).await,
     }
+}
+
+/// An engine's containers, and who asks for them.
+struct Access<'a> {
+    settings: &'a Settings,
+    engine: Arc<dyn Engine>,
+    caller: Caller,
+    containers: Vec<Container>,
+}
+
+impl<'a> Access<'a> {
+    async fn new(settings: &'a Settings) -> Result<Self, CliError> {
+        let engine = load::engine(settings).await?;
+        let containers = engine.containers().await?;
+        // Only a spec that can be read names administrators.
+        let spec = load::spec(settings).ok().map(|(spec, _)| spec);
+        Ok(Self { settings, engine, caller: settings.caller(spec.as_ref()), containers })
+    }
+
+    /// The container that is meant, if the caller may do this with it.
+    fn may(&self, action: Action, name: &str, force: bool) -> Result<&Container, CliError> {
+        let users = |uid| self.settings.login(uid);
+        may(action, name, force, &self.containers, &self.caller, &users).map_err(|error| {
+            let near = error.near(&self.containers).map(|near| format!("did you mean `{near}`? "));
+            let help = near.unwrap_or_default() + &error.help(action);
+            CliError::Refused(Problem::new(error.to_string()).help(help))
+        })
+    }
+}
+
+/// A container that is only looked at, and is not there or not the only one.
+pub(crate) fn not_found(error: &AccessError, all: &[Container]) -> CliError {
+    let near = error.near(all).map(|near| format!("did you mean `{near}`?"));
+    CliError::Refused(Problem::new(error.to_string()).help(near.unwrap_or_else(|| error.help(Action::Logs))))
+}
+
+/// What was done with one container, for people and for programs.
+trait Report: Serialize {
+    fn sentence(&self) -> String;
+
+    /// What is said beside, whoever reads.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A report of one sentence.
+#[derive(Debug, Serialize)]
+struct ActionReport {
+    /// As it was asked for, else as it is.
+    container: String,
+    /// `stopped`, `started`, …; `failed`.
+    outcome: &'static str,
+    /// For people.
+    message: String,
+}
+
+impl Report for ActionReport {
+    fn sentence(&self) -> String {
+        self.message.clone()
+    }
+}
+
+/// One of a list that programs read.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonItem<T> {
+    Success(T),
+    Failure(ActionReport),
+}
+
+/// One container after the other: one that fails keeps no other from its turn.
+/// The exit code is the highest.
+///
+/// # Errors
+/// Of the only one that was asked for; else standard output cannot be written.
+async fn each<T: Report>(
+    settings: &Settings,
+    names: &[String],
+    act: impl AsyncFn(&str) -> Result<T, CliError>,
+) -> Result<Exit, CliError> {
+    let (mut exit, mut all) = (Exit::Done, Vec::new());
+    for name in names {
+        match act(name).await {
+            Ok(report) => {
+                let mut output = settings.output();
+                if !settings.json {
+                    output.line(&report.sentence());
+                }
+                report.notes().iter().for_each(|note| output.note(note));
+                output.finish()?;
+                all.push(JsonItem::Success(report));
+            }
+            Err(error) if names.len() == 1 || matches!(error, CliError::Interrupted) => return Err(error),
+            Err(error) => {
+                exit = if error.exit().code() > exit.code() { error.exit() } else { exit };
+                let (container, message) = (name.clone(), error.sentence());
+                all.push(JsonItem::Failure(ActionReport { container, outcome: "failed", message }));
+                if !settings.json {
+                    error.show(settings.output());
+                }
+            }
+        }
+    }
+    if settings.json {
+        let mut output = settings.output();
+        output.value(&all);
+        output.finish()?;
+    }
+    Ok(exit)
 }

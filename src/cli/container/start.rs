@@ -5,25 +5,23 @@ use std::time::Duration;
 
 use futures::StreamExt;
 
-use super::asked::{Done, Here, each};
+use super::{Access, ActionReport, each};
 use crate::admin::doctor;
 use crate::cli::args::StartArgs;
 use crate::cli::deploy::{giving, making};
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
-use crate::cli::signals::{self, Signals, Working};
-use crate::container::begin::{self, Watch};
-use crate::container::start::{self, Obstacle};
-use crate::container::{Action, Asked};
+use crate::cli::signals::{self, Signals};
+use crate::container::permission::Action;
+use crate::container::start::{self, Obstacle, StartCheck};
 use crate::deploy::assign::{self, Stopped};
 use crate::deploy::limits;
-use crate::engine::{Container, ContainerState, Engine, Error, Facts, Logs};
+use crate::engine::{Container, ContainerState, Engine, Error, Logs};
 use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::gpu::overview::Overview;
 use crate::gpu::usage::overview;
-use crate::host::lock::{ContainerLease, MachineLock};
 use crate::model::labels::read::Owner;
 use crate::model::problem::Problem;
 use crate::ui::text::clean;
@@ -36,122 +34,92 @@ const LAST: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
-    let here = Here::look(settings).await?;
+    let access = Access::new(settings).await?;
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
-    each(settings, &args.containers, async |name| start(settings, args, &here, &signals, name).await).await
+    each(settings, &args.containers, async |name| start(&access, args, &signals, name).await).await
 }
 
 async fn start(
-    settings: &Settings,
+    access: &Access<'_>,
     args: &StartArgs,
-    here: &Here,
     signals: &Signals,
     name: &str,
-) -> Result<Done, CliError> {
-    let container = here.may(settings, Action::Start, Asked { name, force: args.force })?;
-    let full = container.name.clone();
-    let done = |outcome, message| Ok(Done { container: full.clone(), outcome, message });
+) -> Result<ActionReport, CliError> {
+    let container = access.may(Action::Start, name, args.force)?;
+    let name = &container.name;
+    let report = |outcome, message| Ok(ActionReport { container: name.clone(), outcome, message });
     match container.state {
         ContainerState::Running | ContainerState::Restarting => {
-            return done("running", format!("{full} runs already: {}", container.status));
+            return report("running", format!("{name} runs already: {}", container.status));
         }
         ContainerState::Paused => {
-            let problem = Problem::new(format!("container `{full}` is paused"));
-            return Err(CliError::Refused(problem.help(format!("`docker unpause {full}` lets it go on"))));
+            let problem = Problem::new(format!("container `{name}` is paused"));
+            return Err(CliError::Refused(problem.help(format!("`docker unpause {name}` lets it go on"))));
         }
         _ => {}
     }
-    let engine = here.engine.as_ref();
+    let (settings, engine) = (access.settings, access.engine.as_ref());
     let facts = engine.facts().await?;
     if args.dry_run {
-        look(settings, here, container, facts.local).await?;
-        return done("would_start", format!("{full} would be started; nothing was done"));
+        check_gpus(access, container, facts.local).await?;
+        return report("would_start", format!("{name} would be started; nothing was done"));
     }
-    let turn = LockOutcome::wait(settings, &facts, signals, args, &full).await?;
-    look(settings, here, container, facts.local).await?;
+    let refused = |stopped| giving::trouble(settings, stopped);
+    let locks = making::locks(settings, &facts.id)?;
+    // A signal waits until it is started.
+    let working = signals.working();
+    let limit = Duration::from_secs(args.wait);
+    let machine = assign::turn(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
+    let machine = machine.map_err(refused)?;
+    // Nobody is to take it for one that is never started.
+    let lease = locks.living_within(name, LEAVING).await.map_err(|error| refused(Stopped::Lock(error)))?;
+    let lease = lease.ok_or_else(|| refused(Stopped::Busy { name: name.clone() }))?;
+    check_gpus(access, container, facts.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.
-    let living = turn.done_looking();
-    let ended = begin::begin(engine, &container.id, Watch::Closely, ()).await?;
-    drop(living);
-    let Some(code) = ended else {
-        return done(
-            "started",
-            format!("{full} runs; `ds01-build container enter {full}` opens a shell in it"),
-        );
+    drop(machine);
+    let code = start::start(engine, &container.id, StartCheck::Close, ()).await?;
+    drop((lease, working));
+    let Some(code) = code else {
+        let message = format!("{name} runs; `ds01-build container enter {name}` opens a shell in it");
+        return report("started", message);
     };
     let wrote = last_lines(engine, &container.id).await;
-    let text = format!("{full} was started, and its program has ended already with code {code}");
-    if begin::could_not_run(code) {
+    if start::could_not_run(code) {
         let message = format!("its program is not in the image or cannot be run (code {code}){wrote}");
-        return Err(Error::Refused { action: format!("start container `{full}`"), message }.into());
+        return Err(Error::Refused { action: format!("start container `{name}`"), message }.into());
     }
-    done("ended", text + &wrote)
-}
-
-/// The machine, as long as this lives: nobody else gives away what it has, nor
-/// takes the container for one that nobody will start. A signal is waited with
-/// until it is handed back.
-struct LockOutcome {
-    machine: MachineLock,
-    living: ContainerLease,
-    working: Working,
-}
-
-impl LockOutcome {
-    async fn wait(
-        settings: &Settings,
-        facts: &Facts,
-        signals: &Signals,
-        args: &StartArgs,
-        container: &str,
-    ) -> Result<Self, CliError> {
-        let stopped = |stopped| giving::trouble(settings, stopped);
-        let locks = making::locks(settings, &facts.id)?;
-        let working = signals.working();
-        let limit = Duration::from_secs(args.wait);
-        let lock = assign::turn(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
-        let lock = lock.map_err(stopped)?;
-        let living =
-            locks.living_within(container, LEAVING).await.map_err(|error| stopped(Stopped::Lock(error)))?;
-        let busy = || stopped(Stopped::Busy { name: container.to_owned() });
-        Ok(Self { machine: lock, living: living.ok_or_else(busy)?, working })
-    }
-
-    /// Lets go of the machine, not yet of the container.
-    fn done_looking(self) -> (ContainerLease, Working) {
-        drop(self.machine);
-        (self.living, self.working)
-    }
+    report("ended", format!("{name} was started, and its program has ended already with code {code}{wrote}"))
 }
 
 /// Refused unless the container's GPUs are there and nobody else's.
-async fn look(settings: &Settings, here: &Here, container: &Container, local: bool) -> Result<(), CliError> {
-    let engine = here.engine.as_ref();
-    let mut claimants = claims::read_all(engine).await?;
-    let claim = start::claim(engine, container, &mut claimants).await?;
+async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) -> Result<(), CliError> {
+    let (settings, engine) = (access.settings, access.engine.as_ref());
+    let mut claims = claims::read_all(engine).await?;
+    let claim = start::claim(engine, container, &mut claims).await?;
     if claim.is_empty() {
         return Ok(());
     }
-    if !local {
+    if !is_local {
         let message = format!("the GPUs of container `{}` cannot be seen from this machine", container.name);
         return Err(CliError::Refused(Problem::new(message).help("run this on the engine's own machine")));
     }
     let users = |uid| settings.login(uid);
     let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
-    let seen = overview(&machine, Ok(&claimants), &users);
-    let found = start::obstacles(container, &claim, &seen);
-    if found.is_empty() {
-        return allowed(settings, container, &claimants, &seen);
+    let overview = overview(&machine, Ok(&claims), &users);
+    let obstacles = start::obstacles(container, &claim, &overview);
+    if obstacles.is_empty() {
+        return check_limits(settings, container, &claims, &overview);
     }
-    let (why, help) = match found.as_slice() {
+    let (why, help) = match obstacles.as_slice() {
         [Obstacle::Driver(state)] => {
             let finding = doctor::gpu::driver(state);
             (finding.message, finding.help.unwrap_or_else(|| "see what `nvidia-smi` says".into()))
         }
         _ => {
-            let again = start::again(container, &here.caller, &users).join("\n");
+            let again = start::again(container, &access.caller, &users).join("\n");
             let help = "start it later, or save its files and make it anew with GPUs that are free:";
-            (found.iter().map(Obstacle::to_string).collect::<Vec<_>>().join("; "), format!("{help}\n{again}"))
+            let why = obstacles.iter().map(Obstacle::to_string).collect::<Vec<_>>().join("; ");
+            (why, format!("{help}\n{again}"))
         }
     };
     let message = format!("container `{}` cannot have its GPUs: {why}", container.name);
@@ -160,18 +128,18 @@ async fn look(settings: &Settings, here: &Here, container: &Container, local: bo
 
 /// Refused if its owner would hold more than they may: limits change, and of a
 /// container that has no label for them nobody has counted the GPUs.
-fn allowed(
+fn check_limits(
     settings: &Settings,
     container: &Container,
-    claimants: &[GpuClaim],
-    seen: &Overview,
+    claims: &[GpuClaim],
+    overview: &Overview,
 ) -> Result<(), CliError> {
     let users = |uid| settings.login(uid);
-    let counted = Claim::from_labels(&container.labels).is_some();
+    let is_counted = Claim::from_labels(&container.labels).is_some();
     let (spec, _) = match load::spec(settings) {
-        Ok(read) => read,
-        Err(_) if counted => return Ok(()),
-        Err(trouble) => return Err(trouble),
+        Ok(stack) => stack,
+        Err(_) if is_counted => return Ok(()),
+        Err(error) => return Err(error),
     };
     let Some(Owner::Login(login)) = container.owner(&users) else {
         return Ok(());
@@ -180,8 +148,8 @@ fn allowed(
         let problem = Problem::new(format!("no limits are known of {login}"));
         return Err(CliError::Refused(problem.help(format!("see `ds01-build limits {login}`"))));
     };
-    let containers: Vec<_> = claimants.iter().map(|one| one.container.clone()).collect();
-    limits::may_run(container, &login, &limits, &containers, seen, &users)
+    let containers: Vec<_> = claims.iter().map(|one| one.container.clone()).collect();
+    limits::may_run(container, &login, &limits, &containers, overview, &users)
         .map_err(|refusal| CliError::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
 }
 

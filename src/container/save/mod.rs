@@ -1,11 +1,10 @@
 //! Saving a container's files as an image before it is removed.
 //!
 //! What is saved are files; what the image says of containers made from it is
-//! said again by the image below. [`decide`] and `logs` are pure, [`look`]
-//! and [`run`] the edge. A save over a tag that is there is refused, whoever
+//! said again by the image below. [`decide`] and `logs` are pure, [`preview`]
+//! and [`run`] talk to the engine. A save over a tag that is there is refused, whoever
 //! asks: that is how one person's account once came into everyone's base.
 
-mod failed;
 mod logs;
 mod run;
 #[cfg(test)]
@@ -13,16 +12,15 @@ mod tests;
 
 use jiff::Timestamp;
 
-use super::Retirement;
-use crate::engine::{Container, Image};
+use super::retire::Retirement;
+use crate::engine::{Container, Error, Image};
 use crate::gpu::claims::Claim;
 use crate::model::labels::read;
 use crate::model::labels::{PROJECT, USER_ID};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
 use crate::model::tags;
-pub(crate) use failed::{Failed, Kept, Left};
-pub(crate) use run::{Look, Saved, look, run};
+pub(crate) use run::{SavedImage, preview, run};
 
 /// Begins the tag that the engine's own commit has while it is made into the
 /// saved image.
@@ -33,6 +31,9 @@ const ID_DIGITS: usize = 12;
 
 /// Longest tag that the distribution specification allows.
 const LONGEST: usize = 128;
+
+/// Bytes that a save may add to the engine's disk.
+const MOST: u64 = 100 << 30;
 
 /// A save that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Save {
 
 /// Why a container is not saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum SaveRefusal {
     #[error("`{}` can be no tag: {why}", text.escape_debug())]
     NoTag { text: String, why: String },
     #[error("the image {tag} is there already")]
@@ -93,7 +94,7 @@ pub(crate) enum Refusal {
     NoName { name: String, owner: u32 },
 }
 
-impl Refusal {
+impl SaveRefusal {
     /// What to do.
     pub(crate) fn help(&self) -> String {
         match self {
@@ -127,18 +128,15 @@ impl Refusal {
 pub(crate) fn decide(
     retirement: &Retirement,
     tag: Option<&str>,
-    containers: &[Container],
     images: &[Image],
     now: Timestamp,
-) -> Result<Save, Refusal> {
-    let name = retirement.name().to_owned();
-    let container = containers.iter().find(|container| container.id == retirement.id());
-    let container = container.ok_or_else(|| Refusal::NoOwner { container: name.clone() })?;
-    let owner = owner(container).ok_or(Refusal::NoOwner { container: name })?;
+) -> Result<Save, SaveRefusal> {
+    let container = retirement.container();
+    let owner = owner(container).ok_or_else(|| SaveRefusal::NoOwner { container: container.name.clone() })?;
     let target = target(container, owner, tag.filter(|tag| !tag.is_empty()), now)?;
     if images.iter().any(|image| image.tags.contains(&target)) {
         let another = target.repository().with_tag(&by_time(now)).to_string();
-        return Err(Refusal::Exists { tag: target.to_string(), another });
+        return Err(SaveRefusal::Exists { tag: target.to_string(), another });
     }
     Ok(Save {
         id: container.id.clone(),
@@ -154,8 +152,8 @@ pub(crate) fn decide(
 
 /// The uid of the owner: by the container's name, else as its image has it.
 fn owner(container: &Container) -> Option<u32> {
-    let named = container.uid();
-    named
+    container
+        .uid()
         .or_else(|| read::user_setup(&container.labels).map(|setup| setup.uid))
         .or_else(|| read::text(&container.labels, &USER_ID)?.parse().ok())
 }
@@ -169,7 +167,7 @@ fn target(
     owner: u32,
     tag: Option<&str>,
     now: Timestamp,
-) -> Result<Reference, Refusal> {
+) -> Result<Reference, SaveRefusal> {
     let whole = tag.filter(|tag| tag.contains(['/', ':', '@']));
     let target = match whole {
         Some(text) => whole_target(text, owner)?,
@@ -181,14 +179,14 @@ fn target(
     };
     let tag = target.tag().unwrap_or_default();
     if tag == "latest" || tags::is_content_tag(tag) || tag.starts_with(UNDER_WAY) {
-        return Err(Refusal::Taken { tag: tag.to_owned() });
+        return Err(SaveRefusal::Taken { tag: tag.to_owned() });
     }
     Ok(target)
 }
 
 /// A whole reference, which must lie in the owner's own repositories.
-fn whole_target(text: &str, owner: u32) -> Result<Reference, Refusal> {
-    let no_tag = |why: String| Refusal::NoTag { text: text.to_owned(), why };
+fn whole_target(text: &str, owner: u32) -> Result<Reference, SaveRefusal> {
+    let no_tag = |why: String| SaveRefusal::NoTag { text: text.to_owned(), why };
     let target = Reference::parse(text).map_err(no_tag)?;
     if target.digest().is_some() {
         return Err(no_tag("it names a digest, which nobody can choose".into()));
@@ -197,12 +195,12 @@ fn whole_target(text: &str, owner: u32) -> Result<Reference, Refusal> {
     let repository = target.repository();
     match repository.as_str().strip_prefix(&own) {
         Some(name) if !name.contains('/') => Ok(target),
-        _ => Err(Refusal::NotOwn { tag: target.to_string(), own }),
+        _ => Err(SaveRefusal::NotOwn { tag: target.to_string(), own }),
     }
 }
 
-fn checked(tag: &str) -> Result<(), Refusal> {
-    let no_tag = |why: &str| Err(Refusal::NoTag { text: tag.to_owned(), why: why.to_owned() });
+fn checked(tag: &str) -> Result<(), SaveRefusal> {
+    let no_tag = |why: &str| Err(SaveRefusal::NoTag { text: tag.to_owned(), why: why.to_owned() });
     if tag.len() > LONGEST {
         return no_tag("it has more than 128 characters");
     }
@@ -215,9 +213,65 @@ fn checked(tag: &str) -> Result<(), Refusal> {
     }
 }
 
-fn own_repository(container: &Container, owner: u32) -> Result<Repository, Refusal> {
+fn own_repository(container: &Container, owner: u32) -> Result<Repository, SaveRefusal> {
     let name = container.project();
     let plain = !name.contains('/');
     let repository = Repository::parse(&format!("ds01-{owner}/{name}")).ok().filter(|_| plain);
-    repository.ok_or_else(|| Refusal::NoName { name: name.to_owned(), owner })
+    repository.ok_or_else(|| SaveRefusal::NoName { name: name.to_owned(), owner })
+}
+
+/// Why a container was not saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SaveError {
+    #[error("the image that it was made from is gone from the engine")]
+    BaseGone,
+    #[error("its files would take {} GiB of the engine's disk, at most {} GiB are saved{}", bytes >> 30, MOST >> 30, largest(path))]
+    TooLarge { bytes: u64, path: Option<(String, u64)> },
+    #[error(transparent)]
+    Engine(#[from] Error),
+    #[error("the image could not be made: {0}")]
+    Unsound(String),
+    #[error("interrupted")]
+    Cancelled,
+}
+
+fn largest(path: &Option<(String, u64)>) -> String {
+    match path {
+        Some((path, bytes)) => format!("; {} alone has {} GiB", path.escape_debug(), bytes >> 30),
+        None => String::new(),
+    }
+}
+
+impl SaveError {
+    /// What to do.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::BaseGone => Some("copy what you need with `docker cp`, then retire it without --save".into()),
+            Self::TooLarge { .. } => {
+                Some("remove what need not be saved, or move it to /workspace; a file with holes counts whole, since saving fills them".into())
+            }
+            Self::Engine(error) => error.help(),
+            Self::Unsound(_) | Self::Cancelled => None,
+        }
+    }
+}
+
+/// A save that failed, and how the container was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailedSave {
+    pub(crate) error: SaveError,
+    pub(crate) container: ContainerAfter,
+    /// What could not be cleared away, for people.
+    pub(crate) notes: Vec<String>,
+}
+
+/// How a container is after a save that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ContainerAfter {
+    /// It was not stopped.
+    AsItWas,
+    /// It was stopped and runs again; or why it does not.
+    Restarted(Result<(), Error>),
+    /// It was stopped, and its GPUs may be somebody else's by now.
+    Stopped,
 }

@@ -12,9 +12,8 @@ use futures::StreamExt;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Save;
-use super::failed::{Failed, Kept, Left, MOST};
 use super::logs::{self, Log};
+use super::{ContainerAfter, FailedSave, MOST, Save, SaveError};
 use crate::container::retire::GRACE;
 use crate::engine::{
     Change, ChangeKind, CreateContainer, Engine, Error, FileKind, ImageConfig, ImageDetail, Network,
@@ -32,9 +31,9 @@ const SEARCHED: usize = 5_000;
 const SEARCH: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 8;
 
-/// What was found before anything is done.
+/// What would be saved, read before anything is done.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
+pub(crate) struct SavePreview {
     base: ImageDetail,
     config: ImageConfig,
     /// All that differs from the image.
@@ -43,14 +42,16 @@ pub(crate) struct Look {
     pub(crate) logs: Vec<String>,
 }
 
-/// A container that was saved.
+/// The image that a container was saved as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Saved {
+pub(crate) struct SavedImage {
     pub(crate) reference: Reference,
-    pub(crate) id: ImageId,
-    /// Log files that are as in the image.
+    /// `None`: it is only what would be made.
+    pub(crate) image: Option<ImageId>,
+    /// Log files that are as in the image below.
     pub(crate) logs: Vec<String>,
     /// What could not be cleared away, for people.
+    #[serde(skip)]
     pub(crate) notes: Vec<String>,
 }
 
@@ -58,14 +59,14 @@ pub(crate) struct Saved {
 ///
 /// # Errors
 /// It cannot be saved, or the engine cannot say.
-pub(crate) async fn look(engine: &dyn Engine, save: &Save) -> Result<Look, Failed> {
+pub(crate) async fn preview(engine: &dyn Engine, save: &Save) -> Result<SavePreview, SaveError> {
     let lacks = engine.lacks().await?;
     if !lacks.is_empty() {
         let message = format!("its BuildKit lacks {}", lacks.join(", "));
         return Err(Error::Refused { action: "make images".into(), message }.into());
     }
-    let base = engine.image(save.image.as_str()).await?.ok_or(Failed::BaseGone)?;
-    let config = engine.image_config(save.image.as_str()).await?.ok_or(Failed::BaseGone)?;
+    let base = engine.image(save.image.as_str()).await?.ok_or(SaveError::BaseGone)?;
+    let config = engine.image_config(save.image.as_str()).await?.ok_or(SaveError::BaseGone)?;
     let changes = engine.changes(&save.id).await?;
     let (mut logs, mut in_logs) = (Vec::new(), 0);
     for change in logs::changed(&changes) {
@@ -78,11 +79,11 @@ pub(crate) async fn look(engine: &dyn Engine, save: &Save) -> Result<Look, Faile
         logs.push(change.path.clone());
     }
     fits(engine, save, &changes, in_logs).await?;
-    Ok(Look { base, config, changes, logs })
+    Ok(SavePreview { base, config, changes, logs })
 }
 
 /// Refuses more than is saved. `less`: bytes that will be gone.
-async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -> Result<(), Failed> {
+async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -> Result<(), SaveError> {
     let Some(written) = engine.written(&save.id).await? else { return Ok(()) };
     let bytes = written.saturating_sub(less);
     if bytes <= MOST {
@@ -109,7 +110,7 @@ async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -
     };
     // Without a name it is refused all the same.
     let _ = tokio::time::timeout(SEARCH, search).await;
-    Err(Failed::TooLarge { bytes, path })
+    Err(SaveError::TooLarge { bytes, path })
 }
 
 /// Stops the container and saves it.
@@ -119,24 +120,25 @@ async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -
 pub(crate) async fn run(
     engine: &dyn Engine,
     save: &Save,
-    look: &Look,
+    preview: &SavePreview,
     events: &Events,
     cancel: &CancellationToken,
-) -> Result<Saved, Box<Kept>> {
-    let mut work = Work { engine, save, look, stopped: false, made: None, tagged: false, spare: None };
+) -> Result<SavedImage, Box<FailedSave>> {
+    let mut work =
+        Work { engine, save, preview, stopped: false, commit: None, tagged: false, untagged: None };
     match work.run(events, cancel).await {
         Ok((id, logs)) => {
             let notes = work.clear().await;
-            Ok(Saved { reference: save.target.clone(), id, logs, notes })
+            Ok(SavedImage { reference: save.target.clone(), image: Some(id), logs, notes })
         }
-        Err(failed) => {
+        Err(error) => {
             let notes = work.clear().await;
-            let left = match (work.stopped, save.keeps_gpus) {
-                (false, _) => Left::AsItWas,
-                (true, true) => Left::Restarted(engine.start(&save.id).await),
-                (true, false) => Left::Stopped,
+            let container = match (work.stopped, save.keeps_gpus) {
+                (false, _) => ContainerAfter::AsItWas,
+                (true, true) => ContainerAfter::Restarted(engine.start(&save.id).await),
+                (true, false) => ContainerAfter::Stopped,
             };
-            Err(Box::new(Kept { failed, left, notes }))
+            Err(Box::new(FailedSave { error, container, notes }))
         }
     }
 }
@@ -144,15 +146,15 @@ pub(crate) async fn run(
 struct Work<'a> {
     engine: &'a dyn Engine,
     save: &'a Save,
-    look: &'a Look,
+    preview: &'a SavePreview,
     /// It ran, and was stopped for this.
     stopped: bool,
     /// The engine's commit, which goes again.
-    made: Option<ImageId>,
+    commit: Option<ImageId>,
     /// It has a tag by now.
     tagged: bool,
     /// The image itself, while it has no tag.
-    spare: Option<ImageId>,
+    untagged: Option<ImageId>,
 }
 
 impl Work<'_> {
@@ -160,8 +162,8 @@ impl Work<'_> {
         &mut self,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<(ImageId, Vec<String>), Failed> {
-        let go_on = || if cancel.is_cancelled() { Err(Failed::Cancelled) } else { Ok(()) };
+    ) -> Result<(ImageId, Vec<String>), SaveError> {
+        let go_on = || if cancel.is_cancelled() { Err(SaveError::Cancelled) } else { Ok(()) };
         let (engine, save) = (self.engine, self.save);
         go_on()?;
         if save.runs {
@@ -171,32 +173,32 @@ impl Work<'_> {
         go_on()?;
         let logs = self.reset_logs().await?;
         go_on()?;
-        let made = engine.commit(&save.id).await?;
-        self.made = Some(made.clone());
+        let commit = engine.commit(&save.id).await?;
+        self.commit = Some(commit.clone());
         go_on()?;
         let under_way = save.under_way();
-        engine.tag(&made, &under_way).await?;
+        engine.tag(&commit, &under_way).await?;
         self.tagged = true;
         let solve = self.solve(under_way);
         let solved = engine.solve(&solve, events, cancel).await.map_err(|error| match error {
-            SolveError::Engine(error) => Failed::Engine(error),
-            SolveError::Failed(failure) => Failed::Unsound(failure.message),
-            SolveError::Cancelled => Failed::Cancelled,
+            SolveError::Engine(error) => SaveError::Engine(error),
+            SolveError::Failed(failure) => SaveError::Unsound(failure.message),
+            SolveError::Cancelled => SaveError::Cancelled,
         })?;
-        self.spare = Some(solved.id.clone());
-        self.check(&made, &solved.id, &solve).await?;
+        self.untagged = Some(solved.id.clone());
+        self.check(&commit, &solved.id, &solve).await?;
         go_on()?;
         // Somebody may have made it while this was under way.
         if engine.image(&save.target.to_string()).await?.is_some() {
-            return Err(Failed::Unsound(format!("{} was made by somebody else meanwhile", save.target)));
+            return Err(SaveError::Unsound(format!("{} was made by somebody else meanwhile", save.target)));
         }
         engine.tag(&solved.id, &save.target).await?;
-        self.spare = None;
+        self.untagged = None;
         Ok((solved.id, logs))
     }
 
     /// Makes log files as in the image; gives those that differed.
-    async fn reset_logs(&self) -> Result<Vec<String>, Failed> {
+    async fn reset_logs(&self) -> Result<Vec<String>, SaveError> {
         let (engine, id) = (self.engine, self.save.id.as_str());
         // Read again: it may have written until it stopped.
         let changes = engine.changes(id).await?;
@@ -214,7 +216,7 @@ impl Work<'_> {
             logs.extend(log.or_else(|| Log::emptied(&change.path, stat.as_ref()?)));
         }
         if !logs.is_empty() {
-            let archive = logs::archive(&logs).map_err(|e| Failed::Unsound(e.to_string()))?;
+            let archive = logs::archive(&logs).map_err(|e| SaveError::Unsound(e.to_string()))?;
             engine.write_files(id, archive).await?;
         }
         // What was written is believed only when it was looked at.
@@ -223,7 +225,7 @@ impl Work<'_> {
             if stat.is_none_or(|stat| stat.size != log.bytes.len() as u64) {
                 let message =
                     format!("the log file {} could not be made as in the image", log.path.escape_debug());
-                return Err(Failed::Unsound(message));
+                return Err(SaveError::Unsound(message));
             }
         }
         fits(engine, self.save, &changes, 0).await?;
@@ -231,7 +233,7 @@ impl Work<'_> {
     }
 
     /// The image's own log files, from a container of it that is never started.
-    async fn originals(&self, paths: &[&str]) -> Result<BTreeMap<String, Log>, Failed> {
+    async fn originals(&self, paths: &[&str]) -> Result<BTreeMap<String, Log>, SaveError> {
         let id = self.save.id.get(..super::ID_DIGITS).unwrap_or(&self.save.id);
         let request = CreateContainer {
             name: format!("ds01-{}{id}", super::UNDER_WAY),
@@ -249,7 +251,7 @@ impl Work<'_> {
         read
     }
 
-    async fn read_originals(&self, helper: &str, paths: &[&str]) -> Result<BTreeMap<String, Log>, Failed> {
+    async fn read_originals(&self, helper: &str, paths: &[&str]) -> Result<BTreeMap<String, Log>, SaveError> {
         let mut found = BTreeMap::new();
         for path in paths {
             let stat = self.engine.stat(helper, path).await?;
@@ -260,7 +262,7 @@ impl Work<'_> {
             let Some(archive) = self.engine.read_tar(helper, path, logs::MOST + (1 << 20)).await? else {
                 continue;
             };
-            let log = Log::read(path, &archive).map_err(|e| Failed::Unsound(e.to_string()))?;
+            let log = Log::read(path, &archive).map_err(|e| SaveError::Unsound(e.to_string()))?;
             found.extend(log.map(|log| ((*path).to_owned(), log)));
         }
         Ok(found)
@@ -268,7 +270,7 @@ impl Work<'_> {
 
     /// An image with the commit's files that says what the image below says.
     fn solve(&self, from: Reference) -> Solve {
-        let base = &self.look.base;
+        let base = &self.preview.base;
         let base_name = base.tags.first().map_or_else(|| base.id.to_string(), ToString::to_string);
         let labels = SavedLabels {
             name: &self.save.name(),
@@ -286,7 +288,7 @@ impl Work<'_> {
             user: None,
             sudo: None,
             config: ConfigChange {
-                instead: Some(self.look.config.clone()),
+                instead: Some(self.preview.config.clone()),
                 labels: labels.to_map(),
                 drop_labels: base.labels.keys().filter(old).cloned().collect(),
                 ..ConfigChange::default()
@@ -300,11 +302,11 @@ impl Work<'_> {
     }
 
     /// What must hold before anything names it.
-    async fn check(&self, made: &ImageId, solved: &ImageId, solve: &Solve) -> Result<(), Failed> {
-        let lost = || Failed::Unsound("the engine lost it right after it was there".into());
-        let commit = self.engine.image(made.as_str()).await?.ok_or_else(lost)?;
+    async fn check(&self, commit: &ImageId, solved: &ImageId, solve: &Solve) -> Result<(), SaveError> {
+        let lost = || SaveError::Unsound("the engine lost it right after it was there".into());
+        let commit = self.engine.image(commit.as_str()).await?.ok_or_else(lost)?;
         let image = self.engine.image(solved.as_str()).await?.ok_or_else(lost)?;
-        let base = &self.look.base;
+        let base = &self.preview.base;
         let mut labels = base.labels.clone();
         labels.retain(|key, _| {
             !key.starts_with(crate::model::labels::NAMESPACE) && !solve.config.drop_labels.contains(key)
@@ -313,7 +315,7 @@ impl Work<'_> {
         let wrong = if image.diff_ids != commit.diff_ids {
             "it does not have the container's files"
         } else if !image.diff_ids.starts_with(&base.diff_ids) {
-            "it does not stand on the image that the container was made from"
+            "it is not based on the image that the container was made from"
         } else if image.labels != labels {
             "its labels are not those that were asked for"
         } else if (&image.env, &image.user, &image.workdir, &image.command)
@@ -323,16 +325,16 @@ impl Work<'_> {
         } else {
             return Ok(());
         };
-        Err(Failed::Unsound(wrong.into()))
+        Err(SaveError::Unsound(wrong.into()))
     }
 
     /// Removes the engine's commit, and what was made on it in vain. What
-    /// stands on the commit keeps its layers.
+    /// is based on the commit keeps its layers.
     async fn clear(&mut self) -> Vec<String> {
         let under_way = self.tagged.then(|| self.save.under_way().to_string());
-        let made = self.made.take().map(|made| under_way.unwrap_or_else(|| made.to_string()));
+        let commit = self.commit.take().map(|commit| under_way.unwrap_or_else(|| commit.to_string()));
         let mut notes = Vec::new();
-        for name in self.spare.take().map(|spare| spare.to_string()).into_iter().chain(made) {
+        for name in self.untagged.take().map(|image| image.to_string()).into_iter().chain(commit) {
             if let Err(error) = self.engine.remove_image(&name).await {
                 notes.push(format!("{error}; `docker image rm {name}` removes it"));
             }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::build::account_layer::{self, Decision};
-use crate::container::{self, Asked, Caller};
+use crate::container::{Caller, retire};
 use crate::engine::fake::{FakeEngine, FakeFile};
 use crate::engine::{ChangeKind, CreateContainer, Engine, Error};
 use crate::model::account::Account;
@@ -86,19 +86,19 @@ impl World {
         Self { engine, image }
     }
 
-    async fn save(&self, tag: Option<&str>) -> Result<Save, Refusal> {
+    async fn save(&self, tag: Option<&str>) -> Result<Save, SaveRefusal> {
         let containers = self.engine.containers().await.unwrap();
         let users: Users<'_> = &users;
-        let asked = Asked { name: "thesis", force: false };
-        let retirement = container::decide(asked, &containers, &ann(), users).unwrap();
-        decide(&retirement, tag, &containers, &self.engine.images().await.unwrap(), now())
+        let retirement = retire::decide("thesis", false, &containers, &ann(), users).unwrap();
+        decide(&retirement, tag, &self.engine.images().await.unwrap(), now())
     }
 
-    async fn run(&self, save: &Save) -> Result<Saved, Box<Kept>> {
-        let kept = |failed| Box::new(Kept { failed, left: Left::AsItWas, notes: Vec::new() });
-        let look = look(&self.engine, save).await.map_err(kept)?;
+    async fn run(&self, save: &Save) -> Result<SavedImage, Box<FailedSave>> {
+        let kept =
+            |error| Box::new(FailedSave { error, container: ContainerAfter::AsItWas, notes: Vec::new() });
+        let preview = preview(&self.engine, save).await.map_err(kept)?;
         let (events, _heard) = mpsc::unbounded_channel();
-        run(&self.engine, save, &look, &events, &CancellationToken::new()).await
+        run(&self.engine, save, &preview, &events, &CancellationToken::new()).await
     }
 
     async fn state(&self) -> Option<String> {
@@ -135,7 +135,7 @@ async fn a_save_has_a_new_tag_of_the_owner_s_own_repository() {
     }
     let long = "x".repeat(129);
     for tag in ["a b", "ä", "-x", ".x", "ds01-1001/Thesis:v1", "ds01-1001/thesis:a b", &long] {
-        assert!(matches!(target(Some(tag)).await, Err(Refusal::NoTag { .. })), "{tag}");
+        assert!(matches!(target(Some(tag)).await, Err(SaveRefusal::NoTag { .. })), "{tag}");
     }
     for tag in [
         "debian:12",
@@ -145,10 +145,10 @@ async fn a_save_has_a_new_tag_of_the_owner_s_own_repository() {
         "reg.local:5000/ds01-1001/thesis:v1",
         "docker.io/ds01/vision:v1",
     ] {
-        assert!(matches!(target(Some(tag)).await, Err(Refusal::NotOwn { .. })), "{tag}");
+        assert!(matches!(target(Some(tag)).await, Err(SaveRefusal::NotOwn { .. })), "{tag}");
     }
     for tag in ["latest", "r-0123456789abcdef", "saving-1", "ds01-1001/other"] {
-        assert!(matches!(target(Some(tag)).await, Err(Refusal::Taken { .. })), "{tag}");
+        assert!(matches!(target(Some(tag)).await, Err(SaveRefusal::Taken { .. })), "{tag}");
     }
     let there = Reference::parse("ds01-1001/thesis:v1").unwrap();
     world.engine.tag(&world.image, &there).await.unwrap();
@@ -165,7 +165,7 @@ async fn what_is_saved_are_files_and_not_the_container() {
     assert_eq!((saved.logs, saved.notes), (vec![LASTLOG.to_owned()], vec![]));
     let name = save.target().to_string();
     let image = world.engine.image(&name).await.unwrap().unwrap();
-    assert_eq!(image.id, saved.id);
+    assert_eq!(Some(image.id), saved.image);
     let text: String = image.labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
     insta::assert_snapshot!(text.replace(world.image.as_str(), "<the image below>"));
     let below = world.engine.image(OURS).await.unwrap().unwrap();
@@ -223,11 +223,11 @@ async fn a_file_of_absurd_size_is_named_and_the_container_is_not_even_stopped() 
     let save = world.save(None).await.unwrap();
     let kept = world.run(&save).await.unwrap_err();
     assert_eq!(
-        kept.failed.to_string(),
+        kept.error.to_string(),
         "its files would take 300 GiB of the engine's disk, at most 100 GiB are saved; \
          /home/ann/disk.img alone has 300 GiB"
     );
-    assert_eq!((kept.left, world.state().await.as_deref()), (Left::AsItWas, Some("running")));
+    assert_eq!((kept.container, world.state().await.as_deref()), (ContainerAfter::AsItWas, Some("running")));
 }
 
 #[tokio::test]
@@ -237,8 +237,8 @@ async fn whatever_fails_the_container_runs_again_and_nothing_else_stays() {
         let (save, had) = (world.save(None).await.unwrap(), world.has().await);
         world.engine.refuse(what, "no space left on device");
         let kept = world.run(&save).await.unwrap_err();
-        assert!(kept.failed.to_string().contains("no space left on device"), "{what}: {kept:?}");
-        assert_eq!((kept.left, kept.notes), (Left::Restarted(Ok(())), vec![]), "{what}");
+        assert!(kept.error.to_string().contains("no space left on device"), "{what}: {kept:?}");
+        assert_eq!((kept.container, kept.notes), (ContainerAfter::Restarted(Ok(())), vec![]), "{what}");
         assert_eq!(world.state().await.as_deref(), Some("running"), "{what}");
         assert_eq!(world.has().await, had, "{what}");
     }
@@ -250,13 +250,13 @@ async fn a_container_that_did_not_run_is_not_started_and_one_that_cannot_start_i
     world.engine.stop("thesis._.1001", 1).await.unwrap();
     world.engine.refuse("commit", "no space left on device");
     let save = world.save(None).await.unwrap();
-    assert_eq!(world.run(&save).await.unwrap_err().left, Left::AsItWas);
+    assert_eq!(world.run(&save).await.unwrap_err().container, ContainerAfter::AsItWas);
     assert_eq!(world.state().await.as_deref(), Some("exited"));
     world.engine.start("thesis._.1001").await.unwrap();
     let save = world.save(None).await.unwrap();
     world.engine.refuse("start", "no such device");
-    let left = world.run(&save).await.unwrap_err().left;
-    assert!(matches!(left, Left::Restarted(Err(Error::Refused { .. }))), "{left:?}");
+    let left = world.run(&save).await.unwrap_err().container;
+    assert!(matches!(left, ContainerAfter::Restarted(Err(Error::Refused { .. }))), "{left:?}");
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn a_container_whose_gpus_nobody_keeps_for_it_is_not_started_again_unseen(
     let world = World::new().await;
     let save = Save { keeps_gpus: false, ..world.save(None).await.unwrap() };
     world.engine.refuse("commit", "no space left on device");
-    assert_eq!(world.run(&save).await.unwrap_err().left, Left::Stopped);
+    assert_eq!(world.run(&save).await.unwrap_err().container, ContainerAfter::Stopped);
     assert_eq!(world.state().await.as_deref(), Some("exited"));
 }
 
@@ -272,12 +272,12 @@ async fn a_container_whose_gpus_nobody_keeps_for_it_is_not_started_again_unseen(
 async fn an_interrupted_save_is_undone() {
     let world = World::new().await;
     let (save, had) = (world.save(None).await.unwrap(), world.has().await);
-    let look = look(&world.engine, &save).await.unwrap();
+    let preview = preview(&world.engine, &save).await.unwrap();
     let (events, _heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let kept = run(&world.engine, &save, &look, &events, &cancel).await.unwrap_err();
-    assert_eq!(kept.failed, Failed::Cancelled);
+    let kept = run(&world.engine, &save, &preview, &events, &cancel).await.unwrap_err();
+    assert_eq!(kept.error, SaveError::Cancelled);
     assert_eq!((world.has().await, world.state().await.as_deref()), (had, Some("running")));
 }
 
@@ -285,6 +285,6 @@ async fn an_interrupted_save_is_undone() {
 async fn a_container_whose_image_is_gone_is_refused_before_it_is_stopped() {
     let world = World::new().await;
     let save = Save { image: ImageId::new("sha256:gone"), ..world.save(None).await.unwrap() };
-    assert_eq!(world.run(&save).await.unwrap_err().failed, Failed::BaseGone);
+    assert_eq!(world.run(&save).await.unwrap_err().error, SaveError::BaseGone);
     assert_eq!(world.state().await.as_deref(), Some("running"));
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::container::seen;
 use crate::engine::{Container, CreateContainer, DeviceRequest, Devices, Engine, Usage, fake::FakeEngine};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;
@@ -15,8 +14,8 @@ fn nobody(_: u32) -> Option<Login> {
     None
 }
 
-fn around(notices: &BTreeMap<String, String>) -> Around<'_> {
-    Around { now: NOW, users: &nobody, notices }
+fn context(notices: &BTreeMap<String, String>) -> ViewContext<'_> {
+    ViewContext { now: NOW, users: &nobody, notices }
 }
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -28,7 +27,7 @@ fn age(span: Duration) -> String {
 }
 
 /// A container that was deployed with two GPUs, from an image that is old by now.
-async fn deployed(run: bool) -> Shown {
+async fn deployed(run: bool) -> FullView {
     let engine = FakeEngine::new();
     let image = [("ds01.managed", "true"), ("ds01.image", "h-baker/thesis"), ("ds01.user_id", "1001")];
     let tag = |tag: &str| Reference::parse(&format!("ds01-1001/thesis:{tag}")).unwrap();
@@ -81,9 +80,9 @@ async fn deployed(run: bool) -> Shown {
     let detail = engine.container(&id).await.unwrap().unwrap();
     let detail = ContainerDetail { started: run.then_some(NOW - 7199), ..detail };
     let notices = BTreeMap::from([(id.clone(), "it will be stopped in 2 hours".to_owned())]);
-    let seen = seen(container, &detail);
-    let mut shown = show(&seen, detail, &engine.images().await.unwrap(), &around(&notices));
-    shown.row.usage = engine.usage(std::slice::from_ref(&id)).await.unwrap().remove(&id);
+    let claim = GpuClaim::from_devices(container, &detail.devices);
+    let mut shown = show(&claim, detail, &engine.images().await.unwrap(), &context(&notices));
+    shown.view.usage = engine.usage(std::slice::from_ref(&id)).await.unwrap().remove(&id);
     shown
 }
 
@@ -99,18 +98,18 @@ async fn one_that_does_not_run_is_shown_with_how_to_start_it() {
     insta::assert_snapshot!("created", deployed(false).await.text(&age));
 }
 
-fn other(labels: BTreeMap<String, String>, detail: ContainerDetail) -> Shown {
+fn other(labels: BTreeMap<String, String>, detail: ContainerDetail) -> FullView {
     let container = Container {
         id: "6d7d88".into(),
         name: "trainer".into(),
         image: "pytorch:2".into(),
         image_id: ImageId::new("sha256:1"),
         labels,
-        state: detail.state.clone(),
+        state: detail.state,
         status: String::new(),
         created: NOW - 86_400,
     };
-    show(&seen(container, &detail), detail, &[], &around(&BTreeMap::new()))
+    show(&GpuClaim::from_devices(container, &detail.devices), detail, &[], &context(&BTreeMap::new()))
 }
 
 #[test]
@@ -140,4 +139,25 @@ fn one_of_another_tool_is_shown_with_what_it_takes_and_no_commands() {
         ..ContainerDetail::default()
     };
     insta::assert_snapshot!("foreign", other(BTreeMap::new(), detail).text(&age));
+}
+
+#[test]
+fn memory_is_counted_in_powers_of_two() {
+    for (bytes, text) in [
+        (0, "0 B"),
+        (581_632, "568 KiB"),
+        (200 << 20, "200 MiB"),
+        (16 << 30, "16 GiB"),
+        (3 << 29, "1.5 GiB"),
+        (2 << 40, "2048 GiB"),
+    ] {
+        assert_eq!(memory(bytes), text);
+    }
+}
+
+#[test]
+fn cpus_are_written_as_they_are_asked_for() {
+    for (number, text) in [(4.0, "4"), (1.5, "1.5"), (0.25, "0.25"), (10.0, "10")] {
+        assert_eq!(cpus(number), text);
+    }
 }

@@ -1,14 +1,17 @@
 //! Which containers have their GPUs back, on machines that changed meanwhile.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::engine::fake::FakeEngine;
-use crate::engine::{DeviceRequest, Devices};
+use crate::engine::{CreateContainer, DeviceRequest, Devices};
 use crate::gpu::claims::read_all;
 use crate::gpu::usage::overview;
 use crate::gpu::{
     Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Process, ProcessPlace, Reading, Slice,
 };
 use crate::model::names::{ImageId, Login};
+use crate::model::reference::Reference;
 
 const UUID: (&str, &str) = ("ds01.gpu.uuids", "GPU-0aaa");
 
@@ -77,10 +80,10 @@ fn users(uid: u32) -> Option<Login> {
 
 /// What keeps the first container from its GPUs.
 async fn told(engine: &FakeEngine, machine: &Machine) -> Vec<String> {
-    let mut claimants = read_all(engine).await.unwrap();
-    let own = claimants[0].container.clone();
-    let claim = claim(engine, &own, &mut claimants).await.unwrap();
-    let seen = overview(machine, Ok(&claimants), &users);
+    let mut claims = read_all(engine).await.unwrap();
+    let own = claims[0].container.clone();
+    let claim = claim(engine, &own, &mut claims).await.unwrap();
+    let seen = overview(machine, Ok(&claims), &users);
     obstacles(&own, &claim, &seen).iter().map(Obstacle::to_string).collect()
 }
 
@@ -206,4 +209,40 @@ fn the_commands_that_make_a_container_anew_say_all_that_its_labels_know() {
         ]
     );
     assert_eq!(deploys(&[project, ("ds01.gpus", "0")], &root)[1], "ds01-build deploy thesis");
+}
+
+/// What is seen of a program of an image that the engine in memory has.
+async fn code_of(program: &str, check: StartCheck) -> Option<i64> {
+    let engine = FakeEngine::new();
+    let image = engine.add_image(&Reference::parse("x:1").unwrap(), &BTreeMap::new());
+    let request = CreateContainer {
+        name: "a".into(),
+        image: image.to_string(),
+        command: Some(vec![program.into()]),
+        init: true,
+        ..CreateContainer::default()
+    };
+    let id = engine.create(&request).await.unwrap();
+    start(&engine, &id, check, ()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_ends_at_once_is_told_from_one_that_runs() {
+    for check in [StartCheck::Brief, StartCheck::Close] {
+        assert_eq!(code_of("/bin/false", check).await, Some(1));
+        assert_eq!(code_of("/bin/sh", check).await, None);
+        let code = code_of("/no/such/program", check).await.unwrap();
+        assert!(could_not_run(code), "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_typed_is_watched_longer_than_what_an_image_says() {
+    let mut took = Vec::new();
+    for check in [StartCheck::Brief, StartCheck::Close] {
+        let begun = Instant::now();
+        code_of("/bin/sh", check).await;
+        took.push(begun.elapsed());
+    }
+    assert!(took[0] < Duration::from_millis(150) && took[1] >= CLOSELY, "{took:?}");
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::container::{Held, Maker};
+use crate::container::list::{HeldGpus, Maker};
 use crate::engine::Usage;
 use crate::model::names::ImageId;
 
-fn row(name: &str, made_by: Maker) -> Row {
-    Row {
+fn row(name: &str, made_by: Maker) -> ContainerView {
+    ContainerView {
         id: format!("id of {name}"),
         project: name.split('.').next().unwrap_or(name).into(),
         name: name.into(),
@@ -20,7 +20,7 @@ fn row(name: &str, made_by: Maker) -> Row {
         owner: Some("h.baker@hertie-school.lan".into()),
         age: Duration::from_secs(7200),
         gpus: Some("0".into()),
-        held: Some(Held::default()),
+        held: Some(HeldGpus::default()),
         managed: matches!(made_by, Maker::Ours | Maker::Legacy),
         made_by,
         protected: false,
@@ -30,13 +30,13 @@ fn row(name: &str, made_by: Maker) -> Row {
     }
 }
 
-fn server() -> Vec<Row> {
+fn server() -> Vec<ContainerView> {
     let slots = |slots: &[&str]| {
         let slots = slots.iter().map(|slot| (*slot).to_owned()).collect();
-        Some(Held { slots, ..Held::default() })
+        Some(HeldGpus { slots, ..HeldGpus::default() })
     };
     vec![
-        Row {
+        ContainerView {
             newer: Some(true),
             image: "ds01-1001/thesis:r-0123456789abcdef".into(),
             gpus: Some("2".into()),
@@ -44,14 +44,14 @@ fn server() -> Vec<Row> {
             usage: Some(Usage { cpus: 1.5, memory: 3 << 29, pids: 9 }),
             ..row("thesis._.1001", Maker::Ours)
         },
-        Row {
+        ContainerView {
             gpus: Some("1g.10gb".into()),
             held: slots(&["2.1"]),
             protected: true,
             notice: Some("stopped in 2 hours".into()),
             ..row("maps._.1001", Maker::Ours)
         },
-        Row {
+        ContainerView {
             status: "Exited (0) 3 days ago".into(),
             state: "exited".into(),
             gpus: Some("all".into()),
@@ -59,14 +59,14 @@ fn server() -> Vec<Row> {
             newer: None,
             ..row("old._.1001", Maker::Legacy)
         },
-        Row {
+        ContainerView {
             owner: None,
             gpus: None,
-            held: Some(Held { all: true, ..Held::default() }),
+            held: Some(HeldGpus { all: true, ..HeldGpus::default() }),
             image: "pytorch:2".into(),
             ..row("trainer", Maker::Foreign)
         },
-        Row {
+        ContainerView {
             owner: None,
             gpus: None,
             image: "registry:2".into(),

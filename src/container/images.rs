@@ -1,9 +1,9 @@
 //! What a container runs, by the images of the engine: its name for people,
-//! and whether that name stands for another image by now. Pure.
+//! and whether that name means another image by now. Pure.
 //!
-//! Times do not tell which of two images is newer, since equal input gives an
-//! equal image on any day. The tags that move do: where one of a name stands
-//! on another image, that is the one to have.
+//! Times do not say which of two images is newer, since equal input gives an
+//! equal image on any day. The tags that move do: where one of a name points
+//! to another image, that is the one to have.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ use crate::model::tags;
 /// Hex digits of an id that are shown.
 const SHORT_ID: usize = 12;
 
-/// What stands behind the name of an image that was made for a deployment: an
+/// The end of the name of an image that was made for a deployment: an
 /// account on an image that has another name.
 const SETUP: &str = "@setup";
 
@@ -26,55 +26,55 @@ const SETUP: &str = "@setup";
 type Name<'a> = (&'a str, Option<&'a str>);
 
 /// The images of an engine, as they are looked for.
-pub(crate) struct Store<'a> {
+pub(crate) struct ImageIndex<'a> {
     by_id: HashMap<&'a str, &'a Image>,
     by_tag: HashMap<String, &'a ImageId>,
     by_name: HashMap<Name<'a>, Vec<&'a Image>>,
     by_project: HashMap<Name<'a>, Vec<&'a Image>>,
 }
 
-impl<'a> Store<'a> {
+impl<'a> ImageIndex<'a> {
     pub(crate) fn new(images: &'a [Image]) -> Self {
-        let mut store = Self {
+        let mut index = Self {
             by_id: images.iter().map(|image| (image.id.as_str(), image)).collect(),
             by_tag: HashMap::new(),
             by_name: HashMap::new(),
             by_project: HashMap::new(),
         };
         for image in images {
-            store.by_tag.extend(image.tags.iter().map(|tag| (tag.to_string(), &image.id)));
-            if let Some(name) = name(image) {
-                store.by_name.entry(name).or_default().push(image);
+            index.by_tag.extend(image.tags.iter().map(|tag| (tag.to_string(), &image.id)));
+            if let Some(name) = image_name(image) {
+                index.by_name.entry(name).or_default().push(image);
             }
             if let Some(project) = project(&image.labels) {
-                store.by_project.entry(project).or_default().push(image);
+                index.by_project.entry(project).or_default().push(image);
             }
         }
-        store
+        index
     }
 
     /// What people know the container's image as; an id, cut, where nothing
     /// better is known.
     pub(crate) fn name_of(&self, container: &Container) -> String {
-        if let Some(image) = self.runs(container).filter(|image| name(image).is_some()) {
+        if let Some(image) = self.image_of(container).filter(|image| image_name(image).is_some()) {
             return self.known_as(image);
         }
-        let said = said(container);
-        if said.starts_with("sha256:") {
-            let tags = self.by_id.get(said).map(|image| &image.tags);
+        let from = made_from(container);
+        if from.starts_with("sha256:") {
+            let tags = self.by_id.get(from).map(|image| &image.tags);
             if let Some(tag) = tags.and_then(|tags| tags.first()) {
                 return tag.to_string();
             }
         }
-        short(said)
+        short(from)
     }
 
     /// The word that `deploy` takes for what the container was made from.
     pub(crate) fn deployed_as(&self, container: &Container) -> String {
-        let Some(image) = self.runs(container).filter(|image| name(image).is_some()) else {
+        let Some(image) = self.image_of(container).filter(|image| image_name(image).is_some()) else {
             return self.name_of(container);
         };
-        match name(self.below(image).unwrap_or(image)) {
+        match image_name(self.below(image).unwrap_or(image)) {
             Some((word, _)) if !word.ends_with(SETUP) => word.to_owned(),
             _ => self.known_as(image),
         }
@@ -83,9 +83,9 @@ impl<'a> Store<'a> {
     /// Whether the engine has a newer image of the name that the container's
     /// has. `None`: that cannot be told.
     pub(crate) fn newer_than(&self, container: &Container) -> Option<bool> {
-        match self.runs(container) {
-            Some(image) if name(image).is_some() => self.newer(image),
-            Some(_) => self.moved(said(container), container.image_id.as_str()),
+        match self.image_of(container) {
+            Some(image) if image_name(image).is_some() => self.newer(image),
+            Some(_) => self.moved(made_from(container), container.image_id.as_str()),
             // The list leaves out an image without a tag that another was
             // made from, as by saving the container.
             None => {
@@ -96,12 +96,12 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn runs(&self, container: &Container) -> Option<&'a Image> {
+    fn image_of(&self, container: &Container) -> Option<&'a Image> {
         self.by_id.get(container.image_id.as_str()).copied()
     }
 
     fn known_as(&self, image: &'a Image) -> String {
-        let Some((name, _)) = name(image) else { return short(image.id.as_str()) };
+        let Some((name, _)) = image_name(image) else { return short(image.id.as_str()) };
         if let Some(stem) = name.strip_suffix(SETUP) {
             return match self.below(image) {
                 Some(below) => self.known_as(below),
@@ -116,7 +116,7 @@ impl<'a> Store<'a> {
     }
 
     fn newer(&self, image: &'a Image) -> Option<bool> {
-        let name = name(image)?;
+        let name = image_name(image)?;
         if name.0.ends_with(SETUP) {
             return match self.below(image) {
                 Some(below) => self.newer(below),
@@ -142,10 +142,10 @@ impl<'a> Store<'a> {
     /// The image of a name that an account was put on.
     fn below(&self, image: &Image) -> Option<&'a Image> {
         let id = read::text(&image.labels, &BASE_DIGEST)?;
-        self.by_id.get(id).copied().filter(|below| below.id != image.id && name(below).is_some())
+        self.by_id.get(id).copied().filter(|below| below.id != image.id && image_name(below).is_some())
     }
 
-    /// Whether a tag stands on another image than this one.
+    /// Whether a tag points to another image than this one.
     fn moved(&self, tag: &str, id: &str) -> Option<bool> {
         let tag = Reference::parse(tag).ok()?;
         self.by_tag.get(&tag.to_string()).map(|now| now.as_str() != id)
@@ -153,12 +153,12 @@ impl<'a> Store<'a> {
 }
 
 /// What a container says that it was made from: an ID or a reference.
-fn said(container: &Container) -> &str {
+fn made_from(container: &Container) -> &str {
     read::text(&container.labels, &IMAGE).unwrap_or(&container.image)
 }
 
 /// What an image of ours is called; containers that were saved say an ID.
-fn name(image: &Image) -> Option<Name<'_>> {
+fn image_name(image: &Image) -> Option<Name<'_>> {
     let labels = &image.labels;
     let name = labels.get(IMAGE.name).filter(|name| !name.starts_with("sha256:"))?;
     read::managed(labels).then_some((name, labels.get(USER_ID.name).map(String::as_str)))
@@ -168,7 +168,7 @@ fn project(labels: &Labels) -> Option<Name<'_>> {
     Some((labels.get(PROJECT.name)?, Some(labels.get(USER_ID.name)?)))
 }
 
-/// Where content tags of these images stand.
+/// Repositories that content tags of these images are in.
 fn content_repositories<'a>(images: impl IntoIterator<Item = &'a Image>) -> HashSet<Repository> {
     let tags = images.into_iter().flat_map(|image| &image.tags);
     tags.filter(|tag| !moves(tag)).map(Reference::repository).collect()
@@ -221,8 +221,8 @@ mod tests {
 
     /// Name and newer for a container of ours, made from this ID.
     fn told(images: &[Image], id: &str) -> (String, Option<bool>) {
-        let (store, container) = (Store::new(images), of(id, id, &[("ds01.image", id)]));
-        (store.name_of(&container), store.newer_than(&container))
+        let (index, container) = (ImageIndex::new(images), of(id, id, &[("ds01.image", id)]));
+        (index.name_of(&container), index.newer_than(&container))
     }
 
     const ANN: (&str, &str) = ("ds01.user_id", "1001");
@@ -277,7 +277,7 @@ mod tests {
         let name = "ds01/vision:t-main".to_owned();
         assert_eq!(told(&[old, new.clone(), setup("sha256:2")], "sha256:3"), (name.clone(), Some(false)));
         let container = of("sha256:3", "sha256:3", &[]);
-        assert_eq!(Store::new(&on_old).deployed_as(&container), "vision");
+        assert_eq!(ImageIndex::new(&on_old).deployed_as(&container), "vision");
         // What it was put on is gone.
         assert_eq!(told(&[new, setup("sha256:1")], "sha256:3"), (name, Some(true)));
     }
@@ -290,7 +290,7 @@ mod tests {
             let images = [image(now, &["debian:12"], &[]), setup.clone()];
             assert_eq!(told(&images, "sha256:3"), ("debian:12".into(), newer));
             let container = of("sha256:3", "sha256:3", &[]);
-            assert_eq!(Store::new(&images).deployed_as(&container), "debian:12");
+            assert_eq!(ImageIndex::new(&images).deployed_as(&container), "debian:12");
         }
         assert_eq!(told(&[setup], "sha256:3"), ("debian:12".into(), None), "the tag is gone");
     }
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn of_what_is_not_ours_the_tag_that_it_was_made_from_tells() {
         let images = [image("sha256:1", &["registry:2", "other:1"], &[]), image("sha256:2", &["new:1"], &[])];
-        let store = Store::new(&images);
-        let told = |container: &Container| (store.name_of(container), store.newer_than(container));
+        let index = ImageIndex::new(&images);
+        let told = |container: &Container| (index.name_of(container), index.newer_than(container));
         assert_eq!(told(&of("sha256:1", "registry:2", &[])), ("registry:2".into(), Some(false)));
         let legacy = of("sha256:1", "sha256:1", &[("aime.mlc.DS01_IMAGE", "new:1")]);
         assert_eq!(told(&legacy), ("new:1".into(), Some(true)));
@@ -313,8 +313,8 @@ mod tests {
     fn an_image_that_the_list_leaves_out_is_old_where_its_project_has_one() {
         let tags = ["ds01-1001/thesis:latest", "ds01-1001/thesis:r-0000000000000002"];
         let images = [ours("sha256:2", "ann/thesis", &tags, &[ANN, ("ds01.project", "thesis")])];
-        let store = Store::new(&images);
-        let hidden = |labels: &[(&str, &str)]| store.newer_than(&of("sha256:1", "sha256:1", labels));
+        let index = ImageIndex::new(&images);
+        let hidden = |labels: &[(&str, &str)]| index.newer_than(&of("sha256:1", "sha256:1", labels));
         assert_eq!(hidden(&[ANN, ("ds01.project", "thesis")]), Some(true));
         assert_eq!(hidden(&[ANN, ("ds01.project", "maps")]), None);
         assert_eq!(hidden(&[("ds01.user_id", "1002"), ("ds01.project", "thesis")]), None);

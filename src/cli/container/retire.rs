@@ -1,0 +1,249 @@
+//! `container retire`, and with `--save` the image first.
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Report, each};
+use crate::cli::args::RetireArgs;
+use crate::cli::exit::Exit;
+use crate::cli::load::{self, CliError};
+use crate::cli::settings::Settings;
+use crate::cli::signals;
+use crate::container::Caller;
+use crate::container::installed::{self, PackageTarget};
+use crate::container::permission::Action;
+use crate::container::retire::{self, RetireReport, Retirement};
+use crate::container::save::{self, ContainerAfter, FailedSave, Save, SaveError, SavedImage};
+use crate::engine::{self, Container, Engine};
+use crate::host::lock::{ImageLock, Locks};
+use crate::model::labels::read;
+use crate::model::labels::{PROJECT, USER_ID, USERNAME};
+use crate::model::problem::Problem;
+use crate::plan::why;
+use crate::spec::Spec;
+use crate::spec::graph::Graph;
+use crate::spec::subject::Subject;
+
+pub(crate) async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
+    let engine = load::engine(settings).await?;
+    let stack = load::spec(settings).ok();
+    let caller = settings.caller(stack.as_ref().map(|(spec, _)| spec));
+    let request = Request { settings, args, engine: engine.as_ref(), stack: stack.as_ref(), caller: &caller };
+    each(settings, &args.containers, async |name| request.retire(name).await).await
+}
+
+impl Report for RetireReport {
+    fn sentence(&self) -> String {
+        self.sentence()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes()
+    }
+}
+
+struct Request<'a> {
+    settings: &'a Settings,
+    args: &'a RetireArgs,
+    engine: &'a dyn Engine,
+    /// Only a spec that can be read names administrators.
+    stack: Option<&'a (Spec, Graph)>,
+    caller: &'a Caller,
+}
+
+impl Request<'_> {
+    async fn retire(&self, name: &str) -> Result<RetireReport, CliError> {
+        let (engine, dry_run) = (self.engine, self.args.dry_run);
+        let retirement = self.decide(name).await?;
+        let target = self.target(retirement.container());
+        if self.args.save.is_some() {
+            return self.save(name, &retirement, &target).await;
+        }
+        let installed = if dry_run {
+            installed::inspect(engine, retirement.id()).await
+        } else {
+            installed::inspect_briefly(engine, retirement.id()).await
+        };
+        if !dry_run {
+            retire::retire(engine, &retirement).await?;
+        }
+        Ok(RetireReport::new(&retirement, installed, &target, dry_run))
+    }
+
+    async fn decide(&self, name: &str) -> Result<Retirement, CliError> {
+        let (containers, users) = (self.engine.containers().await?, |uid| self.settings.login(uid));
+        retire::decide(name, self.args.force, &containers, self.caller, &users).map_err(|error| {
+            CliError::Refused(Problem::new(error.to_string()).help(error.help(Action::Retire)))
+        })
+    }
+
+    /// What packages would be added to: the project as this caller calls it.
+    fn target(&self, container: &Container) -> PackageTarget {
+        let short = container.short_name();
+        let node = self.stack.and_then(|(spec, graph)| {
+            let node = why::node_of(spec, graph, container)?;
+            Some((Subject::of(spec, graph, node), &graph.node(node).name))
+        });
+        match node {
+            Some((Subject::Project(project), name)) => PackageTarget::Project(match project.account.uid {
+                uid if uid == self.caller.uid => project.name.to_string(),
+                _ => name.to_string(),
+            }),
+            Some((_, name)) => PackageTarget::New { name: short.to_owned(), image: Some(name.to_string()) },
+            None => match read::text(&container.labels, &PROJECT) {
+                // Without a spec the label is believed.
+                Some(project) if self.stack.is_none() => {
+                    PackageTarget::Project(self.called(container, project))
+                }
+                _ => PackageTarget::New { name: short.to_owned(), image: None },
+            },
+        }
+    }
+
+    fn called(&self, container: &Container, project: &str) -> String {
+        let account = read::text(&container.labels, &USERNAME);
+        let uid = read::text(&container.labels, &USER_ID).and_then(|uid| uid.parse::<u32>().ok());
+        match account.filter(|_| uid != Some(self.caller.uid)) {
+            Some(account) => format!("{account}/{project}"),
+            None => project.to_owned(),
+        }
+    }
+
+    /// The image first, then the removal.
+    async fn save(
+        &self,
+        name: &str,
+        retirement: &Retirement,
+        target: &PackageTarget,
+    ) -> Result<RetireReport, CliError> {
+        let (engine, output) = (self.engine, || self.settings.output());
+        let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+        let save = self.plan_save(retirement).await?;
+        if self.args.dry_run {
+            let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
+            let installed = installed::among(engine, retirement.id(), &preview.changes).await;
+            let mut report = RetireReport::new(retirement, installed, target, true);
+            let (reference, logs) = (save.target().clone(), preview.logs);
+            report.saved = Some(SavedImage { reference, image: None, logs, notes: Vec::new() });
+            return Ok(report);
+        }
+        let working = signals.working();
+        let _lock = self.lock(&save, working.token()).await?;
+        // Another run may have been here while this one waited.
+        let retirement = self.decide(name).await?;
+        let save = self.plan_save(&retirement).await?;
+        let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
+        let installed = installed::among(engine, retirement.id(), &preview.changes).await;
+        output().note(&format!("saving {} as {}", retirement.name(), save.target()));
+        // Nobody looks at the steps: there is one, and it runs nothing.
+        let (events, _) = mpsc::unbounded_channel();
+        let saved = match save::run(engine, &save, &preview, &events, working.token()).await {
+            Ok(saved) => saved,
+            Err(failed) => return Err(self.failed(retirement.name(), &save, *failed)),
+        };
+        drop(working);
+        let mut report = RetireReport::new(&retirement, installed, target, false);
+        report.saved = Some(saved);
+        let name = retirement.name().to_owned();
+        if let Err(error) = retire::retire(engine, &retirement.stopped()).await {
+            output().note(&format!("{name} is saved as {}, and still there", save.target()));
+            return Err(error.into());
+        }
+        Ok(report)
+    }
+
+    async fn plan_save(&self, retirement: &Retirement) -> Result<Save, CliError> {
+        let images = self.engine.images().await?;
+        #[expect(clippy::disallowed_methods, reason = "the tag says when it was saved")]
+        let now = Timestamp::now();
+        save::decide(retirement, self.args.save.as_deref(), &images, now).map_err(|refusal| {
+            let problem = Problem::new(refusal.to_string()).help(refusal.help());
+            if refusal.is_usage() { CliError::Usage(problem) } else { CliError::Refused(problem) }
+        })
+    }
+
+    async fn lock(&self, save: &Save, cancel: &CancellationToken) -> Result<ImageLock, CliError> {
+        let dir = &self.settings.lock_dir;
+        let unusable = |error: std::io::Error| {
+            let problem = Problem::new(format!("{} cannot be used for locks: {error}", dir.display()));
+            CliError::Usage(
+                problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
+            )
+        };
+        let locks = Locks::open(dir, &self.engine.facts().await?.id).map_err(unusable)?;
+        let waits =
+            || self.settings.output().note("waiting: another container of the same person is being saved");
+        locks.take(&save.lock(), cancel, waits).await.map_err(unusable)?.ok_or(CliError::Interrupted)
+    }
+
+    /// How the container was left, then why.
+    fn failed(&self, name: &str, save: &Save, failed: FailedSave) -> CliError {
+        let mut output = self.settings.output();
+        output.note(&match &failed.container {
+            ContainerAfter::AsItWas => format!("{name} was not saved; it is kept"),
+            ContainerAfter::Restarted(Ok(())) => {
+                format!("{name} was not saved; it is kept, and runs again")
+            }
+            ContainerAfter::Restarted(Err(error)) => {
+                format!("{name} was not saved; it is kept, but does not run: {error}")
+            }
+            ContainerAfter::Stopped => format!(
+                "{name} was not saved; it is kept, but stopped, since nobody keeps its GPUs for it: \
+                 `ds01-build container start {name}` starts it if they are free"
+            ),
+        });
+        failed.notes.iter().for_each(|note| output.note(&format!("note: {note}")));
+        not_saved(save, failed.error)
+    }
+}
+
+fn not_saved(save: &Save, error: SaveError) -> CliError {
+    let target = save.target();
+    match error {
+        SaveError::BaseGone | SaveError::TooLarge { .. } => {
+            let problem = Problem::new(format!("{target} cannot be made: {error}"));
+            CliError::Refused(Problem { help: error.help(), ..problem })
+        }
+        SaveError::Engine(error) => CliError::Engine(error),
+        SaveError::Unsound(message) => {
+            CliError::Engine(engine::Error::Refused { action: format!("make {target}"), message })
+        }
+        SaveError::Cancelled => CliError::Interrupted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use proptest::prelude::*;
+
+    use crate::cli::Cli;
+
+    fn parsed(command: &str) -> Vec<String> {
+        let words = command.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect::<Vec<_>>();
+        Cli::try_parse_from(&words).unwrap_or_else(|e| panic!("{command}: {e}"));
+        words
+    }
+
+    proptest! {
+        #[test]
+        fn the_printed_command_is_one_of_ours(
+            pip in proptest::collection::vec("[a-z][a-z0-9-]{0,8}[a-z0-9]-[0-9]{1,2}(\\.[0-9a-z+!]{1,4}){0,3}", 0..4),
+            apt in proptest::collection::vec("[ -~]{1,12}", 0..4),
+            image in proptest::option::of("[a-z]{1,8}"),
+        ) {
+            use crate::container::installed::{PackageTarget, read};
+            use crate::engine::{Change, ChangeKind};
+            let pip = pip.iter().map(|name| format!("/opt/lib/site-packages/{name}.dist-info"));
+            let apt = apt.iter().map(|name| format!("/var/lib/dpkg/info/{name}.list"));
+            let changes: Vec<_> = pip.chain(apt).map(|path| Change { path, kind: ChangeKind::Added }).collect();
+            let installed = read(&changes, "");
+            for target in [PackageTarget::Project("a/thesis".into()), PackageTarget::New { name: "thesis".into(), image }] {
+                if let Some(command) = installed.command(&target) {
+                    parsed(&command);
+                }
+            }
+        }
+    }
+}
