@@ -16,8 +16,8 @@ use crate::model::reference::Reference;
 use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::plan::{Action, Plan, recipes};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// What holds for every image of a run.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +102,7 @@ impl Requests<'_> {
 
     fn solve(&self, position: usize, positions: &HashMap<NodeId, usize>) -> Solve {
         let node = self.nodes[position];
-        let (subject, planned) = (Subject::of(self.spec, self.graph, node), &self.plan.images[position]);
+        let (subject, planned) = (SpecEntry::of(self.spec, self.graph, node), &self.plan.images[position]);
         let parents = self.parents(node, positions);
         let base = parents.first().map(|(_, given)| given);
         let start = match (self.seen.dockerfiles.get(&node), base) {
@@ -131,7 +131,7 @@ impl Requests<'_> {
     /// The parents' keys in the spec, and the references to build on.
     fn parents(&self, node: NodeId, positions: &HashMap<NodeId, usize>) -> Vec<(String, Reference)> {
         let parent = |&parent: &NodeId| {
-            let subject = Subject::of(self.spec, self.graph, parent);
+            let subject = SpecEntry::of(self.spec, self.graph, parent);
             let given = match subject.external() {
                 Some(external) => self.seen.base(external).given.clone(),
                 None => self.plan.images[positions[&parent]].content.clone(),
@@ -157,7 +157,7 @@ impl Requests<'_> {
                 self.seen.bases.iter().find(|(key, seen)| seen.given == *base || **key == base.canonical());
             labels.base_digest = external.map(|(_, seen)| seen.digest_or_id()).unwrap_or_default();
         }
-        let account = Subject::of(self.spec, self.graph, node).account();
+        let account = SpecEntry::of(self.spec, self.graph, node).account();
         let mut change = account.map(user_layer::config).unwrap_or_default();
         change.labels.extend(labels.to_map().into_iter().filter(|(_, value)| !value.is_empty()));
         change

@@ -6,8 +6,8 @@ use super::plan::Made;
 use super::settings::Settings;
 use crate::model::names::Login;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
-use crate::spec::subject::Subject;
 
 /// Asks about those of these logins that `users:` has. A database that cannot
 /// be asked is a warning: the spec alone says who they are then.
@@ -41,9 +41,9 @@ pub(crate) fn check_built(
 ) -> Result<(), CliError> {
     let images = made.plan.images.iter().zip(&made.nodes);
     let built = images.filter(|(image, _)| image.reasons().is_some());
-    let logins = built.filter_map(|(_, &node)| match Subject::of(spec, graph, node) {
-        Subject::Project(project) => Some(&project.account.login),
-        Subject::Base(_) | Subject::Image(_) => None,
+    let logins = built.filter_map(|(_, &node)| match SpecEntry::of(spec, graph, node) {
+        SpecEntry::Project(project) => Some(&project.account.login),
+        SpecEntry::Base(_) | SpecEntry::Image(_) => None,
     });
     check(settings, spec, logins)
 }

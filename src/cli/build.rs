@@ -29,9 +29,9 @@ use crate::plan::Plan;
 use crate::plan::observe::Seen;
 use crate::registry::Registry;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
 use crate::spec::pins::Pins;
-use crate::spec::subject::Subject;
 use crate::ui::{self, log};
 
 pub(crate) async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
@@ -142,7 +142,7 @@ pub(super) fn surroundings(
 fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings) -> Result<(), CliError> {
     let mut problems = Vec::new();
     for position in made.plan.builds() {
-        let Subject::Image(image) = Subject::of(spec, graph, made.nodes[position]) else { continue };
+        let SpecEntry::Image(image) = SpecEntry::of(spec, graph, made.nodes[position]) else { continue };
         for id in image.secrets.iter().filter(|id| !around.has_secret(id)) {
             let problem =
                 Problem::new(format!("`{}` needs the secret `{id}`, which was not given", image.name));

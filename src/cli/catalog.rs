@@ -12,9 +12,9 @@ use super::exit::Exit;
 use super::load::CliError;
 use super::settings::Settings;
 use crate::model::problem::{Problem, SourceFile};
-use crate::spec::catalog::{self, Catalog, Host, LATEST, Miss, Row};
+use crate::spec::catalog::{self, Catalog, CatalogMiss, CatalogRow, HostArch, LATEST};
 use crate::spec::files::{Disk, Files, Unreadable};
-use crate::spec::{self, World};
+use crate::spec::{self, SpecContext};
 use crate::ui::human::count;
 use crate::ui::problems;
 use crate::ui::table::{Column, Table};
@@ -79,8 +79,8 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
     let mut output = settings.output();
     if settings.json {
         let (known, told_by) = match &settings.host {
-            Host::Known { arch, told_by } => (Some(arch), told_by),
-            Host::Unknown(why) => (None, why),
+            HostArch::Known { arch, told_by } => (Some(arch), told_by),
+            HostArch::Unknown(why) => (None, why),
         };
         output.value(&json!({
             "file": file.as_ref().map(|file| file.path.display().to_string()),
@@ -104,10 +104,10 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
 }
 
 /// Which architecture is shown; `None`: all of them.
-fn arch<'a>(args: &'a CatalogListArgs, host: &'a Host) -> Option<&'a str> {
+fn arch<'a>(args: &'a CatalogListArgs, host: &'a HostArch) -> Option<&'a str> {
     match (args.all, &args.arch, host) {
-        (true, ..) | (false, None, Host::Unknown(_)) => None,
-        (false, Some(arch), _) | (false, None, Host::Known { arch, .. }) => Some(arch),
+        (true, ..) | (false, None, HostArch::Unknown(_)) => None,
+        (false, Some(arch), _) | (false, None, HostArch::Known { arch, .. }) => Some(arch),
     }
 }
 
@@ -115,9 +115,9 @@ fn chosen<'c>(
     catalog: &'c Catalog,
     framework: Option<&str>,
     arch: Option<&str>,
-) -> Result<Vec<&'c Row>, CliError> {
-    let of_framework = |row: &&Row| framework.is_none_or(|name| row.is_of(name));
-    let of_arch = |row: &&Row| arch.is_none_or(|arch| row.arch(arch).is_some());
+) -> Result<Vec<&'c CatalogRow>, CliError> {
+    let of_framework = |row: &&CatalogRow| framework.is_none_or(|name| row.is_of(name));
+    let of_arch = |row: &&CatalogRow| arch.is_none_or(|arch| row.arch(arch).is_some());
     let rows: Vec<_> = catalog.rows().iter().filter(of_framework).filter(of_arch).collect();
     if !rows.is_empty() {
         return Ok(rows);
@@ -127,8 +127,9 @@ fn chosen<'c>(
         (Some(name), arch) => {
             let (name, arch) = (clean(name), clean(arch.unwrap_or_default()));
             let miss = catalog.find(&name, LATEST, &arch).err();
-            let miss = miss.unwrap_or(Miss::Framework { known: Vec::new() });
-            let more = if matches!(miss, Miss::Framework { .. }) { "" } else { "; --all shows every row" };
+            let miss = miss.unwrap_or(CatalogMiss::Framework { known: Vec::new() });
+            let more =
+                if matches!(miss, CatalogMiss::Framework { .. }) { "" } else { "; --all shows every row" };
             (miss.message(catalog, &name, LATEST, &arch), miss.help() + more)
         }
         (None, arch) => {
@@ -142,17 +143,17 @@ fn chosen<'c>(
     Err(CliError::Usage(Problem::new(message).help(help)))
 }
 
-fn heading(catalog: &Catalog, arch: Option<&str>, host: &Host) -> String {
+fn heading(catalog: &Catalog, arch: Option<&str>, host: &HostArch) -> String {
     let title = catalog.title();
     let machine = match host {
-        Host::Known { arch, told_by } => format!("this machine is {arch} ({told_by})"),
-        Host::Unknown(why) => format!("this machine's architecture is not known: {why}"),
+        HostArch::Known { arch, told_by } => format!("this machine is {arch} ({told_by})"),
+        HostArch::Unknown(why) => format!("this machine's architecture is not known: {why}"),
     };
     let shown = arch.map_or("all architectures".into(), |arch| format!("for {arch}"));
     clean(&format!("{title}, {shown}; {machine}"))
 }
 
-fn table(catalog: &Catalog, rows: &[&Row], arch: Option<&str>) -> Table {
+fn table(catalog: &Catalog, rows: &[&CatalogRow], arch: Option<&str>) -> Table {
     let mut table = Table::new([
         Column::left("FRAMEWORK"),
         Column::left("VERSION"),
@@ -227,7 +228,7 @@ fn sentence(warning: &Problem) -> String {
 /// The file that the spec names; `None`: there is no spec, or it names none.
 fn named(settings: &Settings) -> Result<Option<Arc<SourceFile>>, CliError> {
     let Some(spec_file) = &settings.spec_file else { return Ok(None) };
-    spec::catalog_file(&settings.here, spec_file, &World::of(&Disk)).map_err(CliError::Problems)
+    spec::catalog_file(&settings.here, spec_file, &SpecContext::of(&Disk)).map_err(CliError::Problems)
 }
 
 /// A file that the command line names.

@@ -9,8 +9,8 @@ use super::plan::{self, Made};
 use super::settings::Settings;
 use crate::plan::{Action, Reason, Where};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 pub(crate) async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
@@ -54,7 +54,7 @@ async fn states(
     let mut states: HashMap<_, _> =
         nodes.into_iter().zip(&plan.images).map(|(node, image)| (node, state(&image.action))).collect();
     for node in graph.nodes() {
-        if let Some(external) = Subject::of(spec, graph, node.id).external() {
+        if let Some(external) = SpecEntry::of(spec, graph, node.id).external() {
             let place = match seen.bases.get(&external.canonical()) {
                 Some(base) if base.id.is_some() => "here",
                 Some(_) => "to be pulled",

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::spec::catalog::Host;
-use crate::spec::catalog::host::{self, Clue, Clues};
+use crate::spec::catalog::HostArch;
+use crate::spec::catalog::host::{self, ToolkitFiles, VersionFile};
 use crate::spec::files::{Disk, Files};
 
 /// CUDA's own place, and Debian's.
@@ -20,15 +20,15 @@ const ROCM: [&str; 1] = ["opt/rocm/.info/version"];
 const MAX: u64 = 1 << 20;
 
 /// The class of the machine whose file system begins at `root`.
-pub(crate) fn read(root: &Path, mlc_arch: Option<String>) -> Host {
+pub(crate) fn read(root: &Path, mlc_arch: Option<String>) -> HostArch {
     let first = |files: &[&str]| {
         let clue = |file: PathBuf| {
             let bytes = Disk.read(&file, MAX).ok()?;
-            Some(Clue { file, text: String::from_utf8_lossy(&bytes).into_owned() })
+            Some(VersionFile { file, text: String::from_utf8_lossy(&bytes).into_owned() })
         };
         files.iter().find_map(|file| clue(root.join(file)))
     };
-    host::host(&Clues { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
+    host::host(&ToolkitFiles { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
 }
 
 #[cfg(test)]
@@ -37,10 +37,10 @@ mod tests {
 
     use super::*;
 
-    fn arch(host: &Host) -> &str {
+    fn arch(host: &HostArch) -> &str {
         match host {
-            Host::Known { arch, .. } => arch,
-            Host::Unknown(why) => panic!("{why}"),
+            HostArch::Known { arch, .. } => arch,
+            HostArch::Unknown(why) => panic!("{why}"),
         }
     }
 
@@ -52,7 +52,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         };
-        assert!(matches!(read(root.path(), None), Host::Unknown(_)));
+        assert!(matches!(read(root.path(), None), HostArch::Unknown(_)));
         put("opt/rocm/.info/version", "6.2.0-66\n");
         assert_eq!(arch(&read(root.path(), None)), "ROCM6");
         put("usr/lib/cuda/version.txt", "CUDA Version 11.8.89\n");

@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliErr
     };
     let owner = owner.map_err(CliError::Usage)?;
     let (login, group) = (&owner.account.login, &owner.limits.group);
-    let told = spec.limits.told(&owner.limits);
+    let told = spec.limits.effective(&owner.limits);
     let mut output = settings.output();
     if output.json {
         let by_default = owner.limits.by_default;

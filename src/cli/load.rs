@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 use crate::plan::observe;
 use crate::registry::credentials::Credentials;
 use crate::registry::{self, Registry};
-use crate::spec::catalog::Host;
+use crate::spec::catalog::HostArch;
 use crate::spec::files::{Disk, Files};
 use crate::spec::graph::Graph;
 use crate::spec::{self, BaseSource, Spec};
@@ -172,8 +172,11 @@ pub(crate) fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, G
             .help("go to the folder of the stack, or say --spec FILE");
         return Err(CliError::Usage(problem));
     };
-    let world =
-        spec::World { people: settings.people.as_ref(), arch: &settings.host, ..spec::World::of(files) };
+    let world = spec::SpecContext {
+        people: settings.people.as_ref(),
+        arch: &settings.host,
+        ..spec::SpecContext::of(files)
+    };
     let mut spec = spec::read(&settings.here, file, &world).map_err(CliError::Problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
@@ -198,7 +201,7 @@ fn remark_catalogue(spec: &Spec, settings: &Settings) {
             settings.remark(&format!("base {}: {framework} {version} for {arch}, {image}", base.name));
         }
     }
-    if let (true, Host::Known { arch, told_by }) = (found, &settings.host) {
+    if let (true, HostArch::Known { arch, told_by }) = (found, &settings.host) {
         settings.remark(&format!("architecture of this machine: {arch} ({told_by})"));
     }
 }

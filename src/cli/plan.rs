@@ -20,9 +20,9 @@ use crate::plan::observe::{self, Seen};
 use crate::plan::{self, Plan, Selection};
 use crate::registry::Registry;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::Pins;
-use crate::spec::subject::Subject;
 use crate::ui::{Output, human};
 
 pub(crate) async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
@@ -213,7 +213,7 @@ pub(crate) fn select_of(
     let forced: HashSet<_> =
         if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
     // Who builds a project of theirs only does not care for tags of what it stands on.
-    let shared = wanted.iter().any(|&node| matches!(Subject::of(spec, graph, node), Subject::Image(_)));
+    let shared = wanted.iter().any(|&node| matches!(SpecEntry::of(spec, graph, node), SpecEntry::Image(_)));
     let (branch, branchless) = match args.branch.clone().map_or_else(|| branch::current(&spec.root), Ok) {
         Ok(branch) => (Some(branch), None),
         Err(why) => {

@@ -16,7 +16,7 @@ use crate::model::names::Login;
 use crate::model::reference::Reference;
 use crate::plan::records::Records;
 use crate::spec::Spec;
-use crate::spec::catalog::Host;
+use crate::spec::catalog::HostArch;
 use crate::ui::{self, Mode, Output};
 
 /// All that commands need to know of the world outside.
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
     /// Proxy variables, to be passed to builds.
     pub(crate) proxy: BTreeMap<String, String>,
     /// The architecture class of this machine, for bases that name none.
-    pub(crate) host: Host,
+    pub(crate) host: HostArch,
     /// Somebody sits at a terminal and can be asked.
     pub(crate) can_ask: bool,
     /// Somebody sits at a terminal, and programs may have it: what it is,

@@ -75,7 +75,7 @@ async fn then(
     let (root, bases, lock) = (checkout.root.clone(), settings.bases.clone(), lock.clone());
     let (host, people) = (settings.host.clone(), settings.people.clone());
     let reading = tokio::task::spawn_blocking(move || {
-        let world = spec::World { files: &Disk, people: people.as_ref(), arch: &host };
+        let world = spec::SpecContext { files: &Disk, people: people.as_ref(), arch: &host };
         read(&root, &file, &world, &bases, lock)
     });
     tokio::select! {
@@ -95,7 +95,7 @@ fn below(settings: &Settings, spec: &Spec) -> Option<PathBuf> {
 fn read(
     root: &Path,
     file: &Path,
-    world: &spec::World<'_>,
+    world: &spec::SpecContext<'_>,
     bases: &BTreeMap<String, Reference>,
     mut now: Lock,
 ) -> Result<(Images, Lock), Vec<Problem>> {

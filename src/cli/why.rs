@@ -11,8 +11,8 @@ use crate::container::permission::{AccessError, look_up};
 use crate::engine::{Container, Engine};
 use crate::plan::why::{self, Known, OfContainer, Standing};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// Files whose last commit is looked for.
 const MOST_COMMITS: usize = 5;
@@ -69,7 +69,7 @@ async fn image(
     let known = known(spec, graph, &made);
     let mut output = settings.output();
     let verbose = settings.verbose > 0;
-    if let Some(external) = Subject::of(spec, graph, node).external() {
+    if let Some(external) = SpecEntry::of(spec, graph, node).external() {
         output.data(&known.base(node, external), |answer, _| answer.text());
         output.finish()?;
         return Ok(Exit::Done);

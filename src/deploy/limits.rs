@@ -11,7 +11,7 @@ use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
 use crate::model::labels::read::{Owner, Users};
 use crate::model::names::Login;
-use crate::spec::limits::{Applied, GroupLimits, sizes};
+use crate::spec::limits::{GroupLimits, PersonLimits, sizes};
 
 /// Whose limit it is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Who {
         Self::limited(order.limits, &order.account.login, key)
     }
 
-    fn limited(limits: &Applied, login: &Login, key: &str) -> Self {
+    fn limited(limits: &PersonLimits, login: &Login, key: &str) -> Self {
         match limits.own.contains(key) {
             true => Self::Person(login.to_string()),
             false => Self::Group(limits.group.clone()),
@@ -210,7 +210,7 @@ pub(crate) fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) 
 pub(crate) fn may_run(
     container: &Container,
     login: &Login,
-    limits: &Applied,
+    limits: &PersonLimits,
     containers: &[Container],
     gpus: &Overview,
     users: Users<'_>,

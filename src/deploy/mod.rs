@@ -25,7 +25,7 @@ use crate::model::labels::ContainerLabels;
 use crate::model::labels::read::{self, UID_MARK};
 use crate::model::labels::write::{self, Gpus, Interface};
 use crate::model::names::ProjectName;
-use crate::spec::limits::{Applied, GroupLimits};
+use crate::spec::limits::{GroupLimits, PersonLimits};
 pub(crate) use gpus::{Amd, DeviceFiles};
 pub(crate) use mounts::WORKSPACE;
 use mounts::{DATA, MODELS};
@@ -53,7 +53,7 @@ pub(crate) struct Order<'a> {
     /// The owner; the image must have this account.
     pub(crate) account: &'a Account,
     /// What holds for the owner.
-    pub(crate) limits: &'a Applied,
+    pub(crate) limits: &'a PersonLimits,
     /// What it is made from: a project's image, or any with the account.
     pub(crate) image: &'a ImageDetail,
     /// Absolute folder on the engine's machine, mounted at `/workspace`.

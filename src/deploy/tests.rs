@@ -11,7 +11,7 @@ use crate::model::names::{ImageId, Login};
 struct Case {
     project: ProjectName,
     account: Account,
-    limits: Applied,
+    limits: PersonLimits,
     mounts: Vec<Mount>,
     asked: Asked,
     gpus: Option<Overview>,
@@ -46,7 +46,7 @@ impl Case {
                 sudo: false,
                 jupyter: None,
             },
-            limits: Applied {
+            limits: PersonLimits {
                 group: "student".into(),
                 limits: student,
                 own: std::collections::BTreeSet::new(),

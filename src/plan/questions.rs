@@ -8,8 +8,8 @@ use crate::model::reference::Reference;
 use crate::model::tags;
 use crate::plan::observe::Seen;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +76,7 @@ fn moving_tag(
 ) -> Result<Option<Reference>, Problem> {
     let node_data = graph.node(node);
     let repository = node_data.repository.as_ref().expect("what is built here has a repository");
-    if let Subject::Project(_) = Subject::of(spec, graph, node) {
+    if let SpecEntry::Project(_) = SpecEntry::of(spec, graph, node) {
         return Ok(Some(repository.with_tag("latest")));
     }
     let (Some(branch), Some(prefix)) = (branch, node_data.tag_prefix.as_deref()) else { return Ok(None) };

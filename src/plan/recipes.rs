@@ -9,8 +9,8 @@ use crate::model::labels::ImageLabels;
 use crate::model::labels::write::{Catalogue, UserImage};
 use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// Recipes of the nodes that are built here.
 pub(crate) type Recipes = HashMap<NodeId, Recipe>;
@@ -20,7 +20,7 @@ pub(crate) type Recipes = HashMap<NodeId, Recipe>;
 pub(crate) fn recipes(spec: &Spec, graph: &Graph, seen: &Seen, nodes: &[NodeId]) -> Recipes {
     let mut recipes = Recipes::new();
     for &node in nodes {
-        if Subject::of(spec, graph, node).external().is_none() {
+        if SpecEntry::of(spec, graph, node).external().is_none() {
             let recipe = recipe(spec, graph, seen, node, &recipes);
             recipes.insert(node, recipe);
         }
@@ -29,7 +29,7 @@ pub(crate) fn recipes(spec: &Spec, graph: &Graph, seen: &Seen, nodes: &[NodeId])
 }
 
 fn recipe(spec: &Spec, graph: &Graph, seen: &Seen, node: NodeId, known: &Recipes) -> Recipe {
-    let subject = Subject::of(spec, graph, node);
+    let subject = SpecEntry::of(spec, graph, node);
     let dockerfile = seen.dockerfiles.get(&node);
     let packages = subject.packages();
     let none = BTreeSet::new();
@@ -64,7 +64,7 @@ fn bases(
     known: &Recipes,
 ) -> BTreeMap<String, BaseIdentity> {
     let parents = graph.parents(node).iter().enumerate().map(|(at, &parent)| {
-        let subject = Subject::of(spec, graph, parent);
+        let subject = SpecEntry::of(spec, graph, parent);
         let way = if at == 0 { "BASE_IMAGE".to_owned() } else { parent_arg(subject.key()) };
         let identity = match subject.external() {
             Some(external) => seen.base(external).identity(),
@@ -79,9 +79,9 @@ fn bases(
 
 /// The labels of a node's image, without those that tell its recipe and base.
 pub(crate) fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
-    let subject = Subject::of(spec, graph, node);
+    let subject = SpecEntry::of(spec, graph, node);
     let image = match subject {
-        Subject::Project(project) => crate::model::names::NodeName::new(project.name.as_str()),
+        SpecEntry::Project(project) => crate::model::names::NodeName::new(project.name.as_str()),
         _ => graph.node(node).name.clone(),
     };
     ImageLabels {
@@ -93,7 +93,7 @@ pub(crate) fn labels(spec: &Spec, graph: &Graph, node: NodeId) -> ImageLabels {
         record: String::new(),
         catalogue: catalogue(spec, graph, node),
         user: match subject {
-            Subject::Project(p) => {
+            SpecEntry::Project(p) => {
                 Some(UserImage { project: Some(p.name.clone()), account: p.account.clone() })
             }
             _ => None,
@@ -109,6 +109,6 @@ fn catalogue(spec: &Spec, graph: &Graph, node: NodeId) -> Option<Catalogue> {
     while let Some(&parent) = graph.parents(at).first() {
         at = parent;
     }
-    let (framework, arch) = Subject::of(spec, graph, at).catalogue()?;
+    let (framework, arch) = SpecEntry::of(spec, graph, at).catalogue()?;
     Some(Catalogue { framework, arch })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{self, passes};
-use super::read::Known;
+use super::read::DeclaredNames;
 use super::reader::{Item, Problems};
 use crate::model::names::PlanName;
 
@@ -26,7 +26,7 @@ pub(crate) fn build_args(item: Option<Item>, problems: &mut Problems) -> Args {
 /// `plan_args: {plan: {NAME: value}}`.
 pub(crate) fn plan_args(
     item: Option<Item>,
-    known: &Known,
+    known: &DeclaredNames,
     problems: &mut Problems,
 ) -> BTreeMap<PlanName, Args> {
     let mut by_plan = BTreeMap::new();

@@ -8,33 +8,33 @@ use std::sync::Arc;
 use super::BaseSource;
 use super::reader::{Item, Problems, short};
 use crate::model::problem::{Place, Problem, SourceFile};
-use crate::spec::catalog::{self, Catalog, Host};
+use crate::spec::catalog::{self, Catalog, HostArch};
 
 /// What bases are looked up in.
-pub(crate) enum Source {
+pub(crate) enum CatalogSource {
     /// The one that the program carries.
     Own,
     File(Catalog),
     /// What is wrong with the file was told; what bases ask of it is not.
-    Broken,
+    GrammarError,
 }
 
 /// What the file says.
-pub(crate) fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> Source {
+pub(crate) fn source(file: &Arc<SourceFile>, problems: &mut Problems) -> CatalogSource {
     let reading = catalog::read(file);
     if reading.errors.is_empty() {
-        return Source::File(reading.catalog);
+        return CatalogSource::File(reading.catalog);
     }
     problems.list.extend(reading.errors);
-    Source::Broken
+    CatalogSource::GrammarError
 }
 
 /// `catalog: {framework, version, arch}` of a base.
 pub(crate) fn base(
     item: Item,
     base: &Place,
-    source: &Source,
-    host: &Host,
+    source: &CatalogSource,
+    host: &HostArch,
     problems: &mut Problems,
 ) -> Option<BaseSource> {
     let fields = item.fields(&["framework", "version", "arch"], problems);
@@ -50,9 +50,9 @@ pub(crate) fn base(
     };
     let ((f_item, framework), (v_item, version), (a_item, arch)) = (framework?, version?, arch?);
     let catalog = match source {
-        Source::Own => Catalog::own(),
-        Source::File(catalog) => catalog,
-        Source::Broken => return None,
+        CatalogSource::Own => Catalog::own(),
+        CatalogSource::File(catalog) => catalog,
+        CatalogSource::GrammarError => return None,
     };
     let miss = match catalog.find(framework, version, arch) {
         Ok(found) => {
@@ -66,12 +66,12 @@ pub(crate) fn base(
         Err(miss) => miss,
     };
     let at = match miss {
-        catalog::Miss::Framework { .. } => f_item,
-        catalog::Miss::Arch { .. } => a_item,
-        catalog::Miss::Version { .. } => v_item,
+        catalog::CatalogMiss::Framework { .. } => f_item,
+        catalog::CatalogMiss::Arch { .. } => a_item,
+        catalog::CatalogMiss::Version { .. } => v_item,
     };
     let mut help = miss.help();
-    if let (Host::Known { told_by, .. }, None) = (host, fields.get("arch")) {
+    if let (HostArch::Known { told_by, .. }, None) = (host, fields.get("arch")) {
         help = format!("{help}; {arch} is this machine's ({told_by}), `arch:` asks for another");
     }
     let message = miss.message(catalog, &short(framework), &short(version), &short(arch));
@@ -80,10 +80,10 @@ pub(crate) fn base(
 }
 
 /// The architecture where the spec names none.
-fn by_host<'h>(item: Item<'h>, host: &'h Host, problems: &mut Problems) -> Option<(Item<'h>, &'h str)> {
+fn by_host<'h>(item: Item<'h>, host: &'h HostArch, problems: &mut Problems) -> Option<(Item<'h>, &'h str)> {
     match host {
-        Host::Known { arch, .. } => Some((item, arch)),
-        Host::Unknown(why) => {
+        HostArch::Known { arch, .. } => Some((item, arch)),
+        HostArch::Unknown(why) => {
             let because = if why.is_empty() { String::new() } else { format!(": {why}") };
             let problem = Problem::new(format!("nobody says which architecture this base is for{because}"));
             let help = "write `arch: CUDA_ADA`, or set MLC_ARCH; `ds01-build catalog list --all` shows which there are";

@@ -4,15 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::args::{Args, build_args, plan_args};
-use super::images::Draft;
-use super::read::Known;
+use super::images::ImageDraft;
+use super::read::DeclaredNames;
 use super::reader::{Fields, Item, Problems, short};
 use crate::model::names::PlanName;
 use crate::model::problem::Problem;
 
 /// `root: NAME` named the one image without a parent. Any number may be
 /// without one now, so the key only has to be true.
-pub(crate) fn root(item: Option<Item>, images: &[Draft], known: &Known, problems: &mut Problems) {
+pub(crate) fn root(
+    item: Option<Item>,
+    images: &[ImageDraft],
+    known: &DeclaredNames,
+    problems: &mut Problems,
+) {
     let Some(item) = item else { return };
     let Some(name) = item.string(problems) else { return };
     if !known.images.contains_key(name) {
@@ -42,7 +47,7 @@ pub(crate) fn no_stable_postfix(plan: &Fields, problems: &mut Problems) {
 /// `dbuild_env: {common: {...}, PLAN: {...}}`.
 pub(crate) fn image_args(
     image: &Fields,
-    known: &Known,
+    known: &DeclaredNames,
     problems: &mut Problems,
 ) -> (Args, BTreeMap<PlanName, Args>) {
     let own = build_args(image.get("build_args"), problems);

@@ -1,6 +1,7 @@
 //! The file access that reading a spec needs, as a seam.
 //!
-//! Tests read specs from memory; `Disk` is the real one. Decides nothing.
+//! `Disk` is the real one, `Overlay` shows one file as it would be; tests read
+//! specs from memory. Decides nothing.
 
 use std::fs;
 use std::io::{self, Read};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What a path leads to, symbolic links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     File,
     Folder,
     /// A device, pipe or socket.
@@ -28,7 +29,7 @@ pub(crate) enum Unreadable {
 /// File access; all paths are absolute.
 pub(crate) trait Files {
     /// `None`: there is nothing, or it cannot be looked at.
-    fn kind(&self, path: &Path) -> Option<Kind>;
+    fn kind(&self, path: &Path) -> Option<FileKind>;
     /// The path without symbolic links and `..`.
     ///
     /// # Errors
@@ -50,12 +51,12 @@ pub(crate) trait Files {
 pub(crate) struct Disk;
 
 impl Files for Disk {
-    fn kind(&self, path: &Path) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
         let found = fs::metadata(path).ok()?;
         Some(match () {
-            () if found.is_file() => Kind::File,
-            () if found.is_dir() => Kind::Folder,
-            () => Kind::Other,
+            () if found.is_file() => FileKind::File,
+            () if found.is_dir() => FileKind::Folder,
+            () => FileKind::Other,
         })
     }
 
@@ -95,6 +96,58 @@ fn unreadable(error: io::Error) -> Unreadable {
     if error.kind() == io::ErrorKind::NotFound { Unreadable::Missing } else { Unreadable::Io(error) }
 }
 
+/// Files as they would be with one of them written: a spec is read through
+/// this before the file is put in place. Writes nothing.
+pub(crate) struct Overlay<'a> {
+    pub(crate) under: &'a dyn Files,
+    /// Absolute, and in a folder without symbolic links.
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+impl Overlay<'_> {
+    fn is_it(&self, path: &Path) -> bool {
+        path == self.path || self.under.real(path).is_ok_and(|real| real == self.path)
+    }
+}
+
+impl Files for Overlay<'_> {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
+        if self.is_it(path) {
+            return Some(FileKind::File);
+        }
+        let above = self.path.starts_with(path).then_some(FileKind::Folder);
+        self.under.kind(path).or(above)
+    }
+
+    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        let there = self.under.real(path);
+        let its = path == self.path || self.path.starts_with(path);
+        if there.is_err() && its { Ok(path.to_owned()) } else { there }
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let listed = self.under.list(folder);
+        if self.path.parent() != Some(folder) {
+            return listed;
+        }
+        let mut names = listed.unwrap_or_default();
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+        if !self.is_it(path) {
+            return self.under.read(path, limit);
+        }
+        let size = self.text.len() as u64;
+        if size > limit { Err(Unreadable::TooLarge(size)) } else { Ok(self.text.clone().into_bytes()) }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod memory {
     //! Files of a test.
@@ -105,12 +158,12 @@ pub(crate) mod memory {
 
     /// Files and symbolic links by absolute path; folders are implied.
     #[derive(Default)]
-    pub(crate) struct Memory {
+    pub(crate) struct MemoryFiles {
         files: BTreeMap<PathBuf, Vec<u8>>,
         links: BTreeMap<PathBuf, PathBuf>,
     }
 
-    impl Memory {
+    impl MemoryFiles {
         pub(crate) fn file(mut self, path: &str, text: impl AsRef<[u8]>) -> Self {
             self.files.insert(path.into(), text.as_ref().to_vec());
             self
@@ -140,14 +193,14 @@ pub(crate) mod memory {
         }
     }
 
-    impl Files for Memory {
-        fn kind(&self, path: &Path) -> Option<Kind> {
+    impl Files for MemoryFiles {
+        fn kind(&self, path: &Path) -> Option<FileKind> {
             let real = self.follow(path);
             if self.files.contains_key(&real) {
-                return Some(Kind::File);
+                return Some(FileKind::File);
             }
             let mut below = self.files.range(real.clone()..);
-            below.next().is_some_and(|(next, _)| next.starts_with(&real)).then_some(Kind::Folder)
+            below.next().is_some_and(|(next, _)| next.starts_with(&real)).then_some(FileKind::Folder)
         }
 
         fn real(&self, path: &Path) -> io::Result<PathBuf> {
@@ -181,17 +234,32 @@ pub(crate) mod memory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{SpecContext, read};
+    use super::memory::MemoryFiles;
     use super::*;
 
+    const SPEC: &str = "tag: {prefix: t1}\ninclude: [projects/*.yml]\nbases: {slim: {image: \"debian:12\"}}\nusers: {ann: {uid: 1001}}\n";
+
+    fn projects(files: &MemoryFiles, path: &str, text: &str) -> Vec<String> {
+        let files = Overlay { under: files, path: path.into(), text: text.into() };
+        let spec = read(Path::new("/r"), Path::new("spec.yml"), &SpecContext::of(&files)).unwrap();
+        spec.projects.iter().map(|project| project.name.to_string()).collect()
+    }
+
     #[test]
-    fn a_large_file_is_refused_by_its_size_and_a_folder_is_no_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("spec.yml");
-        fs::File::create(&path).unwrap().set_len(50_000_000).unwrap();
-        assert!(matches!(Disk.read(&path, 1024), Err(Unreadable::TooLarge(50_000_000))));
-        assert!(matches!(Disk.read(folder.path(), 1024), Err(Unreadable::NotAFile)));
-        assert!(matches!(Disk.read(&folder.path().join("x"), 1024), Err(Unreadable::Missing)));
-        fs::write(&path, "a: 1\n").unwrap();
-        assert_eq!(Disk.read(&path, 1024).unwrap(), b"a: 1\n");
+    fn a_file_is_read_where_neither_it_nor_its_folder_is_yet() {
+        let files = MemoryFiles::default().file("/r/spec.yml", SPEC);
+        assert_eq!(projects(&files, "/r/projects/a.yml", "a: {user: ann, image: slim}\n"), ["a"]);
+        assert_eq!(projects(&files, "/r/elsewhere/a.yml", "a: {user: ann, image: slim}\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_read_as_it_would_be_also_through_a_link() {
+        let files = MemoryFiles::default()
+            .file("/r/spec.yml", SPEC)
+            .file("/r/projects/b.yml", "b: {user: ann, image: slim}\n")
+            .file("/r/all/a.yml", "a: {user: ann, image: slim}\n")
+            .link("/r/projects/a.yml", "/r/all/a.yml");
+        assert_eq!(projects(&files, "/r/all/a.yml", "c: {user: ann, image: slim}\n"), ["c", "b"]);
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::files::{Files, Kind};
+use super::files::{FileKind, Files};
 use super::names::{self, passes};
-use super::read::{Known, Reading};
-use super::reader::{Broken, Fields, Item, Key, Problems, short};
+use super::read::{DeclaredNames, SpecReader};
+use super::reader::{Fields, GrammarError, Item, Key, Problems, short};
 use super::{Content, Dockerfile, Image, Origins, Parent, Registry, datahub, packages, paths};
 use crate::model::names::{ImageName, PlanName};
 use crate::model::problem::{Place, Problem};
@@ -33,7 +33,7 @@ const KEYS: &[&str] = &[
 
 /// What was read of an image, complete or not: checks of the whole spec go
 /// on with what there is.
-pub(crate) struct Draft {
+pub(crate) struct ImageDraft {
     pub(crate) name: ImageName,
     pub(crate) repository: Option<(Repository, Place)>,
     pub(crate) parents: Vec<(Parent, Place)>,
@@ -45,14 +45,20 @@ pub(crate) struct Draft {
 pub(crate) fn images(
     item: Option<Item>,
     registry: Option<&Registry>,
-    known: &Known,
-    rd: &mut Reading,
-) -> Vec<Draft> {
+    known: &DeclaredNames,
+    rd: &mut SpecReader,
+) -> Vec<ImageDraft> {
     let entries = item.map(|item| item.entries(&mut rd.problems)).unwrap_or_default();
     entries.into_iter().map(|(key, value)| image(key, value, registry, known, rd)).collect()
 }
 
-fn image(key: Key, value: Item, registry: Option<&Registry>, known: &Known, rd: &mut Reading) -> Draft {
+fn image(
+    key: Key,
+    value: Item,
+    registry: Option<&Registry>,
+    known: &DeclaredNames,
+    rd: &mut SpecReader,
+) -> ImageDraft {
     let (name, place) = (ImageName::new(key.text), key.place());
     let named = passes(names::name("image", key.text), &place, &mut rd.problems);
     let fields = value.fields_and(KEYS, &["dbuild_env"], &mut rd.problems);
@@ -96,7 +102,7 @@ fn image(key: Key, value: Item, registry: Option<&Registry>, known: &Known, rd: 
         prepull,
         secrets,
     });
-    Draft { name, repository, parents, skip_plans, image }
+    ImageDraft { name, repository, parents, skip_plans, image }
 }
 
 fn repository(
@@ -129,7 +135,7 @@ fn repository(
 }
 
 /// `base`, then `depend_on`.
-fn parents(fields: &Fields, known: &Known, problems: &mut Problems) -> Vec<(Parent, Place)> {
+fn parents(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> Vec<(Parent, Place)> {
     let mut parents: Vec<(Parent, Place)> = Vec::new();
     if let Some(item) = fields.get("base")
         && let Some(name) = item.string(problems)
@@ -153,7 +159,7 @@ fn content(
     name: &str,
     place: &Place,
     parents: &[(Parent, Place)],
-    rd: &mut Reading,
+    rd: &mut SpecReader,
 ) -> (Option<Content>, Origins) {
     let default = format!("images/{name}/Dockerfile");
     let Some(declared) = packages::declared(fields, None, rd) else {
@@ -204,7 +210,7 @@ pub(crate) fn dockerfile(
     fields: &Fields,
     default: Option<&str>,
     owner: &Place,
-    rd: &mut Reading,
+    rd: &mut SpecReader,
 ) -> Option<Dockerfile> {
     let target = fields.get("target").and_then(|item| {
         let text = item.string(&mut rd.problems)?;
@@ -225,7 +231,7 @@ pub(crate) fn dockerfile(
         Some(item) => (item.string(&mut rd.problems)?, item.place()),
         None => (default?, owner.clone()),
     };
-    let (below, file) = match paths::find(&rd.root, text, Kind::File, rd.world.files) {
+    let (below, file) = match paths::find(&rd.root, text, FileKind::File, rd.world.files) {
         Ok(found) => found,
         Err(mut broken) => {
             if fields.get("dockerfile").is_none() {
@@ -246,8 +252,8 @@ pub(crate) fn dockerfile(
     Some(Dockerfile { file, context, target, place })
 }
 
-fn find_context(root: &Path, text: &str, files: &dyn Files) -> Result<std::path::PathBuf, Broken> {
-    paths::find(root, text, Kind::Folder, files).map(|(_, real)| real)
+fn find_context(root: &Path, text: &str, files: &dyn Files) -> Result<std::path::PathBuf, GrammarError> {
+    paths::find(root, text, FileKind::Folder, files).map(|(_, real)| real)
 }
 
 /// `BASE_IMAGE` and `BASE_TAG` come from the parent.
@@ -268,7 +274,7 @@ fn no_reserved_args(fields: &Fields, problems: &mut Problems) {
     }
 }
 
-fn skip_plans(fields: &Fields, known: &Known, problems: &mut Problems) -> BTreeSet<PlanName> {
+fn skip_plans(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> BTreeSet<PlanName> {
     let listed = fields.get("skip_plans").map(|item| item.strings(problems)).unwrap_or_default();
     for (name, item) in &listed {
         known.plan(name, &item.place(), problems);
@@ -276,7 +282,7 @@ fn skip_plans(fields: &Fields, known: &Known, problems: &mut Problems) -> BTreeS
     listed.into_iter().map(|(name, _)| PlanName::new(name)).collect()
 }
 
-fn info_cmds(fields: &Fields, known: &Known, problems: &mut Problems) -> Vec<String> {
+fn info_cmds(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> Vec<String> {
     let listed = fields.get("info_cmds").map(|item| item.strings(problems)).unwrap_or_default();
     let mut cmds: Vec<String> = Vec::new();
     for (name, item) in listed {

@@ -13,44 +13,60 @@ mod bases;
 pub(crate) mod catalog;
 mod datahub;
 pub(crate) mod edit;
+mod entry;
 pub(crate) mod files;
 pub(crate) mod graph;
 mod images;
-mod include;
 pub(crate) mod limits;
 mod names;
-pub(crate) mod overlay;
 mod packages;
 mod parents;
-mod paths;
+pub(crate) mod paths;
 mod people;
 pub(crate) mod pins;
-pub(crate) mod placing;
 mod projects;
 mod read;
 pub(crate) mod reader;
 mod requirements;
 mod sections;
-pub(crate) mod subject;
 #[cfg(test)]
 mod tests;
 mod users;
-mod world;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use entry::SpecEntry;
 pub(crate) use read::{catalog_file, read};
 pub(crate) use reader::nearest;
-pub(crate) use world::World;
 
+use catalog::HostArch;
+use files::Files;
+
+use crate::host::people::{NoPeople, People};
 use crate::image::packages::{Allowed, Packages, Site};
 use crate::model::account::Account;
 use crate::model::names::{BaseName, ImageName, Login, PlanName, ProjectName};
 use crate::model::problem::Place;
 use crate::model::reference::{Reference, Repository};
+
+/// What reading a spec may ask besides its own text.
+pub(crate) struct SpecContext<'a> {
+    pub(crate) files: &'a dyn Files,
+    /// Asked for logins that `users:` does not have.
+    pub(crate) people: &'a dyn People,
+    /// The catalogue's architecture class where a base names none.
+    pub(crate) arch: &'a HostArch,
+}
+
+impl<'a> SpecContext<'a> {
+    /// Files alone: nobody is known, and no architecture.
+    pub(crate) fn of(files: &'a dyn Files) -> Self {
+        Self { files, people: &NoPeople, arch: &catalog::host::NOWHERE }
+    }
+}
 
 /// A whole spec.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! A spec is untrusted input: what passes here later stands in file paths,
 //! image references, labels and argument vectors.
 
-use super::reader::{Broken, short};
+use super::reader::{GrammarError, short};
 use crate::model::problem::Place;
 use crate::model::reference::Repository;
 
@@ -14,7 +14,7 @@ const MAX_PREFIX: usize = 63;
 /// Longest build arg value, in bytes.
 const MAX_VALUE: usize = 32 * 1024;
 
-type Check = Result<(), Broken>;
+type Check = Result<(), GrammarError>;
 
 /// The name of an image, base or project; `what` says which, for the message.
 pub(crate) fn name(what: &str, text: &str) -> Check {
@@ -34,17 +34,17 @@ pub(crate) fn group_name(text: &str) -> Check {
 
 fn id(what: &str, text: &str, plain: impl Fn(char) -> bool, grammar: &str) -> Check {
     if text.is_empty() {
-        return Err(Broken::new(format!("an empty {what} name"), format!("use {grammar}")));
+        return Err(GrammarError::new(format!("an empty {what} name"), format!("use {grammar}")));
     }
     if text.len() > MAX_NAME {
         let message = format!("the {what} name `{}` has {} characters", short(text), text.chars().count());
-        return Err(Broken::new(message, format!("use at most {MAX_NAME}")));
+        return Err(GrammarError::new(message, format!("use at most {MAX_NAME}")));
     }
     let inner = text.chars().all(|c| plain(c) || matches!(c, '.' | '_' | '-'));
     if inner && text.starts_with(&plain) && text.ends_with(&plain) && !text.contains("..") {
         return Ok(());
     }
-    Err(Broken::new(format!("`{}` is no {what} name", short(text)), format!("use {grammar}")))
+    Err(GrammarError::new(format!("`{}` is no {what} name", short(text)), format!("use {grammar}")))
 }
 
 /// The key of a build arg: an identifier.
@@ -53,7 +53,7 @@ pub(crate) fn build_arg_key(text: &str) -> Check {
     if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` cannot be the name of a build arg", short(text)),
         "use letters, digits and `_`, beginning with a letter",
     ))
@@ -63,11 +63,11 @@ pub(crate) fn build_arg_key(text: &str) -> Check {
 pub(crate) fn build_arg_value(text: &str) -> Check {
     if let Some(bad) = text.chars().find(|c| c.is_control() && *c != '\t') {
         let what = if bad == '\n' { "a line break".into() } else { format!("the control character {bad:?}") };
-        return Err(Broken::new(format!("a build arg with {what}"), "a build arg is one line"));
+        return Err(GrammarError::new(format!("a build arg with {what}"), "a build arg is one line"));
     }
     if text.len() > MAX_VALUE {
         let message = format!("a build arg of {} bytes", text.len());
-        return Err(Broken::new(
+        return Err(GrammarError::new(
             message,
             format!("a build arg has at most {MAX_VALUE} bytes; copy a file instead"),
         ));
@@ -81,7 +81,7 @@ pub(crate) fn tag_prefix(text: &str) -> Check {
     if text.len() > MAX_PREFIX {
         let message =
             format!("the tag prefix has {} characters, which leaves no room for a branch", text.len());
-        return Err(Broken::new(message, format!("use at most {MAX_PREFIX}")));
+        return Err(GrammarError::new(message, format!("use at most {MAX_PREFIX}")));
     }
     Ok(())
 }
@@ -89,13 +89,13 @@ pub(crate) fn tag_prefix(text: &str) -> Check {
 /// A whole tag, by the distribution grammar.
 pub(crate) fn tag(text: &str) -> Check {
     if text.is_empty() {
-        return Err(Broken::new("an empty tag", "write at least one letter or digit"));
+        return Err(GrammarError::new("an empty tag", "write at least one letter or digit"));
     }
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if inner && text.len() <= 128 && !text.starts_with(['.', '-']) {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` cannot be a tag", short(text)),
         "use letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 128",
     ))
@@ -107,7 +107,10 @@ pub(crate) fn word(what: &str, text: &str) -> Check {
     if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Ok(());
     }
-    Err(Broken::new(format!("`{}` cannot be {what}", short(text)), "use letters, digits, `.`, `_` and `-`"))
+    Err(GrammarError::new(
+        format!("`{}` cannot be {what}", short(text)),
+        "use letters, digits, `.`, `_` and `-`",
+    ))
 }
 
 /// A login: anything a user database may hold that fits on one line of a label.
@@ -116,7 +119,7 @@ pub(crate) fn login(text: &str) -> Check {
     if one_line && !text.is_empty() && text.len() <= 256 {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` cannot be a login", short(text)),
         "write it as the user database has it: one line of at most 256 bytes without blanks around",
     ))
@@ -128,7 +131,7 @@ pub(crate) fn system_group(text: &str) -> Check {
     if one_line && !text.is_empty() && text.len() <= 256 {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` cannot be a group of the machine", short(text)),
         "write it as `id -Gn` shows it: one line without `:` and `,`",
     ))
@@ -141,7 +144,7 @@ pub(crate) fn shell(text: &str) -> Check {
     if inner && parts && text.starts_with('/') && text.len() <= 256 {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` cannot be a shell", short(text)),
         "write an absolute path, such as /bin/bash",
     ))
@@ -153,7 +156,7 @@ pub(crate) fn registry_host(text: &str) -> Check {
     if repository.is_ok_and(|repository| repository.host() == Some(text)) {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(GrammarError::new(
         format!("`{}` is no host of a registry", short(text)),
         "write host:port, or a host with a dot, without http:// and path",
     ))
@@ -164,10 +167,10 @@ pub(crate) fn url(text: &str) -> Check {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest.filter(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_graphic())) else {
         let shown = if text.contains('@') { "…".into() } else { short(text) };
-        return Err(Broken::new(format!("`{shown}` is not a web address"), "write https://host/path"));
+        return Err(GrammarError::new(format!("`{shown}` is not a web address"), "write https://host/path"));
     };
     if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-        return Err(Broken::new(
+        return Err(GrammarError::new(
             "a web address with a password",
             "nothing secret belongs into a spec: put the address into a file that only builders can read, and write `{file: PATH}`",
         ));

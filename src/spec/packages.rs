@@ -2,7 +2,7 @@
 //! it names, and `use_case:`.
 
 use super::Origins;
-use super::read::Reading;
+use super::read::SpecReader;
 use super::reader::{Fields, Item, Problems, short};
 use super::requirements;
 use crate::image::packages::{self, Packages, parse_apt, parse_pip_from};
@@ -10,7 +10,7 @@ use crate::model::problem::{Place, Problem};
 
 /// What is declared, and where each of it stands.
 #[derive(Debug, Default)]
-pub(crate) struct Declared {
+pub(crate) struct DeclaredPackages {
     pub(crate) packages: Packages,
     pub(crate) origins: Origins,
 }
@@ -20,7 +20,11 @@ pub(crate) const KEYS: [&str; 2] = ["packages", "use_case"];
 
 /// What an image or a project declares; `None`: it has no such key.
 /// `jupyter`: where it asks for JupyterLab.
-pub(crate) fn declared(fields: &Fields, jupyter: Option<Place>, rd: &mut Reading) -> Option<Declared> {
+pub(crate) fn declared(
+    fields: &Fields,
+    jupyter: Option<Place>,
+    rd: &mut SpecReader,
+) -> Option<DeclaredPackages> {
     if jupyter.is_none() && KEYS.iter().all(|key| fields.get(key).is_none()) {
         return None;
     }
@@ -42,7 +46,7 @@ pub(crate) fn declared(fields: &Fields, jupyter: Option<Place>, rd: &mut Reading
     }
     lists.check_hashes(&mut rd.problems);
     let origins = lists.apt.into_iter().chain(lists.pip).chain(lists.constraints).collect();
-    Some(Declared { packages: whole, origins })
+    Some(DeclaredPackages { packages: whole, origins })
 }
 
 /// What was read, each with its place.
@@ -55,7 +59,7 @@ struct Lists {
 }
 
 impl Lists {
-    fn packages(&mut self, item: Item, rd: &mut Reading) {
+    fn packages(&mut self, item: Item, rd: &mut SpecReader) {
         let fields = item.fields(&["apt", "pip", "requirements"], &mut rd.problems);
         let allowed = rd.allow_urls.clone();
         self.apt = list(fields.get("apt"), parse_apt, "Debian package", &mut rd.problems);

@@ -3,14 +3,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::images::Draft;
-use super::read::Known;
+use super::images::ImageDraft;
+use super::read::DeclaredNames;
 use super::reader::Problems;
 use super::{Parent, Project};
 use crate::model::names::ImageName;
 use crate::model::problem::{Place, Problem};
 
-pub(crate) fn check(known: &Known, images: &[Draft], projects: &[Project], problems: &mut Problems) {
+pub(crate) fn check(
+    known: &DeclaredNames,
+    images: &[ImageDraft],
+    projects: &[Project],
+    problems: &mut Problems,
+) {
     shared_names(known, problems);
     shared_repositories(images, projects, problems);
     cycles(images, problems);
@@ -22,7 +27,7 @@ pub(crate) fn spot(place: &Place) -> String {
     format!("{}:{}", place.file.path.display(), place.line_column().0)
 }
 
-fn shared_names(known: &Known, problems: &mut Problems) {
+fn shared_names(known: &DeclaredNames, problems: &mut Problems) {
     for (name, place) in &known.images {
         if let Some(base) = known.bases.get(name) {
             let problem = Problem::new(format!("`{name}` is both an image and a base")).at(place);
@@ -31,7 +36,7 @@ fn shared_names(known: &Known, problems: &mut Problems) {
     }
 }
 
-fn shared_repositories(images: &[Draft], projects: &[Project], problems: &mut Problems) {
+fn shared_repositories(images: &[ImageDraft], projects: &[Project], problems: &mut Problems) {
     let images = images.iter().filter_map(|draft| {
         let (repository, place) = draft.repository.as_ref()?;
         Some((repository, draft.name.as_str(), place))
@@ -47,7 +52,7 @@ fn shared_repositories(images: &[Draft], projects: &[Project], problems: &mut Pr
 }
 
 /// Depth first with a stack of our own: a chain may be as long as the spec.
-fn cycles(images: &[Draft], problems: &mut Problems) {
+fn cycles(images: &[ImageDraft], problems: &mut Problems) {
     let index: HashMap<&ImageName, usize> = images.iter().enumerate().map(|(i, d)| (&d.name, i)).collect();
     let parents: Vec<Vec<(usize, &Place)>> = images
         .iter()
@@ -88,7 +93,7 @@ fn cycles(images: &[Draft], problems: &mut Problems) {
 }
 
 /// Told from its first member in the order of the spec, whatever led there.
-fn cycle(images: &[Draft], mut members: Vec<usize>, parents: &[Vec<(usize, &Place)>]) -> Problem {
+fn cycle(images: &[ImageDraft], mut members: Vec<usize>, parents: &[Vec<(usize, &Place)>]) -> Problem {
     let first = members.iter().enumerate().min_by_key(|(_, image)| **image).map_or(0, |(at, _)| at);
     members.rotate_left(first);
     let names: Vec<&str> = members.iter().chain(members.first()).map(|i| images[*i].name.as_str()).collect();
@@ -99,8 +104,8 @@ fn cycle(images: &[Draft], mut members: Vec<usize>, parents: &[Vec<(usize, &Plac
     closing.map_or(problem.clone(), |(_, place)| problem.at(place))
 }
 
-fn skipped_parents(images: &[Draft], problems: &mut Problems) {
-    let skips: HashMap<&ImageName, &Draft> =
+fn skipped_parents(images: &[ImageDraft], problems: &mut Problems) {
+    let skips: HashMap<&ImageName, &ImageDraft> =
         images.iter().filter(|d| !d.skip_plans.is_empty()).map(|d| (&d.name, d)).collect();
     for draft in images {
         for (parent, place) in &draft.parents {

@@ -1,8 +1,8 @@
 //! Included files: people's projects, each an image for one user.
 
-use super::images::{self, Draft};
+use super::images::{self, ImageDraft};
 use super::names::{self, passes};
-use super::read::{Document, Known, Reading};
+use super::read::{DeclaredNames, Document, SpecReader};
 use super::reader::{Fields, Item, Key, Problems};
 use super::users::Users;
 use super::{Parent, Project, User, args, packages, people};
@@ -20,9 +20,9 @@ const DEFAULT_SHELL: &str = "/bin/bash";
 pub(crate) fn projects(
     included: &[Document],
     users: &mut Users,
-    images: &[Draft],
-    known: &Known,
-    rd: &mut Reading,
+    images: &[ImageDraft],
+    known: &DeclaredNames,
+    rd: &mut SpecReader,
 ) -> Vec<Project> {
     people::expect(included, users, rd.world.people);
     let mut projects = Vec::new();
@@ -38,9 +38,9 @@ fn project(
     key: Key,
     value: Item,
     users: &mut Users,
-    images: &[Draft],
-    known: &Known,
-    rd: &mut Reading,
+    images: &[ImageDraft],
+    known: &DeclaredNames,
+    rd: &mut SpecReader,
 ) -> Option<Project> {
     let place = key.place();
     let named = passes(names::name("project", key.text), &place, &mut rd.problems);
@@ -101,8 +101,8 @@ fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
 /// `image: NAME` or `image: NAME@PLAN`.
 fn parent(
     fields: &Fields,
-    images: &[Draft],
-    known: &Known,
+    images: &[ImageDraft],
+    known: &DeclaredNames,
     place: &Place,
     problems: &mut Problems,
 ) -> Option<(Parent, Option<PlanName>, Place)> {

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use super::files::{Files, Unreadable};
 use super::reader::{Fields, Item, Problems, short};
-use super::requirements::Shelf;
-use super::world::World;
-use super::yaml::{self, Node};
-use super::{Parent, Spec, bases, images, include, limits, parents, paths, projects, sections, users};
+use super::requirements::RequirementsCache;
+use super::yaml::{self, YamlNode};
+use super::{Parent, Spec, SpecContext, bases, images, limits, parents, paths, projects, sections, users};
 use crate::image::packages::Allowed;
 use crate::model::names::{BaseName, ImageName};
 use crate::model::problem::{Place, Problem, SourceFile};
@@ -45,14 +44,14 @@ const KEYS: &[&str] = &[
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the files and of their lines.
-pub(crate) fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, Vec<Problem>> {
+pub(crate) fn read(cwd: &Path, spec_file: &Path, world: &SpecContext) -> Result<Spec, Vec<Problem>> {
     let (mut rd, document) = begin(cwd, spec_file, world)?;
     let top = document.item().fields_and(KEYS, &["root"], &mut rd.problems);
     let catalog = match top.get("catalog") {
-        None => bases::Source::Own,
+        None => bases::CatalogSource::Own,
         Some(item) => match catalog_text(item, &mut rd) {
             Some(file) => bases::source(&file, &mut rd.problems),
-            None => bases::Source::Broken,
+            None => bases::CatalogSource::GrammarError,
         },
     };
     let limits = limits(top.get("limits"), &mut rd);
@@ -72,7 +71,7 @@ pub(crate) fn read(cwd: &Path, spec_file: &Path, world: &World) -> Result<Spec, 
 pub(crate) fn catalog_file(
     cwd: &Path,
     spec_file: &Path,
-    world: &World,
+    world: &SpecContext,
 ) -> Result<Option<Arc<SourceFile>>, Vec<Problem>> {
     let (mut rd, document) = begin(cwd, spec_file, world)?;
     // What is wrong elsewhere is told by whoever reads the whole.
@@ -86,17 +85,17 @@ pub(crate) fn catalog_file(
 fn begin<'f>(
     cwd: &Path,
     spec_file: &Path,
-    world: &'f World<'f>,
-) -> Result<(Reading<'f>, Document), Vec<Problem>> {
+    world: &'f SpecContext<'f>,
+) -> Result<(SpecReader<'f>, Document), Vec<Problem>> {
     let (root, spec) = locate(cwd, spec_file, world.files).map_err(|problem| vec![problem])?;
-    let mut rd = Reading {
+    let mut rd = SpecReader {
         images_dir: root.join("images"),
         root,
         world,
         shown: Shown::new(cwd, world.files),
         loaded: Vec::new(),
         allow_urls: Allowed::default(),
-        requirements: Shelf::default(),
+        requirements: RequirementsCache::default(),
         problems: Problems::default(),
     };
     match load(&spec, spec_file.to_owned(), None, &mut rd) {
@@ -105,23 +104,23 @@ fn begin<'f>(
     }
 }
 
-fn catalog_text(item: Item, rd: &mut Reading) -> Option<Arc<SourceFile>> {
+fn catalog_text(item: Item, rd: &mut SpecReader) -> Option<Arc<SourceFile>> {
     let path = paths::anywhere(item, &rd.root, rd.world.files, &mut rd.problems)?;
     text(&path, rd.shown.path(&path), Some(&item.place()), rd)
 }
 
 /// Limits, from the spec or from the file that it names.
-fn limits(item: Option<Item>, rd: &mut Reading) -> limits::Reading {
+fn limits(item: Option<Item>, rd: &mut SpecReader) -> limits::LimitsDraft {
     match item.and_then(|item| limits::file(item, &rd.root, rd.world.files, &mut rd.problems)) {
         None => limits::read(item, &mut rd.problems),
         Some(named) => match named.and_then(|(item, path)| limits_file(item, &path, rd)) {
             Some(own) => limits::read(Some(own.item()), &mut rd.problems),
-            None => limits::Reading { broken: true, ..limits::Reading::default() },
+            None => limits::LimitsDraft { broken: true, ..limits::LimitsDraft::default() },
         },
     }
 }
 
-fn limits_file(item: Item, path: &Path, rd: &mut Reading) -> Option<Document> {
+fn limits_file(item: Item, path: &Path, rd: &mut SpecReader) -> Option<Document> {
     let document = load(path, rd.shown.path(path), Some(&item.place()), rd)?;
     // A copy that broke off may have left nothing.
     if document.item().is_null() {
@@ -134,21 +133,21 @@ fn limits_file(item: Item, path: &Path, rd: &mut Reading) -> Option<Document> {
 }
 
 /// What reading needs besides the text.
-pub(crate) struct Reading<'f> {
+pub(crate) struct SpecReader<'f> {
     /// Without symbolic links.
     pub(crate) root: PathBuf,
     pub(crate) images_dir: PathBuf,
-    pub(crate) world: &'f World<'f>,
+    pub(crate) world: &'f SpecContext<'f>,
     /// Every text that was read, in order, whether or not it is YAML.
     loaded: Vec<Arc<SourceFile>>,
     shown: Shown,
     /// `build.allow_urls`.
     pub(crate) allow_urls: Allowed,
-    pub(crate) requirements: Shelf,
+    pub(crate) requirements: RequirementsCache,
     pub(crate) problems: Problems,
 }
 
-impl Reading<'_> {
+impl SpecReader<'_> {
     /// The text of a file that is no YAML.
     ///
     /// # Errors
@@ -173,14 +172,14 @@ impl Reading<'_> {
 /// Names that the spec declares, whether or not what they name is right: a
 /// broken image is no reason to call its children's parent unknown.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct DeclaredNames {
     pub(crate) bases: BTreeMap<String, Place>,
     pub(crate) images: BTreeMap<String, Place>,
     pub(crate) plans: BTreeSet<String>,
     pub(crate) info_cmds: BTreeSet<String>,
 }
 
-impl Known {
+impl DeclaredNames {
     fn new(top: &Fields) -> Self {
         let keys = |section: &str| top.get(section).map(Item::keys).unwrap_or_default();
         let placed = |section: &str| keys(section).iter().map(|k| (k.text.to_owned(), k.place())).collect();
@@ -237,7 +236,7 @@ impl Known {
 /// A file that is YAML.
 pub(crate) struct Document {
     file: Arc<SourceFile>,
-    node: Node,
+    node: YamlNode,
 }
 
 impl Document {
@@ -276,14 +275,14 @@ fn locate(cwd: &Path, spec_file: &Path, files: &dyn Files) -> Result<(PathBuf, P
 }
 
 /// Reads one file of YAML; `named` is the place that names it.
-fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Document> {
+fn load(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut SpecReader) -> Option<Document> {
     let file = text(path, shown, named, rd)?;
     let node = yaml::parse(&file, &mut rd.problems.list)?;
     Some(Document { file, node })
 }
 
 /// Reads one file of text.
-fn text(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut Reading) -> Option<Arc<SourceFile>> {
+fn text(path: &Path, shown: PathBuf, named: Option<&Place>, rd: &mut SpecReader) -> Option<Arc<SourceFile>> {
     let bytes = match rd.world.files.read(path, MAX_FILE) {
         Ok(bytes) => bytes,
         Err(why) => {
@@ -318,12 +317,12 @@ fn unreadable(path: &Path, why: &Unreadable) -> Problem {
 }
 
 /// The included files, each once, in the order of the entries.
-fn includes(top: &Fields, rd: &mut Reading) -> Vec<Document> {
+fn includes(top: &Fields, rd: &mut SpecReader) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut seen = BTreeSet::new();
     let entries = top.get("include").filter(|item| !item.is_null());
     for (pattern, item) in entries.map(|item| item.one_or_more(&mut rd.problems)).unwrap_or_default() {
-        match include::expand(&rd.root, pattern, rd.world.files) {
+        match paths::expand(&rd.root, pattern, rd.world.files) {
             Err(broken) => rd.problems.push(broken.at(&item.place())),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
@@ -339,13 +338,13 @@ fn includes(top: &Fields, rd: &mut Reading) -> Vec<Document> {
 fn whole(
     document: &Document,
     top: &Fields,
-    catalog: &bases::Source,
-    limits: limits::Reading,
+    catalog: &bases::CatalogSource,
+    limits: limits::LimitsDraft,
     included: &[Document],
-    rd: &mut Reading,
+    rd: &mut SpecReader,
 ) -> Option<Spec> {
     let start = Place { file: document.file.clone(), span: 0..0 };
-    let known = Known::new(top);
+    let known = DeclaredNames::new(top);
     let problems = &mut rd.problems;
     sections::version(top.get("version"), problems);
     let registry = sections::registry(top.get("registry"), problems);

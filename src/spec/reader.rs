@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::yaml::{Node, Value};
+use super::yaml::{YamlNode, YamlValue};
 use crate::model::problem::{Place, Problem, SourceFile};
 
 /// All that is wrong so far.
@@ -38,12 +38,12 @@ pub(crate) fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) 
 
 /// A grammar that a text broke.
 #[derive(Debug)]
-pub(crate) struct Broken {
+pub(crate) struct GrammarError {
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-impl Broken {
+impl GrammarError {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
@@ -56,7 +56,7 @@ impl Broken {
 /// A node with the file it stands in.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'a> {
-    pub(crate) node: &'a Node,
+    pub(crate) node: &'a YamlNode,
     pub(crate) file: &'a Arc<SourceFile>,
 }
 
@@ -139,37 +139,37 @@ impl<'a> Item<'a> {
         Place { file: self.file.clone(), span: self.node.span.clone() }
     }
 
-    fn at(self, node: &'a Node) -> Self {
+    fn at(self, node: &'a YamlNode) -> Self {
         Self { node, ..self }
     }
 
     /// True for `key:` without a value, and for `null`.
     pub(crate) fn is_null(self) -> bool {
-        matches!(&self.node.value, Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing"))
+        matches!(&self.node.value, YamlValue::Scalar { text, plain: true } if plain_type(text) == Some("nothing"))
     }
 
     /// What stands there, in quotes or not, whatever YAML takes it for.
     pub(crate) fn scalar(self) -> Option<&'a str> {
         match &self.node.value {
-            Value::Scalar { text, .. } => Some(text),
+            YamlValue::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
 
     pub(crate) fn is_mapping(self) -> bool {
-        matches!(self.node.value, Value::Map(_))
+        matches!(self.node.value, YamlValue::Map(_))
     }
 
     fn found(self) -> String {
         match &self.node.value {
-            Value::List(_) => "a list".into(),
-            Value::Map(_) => "a mapping".into(),
-            Value::Scalar { text, plain: true } => match plain_type(text) {
+            YamlValue::List(_) => "a list".into(),
+            YamlValue::Map(_) => "a mapping".into(),
+            YamlValue::Scalar { text, plain: true } => match plain_type(text) {
                 Some("nothing") => "nothing".into(),
                 Some(kind) => format!("{kind}: `{text}`"),
                 None => format!("text: `{}`", short(text)),
             },
-            Value::Scalar { text, plain: false } => format!("text in quotes: \"{}\"", short(text)),
+            YamlValue::Scalar { text, plain: false } => format!("text in quotes: \"{}\"", short(text)),
         }
     }
 
@@ -180,10 +180,10 @@ impl<'a> Item<'a> {
     /// Text that every reader of YAML takes for text.
     pub(crate) fn string(self, problems: &mut Problems) -> Option<&'a str> {
         match &self.node.value {
-            Value::Scalar { text, plain: true } if plain_type(text) == Some("nothing") => {
+            YamlValue::Scalar { text, plain: true } if plain_type(text) == Some("nothing") => {
                 problems.push(self.expected("text").help("write the text, or remove the key"));
             }
-            Value::Scalar { text, plain: true } if plain_type(text).is_some() => {
+            YamlValue::Scalar { text, plain: true } if plain_type(text).is_some() => {
                 let kind = plain_type(text).unwrap_or_default();
                 problems.push(
                     Problem::new(format!("`{text}` without quotes is {kind} to YAML, not text"))
@@ -191,7 +191,7 @@ impl<'a> Item<'a> {
                         .help(format!("put it in quotes: \"{text}\"")),
                 );
             }
-            Value::Scalar { text, .. } => return Some(text),
+            YamlValue::Scalar { text, .. } => return Some(text),
             _ => problems.push(self.expected("text")),
         }
         None
@@ -200,17 +200,19 @@ impl<'a> Item<'a> {
     /// Text, or an unquoted whole number that reads the same to everyone.
     pub(crate) fn string_or_whole(self, problems: &mut Problems) -> Option<&'a str> {
         match &self.node.value {
-            Value::Scalar { text, plain: true } if whole(text).is_some() => Some(text),
+            YamlValue::Scalar { text, plain: true } if whole(text).is_some() => Some(text),
             _ => self.string(problems),
         }
     }
 
     pub(crate) fn boolean(self, problems: &mut Problems) -> Option<bool> {
         match &self.node.value {
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
+            YamlValue::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
                 Some(true)
             }
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "false" | "False" | "FALSE") => {
+            YamlValue::Scalar { text, plain: true }
+                if matches!(text.as_str(), "false" | "False" | "FALSE") =>
+            {
                 Some(false)
             }
             _ => {
@@ -223,7 +225,7 @@ impl<'a> Item<'a> {
     /// A whole number from 0, in plain decimal.
     pub(crate) fn whole(self, problems: &mut Problems) -> Option<u64> {
         let number = match &self.node.value {
-            Value::Scalar { text, plain: true } => whole(text),
+            YamlValue::Scalar { text, plain: true } => whole(text),
             _ => None,
         };
         if number.is_none() {
@@ -237,7 +239,9 @@ impl<'a> Item<'a> {
     /// A number from 0, as `4` or `0.5`.
     pub(crate) fn number(self, problems: &mut Problems) -> Option<f64> {
         let number = match &self.node.value {
-            Value::Scalar { text, plain: true } if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+            YamlValue::Scalar { text, plain: true }
+                if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') =>
+            {
                 text.parse::<f64>().ok().filter(|n| n.is_finite())
             }
             _ => None,
@@ -259,7 +263,7 @@ impl<'a> Item<'a> {
     /// The entries, if it is a list.
     pub(crate) fn quiet_list(self) -> Option<Vec<Item<'a>>> {
         match &self.node.value {
-            Value::List(items) => Some(items.iter().map(|node| self.at(node)).collect()),
+            YamlValue::List(items) => Some(items.iter().map(|node| self.at(node)).collect()),
             _ => None,
         }
     }
@@ -272,14 +276,14 @@ impl<'a> Item<'a> {
     /// One text or a list of them.
     pub(crate) fn one_or_more(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
         match self.node.value {
-            Value::List(_) => self.strings(problems),
+            YamlValue::List(_) => self.strings(problems),
             _ => self.string(problems).map(|text| (text, self)).into_iter().collect(),
         }
     }
 
     /// A mapping with free keys; nothing counts as an empty one.
     pub(crate) fn entries(self, problems: &mut Problems) -> Vec<(Key<'a>, Item<'a>)> {
-        let Value::Map(pairs) = &self.node.value else {
+        let YamlValue::Map(pairs) = &self.node.value else {
             if !self.is_null() {
                 problems.push(self.expected("a mapping").help("write `key: value` lines, indented"));
             }

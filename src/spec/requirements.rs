@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::Kind;
+use super::files::FileKind;
 use super::paths;
-use super::read::Reading;
+use super::read::SpecReader;
 use crate::image::packages::{self, Content, Line};
 use crate::model::problem::{Place, Problem, SourceFile};
 
@@ -25,7 +25,7 @@ const MAX_FILES: usize = 100;
 
 /// Mistakes in files that are told: who names a file that is none of
 /// requirements need not see every line of it.
-const MOST_TOLD: usize = 50;
+const MAX_REPORTED: usize = 50;
 
 /// What files ask for, each line with where it stands.
 #[derive(Debug, Default)]
@@ -39,22 +39,27 @@ pub(crate) struct Requirements {
 /// What was read already: many images may name one file, whose mistakes are
 /// told once.
 #[derive(Default)]
-pub(crate) struct Shelf {
+pub(crate) struct RequirementsCache {
     files: BTreeMap<PathBuf, Arc<SourceFile>>,
     whole: BTreeMap<PathBuf, Arc<Requirements>>,
     given: usize,
     /// Places of mistakes that were told.
-    told: BTreeSet<(PathBuf, usize)>,
+    reported: BTreeSet<(PathBuf, usize)>,
 }
 
 /// The requirements of the file that the spec names at `place`; empty if it
 /// cannot be read, which is told.
-pub(crate) fn read(path: &str, place: &Place, rd: &mut Reading) -> Arc<Requirements> {
+pub(crate) fn read(path: &str, place: &Place, rd: &mut SpecReader) -> Arc<Requirements> {
     let key = rd.root.join(path);
     let known = rd.requirements.whole.get(&key).cloned();
     let whole = known.unwrap_or_else(|| {
-        let mut walk =
-            Walk { rd, open: Vec::new(), done: BTreeSet::new(), size: 0, found: Requirements::default() };
+        let mut walk = RequirementsWalk {
+            rd,
+            open: Vec::new(),
+            done: BTreeSet::new(),
+            size: 0,
+            found: Requirements::default(),
+        };
         walk.file(path, false, place);
         let found = Arc::new(walk.found);
         rd.requirements.whole.insert(key, found.clone());
@@ -72,7 +77,7 @@ pub(crate) fn read(path: &str, place: &Place, rd: &mut Reading) -> Arc<Requireme
 }
 
 /// A file that is being read.
-struct Open {
+struct OpenFile {
     real: PathBuf,
     /// Below the root, as it was named.
     below: PathBuf,
@@ -80,19 +85,19 @@ struct Open {
     named: Place,
 }
 
-struct Walk<'w, 'f> {
-    rd: &'w mut Reading<'f>,
-    open: Vec<Open>,
+struct RequirementsWalk<'w, 'f> {
+    rd: &'w mut SpecReader<'f>,
+    open: Vec<OpenFile>,
     /// Files read to their end, and whether as constraints.
     done: BTreeSet<(PathBuf, bool)>,
     size: usize,
     found: Requirements,
 }
 
-impl Walk<'_, '_> {
+impl RequirementsWalk<'_, '_> {
     /// Reads a file that is named at `named`, by its path below the root.
     fn file(&mut self, path: &str, constraints: bool, named: &Place) {
-        let (below, real) = match paths::find(&self.rd.root, path, Kind::File, self.rd.world.files) {
+        let (below, real) = match paths::find(&self.rd.root, path, FileKind::File, self.rd.world.files) {
             Ok(found) => found,
             Err(broken) => return self.wrong(broken.message, broken.help, named),
         };
@@ -109,7 +114,7 @@ impl Walk<'_, '_> {
             return self.wrong(message, "write what they ask for into fewer files", named);
         }
         let Some(source) = self.source(&real, &below, named) else { return };
-        self.open.push(Open { real, below, named: named.clone() });
+        self.open.push(OpenFile { real, below, named: named.clone() });
         for line in packages::lines(&source.text, constraints, &self.rd.allow_urls) {
             self.line(line, constraints, &source);
         }
@@ -157,8 +162,9 @@ impl Walk<'_, '_> {
         let mut message = message.into();
         let mut from = self.open.iter().rev().map(|open| &open.named).peekable();
         if from.peek().is_some() {
-            let told = &mut self.rd.requirements.told;
-            if told.len() >= MOST_TOLD || !told.insert((place.file.path.clone(), place.span.start)) {
+            let reported = &mut self.rd.requirements.reported;
+            if reported.len() >= MAX_REPORTED || !reported.insert((place.file.path.clone(), place.span.start))
+            {
                 return;
             }
             let line = |place: &Place| format!("{}:{}", place.file.path.display(), place.line_column().0);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::build_args;
 use super::names::{self, passes};
-use super::reader::{Broken, Fields, Item, Problems, short};
+use super::reader::{Fields, GrammarError, Item, Problems, short};
 use super::{
     Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, bases, datahub,
 };
@@ -14,7 +14,7 @@ use crate::image::packages::{Allowed, Site};
 use crate::model::names::{BaseName, PlanName};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
-use crate::spec::catalog::Host;
+use crate::spec::catalog::HostArch;
 
 /// `version: 1`; stacks of before have none.
 pub(crate) fn version(item: Option<Item>, problems: &mut Problems) {
@@ -59,15 +59,19 @@ pub(crate) fn tag(top: &Fields, start: &Place, problems: &mut Problems) -> Optio
 }
 
 /// A text of a grammar.
-fn checked(item: Item, grammar: fn(&str) -> Result<(), Broken>, problems: &mut Problems) -> Option<String> {
+fn checked(
+    item: Item,
+    grammar: fn(&str) -> Result<(), GrammarError>,
+    problems: &mut Problems,
+) -> Option<String> {
     let text = item.string(problems)?;
     passes(grammar(text), &item.place(), problems).then(|| text.to_owned())
 }
 
 pub(crate) fn bases(
     item: Option<Item>,
-    source: &bases::Source,
-    host: &Host,
+    source: &bases::CatalogSource,
+    host: &HostArch,
     problems: &mut Problems,
 ) -> Vec<Base> {
     let entries = item.map(|item| item.entries(problems)).unwrap_or_default();

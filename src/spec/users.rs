@@ -25,14 +25,14 @@ const SHARED_GID: u64 = 100;
 
 /// Users by login; `None` for one whose entry is wrong, so that their
 /// projects do not seem to name an unknown user.
-pub(crate) type Declared = BTreeMap<Login, Option<User>>;
+pub(crate) type UsersByLogin = BTreeMap<Login, Option<User>>;
 
 /// All that images can be for, with what each of them has alone.
 #[derive(Default)]
 pub(crate) struct Users {
-    pub(crate) declared: Declared,
+    pub(crate) declared: UsersByLogin,
     /// From the user database, by the login that a project names.
-    pub(crate) found: Declared,
+    pub(crate) found: UsersByLogin,
     uids: BTreeMap<u32, (Login, Place)>,
     accounts: BTreeMap<String, (Login, Place)>,
 }
@@ -69,7 +69,7 @@ impl Users {
     }
 }
 
-pub(crate) fn users(item: Option<Item>, limits: &limits::Reading, problems: &mut Problems) -> Users {
+pub(crate) fn users(item: Option<Item>, limits: &limits::LimitsDraft, problems: &mut Problems) -> Users {
     let mut users = Users::default();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(key.text), key.place());
@@ -90,7 +90,7 @@ pub(crate) fn administrators(item: Option<Item>, problems: &mut Problems) -> BTr
     entries.unwrap_or_default().into_iter().filter(good).map(|(name, _)| name.to_owned()).collect()
 }
 
-fn user(key: &Key, value: Item, limits: &limits::Reading, problems: &mut Problems) -> Option<User> {
+fn user(key: &Key, value: Item, limits: &limits::LimitsDraft, problems: &mut Problems) -> Option<User> {
     let place = key.place();
     let fields = value.fields(&["uid", "gid", "group", "sudo", "shell"], problems);
     let uid = fields.require("uid", &place, "uid: 1001", problems);

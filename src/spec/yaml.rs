@@ -21,35 +21,35 @@ const MAX_ALIASED_BYTES: usize = 1 << 20;
 
 /// One node. Empty values have the place of their key.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct YamlNode {
     /// Bytes of the file.
     pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+    pub(crate) value: YamlValue,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub(crate) enum YamlValue {
     Scalar {
         text: String,
         /// Written without quotes, so that YAML may read it as a number.
         plain: bool,
     },
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// In the order of the file, without duplicates: the first one stays.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(YamlNode, YamlNode)>),
 }
 
 /// Reads one document. Duplicate keys are pushed and the later ones dropped;
 /// a text that is no YAML at all, or breaks a limit, is pushed and gives `None`.
-pub(crate) fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Option<Node> {
+pub(crate) fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Option<YamlNode> {
     if let Some(at) = file.text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
     {
         let place = Place { file: file.clone(), span: at..at + 1 };
         problems.push(Problem::new("a control character cannot stand in YAML").at(&place).help("remove it"));
         return None;
     }
-    let mut tree = Tree::new(file);
+    let mut tree = TreeBuilder::new(file);
     let mut parser = Parser::new_from_str(&file.text);
     while let Some(event) = parser.next_event() {
         let taken = match event {
@@ -94,12 +94,12 @@ impl Bytes {
 }
 
 /// A list or mapping whose end was not seen yet.
-struct Open {
+struct OpenNode {
     span: Range<usize>,
     anchor: usize,
     map: bool,
     /// Of a mapping: key, value, key, value, …
-    items: Vec<Node>,
+    items: Vec<YamlNode>,
     /// Deepest nesting below.
     height: usize,
     /// What was counted before it began.
@@ -114,26 +114,26 @@ struct Count {
 }
 
 struct Anchored {
-    node: Node,
+    node: YamlNode,
     height: usize,
     count: Count,
 }
 
-struct Tree<'a> {
+struct TreeBuilder<'a> {
     file: &'a Arc<SourceFile>,
     bytes: Bytes,
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     anchors: HashMap<usize, Anchored>,
     count: Count,
     aliased_bytes: usize,
     duplicates: Vec<Problem>,
     documents: usize,
-    done: Option<Node>,
+    done: Option<YamlNode>,
 }
 
-type Taken = Result<(), Box<Problem>>;
+type TreeResult = Result<(), Box<Problem>>;
 
-impl<'a> Tree<'a> {
+impl<'a> TreeBuilder<'a> {
     fn new(file: &'a Arc<SourceFile>) -> Self {
         Self {
             file,
@@ -148,7 +148,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn take(&mut self, event: Event<'_>, span: Span) -> Taken {
+    fn take(&mut self, event: Event<'_>, span: Span) -> TreeResult {
         let span = self.bytes.at(span.start.index())..self.bytes.at(span.end.index());
         match event {
             Event::DocumentStart(_) => self.document(&span),
@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
                 self.no_tag(tag.as_deref(), &span)?;
                 let plain = style == ScalarStyle::Plain;
                 let count = self.counted(Count { nodes: 1, bytes: text.len() }, &span)?;
-                let node = Node { span, value: Value::Scalar { text: text.into_owned(), plain } };
+                let node = YamlNode { span, value: YamlValue::Scalar { text: text.into_owned(), plain } };
                 self.add(node, anchor, 0, count);
                 Ok(())
             }
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn document(&mut self, span: &Range<usize>) -> Taken {
+    fn document(&mut self, span: &Range<usize>) -> TreeResult {
         self.documents += 1;
         if self.documents > 1 {
             let problem = Problem::new("a second document in one file").help("remove `---` and what follows");
@@ -180,32 +180,32 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn begin(&mut self, span: Range<usize>, anchor: usize, tag: Option<&Tag>, map: bool) -> Taken {
+    fn begin(&mut self, span: Range<usize>, anchor: usize, tag: Option<&Tag>, map: bool) -> TreeResult {
         self.no_tag(tag, &span)?;
         self.depth(1, &span)?;
         let before = self.count;
         self.counted(Count { nodes: 1, bytes: 0 }, &span)?;
-        self.open.push(Open { span, anchor, map, items: Vec::new(), height: 0, before });
+        self.open.push(OpenNode { span, anchor, map, items: Vec::new(), height: 0, before });
         Ok(())
     }
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
-        let value = if open.map { self.pairs(open.items) } else { Value::List(open.items) };
+        let value = if open.map { self.pairs(open.items) } else { YamlValue::List(open.items) };
         let count = Count {
             nodes: self.count.nodes - open.before.nodes,
             bytes: self.count.bytes - open.before.bytes,
         };
-        self.add(Node { span: open.span, value }, open.anchor, open.height + 1, count);
+        self.add(YamlNode { span: open.span, value }, open.anchor, open.height + 1, count);
     }
 
     /// Keys and values in turn, as pairs; the later of two equal keys goes.
-    fn pairs(&mut self, items: Vec<Node>) -> Value {
-        let mut pairs: Vec<(Node, Node)> = Vec::with_capacity(items.len() / 2);
+    fn pairs(&mut self, items: Vec<YamlNode>) -> YamlValue {
+        let mut pairs: Vec<(YamlNode, YamlNode)> = Vec::with_capacity(items.len() / 2);
         let mut seen: HashMap<String, Range<usize>> = HashMap::new();
         let mut items = items.into_iter();
         while let (Some(key), Some(mut value)) = (items.next(), items.next()) {
-            if let Value::Scalar { text, .. } = &key.value {
+            if let YamlValue::Scalar { text, .. } = &key.value {
                 if let Some(first) = seen.get(text) {
                     let problem = self.duplicate(text, first, &key.span);
                     self.duplicates.push(problem);
@@ -213,12 +213,12 @@ impl<'a> Tree<'a> {
                 }
                 seen.insert(text.clone(), key.span.clone());
             }
-            if matches!(&value.value, Value::Scalar { text, plain: true } if text.is_empty()) {
+            if matches!(&value.value, YamlValue::Scalar { text, plain: true } if text.is_empty()) {
                 value.span = key.span.clone();
             }
             pairs.push((key, value));
         }
-        Value::Map(pairs)
+        YamlValue::Map(pairs)
     }
 
     fn duplicate(&self, key: &str, first: &Range<usize>, second: &Range<usize>) -> Problem {
@@ -233,7 +233,7 @@ impl<'a> Tree<'a> {
         .help("keep one of them")
     }
 
-    fn alias(&mut self, anchor: usize, span: &Range<usize>) -> Taken {
+    fn alias(&mut self, anchor: usize, span: &Range<usize>) -> TreeResult {
         let Some(found) = self.anchors.get(&anchor) else {
             return Err(self.at(Problem::new("an alias within the value that it stands for"), span));
         };
@@ -251,7 +251,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Puts a finished node where it belongs.
-    fn add(&mut self, node: Node, anchor: usize, height: usize, count: Count) {
+    fn add(&mut self, node: YamlNode, anchor: usize, height: usize, count: Count) {
         if anchor > 0 {
             self.anchors.insert(anchor, Anchored { node: node.clone(), height, count });
         }
@@ -264,7 +264,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn depth(&self, more: usize, span: &Range<usize>) -> Taken {
+    fn depth(&self, more: usize, span: &Range<usize>) -> TreeResult {
         if self.open.len() + more <= MAX_DEPTH {
             return Ok(());
         }
@@ -283,7 +283,7 @@ impl<'a> Tree<'a> {
         Ok(count)
     }
 
-    fn no_tag(&self, tag: Option<&Tag>, span: &Range<usize>) -> Taken {
+    fn no_tag(&self, tag: Option<&Tag>, span: &Range<usize>) -> TreeResult {
         let Some(tag) = tag else { return Ok(()) };
         let problem = Problem::new(format!("the type tag `{tag}` is not read"))
             .help("remove the tag; put text that looks like a number in quotes");
@@ -312,7 +312,7 @@ impl<'a> Tree<'a> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Option<Node>, Vec<String>) {
+    fn read(text: &str) -> (Option<YamlNode>, Vec<String>) {
         let file = Arc::new(SourceFile { path: "spec.yml".into(), text: text.into() });
         let mut problems = Vec::new();
         let node = parse(&file, &mut problems);
@@ -334,10 +334,10 @@ mod tests {
         let text = "# Größe 李雷\r\nä: [ü, \"é\"] # ß\r\nlast: 'x'\r\n";
         let (node, problems) = read(text);
         assert!(problems.is_empty(), "{problems:?}");
-        let Value::Map(pairs) = node.unwrap().value else { panic!("a mapping") };
-        let slice = |node: &Node| &text[node.span.clone()];
+        let YamlValue::Map(pairs) = node.unwrap().value else { panic!("a mapping") };
+        let slice = |node: &YamlNode| &text[node.span.clone()];
         assert_eq!(slice(&pairs[0].0), "ä");
-        let Value::List(items) = &pairs[0].1.value else { panic!("a list") };
+        let YamlValue::List(items) = &pairs[0].1.value else { panic!("a list") };
         assert_eq!(items.iter().map(slice).collect::<Vec<_>>(), ["ü", "\"é\""]);
         assert_eq!((slice(&pairs[1].0), slice(&pairs[1].1)), ("last", "'x'"));
     }
@@ -346,7 +346,7 @@ mod tests {
     fn a_duplicate_key_names_both_lines() {
         let (node, problems) = read("a: 1\nb: 2\na: 3\n");
         assert_eq!(problems, ["3:1 the key `a` stands twice: in line 1 and line 3"]);
-        let Some(Node { value: Value::Map(pairs), .. }) = node else { panic!("a mapping") };
+        let Some(YamlNode { value: YamlValue::Map(pairs), .. }) = node else { panic!("a mapping") };
         assert_eq!(pairs.len(), 2);
     }
 

@@ -12,13 +12,13 @@ use crate::host::people::fake::FakePeople;
 use crate::image::user_layer::{BaseFacts, FactKind, FileFact};
 use crate::model::account::Account;
 use crate::model::names::{ImageId, Login};
-use crate::spec::files::memory::Memory;
-use crate::spec::{Spec, World};
+use crate::spec::files::memory::MemoryFiles;
+use crate::spec::{Spec, SpecContext};
 
 fn spec(text: &str) -> Spec {
     let head = "tag: {prefix: \"1\"}\nbases:\n  slim: {image: \"debian:12\"}\n";
-    let files = Memory::default().file("/r/spec.yml", format!("{head}{text}"));
-    crate::spec::read(Path::new("/r"), Path::new("spec.yml"), &World::of(&files)).unwrap()
+    let files = MemoryFiles::default().file("/r/spec.yml", format!("{head}{text}"));
+    crate::spec::read(Path::new("/r"), Path::new("spec.yml"), &SpecContext::of(&files)).unwrap()
 }
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -10,7 +10,7 @@ use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
 use crate::model::tags;
-use crate::spec::graph::{Kind, NodeId};
+use crate::spec::graph::{NodeId, NodeKind};
 
 /// What a group's images have in common. Ordered as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +129,7 @@ fn node_of(known: &Known<'_>, repository: &Repository, image: &Image) -> Option<
     let graph = known.stack?.graph;
     let mut nodes = graph.nodes().filter(|node| node.repository.as_ref() == Some(repository));
     let is = |node: &&crate::spec::graph::Node| match (&node.kind, named) {
-        (Kind::Project(..), _) => true,
+        (NodeKind::Project(..), _) => true,
         (_, Some(name)) => name == node.name.as_str(),
         (_, None) => node.plan.is_none(),
     };

@@ -27,8 +27,8 @@ use crate::model::labels::read::{Owner, Users};
 use crate::model::names::ImageId;
 use crate::plan::{Action, Planned, Reason, Where};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 pub(crate) use find::find;
 pub(crate) use groups::{Group, Key, groups, told_owner};
 pub(crate) use retire::{Asked, Entry, Gone, Refusal, Retirement, decide, retire};
@@ -55,8 +55,8 @@ pub(crate) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn subject(&self, node: NodeId) -> Subject<'a> {
-        Subject::of(self.spec, self.graph, node)
+    fn subject(&self, node: NodeId) -> SpecEntry<'a> {
+        SpecEntry::of(self.spec, self.graph, node)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::labels::saved::is_saved;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 use crate::spec::Project;
-use crate::spec::subject::Subject;
+use crate::spec::SpecEntry;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,8 +140,8 @@ pub(crate) fn decide(
     let name = group.shown();
     let project = match (&group.key, known.stack) {
         (Key::Node(node), Some(stack)) => match stack.subject(*node) {
-            Subject::Project(project) => Some(project),
-            Subject::Base(_) | Subject::Image(_) => return Err(Refusal::Shared { name }),
+            SpecEntry::Project(project) => Some(project),
+            SpecEntry::Base(_) | SpecEntry::Image(_) => return Err(Refusal::Shared { name }),
         },
         _ => None,
     };

@@ -8,7 +8,7 @@ use super::{Group, Key, Known, Looked, Row, row};
 use crate::engine::ImageDetail;
 use crate::model::labels::{self, read};
 use crate::model::reference::Reference;
-use crate::spec::subject::Subject;
+use crate::spec::SpecEntry;
 
 /// Width of what stands before a line.
 const LABEL: usize = 11;
@@ -119,7 +119,7 @@ fn grounds(
     let mut found = Vec::new();
     let mut at = node;
     while let Some(&parent) = stack.graph.parents(at).first() {
-        let image = Subject::of(stack.spec, stack.graph, parent).external();
+        let image = SpecEntry::of(stack.spec, stack.graph, parent).external();
         found.push(Ground {
             name: stack.graph.node(parent).name.to_string(),
             image: image.cloned(),

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::model::names::Login;
 use crate::model::reference::Reference;
-use crate::spec::World;
+use crate::spec::SpecContext;
 use crate::spec::files::Disk;
 
 const SPEC: &str = r#"tag: {prefix: "2026.4"}
@@ -37,7 +37,7 @@ fn stack() -> Made {
     write("spec.yml", SPEC);
     write("projects/ann.yml", "# mine\nthesis: {user: ann, image: tool, packages: {pip: [tqdm]}}\n");
     write("projects/bob.yml", "thesis: {user: bob, image: tool}\nmaps: {user: bob, image: tool}\n");
-    let spec = crate::spec::read(dir.path(), std::path::Path::new("spec.yml"), &World::of(&Disk));
+    let spec = crate::spec::read(dir.path(), std::path::Path::new("spec.yml"), &SpecContext::of(&Disk));
     let spec = spec.unwrap_or_else(|problems| panic!("{problems:?}"));
     let graph = Graph::build(&spec);
     Made { _dir: dir, spec, graph }

@@ -22,8 +22,8 @@ use crate::model::labels::{PROJECT, USER_ID, USERNAME};
 use crate::model::problem::Problem;
 use crate::plan::why;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
-use crate::spec::subject::Subject;
 
 pub(crate) async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
@@ -83,10 +83,10 @@ impl Request<'_> {
         let short = container.short_name();
         let node = self.stack.and_then(|(spec, graph)| {
             let node = why::node_of(spec, graph, container)?;
-            Some((Subject::of(spec, graph, node), &graph.node(node).name))
+            Some((SpecEntry::of(spec, graph, node), &graph.node(node).name))
         });
         match node {
-            Some((Subject::Project(project), name)) => PackageTarget::Project(match project.account.uid {
+            Some((SpecEntry::Project(project), name)) => PackageTarget::Project(match project.account.uid {
                 uid if uid == self.caller.uid => project.name.to_string(),
                 _ => name.to_string(),
             }),

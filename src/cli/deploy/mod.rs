@@ -34,8 +34,8 @@ use crate::image::user_layer;
 use crate::model::account::Account;
 use crate::model::problem::Problem;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 use folder::Folders;
 use giving::Allocator;
 use making::Ended;
@@ -300,8 +300,8 @@ impl Want<'_> {
 
 /// The project of that name; of several people's, the caller's own.
 pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, CliError> {
-    let own = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
-        Subject::Project(project) => project.name.as_str() == name && project.account.uid == uid,
+    let own = |node: &&crate::spec::graph::Node| match SpecEntry::of(spec, graph, node.id) {
+        SpecEntry::Project(project) => project.name.as_str() == name && project.account.uid == uid,
         _ => false,
     };
     match graph.nodes().find(own) {

@@ -4,7 +4,7 @@ use crate::host::people::{People, Person};
 use crate::model::account::{Account, account_name};
 use crate::model::names::Login;
 use crate::model::problem::Problem;
-use crate::spec::limits::Applied;
+use crate::spec::limits::PersonLimits;
 use crate::spec::{Project, Spec, User};
 
 const SHELL: &str = "/bin/bash";
@@ -14,7 +14,7 @@ const SHELL: &str = "/bin/bash";
 pub(crate) struct Owner {
     pub(crate) account: Account,
     /// What holds for them.
-    pub(crate) limits: Applied,
+    pub(crate) limits: PersonLimits,
     /// What people should know of how the group was found.
     pub(crate) note: Option<String>,
 }
@@ -128,7 +128,7 @@ mod tests {
         let users = "users: {h.baker@x.org: {uid: 1722830498, gid: 1722830499, group: faculty, sudo: true}}";
         std::fs::write(&file, format!("version: 1\ntag: {{prefix: t}}\nimages: {{}}\n{users}\n")).unwrap();
         let disk = crate::spec::files::Disk;
-        crate::spec::read(dir.path(), &file, &crate::spec::World::of(&disk)).unwrap()
+        crate::spec::read(dir.path(), &file, &crate::spec::SpecContext::of(&disk)).unwrap()
     }
 
     #[test]
@@ -181,8 +181,9 @@ mod tests {
         let mut spec = spec();
         let text =
             "tag: {prefix: t}\nlimits: {groups: {faculty: {members: [j.doe]}}, users: {j.doe: {cpus: 3}}}\n";
-        let files = crate::spec::files::memory::Memory::default().file("/r/spec.yml", text);
-        let read = crate::spec::read("/r".as_ref(), "spec.yml".as_ref(), &crate::spec::World::of(&files));
+        let files = crate::spec::files::memory::MemoryFiles::default().file("/r/spec.yml", text);
+        let read =
+            crate::spec::read("/r".as_ref(), "spec.yml".as_ref(), &crate::spec::SpecContext::of(&files));
         spec.limits = read.unwrap().limits;
         let person = Person { login: Login::new("j.doe"), uid: 2001, gid: 2002, home: None, shell: None };
         let owner = by_uid(&spec, &One(person), 2001).unwrap();

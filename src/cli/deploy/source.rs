@@ -20,8 +20,8 @@ use crate::model::names::{NodeName, ProjectName};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::{Action, Planned, Where};
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, Node, NodeId};
-use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec};
 
 /// Shortest part of an id that is taken for one: shorter words are names.
@@ -66,8 +66,8 @@ impl<'a> Among<'a> {
     /// By the spec: a project of this uid before names of the spec.
     pub(crate) fn target(self, uid: u32) -> Target<'a> {
         let (word, spec, graph) = (self.args.image.as_str(), self.spec, self.graph);
-        let own = graph.nodes().find(|node| match Subject::of(spec, graph, node.id) {
-            Subject::Project(project) => project.name.as_str() == word && project.account.uid == uid,
+        let own = graph.nodes().find(|node| match SpecEntry::of(spec, graph, node.id) {
+            SpecEntry::Project(project) => project.name.as_str() == word && project.account.uid == uid,
             _ => false,
         });
         let named = || graph.nodes().find(|node| node.name.as_str() == word);
@@ -83,8 +83,8 @@ impl<'a> Among<'a> {
     }
 
     fn of(self, node: NodeId) -> Target<'a> {
-        match Subject::of(self.spec, self.graph, node) {
-            Subject::Project(project) => Target::Project(node, project),
+        match SpecEntry::of(self.spec, self.graph, node) {
+            SpecEntry::Project(project) => Target::Project(node, project),
             _ => Target::Shared(node),
         }
     }
@@ -123,7 +123,7 @@ impl<'a> Among<'a> {
     /// # Errors
     /// The engine does not have it.
     pub(crate) async fn shared(self, engine: &dyn Engine, node: NodeId) -> Result<Source, Ended> {
-        let subject = Subject::of(self.spec, self.graph, node);
+        let subject = SpecEntry::of(self.spec, self.graph, node);
         let found = match subject.external() {
             Some(reference) => self.base(engine, reference).await?,
             None => self.newest(engine, self.graph.node(node)).await?,

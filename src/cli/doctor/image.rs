@@ -16,8 +16,8 @@ use crate::model::reference::Reference;
 use crate::plan::Planned;
 use crate::plan::why;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// What the spec says of a name: its node, and its account if it has one.
 struct Declared<'a> {
@@ -28,9 +28,9 @@ struct Declared<'a> {
 
 impl Declared<'_> {
     fn account(&self) -> Option<&Account> {
-        match Subject::of(self.spec, self.graph, self.node) {
-            Subject::Project(project) => Some(&project.account),
-            Subject::Base(_) | Subject::Image(_) => None,
+        match SpecEntry::of(self.spec, self.graph, self.node) {
+            SpecEntry::Project(project) => Some(&project.account),
+            SpecEntry::Base(_) | SpecEntry::Image(_) => None,
         }
     }
 }
@@ -103,13 +103,13 @@ async fn of_spec(
 ) -> (Option<ImageDetail>, Option<Finding>) {
     let Declared { spec, graph, node } = declared;
     let detail = async |reference: String| engine.image(&reference).await.ok().flatten();
-    let subject = Subject::of(spec, graph, *node);
+    let subject = SpecEntry::of(spec, graph, *node);
     if let Some(external) = subject.external() {
         return (detail(external.to_string()).await, None);
     }
     let latest = match subject {
-        Subject::Project(project) => detail(project.repository.with_tag("latest").to_string()).await,
-        Subject::Base(_) | Subject::Image(_) => None,
+        SpecEntry::Project(project) => detail(project.repository.with_tag("latest").to_string()).await,
+        SpecEntry::Base(_) | SpecEntry::Image(_) => None,
     };
     let planned = planned(settings, declared, engine).await;
     match planned {

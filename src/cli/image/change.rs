@@ -4,13 +4,13 @@
 use crate::cli::args::ImageUpdateArgs;
 use crate::image::packages::{Allowed, parse_apt, parse_pip_from};
 use crate::model::problem::Problem;
-use crate::spec::edit::{Path, Step, Tree, Value};
+use crate::spec::edit::{EntryChange, EntryTree, KeyPath, NewValue};
 use crate::spec::nearest;
 
 /// What is done to an entry.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<EntryChange>,
     /// For people, where the changed lines do not say it: `a>=1 → a>=2`.
     pub(crate) said: Vec<String>,
 }
@@ -27,14 +27,14 @@ pub(crate) struct Named {
 /// # Errors
 /// All that cannot be done; each names its flag.
 pub(crate) fn change(
-    entry: &Tree,
+    entry: &EntryTree,
     args: &ImageUpdateArgs,
     named: &Named,
     allowed: &Allowed,
 ) -> Result<Change, Vec<Problem>> {
     let mut editor =
         Editor { allowed, entry: entry.clone(), change: Change::default(), problems: Vec::new() };
-    if let Some(dockerfile) = entry.get(&["dockerfile"]).map(Tree::texts)
+    if let Some(dockerfile) = entry.get(&["dockerfile"]).map(EntryTree::texts)
         && asks_for_packages(args)
     {
         let problem = Problem::new("the project has a Dockerfile, so no packages can be declared beside it");
@@ -45,7 +45,7 @@ pub(crate) fn change(
     editor.text(&["dockerfile"], named.dockerfile.as_deref());
     editor.text(&["packages", "requirements"], named.requirements.as_deref());
     for (asked, path) in
-        [(args.no_requirements, &["packages", "requirements"] as Path), (args.no_jupyter, &["jupyter"])]
+        [(args.no_requirements, &["packages", "requirements"] as KeyPath), (args.no_jupyter, &["jupyter"])]
     {
         if asked {
             editor.unset(path);
@@ -78,7 +78,7 @@ fn asks_for_packages(args: &ImageUpdateArgs) -> bool {
 
 /// A list of packages of one kind.
 struct Packages {
-    path: Path,
+    path: KeyPath,
     what: &'static str,
     parse: fn(&str, &Allowed) -> Result<String, String>,
 }
@@ -86,7 +86,7 @@ struct Packages {
 const PIP: Packages = Packages { path: &["packages", "pip"], what: "Python package", parse: parse_pip_from };
 const APT: Packages =
     Packages { path: &["packages", "apt"], what: "Debian package", parse: |text, _| parse_apt(text) };
-const USE_CASE: Path = &["use_case"];
+const USE_CASE: KeyPath = &["use_case"];
 
 impl Packages {
     /// The package's name in its normal form, without versions and the like.
@@ -101,13 +101,13 @@ struct Editor<'a> {
     /// Addresses that requirements may name.
     allowed: &'a Allowed,
     /// What the entry says after the changes so far.
-    entry: Tree,
+    entry: EntryTree,
     change: Change,
     problems: Vec<Problem>,
 }
 
 impl Editor<'_> {
-    fn make(&mut self, step: Step) {
+    fn make(&mut self, step: EntryChange) {
         match self.entry.apply(&step) {
             Ok(()) => self.change.steps.push(step),
             Err(why) => self.problems.push(Problem::new(why)),
@@ -118,12 +118,12 @@ impl Editor<'_> {
         self.change.said.push(text);
     }
 
-    fn texts(&self, path: Path) -> Vec<String> {
-        let texts = self.entry.get(path).map(Tree::texts).unwrap_or_default();
+    fn texts(&self, path: KeyPath) -> Vec<String> {
+        let texts = self.entry.get(path).map(EntryTree::texts).unwrap_or_default();
         texts.into_iter().map(str::to_owned).collect()
     }
 
-    fn text(&mut self, path: Path, asked: Option<&str>) {
+    fn text(&mut self, path: KeyPath, asked: Option<&str>) {
         let Some(new) = asked else { return };
         let key = path.last().copied().unwrap_or_default();
         match self.texts(path).first() {
@@ -131,21 +131,21 @@ impl Editor<'_> {
             Some(old) => self.say(format!("{key}: {old} → {new}")),
             None => {}
         }
-        self.make(Step::Set(path, Value::Text(new.to_owned())));
+        self.make(EntryChange::Set(path, NewValue::Text(new.to_owned())));
     }
 
-    fn unset(&mut self, path: Path) {
+    fn unset(&mut self, path: KeyPath) {
         match self.entry.get(path) {
-            Some(_) => self.make(Step::Unset(path)),
+            Some(_) => self.make(EntryChange::Unset(path)),
             None => self.say(format!("there is no {} to take away", path.join("."))),
         }
     }
 
     fn jupyter(&mut self) {
-        let path: Path = &["jupyter"];
+        let path: KeyPath = &["jupyter"];
         match self.texts(path).first().map(String::as_str) {
             Some("true" | "True" | "TRUE") => self.say("JupyterLab is there already".into()),
-            _ => self.make(Step::Set(path, Value::True)),
+            _ => self.make(EntryChange::Set(path, NewValue::True)),
         }
     }
 
@@ -163,14 +163,14 @@ impl Editor<'_> {
             Err(why) => return self.problems.push(not_one(flag, text, kind, &why)),
         };
         match self.positions(kind, &name).as_slice() {
-            [] => self.make(Step::Push(kind.path, text.to_owned())),
+            [] => self.make(EntryChange::Push(kind.path, text.to_owned())),
             [at] => {
                 let old = self.texts(kind.path).swap_remove(*at);
                 if (kind.parse)(&old, self.allowed) == (kind.parse)(text, self.allowed) {
                     return self.say(format!("{old} is there already"));
                 }
                 self.say(format!("{old} → {text}"));
-                self.make(Step::Replace(kind.path, *at, text.to_owned()));
+                self.make(EntryChange::Replace(kind.path, *at, text.to_owned()));
             }
             several => {
                 let message = format!("{flag}: `{name}` stands there {} times", several.len());
@@ -192,7 +192,7 @@ impl Editor<'_> {
     /// True: it was there.
     fn drop_all(&mut self, kind: &Packages, name: &str) -> bool {
         let positions = self.positions(kind, name);
-        positions.iter().rev().for_each(|at| self.make(Step::Drop(kind.path, *at)));
+        positions.iter().rev().for_each(|at| self.make(EntryChange::Drop(kind.path, *at)));
         !positions.is_empty()
     }
 
@@ -249,9 +249,9 @@ impl Editor<'_> {
         }
         match sets.as_slice() {
             same if same == before => {}
-            [] => self.make(Step::Unset(USE_CASE)),
-            [one] => self.make(Step::Set(USE_CASE, Value::Text(one.clone()))),
-            _ => self.make(Step::Set(USE_CASE, Value::Texts(sets))),
+            [] => self.make(EntryChange::Unset(USE_CASE)),
+            [one] => self.make(EntryChange::Set(USE_CASE, NewValue::Text(one.clone()))),
+            _ => self.make(EntryChange::Set(USE_CASE, NewValue::Texts(sets))),
         }
     }
 }

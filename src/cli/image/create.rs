@@ -17,9 +17,9 @@ use crate::host::files;
 use crate::model::account::account_name;
 use crate::model::names::{Login, ProjectName};
 use crate::model::problem::Problem;
-use crate::spec::edit::{self, Entry};
+use crate::spec::edit::{self, ProjectEntry};
 use crate::spec::files::Disk;
-use crate::spec::placing::{self, NoPlace};
+use crate::spec::paths::{PlacementError, new_project_file};
 use crate::spec::{Project, Spec};
 
 pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
@@ -66,7 +66,7 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
 }
 
 /// The text, and a file for it that nobody has.
-fn draft(spec: &Spec, entry: &Entry) -> Result<Draft, CliError> {
+fn draft(spec: &Spec, entry: &ProjectEntry) -> Result<Draft, CliError> {
     let login = Login::new(&entry.user);
     if let Some(there) = in_use(spec, &entry.name, &login) {
         let file = there.place.file.path.display();
@@ -78,13 +78,15 @@ fn draft(spec: &Spec, entry: &Entry) -> Result<Draft, CliError> {
         ));
     }
     let account = account_name(&login).map_err(CliError::usage)?;
-    let path = placing::place(spec, &account, &entry.name, &Disk).map_err(|why| {
+    let path = new_project_file(spec, &account, &entry.name, &Disk).map_err(|why| {
         CliError::Usage(match why {
-            NoPlace::NoPattern => Problem::new("the spec takes in no new project files")
+            PlacementError::NoPattern => Problem::new("the spec takes in no new project files")
                 .help("add `include: [projects/*.yml]` to it; nothing was written"),
-            NoPlace::Taken(file) => Problem::new(format!("there is a file {} already", file.display()))
-                .help("choose another name for the project"),
-            NoPlace::Outside(folder) => {
+            PlacementError::Taken(file) => {
+                Problem::new(format!("there is a file {} already", file.display()))
+                    .help("choose another name for the project")
+            }
+            PlacementError::Outside(folder) => {
                 Problem::new(format!("`{}` leads out of the folder of the spec", folder.display()))
                     .help("put a folder in place of the symbolic link; nothing was written")
             }

@@ -9,10 +9,9 @@ use crate::cli::plan::{self, Made};
 use crate::cli::settings::Settings;
 use crate::model::names::ProjectName;
 use crate::model::problem::Problem;
-use crate::spec::files::Disk;
+use crate::spec::SpecEntry;
+use crate::spec::files::{Disk, Overlay};
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::overlay::Overlay;
-use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -40,8 +39,8 @@ impl Draft {
     pub(crate) fn check(&self, settings: &Settings, project: &ProjectName) -> Result<Checked, CliError> {
         let files = Overlay { under: &Disk, path: self.path.clone(), text: self.text.clone() };
         let (spec, graph) = load::spec_in(settings, &files)?;
-        let is_it = |node: &&crate::spec::graph::Node| match Subject::of(&spec, &graph, node.id) {
-            Subject::Project(found) => {
+        let is_it = |node: &&crate::spec::graph::Node| match SpecEntry::of(&spec, &graph, node.id) {
+            SpecEntry::Project(found) => {
                 found.name == *project
                     && found.place.file.text == self.text.trim_start_matches(BYTE_ORDER_MARK)
             }
@@ -55,8 +54,8 @@ impl Draft {
 
 impl Checked {
     pub(crate) fn project(&self) -> &Project {
-        match Subject::of(&self.spec, &self.graph, self.node) {
-            Subject::Project(project) => project,
+        match SpecEntry::of(&self.spec, &self.graph, self.node) {
+            SpecEntry::Project(project) => project,
             _ => unreachable!("a draft is of a project"),
         }
     }

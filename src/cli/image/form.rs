@@ -18,8 +18,8 @@ use crate::cli::signals::Signals;
 use crate::image::packages::{Packages, parse_apt, parse_pip};
 use crate::model::names::Login;
 use crate::model::problem::Problem;
+use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
-use crate::spec::subject::Subject;
 use crate::spec::{Spec, edit};
 
 /// Choices that are shown at once.
@@ -76,8 +76,8 @@ fn theme(settings: &Settings) -> Box<dyn Theme + Send + Sync> {
 /// What a choice is, in a few words.
 fn described(spec: &Spec, graph: &Graph, name: &str) -> String {
     let Ok(node) = graph.find(name) else { return String::new() };
-    match Subject::of(spec, graph, node) {
-        Subject::Base(base) => format!("base, {}", base.source.reference()),
+    match SpecEntry::of(spec, graph, node) {
+        SpecEntry::Base(base) => format!("base, {}", base.source.reference()),
         subject => {
             let Packages { apt, pip, .. } = subject.packages();
             let packages = [apt, pip].concat().join(", ");

@@ -11,8 +11,8 @@ use crate::image::packages::{parse_apt, parse_pip_from};
 use crate::model::account::account_name;
 use crate::model::names::Login;
 use crate::model::problem::Problem;
-use crate::spec::edit::{self, Entry};
-use crate::spec::graph::{Graph, Kind};
+use crate::spec::edit::{self, ProjectEntry};
+use crate::spec::graph::{Graph, NodeKind};
 use crate::spec::{Spec, nearest};
 
 /// Flags by the key of the project file that they write.
@@ -36,7 +36,7 @@ pub(crate) fn entry(
     spec: &Spec,
     graph: &Graph,
     args: &CreateArgs,
-) -> Result<Entry, CliError> {
+) -> Result<ProjectEntry, CliError> {
     let mut problems = Vec::new();
     let (Some(name), Some(image)) = (&args.name, &args.image) else {
         return Err(CliError::Problems(missing(graph, args)));
@@ -70,7 +70,7 @@ pub(crate) fn entry(
         return Err(CliError::Problems(problems));
     }
     let trimmed = |texts: &[String]| texts.iter().map(|text| text.trim().to_owned()).collect();
-    Ok(Entry {
+    Ok(ProjectEntry {
         name: name.clone(),
         user: user.to_string(),
         image: image.clone(),
@@ -110,10 +110,10 @@ fn missing(graph: &Graph, args: &CreateArgs) -> Vec<Problem> {
 
 /// What a project can stand on: images, then bases, as the spec has them.
 pub(crate) fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
-    let of = |wanted: fn(&Kind) -> bool| {
+    let of = |wanted: fn(&NodeKind) -> bool| {
         graph.nodes().filter(move |node| wanted(&node.kind)).map(|node| node.name.as_str())
     };
-    of(|kind| matches!(kind, Kind::Image(_))).chain(of(|kind| matches!(kind, Kind::Base(_))))
+    of(|kind| matches!(kind, NodeKind::Image(_))).chain(of(|kind| matches!(kind, NodeKind::Base(_))))
 }
 
 /// Whether the spec has it.

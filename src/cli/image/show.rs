@@ -22,8 +22,8 @@ use crate::model::labels;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 use crate::ui::human;
 
 pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
@@ -141,7 +141,7 @@ async fn equivalent(
     };
     let UserLayer { layer, sudo } = layer(engine, &solve).await?;
     solve.steps.extend(solve.sudo.take().filter(|_| sudo));
-    let tag = match Subject::of(spec, graph, node).account() {
+    let tag = match SpecEntry::of(spec, graph, node).account() {
         Some(_) => planned.repository().with_tag("latest"),
         None => planned.content.clone(),
     };

@@ -18,15 +18,15 @@ use crate::cli::{agree, build, deploy, plan};
 use crate::container::may_act_for;
 use crate::host::files;
 use crate::model::problem::Problem;
+use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
-use crate::spec::subject::Subject;
 use crate::spec::{Project, Spec, edit};
 
 pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
     let (spec, graph) = load::spec(settings)?;
     let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;
-    let Subject::Project(project) = Subject::of(&spec, &graph, node) else {
+    let SpecEntry::Project(project) = SpecEntry::of(&spec, &graph, node) else {
         let problem = Problem::new(format!("`{}` is no project's image", args.name));
         return Err(CliError::Usage(problem.help("shared images are changed in the spec itself")));
     };

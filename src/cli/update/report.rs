@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::model::names::{Login, NodeName};
 use crate::model::reference::Reference;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::{Pin, short};
-use crate::spec::subject::Subject;
 use crate::ui::{Output, human};
 
 /// More names than this are counted only.
@@ -52,7 +52,7 @@ impl Rebuild {
         let mut rebuild = Self { images: Vec::new(), projects: 0, users: BTreeSet::new(), planned };
         for node in nodes {
             rebuild.images.push(graph.node(node).name.clone());
-            if let Some(account) = Subject::of(spec, graph, node).account() {
+            if let Some(account) = SpecEntry::of(spec, graph, node).account() {
                 rebuild.projects += 1;
                 rebuild.users.insert(account.login.clone());
             }

@@ -11,9 +11,9 @@ use crate::image::recipe;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
-use crate::spec::graph::{Kind, NodeId};
+use crate::spec::SpecEntry;
+use crate::spec::graph::{NodeId, NodeKind};
 use crate::spec::nearest;
-use crate::spec::subject::Subject;
 
 /// What may be asked about, in the order in which a name is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -121,7 +121,7 @@ fn image(stack: &Stack<'_>, text: &str) -> Result<Option<Asked>, Problem> {
     match stack.graph.find(text) {
         Ok(node) => {
             let of = stack.graph.node(node);
-            let base = matches!(of.kind, Kind::Base(_));
+            let base = matches!(of.kind, NodeKind::Base(_));
             Ok((!base).then(|| Asked::Image { name: of.name.clone(), node }))
         }
         // It is one of several people's: that is known better than anything else.
@@ -132,7 +132,7 @@ fn image(stack: &Stack<'_>, text: &str) -> Result<Option<Asked>, Problem> {
 
 fn projects<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a str> {
     stack.graph.nodes().filter_map(|node| match &node.kind {
-        Kind::Project(_, name) => Some(name.as_str()),
+        NodeKind::Project(_, name) => Some(name.as_str()),
         _ => None,
     })
 }
@@ -140,7 +140,7 @@ fn projects<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a str> {
 /// A base by its name in the spec, or any reference that something names.
 fn base(stack: &Stack<'_>, text: &str) -> Option<Reference> {
     if let Ok(node) = stack.graph.find(text)
-        && let Some(reference) = Subject::of(stack.spec, stack.graph, node).external()
+        && let Some(reference) = SpecEntry::of(stack.spec, stack.graph, node).external()
     {
         return Some(reference.clone());
     }
@@ -211,7 +211,7 @@ fn near(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Option<String> {
     let wanted = |sort| only.is_none_or(|only| only == sort);
     let mut known = BTreeSet::new();
     for node in stack.graph.nodes() {
-        let sort = if matches!(node.kind, Kind::Base(_)) { Sort::Base } else { Sort::Image };
+        let sort = if matches!(node.kind, NodeKind::Base(_)) { Sort::Base } else { Sort::Image };
         if wanted(sort) {
             known.insert(node.name.to_string());
         }

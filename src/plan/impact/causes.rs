@@ -14,8 +14,8 @@ use crate::model::problem::Place;
 use crate::model::reference::Reference;
 use crate::plan::observe::{DockerfileSeen, Role};
 use crate::spec::Spec;
-use crate::spec::graph::{Graph, Kind, NodeId};
-use crate::spec::subject::Subject;
+use crate::spec::SpecEntry;
+use crate::spec::graph::{Graph, NodeId, NodeKind};
 
 /// Why an image would be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,7 +80,8 @@ pub(super) fn direct(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Direct {
 fn image(graph: &Graph, node: NodeId) -> Direct {
     let mut direct = Direct { causes: [(node, Why::Itself)].into(), ..Direct::default() };
     let of = graph.node(node);
-    let variants = graph.nodes().filter(|other| matches!(of.kind, Kind::Image(_)) && other.kind == of.kind);
+    let variants =
+        graph.nodes().filter(|other| matches!(of.kind, NodeKind::Image(_)) && other.kind == of.kind);
     let others: Vec<&str> =
         variants.filter(|other| other.id != node).map(|other| other.name.as_str()).collect();
     if !others.is_empty() {
@@ -97,7 +98,7 @@ fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
     let mut direct = Direct::default();
     for &node in stack.graph.order() {
         let mut parents = stack.graph.parents(node).iter().enumerate();
-        let external = |parent: NodeId| Subject::of(stack.spec, stack.graph, parent).external();
+        let external = |parent: NodeId| SpecEntry::of(stack.spec, stack.graph, parent).external();
         let parent = parents.find(|(_, parent)| external(**parent).is_some_and(|known| is(known, reference)));
         let seen = stack.dockerfiles.get(&node);
         let names = || seen?.external.iter().find(|image| is(&image.reference, reference));
@@ -185,11 +186,11 @@ pub(crate) fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool
     let mut told = BTreeSet::new();
     for node in graph.nodes().filter(|node| node.plan.is_none()) {
         let kind = match node.kind {
-            Kind::Base(_) => "base",
-            Kind::Image(_) => "image",
-            Kind::Project(..) => "project",
+            NodeKind::Base(_) => "base",
+            NodeKind::Image(_) => "image",
+            NodeKind::Project(..) => "project",
         };
-        if is_in(Subject::of(spec, graph, node.id).place()) {
+        if is_in(SpecEntry::of(spec, graph, node.id).place()) {
             entries.push(format!("{kind} {}", node.name));
         }
     }

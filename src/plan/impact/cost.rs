@@ -15,8 +15,8 @@ use crate::model::reference::Reference;
 use crate::model::tags;
 use crate::plan::records::{Ended, Record};
 use crate::plan::schedule::Schedule;
-use crate::spec::graph::{Graph, Kind, NodeId};
-use crate::spec::subject::Subject;
+use crate::spec::SpecEntry;
+use crate::spec::graph::{Graph, NodeId, NodeKind};
 
 /// An engine's two lists.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +124,7 @@ impl Known<'_> {
         // Not of ours: what the spec says it stands on.
         match stack.graph.parents(node).first() {
             None => Below::Nothing,
-            Some(&parent) => match Subject::of(stack.spec, stack.graph, parent).external() {
+            Some(&parent) => match SpecEntry::of(stack.spec, stack.graph, parent).external() {
                 Some(reference) => tagged(listed, reference),
                 None => self.image(stack, listed, parent),
             }
@@ -187,7 +187,7 @@ fn images<'l>(stack: &Stack<'_>, listed: &'l Listed, node: NodeId) -> impl Itera
 fn is_named(stack: &Stack<'_>, node: NodeId, name: Option<&str>) -> bool {
     let node = stack.graph.node(node);
     match (&node.kind, name) {
-        (Kind::Project(..), _) => true,
+        (NodeKind::Project(..), _) => true,
         (_, Some(name)) => name == node.name.as_str(),
         (_, None) => node.plan.is_none(),
     }

@@ -22,8 +22,8 @@ pub(crate) use cost::{Known, Listed, Time};
 use crate::model::names::{ImageId, Login, NodeName};
 use crate::plan::observe::DockerfileSeen;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// A spec with what its files say.
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +177,7 @@ fn rebuilt(stack: &Stack<'_>, image: Reached, known: &Known<'_>) -> Rebuilt {
 fn users(stack: &Stack<'_>, nodes: &[NodeId]) -> Vec<User> {
     let mut users: BTreeMap<Login, Vec<NodeName>> = BTreeMap::new();
     for &node in nodes {
-        if let Some(account) = Subject::of(stack.spec, stack.graph, node).account() {
+        if let Some(account) = SpecEntry::of(stack.spec, stack.graph, node).account() {
             let projects = users.entry(account.login.clone()).or_default();
             projects.push(stack.graph.node(node).name.clone());
         }

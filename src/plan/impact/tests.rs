@@ -62,7 +62,7 @@ impl Here {
         let d = "ARG BASE_IMAGE\nARG BASE_IMAGE_C\nFROM ${BASE_IMAGE_C} AS c\nFROM ${BASE_IMAGE}\nCOPY --from=c /data /c\n";
         write("images/d/Dockerfile", d);
         write("images/e/Dockerfile", "FROM alpine:3\nCOPY --from=debian:12 /etc/os-release /\n");
-        let spec = crate::spec::read(dir.path(), Path::new("spec.yml"), &crate::spec::World::of(&Disk))
+        let spec = crate::spec::read(dir.path(), Path::new("spec.yml"), &crate::spec::SpecContext::of(&Disk))
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
         let graph = Graph::build(&spec);
         let dockerfiles = observe::files(&spec, &graph, &HashCache::default())

@@ -11,8 +11,8 @@ use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, Facts, ImageUse, Inputs};
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::{Reference, Repository};
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 use crate::spec::{self, Spec};
 
 /// Stands for a content tag that is not known yet.
@@ -46,7 +46,7 @@ pub(super) fn read(
     let mut problems = Vec::new();
     let mut reads = Vec::new();
     for &node in graph.order() {
-        let Some(dockerfile) = Subject::of(spec, graph, node).dockerfile() else { continue };
+        let Some(dockerfile) = SpecEntry::of(spec, graph, node).dockerfile() else { continue };
         match understand(spec, graph, node, dockerfile, platform, &built) {
             Ok(read) => reads.push((node, read)),
             Err(found) => problems.extend(found),
@@ -144,7 +144,7 @@ fn expectation(
     built: &BTreeMap<Repository, String>,
 ) -> Expectation {
     let mut parents = graph.parents(node).iter().map(|&parent| {
-        let subject = Subject::of(spec, graph, parent);
+        let subject = SpecEntry::of(spec, graph, parent);
         let repository = graph.node(parent).repository.as_ref();
         let given = subject.external().cloned().unwrap_or_else(|| content(repository));
         ExpectedParent { name: subject.key().to_owned(), given, alias: None }

@@ -9,8 +9,8 @@ use super::DockerfileSeen;
 use crate::dockerfile::context::{self, Context, Entry};
 use crate::model::problem::Problem;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// What a file is to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +39,7 @@ pub(crate) fn readers(
     let mut readers = Vec::new();
     for &node in graph.order() {
         let (Some(seen), Some(dockerfile)) =
-            (dockerfiles.get(&node), Subject::of(spec, graph, node).dockerfile())
+            (dockerfiles.get(&node), SpecEntry::of(spec, graph, node).dockerfile())
         else {
             continue;
         };

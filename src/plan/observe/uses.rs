@@ -6,8 +6,8 @@ use super::DockerfileSeen;
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// An external image that something is built on or copies from.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub(crate) fn uses(
     };
     for &node in wanted {
         for &parent in graph.parents(node) {
-            let parent = Subject::of(spec, graph, parent);
+            let parent = SpecEntry::of(spec, graph, parent);
             if let Some(external) = parent.external() {
                 add(external, parent.place(), node);
             }

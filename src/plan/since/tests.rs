@@ -92,7 +92,7 @@ fn git(at: &Path, args: &[&str]) -> String {
 }
 
 fn read(root: &Path) -> (Spec, Graph, Images) {
-    let spec = crate::spec::read(root, Path::new("spec.yml"), &crate::spec::World::of(&Disk)).unwrap();
+    let spec = crate::spec::read(root, Path::new("spec.yml"), &crate::spec::SpecContext::of(&Disk)).unwrap();
     let graph = Graph::build(&spec);
     let images = images(&spec, &graph, &Lock::default(), &HashCache::default()).unwrap();
     (spec, graph, images)

@@ -10,8 +10,8 @@ use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 use crate::plan::{Action, Built, Reason, Where};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// What a container runs, and where that came from.
 #[derive(Clone, Debug, Serialize)]
@@ -76,7 +76,7 @@ impl OfContainer {
     /// Says where the spec declares it.
     pub(crate) fn declared_by(&mut self, spec: &Spec, graph: &Graph, node: NodeId) {
         self.node = Some(graph.node(node).name.clone());
-        self.declared = Some(declared(spec, Subject::of(spec, graph, node).place()));
+        self.declared = Some(declared(spec, SpecEntry::of(spec, graph, node).place()));
     }
 }
 
@@ -116,13 +116,13 @@ pub(crate) fn node_of(spec: &Spec, graph: &Graph, container: &Container) -> Opti
     let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
     let uid = || container.uid();
     let uid = label(&labels::USER_ID).and_then(|uid| uid.parse().ok()).or_else(uid);
-    let same = |node: &&crate::spec::graph::Node| match Subject::of(spec, graph, node.id) {
-        Subject::Project(project) => {
+    let same = |node: &&crate::spec::graph::Node| match SpecEntry::of(spec, graph, node.id) {
+        SpecEntry::Project(project) => {
             label(&labels::PROJECT) == Some(project.name.as_str()) && uid == Some(project.account.uid)
         }
         // A container that was made by hand has its image's own label.
-        Subject::Image(_) => label(&labels::IMAGE) == Some(node.name.as_str()),
-        Subject::Base(_) => false,
+        SpecEntry::Image(_) => label(&labels::IMAGE) == Some(node.name.as_str()),
+        SpecEntry::Base(_) => false,
     };
     graph.nodes().find(same).map(|node| node.id)
 }

@@ -21,8 +21,8 @@ use crate::model::reference::Reference;
 use crate::plan::observe::Seen;
 use crate::plan::{Plan, Planned, Reason};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::subject::Subject;
 
 /// Why an image is built or kept.
 #[derive(Clone, Debug, Serialize)]
@@ -131,7 +131,7 @@ impl Known<'_> {
         let seen = self.seen.bases.get(&image.canonical());
         OfBase {
             name: self.graph.node(node).name.clone(),
-            declared: declared(self.spec, Subject::of(self.spec, self.graph, node).place()),
+            declared: declared(self.spec, SpecEntry::of(self.spec, self.graph, node).place()),
             image: image.clone(),
             digest: seen.map(|seen| seen.digest_or_id()),
             on_engine: seen.is_some_and(|seen| seen.id.is_some()),
@@ -140,7 +140,7 @@ impl Known<'_> {
 
     fn link(&self, position: usize, since: Option<i64>) -> Link {
         let (image, node) = (&self.plan.images[position], self.nodes[position]);
-        let subject = Subject::of(self.spec, self.graph, node);
+        let subject = SpecEntry::of(self.spec, self.graph, node);
         let below = |path: &std::path::Path| {
             path.strip_prefix(&self.spec.root).unwrap_or(path).to_string_lossy().into_owned()
         };

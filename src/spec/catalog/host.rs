@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// What a machine's architecture class is, or why nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Host {
+pub(crate) enum HostArch {
     Known {
         arch: String,
         /// `MLC_ARCH`, or the version and the file that has it.
@@ -18,30 +18,30 @@ pub(crate) enum Host {
 }
 
 /// Says nothing, for who has no machine at hand.
-pub(crate) static NOWHERE: Host = Host::Unknown(String::new());
+pub(crate) static NOWHERE: HostArch = HostArch::Unknown(String::new());
 
 /// A file that may name a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Clue {
+pub(crate) struct VersionFile {
     pub(crate) file: PathBuf,
     pub(crate) text: String,
 }
 
 /// What was found on a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Clues {
+pub(crate) struct ToolkitFiles {
     /// The variable `MLC_ARCH`.
     pub(crate) mlc_arch: Option<String>,
     /// CUDA's `version.json` or `version.txt`.
-    pub(crate) cuda: Option<Clue>,
+    pub(crate) cuda: Option<VersionFile>,
     /// ROCm's `.info/version`.
-    pub(crate) rocm: Option<Clue>,
+    pub(crate) rocm: Option<VersionFile>,
 }
 
 /// The class of a machine: the variable decides, then CUDA, then ROCm.
-pub(crate) fn host(clues: &Clues) -> Host {
+pub(crate) fn host(clues: &ToolkitFiles) -> HostArch {
     if let Some(arch) = &clues.mlc_arch {
-        return Host::Known { arch: arch.clone(), told_by: "MLC_ARCH".into() };
+        return HostArch::Known { arch: arch.clone(), told_by: "MLC_ARCH".into() };
     }
     if let Some(clue) = &clues.cuda {
         return told("CUDA", clue, cuda_version(&clue.text), cuda_class);
@@ -49,17 +49,17 @@ pub(crate) fn host(clues: &Clues) -> Host {
     if let Some(clue) = &clues.rocm {
         return told("ROCm", clue, rocm_version(&clue.text), rocm_class);
     }
-    Host::Unknown("neither CUDA nor ROCm is installed on this machine".into())
+    HostArch::Unknown("neither CUDA nor ROCm is installed on this machine".into())
 }
 
-fn told(what: &str, clue: &Clue, version: Option<String>, class: Class) -> Host {
+fn told(what: &str, clue: &VersionFile, version: Option<String>, class: Class) -> HostArch {
     let file = clue.file.display();
     let Some(version) = version else {
-        return Host::Unknown(format!("{file} names no version of {what}"));
+        return HostArch::Unknown(format!("{file} names no version of {what}"));
     };
     match class(&version) {
-        Some(arch) => Host::Known { arch, told_by: format!("{what} {version}, {file}") },
-        None => Host::Unknown(format!("{what} {version} ({file}) belongs to no architecture class")),
+        Some(arch) => HostArch::Known { arch, told_by: format!("{what} {version}, {file}") },
+        None => HostArch::Unknown(format!("{what} {version} ({file}) belongs to no architecture class")),
     }
 }
 
@@ -112,13 +112,13 @@ fn version_word(word: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn with_cuda(text: &str) -> Host {
-        let clue = Clue { file: "/c/version".into(), text: text.into() };
-        host(&Clues { cuda: Some(clue), ..Clues::default() })
+    fn with_cuda(text: &str) -> HostArch {
+        let clue = VersionFile { file: "/c/version".into(), text: text.into() };
+        host(&ToolkitFiles { cuda: Some(clue), ..ToolkitFiles::default() })
     }
 
-    fn known(arch: &str, told_by: &str) -> Host {
-        Host::Known { arch: arch.into(), told_by: told_by.into() }
+    fn known(arch: &str, told_by: &str) -> HostArch {
+        HostArch::Known { arch: arch.into(), told_by: told_by.into() }
     }
 
     #[test]
@@ -157,14 +157,14 @@ mod tests {
             ("{\"cuda\": {\"version\": 12}}", "/c/version names no version of CUDA"),
             ("CUDA Version 11.9.0", "CUDA 11.9.0 (/c/version) belongs to no architecture class"),
         ] {
-            assert_eq!(with_cuda(text), Host::Unknown(why.into()), "{text}");
+            assert_eq!(with_cuda(text), HostArch::Unknown(why.into()), "{text}");
         }
     }
 
     #[test]
     fn the_variable_is_above_cuda_and_cuda_above_rocm() {
-        let clue = |text: &str| Some(Clue { file: "/f".into(), text: text.into() });
-        let mut clues = Clues {
+        let clue = |text: &str| Some(VersionFile { file: "/f".into(), text: text.into() });
+        let mut clues = ToolkitFiles {
             mlc_arch: Some("CUDA".into()),
             cuda: clue("CUDA Version 12.4"),
             rocm: clue("6.2.0-66\n"),
@@ -175,6 +175,9 @@ mod tests {
         clues.cuda = None;
         assert_eq!(host(&clues), known("ROCM6", "ROCm 6.2.0-66, /f"));
         clues.rocm = None;
-        assert_eq!(host(&clues), Host::Unknown("neither CUDA nor ROCm is installed on this machine".into()));
+        assert_eq!(
+            host(&clues),
+            HostArch::Unknown("neither CUDA nor ROCm is installed on this machine".into())
+        );
     }
 }

@@ -4,7 +4,7 @@ use super::Catalog;
 
 /// Which part of a request a catalogue does not have, and what it has instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Miss {
+pub(crate) enum CatalogMiss {
     Framework {
         known: Vec<String>,
     },
@@ -20,7 +20,7 @@ pub(crate) enum Miss {
     },
 }
 
-impl Miss {
+impl CatalogMiss {
     /// What is missing: a lowercase fragment. The texts are those asked for,
     /// fit to be shown.
     pub(crate) fn message(&self, catalog: &Catalog, framework: &str, version: &str, arch: &str) -> String {

@@ -13,9 +13,9 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use host::Host;
-pub(crate) use miss::Miss;
-pub(crate) use read::{Reading, read};
+pub(crate) use host::HostArch;
+pub(crate) use miss::CatalogMiss;
+pub(crate) use read::{ParsedCatalog, read};
 
 use crate::model::problem::SourceFile;
 use crate::model::reference::Reference;
@@ -25,7 +25,7 @@ pub(crate) const LATEST: &str = "latest";
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct CatalogRow {
     pub(crate) framework: String,
     pub(crate) version: String,
     /// CUDA driver classes or ROCm major versions; at least one.
@@ -36,7 +36,7 @@ pub(crate) struct Row {
     pub(crate) line: usize,
 }
 
-impl Row {
+impl CatalogRow {
     /// An architecture as the row writes it.
     pub(crate) fn arch(&self, arch: &str) -> Option<&str> {
         self.archs.iter().map(String::as_str).find(|known| known.eq_ignore_ascii_case(arch))
@@ -51,22 +51,22 @@ impl Row {
 /// Rows, the newest of a framework and architecture first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Catalog {
-    rows: Vec<Row>,
+    rows: Vec<CatalogRow>,
     /// As shown to people; `None`: the program's own.
     file: Option<PathBuf>,
 }
 
 /// A row that was found, and the architecture it was found for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found<'c> {
-    pub(crate) row: &'c Row,
+pub(crate) struct CatalogMatch<'c> {
+    pub(crate) row: &'c CatalogRow,
     /// As the catalogue writes it.
     pub(crate) arch: &'c str,
 }
 
 static OWN: LazyLock<Catalog> = LazyLock::new(|| Catalog { file: None, ..own().catalog });
 
-fn own() -> Reading {
+fn own() -> ParsedCatalog {
     let text = include_str!("builtin.txt").to_owned();
     read(&Arc::new(SourceFile { path: "builtin.txt".into(), text }))
 }
@@ -78,7 +78,7 @@ impl Catalog {
     }
 
     /// In the order of the file.
-    pub(crate) fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[CatalogRow] {
         &self.rows
     }
 
@@ -96,19 +96,26 @@ impl Catalog {
     ///
     /// # Errors
     /// Which part is not there, and what is.
-    pub(crate) fn find(&self, framework: &str, version: &str, arch: &str) -> Result<Found<'_>, Miss> {
+    pub(crate) fn find(
+        &self,
+        framework: &str,
+        version: &str,
+        arch: &str,
+    ) -> Result<CatalogMatch<'_>, CatalogMiss> {
         let of_framework = || self.rows.iter().filter(|row| row.is_of(framework));
-        let of_arch = || of_framework().filter_map(|row| Some(Found { row, arch: row.arch(arch)? }));
+        let of_arch = || of_framework().filter_map(|row| Some(CatalogMatch { row, arch: row.arch(arch)? }));
         let found = of_arch().find(|found| version == LATEST || found.row.version == version);
         found.ok_or_else(|| {
             if of_framework().next().is_none() {
-                return Miss::Framework { known: distinct(self.rows.iter().map(|row| &row.framework)) };
+                return CatalogMiss::Framework {
+                    known: distinct(self.rows.iter().map(|row| &row.framework)),
+                };
             }
             if of_arch().next().is_none() {
-                return Miss::Arch { known: distinct(of_framework().flat_map(|row| &row.archs)) };
+                return CatalogMiss::Arch { known: distinct(of_framework().flat_map(|row| &row.archs)) };
             }
             let elsewhere = of_framework().filter(|row| row.version == version);
-            Miss::Version {
+            CatalogMiss::Version {
                 known: distinct(of_arch().map(|found| &found.row.version)),
                 elsewhere: distinct(elsewhere.flat_map(|row| &row.archs)),
             }
@@ -117,7 +124,7 @@ impl Catalog {
 
     /// The architectures for which a row of this catalogue is the newest of
     /// its framework.
-    pub(crate) fn latest_for<'r>(&self, row: &'r Row) -> Vec<&'r str> {
+    pub(crate) fn latest_for<'r>(&self, row: &'r CatalogRow) -> Vec<&'r str> {
         let first = |arch: &&str| self.find(&row.framework, LATEST, arch).is_ok_and(|f| f.row == row);
         row.archs.iter().map(String::as_str).filter(first).collect()
     }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Catalog, Row};
+use super::{Catalog, CatalogRow};
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
 
@@ -20,7 +20,7 @@ const MAX_WORD: usize = 64;
 
 /// What a file says, and all that is wrong with it.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ParsedCatalog {
     /// The rows that are right.
     pub(crate) catalog: Catalog,
     /// Rows that are not, each with its line.
@@ -31,13 +31,13 @@ pub(crate) struct Reading {
 
 /// A part of the text, without blanks around it.
 #[derive(Clone, Copy)]
-struct Part<'t> {
+struct TextPart<'t> {
     text: &'t str,
     /// Its first byte.
     at: usize,
 }
 
-impl<'t> Part<'t> {
+impl<'t> TextPart<'t> {
     fn new(text: &'t str, at: usize) -> Self {
         let start = text.len() - text.trim_start().len();
         Self { text: text.trim(), at: at + start }
@@ -56,7 +56,7 @@ impl<'t> Part<'t> {
 }
 
 /// Reads either form.
-pub(crate) fn read(file: &Arc<SourceFile>) -> Reading {
+pub(crate) fn read(file: &Arc<SourceFile>) -> ParsedCatalog {
     let mut rows = Vec::new();
     let mut errors = Vec::new();
     let mut own = false;
@@ -78,31 +78,31 @@ pub(crate) fn read(file: &Arc<SourceFile>) -> Reading {
     }
     let warnings = repeated(&rows, file);
     let rows = rows.into_iter().map(|(row, _)| row).collect();
-    Reading { catalog: Catalog { rows, file: Some(file.path.clone()) }, errors, warnings }
+    ParsedCatalog { catalog: Catalog { rows, file: Some(file.path.clone()) }, errors, warnings }
 }
 
-fn lines(text: &str) -> Vec<Part<'_>> {
+fn lines(text: &str) -> Vec<TextPart<'_>> {
     // What some editors put before UTF-8.
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Part { text: body, at: text.len() - body.len() }.split(|c| c == '\n')
+    TextPart { text: body, at: text.len() - body.len() }.split(|c| c == '\n')
 }
 
 /// The four fields of a row, the architectures taken apart.
-struct Fields<'t> {
-    framework: Part<'t>,
-    version: Part<'t>,
-    archs: Vec<Part<'t>>,
-    image: Part<'t>,
+struct RowFields<'t> {
+    framework: TextPart<'t>,
+    version: TextPart<'t>,
+    archs: Vec<TextPart<'t>>,
+    image: TextPart<'t>,
 }
 
 /// Something wrong with a part of a line.
-struct Wrong<'t> {
-    at: Part<'t>,
+struct RowError<'t> {
+    at: TextPart<'t>,
     message: String,
     help: &'static str,
 }
 
-impl Wrong<'_> {
+impl RowError<'_> {
     fn problem(self, file: &Arc<SourceFile>) -> Problem {
         Problem::new(self.message).at(&self.at.place(file)).help(self.help)
     }
@@ -111,38 +111,38 @@ impl Wrong<'_> {
 const AIME_ROW: &str = "write: Framework, version, [ARCH;ARCH], image";
 
 /// `Framework, version, [ARCH;ARCH], image`, or one architecture without brackets.
-fn aime_fields(line: Part) -> Result<Fields, Vec<Wrong>> {
+fn aime_fields(line: TextPart) -> Result<RowFields, Vec<RowError>> {
     let parts = line.split(|c| c == ',');
     let [framework, version, archs, image] = parts[..] else {
         let message = format!("a row has 4 fields with commas between them, this one has {}", parts.len());
-        return Err(vec![Wrong { at: line, message, help: AIME_ROW }]);
+        return Err(vec![RowError { at: line, message, help: AIME_ROW }]);
     };
     let inner = archs.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let inner = match inner {
-        Some(inner) => Part::new(inner, archs.at + 1),
+        Some(inner) => TextPart::new(inner, archs.at + 1),
         None if archs.text.contains(['[', ']']) => {
             let message = format!("the brackets of `{}` do not match", shown(archs.text));
-            return Err(vec![Wrong { at: archs, message, help: "write [ARCH;ARCH]" }]);
+            return Err(vec![RowError { at: archs, message, help: "write [ARCH;ARCH]" }]);
         }
         None => archs,
     };
-    Ok(Fields { framework, version, archs: inner.split(|c| c == ';'), image })
+    Ok(RowFields { framework, version, archs: inner.split(|c| c == ';'), image })
 }
 
 /// Four words; the architectures are joined by commas.
-fn own_fields(line: Part) -> Result<Fields, Vec<Wrong>> {
+fn own_fields(line: TextPart) -> Result<RowFields, Vec<RowError>> {
     let words = line.split(char::is_whitespace);
     let words: Vec<_> = words.into_iter().filter(|word| !word.text.is_empty()).collect();
     let [framework, version, archs, image] = words[..] else {
         let message = format!("a row has 4 words, this one has {}", words.len());
-        return Err(vec![Wrong { at: line, message, help: "write: Framework version ARCH,ARCH image" }]);
+        return Err(vec![RowError { at: line, message, help: "write: Framework version ARCH,ARCH image" }]);
     };
-    Ok(Fields { framework, version, archs: archs.split(|c| c == ','), image })
+    Ok(RowFields { framework, version, archs: archs.split(|c| c == ','), image })
 }
 
-fn checked<'t>(fields: &Fields<'t>, line: usize) -> Result<Row, Vec<Wrong<'t>>> {
+fn checked<'t>(fields: &RowFields<'t>, line: usize) -> Result<CatalogRow, Vec<RowError<'t>>> {
     let mut wrong = Vec::new();
-    let mut word = |what: &str, part: Part<'t>| {
+    let mut word = |what: &str, part: TextPart<'t>| {
         wrong.extend(not_a_word(what, part));
         part.text.to_owned()
     };
@@ -151,16 +151,16 @@ fn checked<'t>(fields: &Fields<'t>, line: usize) -> Result<Row, Vec<Wrong<'t>>> 
     let archs = fields.archs.iter().map(|part| word("an architecture", *part)).collect();
     let image = Reference::parse(fields.image.text).map_err(|why| {
         let message = format!("`{}` is no image reference: {why}", shown(fields.image.text));
-        wrong.push(Wrong { at: fields.image, message, help: "write host:port/name:tag" });
+        wrong.push(RowError { at: fields.image, message, help: "write host:port/name:tag" });
     });
     match image {
-        Ok(image) if wrong.is_empty() => Ok(Row { framework, version, archs, image, line }),
+        Ok(image) if wrong.is_empty() => Ok(CatalogRow { framework, version, archs, image, line }),
         _ => Err(wrong),
     }
 }
 
 /// What stands in labels and on command lines is a word.
-fn not_a_word<'t>(what: &str, part: Part<'t>) -> Option<Wrong<'t>> {
+fn not_a_word<'t>(what: &str, part: TextPart<'t>) -> Option<RowError<'t>> {
     let text = part.text;
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
     if inner && text.len() <= MAX_WORD && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
@@ -170,7 +170,7 @@ fn not_a_word<'t>(what: &str, part: Part<'t>) -> Option<Wrong<'t>> {
         "" => format!("{what} is missing"),
         _ => format!("`{}` cannot be {what}", shown(text)),
     };
-    Some(Wrong { at: part, message, help: "use letters, digits, `.`, `_`, `+` and `-`, at most 64" })
+    Some(RowError { at: part, message, help: "use letters, digits, `.`, `_`, `+` and `-`, at most 64" })
 }
 
 /// Text for messages: long ones are cut.
@@ -180,7 +180,7 @@ fn shown(text: &str) -> String {
 }
 
 /// Keys that were there before, in a row above or in the same row.
-fn repeated(rows: &[(Row, Part)], file: &Arc<SourceFile>) -> Vec<Problem> {
+fn repeated(rows: &[(CatalogRow, TextPart)], file: &Arc<SourceFile>) -> Vec<Problem> {
     let mut first = HashMap::new();
     let mut warnings = Vec::new();
     for (row, part) in rows {

@@ -19,7 +19,7 @@ const QUIRKS: &str = "\u{feff}Pytorch,2.9.0,[CUDA_ADA;CUDA_BLACKWELL],hub/pytorc
     Tensorflow, 1.15.4-n, CUDA_AMPERE, hub/tensorflow-1.15.4-n-old\n\
     ROCM, 5.4.2, [ROCM5], rocm/dev-ubuntu-20.04:5.4.2-complete";
 
-fn reading(text: &str) -> Reading {
+fn reading(text: &str) -> ParsedCatalog {
     read(&Arc::new(SourceFile { path: "ml_images.repo".into(), text: text.to_owned() }))
 }
 

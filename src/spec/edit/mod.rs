@@ -13,34 +13,34 @@ mod write;
 mod tests;
 
 use super::names;
-use super::reader::Broken;
+use super::reader::GrammarError;
 use crate::model::problem::Problem;
-pub(crate) use tree::{Tree, Value};
-pub(crate) use write::{Entry, entry};
+pub(crate) use tree::{EntryTree, NewValue};
+pub(crate) use write::{ProjectEntry, entry};
 
 /// Where something stands in a project's entry: `["packages", "pip"]`.
-pub(crate) type Path = &'static [&'static str];
+pub(crate) type KeyPath = &'static [&'static str];
 
 /// One small change of a project's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum EntryChange {
     /// Gives a key this value, whatever it had.
-    Set(Path, Value),
+    Set(KeyPath, NewValue),
     /// Takes a key away; one that is not there stays away.
-    Unset(Path),
+    Unset(KeyPath),
     /// Puts a text at the end of a list, which is made if it is not there.
-    Push(Path, String),
+    Push(KeyPath, String),
     /// Puts a text in the place of the one at this position.
-    Replace(Path, usize, String),
+    Replace(KeyPath, usize, String),
     /// Takes away the text at this position. The list stays, even if empty.
-    Drop(Path, usize),
+    Drop(KeyPath, usize),
 }
 
 /// The entry of one project; `Null` where it has nothing.
 ///
 /// # Errors
 /// The text is not the YAML it should be, or has no such project.
-pub(crate) fn read(text: &str, project: &str) -> Result<Tree, String> {
+pub(crate) fn read(text: &str, project: &str) -> Result<EntryTree, String> {
     let whole = tree::read(text)?;
     whole.get(&[project]).cloned().ok_or_else(|| format!("there is no project `{project}` in it"))
 }
@@ -50,7 +50,7 @@ pub(crate) fn read(text: &str, project: &str) -> Result<Tree, String> {
 /// # Errors
 /// The text has no such project, or is written in a way that cannot be
 /// changed without changing more than was asked for.
-pub(crate) fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
+pub(crate) fn apply(text: &str, project: &str, steps: &[EntryChange]) -> Result<String, String> {
     let mut wanted = tree::read(text)?;
     let entry = wanted.get_mut(project).ok_or_else(|| format!("there is no project `{project}` in it"))?;
     for step in steps {
@@ -79,7 +79,7 @@ pub(crate) fn remove(text: &str, project: &str) -> Result<Option<String>, String
 }
 
 /// Refuses a text that does not mean what it should.
-fn same(edited: &str, wanted: &Tree) -> Result<(), String> {
+fn same(edited: &str, wanted: &EntryTree) -> Result<(), String> {
     match tree::read(edited) {
         Ok(found) if found == *wanted => Ok(()),
         _ => Err("it is written in a way that can only be changed by hand".into()),
@@ -113,6 +113,6 @@ pub(crate) fn check_login(text: &str) -> Result<(), Problem> {
     names::login(text).map_err(problem)
 }
 
-fn problem(broken: Broken) -> Problem {
+fn problem(broken: GrammarError) -> Problem {
     Problem::new(broken.message).help(broken.help)
 }

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-const PIP: Path = &["packages", "pip"];
-const APT: Path = &["packages", "apt"];
+const PIP: KeyPath = &["packages", "pip"];
+const APT: KeyPath = &["packages", "apt"];
 
 const FLOW: &str = "# One file for each project.\nthesis:\n  user: h.baker@hertie-school.lan # me\n  image: vision\n  packages: {pip: [\"tqdm>=4.66,<5\"]} # the bar\n  # the end\n";
 
 const BLOCK: &str = "# mine\nthesis:\n  user: ann\n  image: vision # why\n  packages:\n    pip:\n      # first\n      - tqdm # bar\n      # second\n      - \"six>=1,<2\"\n    # below\n    apt: [file, git]\n\n# another\nother:\n  user: bob\n  image: vision\n";
 
-fn push(path: Path, text: &str) -> Step {
-    Step::Push(path, text.into())
+fn push(path: KeyPath, text: &str) -> EntryChange {
+    EntryChange::Push(path, text.into())
 }
 
 /// Lines that a change took away and put, in order.
@@ -24,7 +24,7 @@ fn diff(old: &str, new: &str) -> String {
         .collect()
 }
 
-fn changed(text: &str, steps: &[Step]) -> String {
+fn changed(text: &str, steps: &[EntryChange]) -> String {
     diff(text, &apply(text, "thesis", steps).unwrap())
 }
 
@@ -46,11 +46,11 @@ fn packages_are_added_where_the_others_stand() {
 fn packages_are_replaced_and_taken_away_with_what_stands_behind_them() {
     insta::assert_snapshot!(
         [
-            changed(FLOW, &[Step::Replace(PIP, 0, "tqdm>=5".into())]),
-            changed(BLOCK, &[Step::Replace(PIP, 0, "tqdm>=5".into())]),
-            changed(FLOW, &[Step::Drop(PIP, 0)]),
-            changed(BLOCK, &[Step::Drop(PIP, 0), Step::Drop(APT, 1)]),
-            changed(BLOCK, &[Step::Drop(PIP, 0), Step::Drop(PIP, 0)]),
+            changed(FLOW, &[EntryChange::Replace(PIP, 0, "tqdm>=5".into())]),
+            changed(BLOCK, &[EntryChange::Replace(PIP, 0, "tqdm>=5".into())]),
+            changed(FLOW, &[EntryChange::Drop(PIP, 0)]),
+            changed(BLOCK, &[EntryChange::Drop(PIP, 0), EntryChange::Drop(APT, 1)]),
+            changed(BLOCK, &[EntryChange::Drop(PIP, 0), EntryChange::Drop(PIP, 0)]),
         ]
         .join("--\n")
     );
@@ -58,12 +58,18 @@ fn packages_are_replaced_and_taken_away_with_what_stands_behind_them() {
 
 #[test]
 fn keys_are_set_and_taken_away() {
-    let set = |path, text: &str| Step::Set(path, Value::Text(text.into()));
+    let set = |path, text: &str| EntryChange::Set(path, NewValue::Text(text.into()));
     insta::assert_snapshot!(
         [
-            changed(BLOCK, &[set(&["image"], "vision@py312"), Step::Set(&["jupyter"], Value::True)]),
-            changed(FLOW, &[Step::Set(&["use_case"], Value::Texts(vec!["nlp".into(), "cv".into()]))]),
-            changed(BLOCK, &[Step::Unset(&["packages", "apt"]), Step::Unset(&["jupyter"])]),
+            changed(
+                BLOCK,
+                &[set(&["image"], "vision@py312"), EntryChange::Set(&["jupyter"], NewValue::True)]
+            ),
+            changed(
+                FLOW,
+                &[EntryChange::Set(&["use_case"], NewValue::Texts(vec!["nlp".into(), "cv".into()]))]
+            ),
+            changed(BLOCK, &[EntryChange::Unset(&["packages", "apt"]), EntryChange::Unset(&["jupyter"])]),
         ]
         .join("--\n")
     );
@@ -72,7 +78,7 @@ fn keys_are_set_and_taken_away() {
 #[test]
 fn line_ends_a_byte_order_mark_and_a_missing_last_line_end_stay() {
     let dos = FLOW.replace('\n', "\r\n");
-    let steps = [push(PIP, "six"), Step::Set(&["jupyter"], Value::True)];
+    let steps = [push(PIP, "six"), EntryChange::Set(&["jupyter"], NewValue::True)];
     let new = apply(&dos, "thesis", &steps).unwrap();
     assert_eq!(new, apply(FLOW, "thesis", &steps).unwrap().replace('\n', "\r\n"));
     let marked = format!("\u{feff}{FLOW}");
@@ -82,7 +88,7 @@ fn line_ends_a_byte_order_mark_and_a_missing_last_line_end_stay() {
     );
     let bare = "thesis:\n  image: a";
     assert_eq!(
-        apply(bare, "thesis", &[Step::Set(&["jupyter"], Value::True)]).unwrap(),
+        apply(bare, "thesis", &[EntryChange::Set(&["jupyter"], NewValue::True)]).unwrap(),
         "thesis:\n  image: a\n  jupyter: true"
     );
 }
@@ -110,7 +116,7 @@ fn an_entry_is_removed_and_the_others_stay_as_they_are() {
 
 #[test]
 fn a_new_file_is_short_and_says_what_was_asked() {
-    let all = Entry {
+    let all = ProjectEntry {
         name: "thesis".into(),
         user: "h.baker@hertie-school.lan".into(),
         image: "vision@py312".into(),
@@ -121,7 +127,12 @@ fn a_new_file_is_short_and_says_what_was_asked() {
         dockerfile: None,
         jupyter: true,
     };
-    let least = Entry { name: "a".into(), user: "204214".into(), image: "yes".into(), ..Entry::default() };
+    let least = ProjectEntry {
+        name: "a".into(),
+        user: "204214".into(),
+        image: "yes".into(),
+        ..ProjectEntry::default()
+    };
     insta::assert_snapshot!([entry(&all), entry(&least)].join("--\n"));
 }
 
@@ -179,15 +190,15 @@ fn comments(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| line.starts_with('#')).collect()
 }
 
-fn step(kind: usize, at: usize, count: usize) -> Step {
+fn step(kind: usize, at: usize, count: usize) -> EntryChange {
     match kind {
         0 => push(PIP, "new>=1,<2"),
         1 => push(APT, "git"),
-        2 => Step::Set(&["jupyter"], Value::True),
-        3 => Step::Set(&["image"], Value::Text("other@py312".into())),
-        4 if count > 0 => Step::Replace(PIP, at % count, "newer>=2 ; python_version < '3'".into()),
-        5 if count > 0 => Step::Drop(PIP, at % count),
-        _ => Step::Set(&["use_case"], Value::Text("nlp".into())),
+        2 => EntryChange::Set(&["jupyter"], NewValue::True),
+        3 => EntryChange::Set(&["image"], NewValue::Text("other@py312".into())),
+        4 if count > 0 => EntryChange::Replace(PIP, at % count, "newer>=2 ; python_version < '3'".into()),
+        5 if count > 0 => EntryChange::Drop(PIP, at % count),
+        _ => EntryChange::Set(&["use_case"], NewValue::Text("nlp".into())),
     }
 }
 

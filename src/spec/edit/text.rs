@@ -6,7 +6,7 @@ use std::str::FromStr;
 use yaml_edit::{Document, Mapping, Sequence};
 
 use super::write::quoted;
-use super::{Path, Step, Value};
+use super::{EntryChange, KeyPath, NewValue};
 
 const ODD: &str = "it is written in a way that can only be changed by hand";
 
@@ -14,7 +14,7 @@ const ODD: &str = "it is written in a way that can only be changed by hand";
 ///
 /// # Errors
 /// The library does not find what is to be changed.
-pub(crate) fn apply(text: &str, project: &str, steps: &[Step]) -> Result<String, String> {
+pub(crate) fn apply(text: &str, project: &str, steps: &[EntryChange]) -> Result<String, String> {
     let document = parsed(text)?;
     for step in steps {
         make(&document, project, step)?;
@@ -36,24 +36,24 @@ fn parsed(text: &str) -> Result<Document, String> {
     Document::from_str(text).map_err(|_| ODD.into())
 }
 
-fn make(document: &Document, project: &str, step: &Step) -> Result<(), String> {
+fn make(document: &Document, project: &str, step: &EntryChange) -> Result<(), String> {
     let top = document.as_mapping().ok_or(ODD)?;
     let entry = top.get_mapping(project).ok_or(ODD)?;
     match step {
-        Step::Set(path, value) => set(&entry, path, &flow(value))?,
-        Step::Unset(path) => {
+        EntryChange::Set(path, value) => set(&entry, path, &flow(value))?,
+        EntryChange::Unset(path) => {
             if let (Some(above), Some(key)) = (above(&entry, path), path.last()) {
                 above.remove(*key);
             }
         }
-        Step::Push(path, text) => match list(&entry, path) {
+        EntryChange::Push(path, text) => match list(&entry, path) {
             Some(list) => list.push(text.as_str()),
-            None => set(&entry, path, &flow(&Value::Texts(vec![text.clone()])))?,
+            None => set(&entry, path, &flow(&NewValue::Texts(vec![text.clone()])))?,
         },
-        Step::Replace(path, at, text) => {
+        EntryChange::Replace(path, at, text) => {
             list(&entry, path).filter(|list| list.set(*at, text.as_str())).ok_or(ODD)?;
         }
-        Step::Drop(path, at) => {
+        EntryChange::Drop(path, at) => {
             list(&entry, path).and_then(|list| list.remove(*at)).ok_or(ODD)?;
         }
     }
@@ -61,18 +61,18 @@ fn make(document: &Document, project: &str, step: &Step) -> Result<(), String> {
 }
 
 /// The mapping that the last key of a path stands in.
-fn above(entry: &Mapping, path: Path) -> Option<Mapping> {
+fn above(entry: &Mapping, path: KeyPath) -> Option<Mapping> {
     let (_, above) = path.split_last()?;
     above.iter().try_fold(entry.clone(), |mapping, key| mapping.get_mapping(*key))
 }
 
-fn list(entry: &Mapping, path: Path) -> Option<Sequence> {
+fn list(entry: &Mapping, path: KeyPath) -> Option<Sequence> {
     above(entry, path)?.get_sequence(*path.last()?)
 }
 
 /// Gives a key a value in flow style; mappings that are missing are made
 /// around it.
-fn set(entry: &Mapping, path: Path, value: &str) -> Result<(), String> {
+fn set(entry: &Mapping, path: KeyPath, value: &str) -> Result<(), String> {
     let (mut mapping, mut rest) = (entry.clone(), path);
     while let [key, deeper @ ..] = rest
         && !deeper.is_empty()
@@ -89,13 +89,13 @@ fn set(entry: &Mapping, path: Path, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn flow(value: &Value) -> String {
+fn flow(value: &NewValue) -> String {
     match value {
-        Value::Text(text) => quoted(text),
-        Value::Texts(texts) => {
+        NewValue::Text(text) => quoted(text),
+        NewValue::Texts(texts) => {
             format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
         }
-        Value::True => "true".into(),
+        NewValue::True => "true".into(),
     }
 }
 

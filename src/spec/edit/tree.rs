@@ -3,38 +3,38 @@
 
 use std::sync::Arc;
 
-use super::{Path, Step};
+use super::{EntryChange, KeyPath};
 use crate::model::problem::SourceFile;
 use crate::spec::reader::plain_type;
-use crate::spec::yaml::{self, Node};
+use crate::spec::yaml::{self, YamlNode};
 
 /// Part of a project file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tree {
+pub(crate) enum EntryTree {
     /// Nothing, or `null`.
     Null,
     Text(String),
     /// Unquoted, and to YAML no text: `true`, `1.5`.
     Other(String),
-    List(Vec<Tree>),
+    List(Vec<EntryTree>),
     /// In the order of the file.
-    Map(Vec<(String, Tree)>),
+    Map(Vec<(String, EntryTree)>),
 }
 
 /// What a key can be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum NewValue {
     Text(String),
     Texts(Vec<String>),
     True,
 }
 
-impl From<&Value> for Tree {
-    fn from(value: &Value) -> Self {
+impl From<&NewValue> for EntryTree {
+    fn from(value: &NewValue) -> Self {
         match value {
-            Value::Text(text) => Self::Text(text.clone()),
-            Value::Texts(texts) => Self::List(texts.iter().cloned().map(Self::Text).collect()),
-            Value::True => Self::Other("true".into()),
+            NewValue::Text(text) => Self::Text(text.clone()),
+            NewValue::Texts(texts) => Self::List(texts.iter().cloned().map(Self::Text).collect()),
+            NewValue::True => Self::Other("true".into()),
         }
     }
 }
@@ -43,7 +43,7 @@ impl From<&Value> for Tree {
 ///
 /// # Errors
 /// What is wrong first, with its line.
-pub(crate) fn read(text: &str) -> Result<Tree, String> {
+pub(crate) fn read(text: &str) -> Result<EntryTree, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file = Arc::new(SourceFile { path: "project".into(), text: text.to_owned() });
     let mut problems = Vec::new();
@@ -56,25 +56,25 @@ pub(crate) fn read(text: &str) -> Result<Tree, String> {
 }
 
 /// `None`: a key is a list or a mapping.
-fn tree(node: &Node) -> Option<Tree> {
+fn tree(node: &YamlNode) -> Option<EntryTree> {
     Some(match &node.value {
-        yaml::Value::Scalar { text, plain } => match plain_type(text).filter(|_| *plain) {
-            Some("nothing") => Tree::Null,
-            Some(_) => Tree::Other(text.clone()),
-            None => Tree::Text(text.clone()),
+        yaml::YamlValue::Scalar { text, plain } => match plain_type(text).filter(|_| *plain) {
+            Some("nothing") => EntryTree::Null,
+            Some(_) => EntryTree::Other(text.clone()),
+            None => EntryTree::Text(text.clone()),
         },
-        yaml::Value::List(items) => Tree::List(items.iter().map(tree).collect::<Option<_>>()?),
-        yaml::Value::Map(pairs) => {
-            let pair = |(key, value): &(Node, Node)| match tree(key)? {
-                Tree::Text(key) | Tree::Other(key) => Some((key, tree(value)?)),
+        yaml::YamlValue::List(items) => EntryTree::List(items.iter().map(tree).collect::<Option<_>>()?),
+        yaml::YamlValue::Map(pairs) => {
+            let pair = |(key, value): &(YamlNode, YamlNode)| match tree(key)? {
+                EntryTree::Text(key) | EntryTree::Other(key) => Some((key, tree(value)?)),
                 _ => None,
             };
-            Tree::Map(pairs.iter().map(pair).collect::<Option<_>>()?)
+            EntryTree::Map(pairs.iter().map(pair).collect::<Option<_>>()?)
         }
     })
 }
 
-impl Tree {
+impl EntryTree {
     /// What stands there; `None`: a key of the path is missing.
     pub(crate) fn get(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |tree, key| match tree {
@@ -120,10 +120,10 @@ impl Tree {
     ///
     /// # Errors
     /// What stands there is of another kind.
-    pub(crate) fn apply(&mut self, step: &Step) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, step: &EntryChange) -> Result<(), String> {
         match step {
-            Step::Set(path, value) => *self.made(path)? = value.into(),
-            Step::Unset(path) => {
+            EntryChange::Set(path, value) => *self.made(path)? = value.into(),
+            EntryChange::Unset(path) => {
                 let (key, above) = path.split_last().expect("a path has a key");
                 let mut at = Some(self);
                 for part in above {
@@ -131,7 +131,7 @@ impl Tree {
                 }
                 at.map(|tree| tree.remove(key));
             }
-            Step::Push(path, text) => {
+            EntryChange::Push(path, text) => {
                 let at = self.made(path)?;
                 match at {
                     Self::Null => *at = Self::List(vec![Self::Text(text.clone())]),
@@ -139,8 +139,8 @@ impl Tree {
                     _ => return Err(no_list(path)),
                 }
             }
-            Step::Replace(path, at, text) => *self.item(path, *at)? = Self::Text(text.clone()),
-            Step::Drop(path, at) => {
+            EntryChange::Replace(path, at, text) => *self.item(path, *at)? = Self::Text(text.clone()),
+            EntryChange::Drop(path, at) => {
                 self.item(path, *at)?;
                 let Self::List(items) = self.made(path)? else { return Err(no_list(path)) };
                 items.remove(*at);
@@ -149,7 +149,7 @@ impl Tree {
         Ok(())
     }
 
-    fn item(&mut self, path: Path, at: usize) -> Result<&mut Self, String> {
+    fn item(&mut self, path: KeyPath, at: usize) -> Result<&mut Self, String> {
         match self.made(path)? {
             Self::List(items) => items.get_mut(at).ok_or_else(|| no_list(path)),
             _ => Err(no_list(path)),
@@ -157,7 +157,7 @@ impl Tree {
     }
 
     /// What stands there, made if it is missing.
-    fn made(&mut self, path: Path) -> Result<&mut Self, String> {
+    fn made(&mut self, path: KeyPath) -> Result<&mut Self, String> {
         let mut at = self;
         for key in path {
             if *at == Self::Null {
@@ -174,6 +174,6 @@ impl Tree {
     }
 }
 
-fn no_list(path: Path) -> String {
+fn no_list(path: KeyPath) -> String {
     format!("`{}` is no list", path.join("."))
 }

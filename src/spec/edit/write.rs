@@ -6,7 +6,7 @@ use crate::spec::reader::plain_type;
 
 /// A project that somebody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ProjectEntry {
     pub(crate) name: String,
     /// The login.
     pub(crate) user: String,
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 }
 
 /// The text of a file that has this project alone.
-pub(crate) fn entry(entry: &Entry) -> String {
+pub(crate) fn entry(entry: &ProjectEntry) -> String {
     let mut text =
         format!("# Change it by hand, or with `ds01-build image update`.\n{}:\n", quoted(&entry.name));
     let mut line = |key: &str, value: String| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use petgraph::graph::DiGraph;
 
-use super::{Graph, Kind, Node, NodeId, id_of, index, sorted};
+use super::{Graph, Node, NodeId, NodeKind, id_of, index, sorted};
 use crate::model::names::{BaseName, ImageName, NodeName, PlanName};
 use crate::spec::{Image, Parent, PlanVariant, Project, Spec};
 
@@ -12,7 +12,7 @@ use crate::spec::{Image, Parent, PlanVariant, Project, Spec};
 type Variant<'s> = (&'s ImageName, Option<&'s PlanName>);
 
 #[derive(Default)]
-struct Making<'s> {
+struct GraphBuilder<'s> {
     nodes: DiGraph<Node, ()>,
     bases: HashMap<&'s BaseName, NodeId>,
     images: HashMap<Variant<'s>, NodeId>,
@@ -22,27 +22,28 @@ impl Graph {
     /// The graph of a spec: every base, every image without a plan and for
     /// each plan that it does not skip, every project.
     pub(crate) fn build(spec: &Spec) -> Self {
-        let mut making = Making::default();
+        let mut builder = GraphBuilder::default();
         for (spec_index, base) in spec.bases.iter().enumerate() {
-            let id = making.add(spec_index, NodeName::new(base.name.as_str()), Kind::Base(base.name.clone()));
-            making.bases.insert(&base.name, id);
+            let id =
+                builder.add(spec_index, NodeName::new(base.name.as_str()), NodeKind::Base(base.name.clone()));
+            builder.bases.insert(&base.name, id);
         }
         for (spec_index, image) in spec.images.iter().enumerate() {
-            making.image(spec, spec_index, image, None);
+            builder.image(spec, spec_index, image, None);
             for plan in spec.plans.iter().filter(|plan| !image.skip_plans.contains(&plan.name)) {
-                making.image(spec, spec_index, image, Some(plan));
+                builder.image(spec, spec_index, image, Some(plan));
             }
         }
         for (spec_index, project) in spec.projects.iter().enumerate() {
-            making.project(spec_index, project);
+            builder.project(spec_index, project);
         }
-        making.parents(spec);
-        making.finish()
+        builder.parents(spec);
+        builder.finish()
     }
 }
 
-impl<'s> Making<'s> {
-    fn add(&mut self, spec_index: usize, name: NodeName, kind: Kind) -> NodeId {
+impl<'s> GraphBuilder<'s> {
+    fn add(&mut self, spec_index: usize, name: NodeName, kind: NodeKind) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.node_count()).expect("a spec has far fewer images"));
         self.nodes.add_node(Node {
             id,
@@ -63,7 +64,7 @@ impl<'s> Making<'s> {
             Some(plan) => NodeName::new(format!("{}@{}", image.name, plan.name)),
             None => NodeName::new(image.name.as_str()),
         };
-        let id = self.add(spec_index, name, Kind::Image(image.name.clone()));
+        let id = self.add(spec_index, name, NodeKind::Image(image.name.clone()));
         let node = &mut self.nodes[index(id)];
         node.repository = Some(image.repository.clone());
         node.build_args = image.build_args.clone();
@@ -79,7 +80,7 @@ impl<'s> Making<'s> {
 
     fn project(&mut self, spec_index: usize, project: &Project) {
         let name = NodeName::new(format!("{}/{}", project.account.name, project.name));
-        let kind = Kind::Project(project.account.login.clone(), project.name.clone());
+        let kind = NodeKind::Project(project.account.login.clone(), project.name.clone());
         let id = self.add(spec_index, name, kind);
         let node = &mut self.nodes[index(id)];
         node.repository = Some(project.repository.clone());
@@ -91,12 +92,12 @@ impl<'s> Making<'s> {
         for child in self.nodes.node_indices() {
             let node = &self.nodes[child];
             let parents: Vec<NodeId> = match node.kind {
-                Kind::Base(_) => continue,
-                Kind::Image(_) => {
+                NodeKind::Base(_) => continue,
+                NodeKind::Image(_) => {
                     let listed = &spec.images[node.spec_index].parents;
                     listed.iter().filter_map(|(parent, _)| self.lookup(parent, node.plan.as_ref())).collect()
                 }
-                Kind::Project(..) => {
+                NodeKind::Project(..) => {
                     let project = &spec.projects[node.spec_index];
                     self.lookup(&project.parent, project.parent_plan.as_ref()).into_iter().collect()
                 }
@@ -121,7 +122,7 @@ impl<'s> Making<'s> {
         let (mut by_name, mut by_project) = (HashMap::new(), HashMap::<String, Vec<NodeId>>::new());
         for (at, node) in self.nodes.node_indices().zip(self.nodes.node_weights()) {
             by_name.insert(node.name.as_str().to_owned(), id_of(at));
-            if let Kind::Project(_, name) = &node.kind {
+            if let NodeKind::Project(_, name) = &node.kind {
                 by_project.entry(name.as_str().to_owned()).or_default().push(id_of(at));
             }
         }

@@ -34,7 +34,7 @@ impl NodeId {
 
 /// What a node is, with its key in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum NodeKind {
     /// Not built here.
     Base(BaseName),
     Image(ImageName),
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) name: NodeName,
-    pub(crate) kind: Kind,
+    pub(crate) kind: NodeKind,
     /// Where it stands in `Spec::bases`, `images` or `projects`.
     pub(crate) spec_index: usize,
     /// The plan variant; `None`: built without a plan, a base, or a project.

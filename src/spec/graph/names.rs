@@ -1,6 +1,6 @@
 //! From what people type to nodes.
 
-use super::{Graph, Kind, NodeId};
+use super::{Graph, NodeId, NodeKind};
 use crate::model::problem::Problem;
 use crate::spec::nearest;
 
@@ -68,14 +68,14 @@ impl Graph {
     /// Short names of projects, in the order of the spec.
     fn by_project_names(&self) -> impl Iterator<Item = &str> {
         self.nodes().filter_map(|node| match &node.kind {
-            Kind::Project(_, name) => Some(name.as_str()),
+            NodeKind::Project(_, name) => Some(name.as_str()),
             _ => None,
         })
     }
 
     fn variants(&self, image: &str) -> Vec<&str> {
         let of_image = self.nodes().filter_map(|node| match &node.kind {
-            Kind::Image(name) if name.as_str() == image => node.plan.as_ref(),
+            NodeKind::Image(name) if name.as_str() == image => node.plan.as_ref(),
             _ => None,
         });
         of_image.map(|plan| plan.as_str()).collect()

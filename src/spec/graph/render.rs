@@ -7,13 +7,13 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Graph, Kind, Node, NodeId};
+use super::{Graph, Node, NodeId, NodeKind};
 
 /// Tells a node's state in a few words.
-pub(crate) type State<'f> = &'f dyn Fn(NodeId) -> String;
+pub(crate) type NodeState<'f> = &'f dyn Fn(NodeId) -> String;
 
 /// A line of the tree that is still to be drawn.
-struct Drawn {
+struct TreeLine {
     id: NodeId,
     /// The parent it is drawn under; `None` for a root.
     under: Option<NodeId>,
@@ -26,12 +26,12 @@ struct Drawn {
 impl Graph {
     /// A tree from the roots down, a line for each node. A node with several
     /// parents stands in full under its first one, and is noted under the others.
-    pub(crate) fn to_tree(&self, state: State) -> String {
+    pub(crate) fn to_tree(&self, state: NodeState) -> String {
         let mut text = String::new();
         // Deep chains are legal, so the walk has a stack of its own.
-        let root = |id| Drawn { id, under: None, before: String::new(), last: true };
-        let mut stack: Vec<Drawn> = self.roots().into_iter().rev().map(root).collect();
-        while let Some(Drawn { id, under, before, last }) = stack.pop() {
+        let root = |id| TreeLine { id, under: None, before: String::new(), last: true };
+        let mut stack: Vec<TreeLine> = self.roots().into_iter().rev().map(root).collect();
+        while let Some(TreeLine { id, under, before, last }) = stack.pop() {
             let node = self.node(id);
             let here = under.is_none() || node.parents.first() == under.as_ref();
             let (branch, below) = match (under, last) {
@@ -44,7 +44,7 @@ impl Graph {
                 let children = self.children(id);
                 let last = children.last().copied();
                 let before = before + below;
-                stack.extend(children.into_iter().rev().map(|child| Drawn {
+                stack.extend(children.into_iter().rev().map(|child| TreeLine {
                     id: child,
                     under: Some(id),
                     before: before.clone(),
@@ -55,7 +55,7 @@ impl Graph {
         text
     }
 
-    fn line(&self, node: &Node, here: bool, state: State) -> String {
+    fn line(&self, node: &Node, here: bool, state: NodeState) -> String {
         let names = |ids: &[NodeId]| {
             let names: Vec<&str> = ids.iter().map(|id| self.node(*id).name.as_str()).collect();
             names.join(", ")
@@ -76,12 +76,12 @@ impl Graph {
     }
 
     /// A Graphviz graph; further parents have dashed edges.
-    pub(crate) fn to_dot(&self, state: State) -> String {
+    pub(crate) fn to_dot(&self, state: NodeState) -> String {
         let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let mut text = String::from("digraph images {\n  rankdir=LR;\n  node [shape=box];\n");
         for node in self.nodes() {
             let label = label(node, state(node.id), "\n");
-            let style = if matches!(node.kind, Kind::Base(_)) { ", style=dashed" } else { "" };
+            let style = if matches!(node.kind, NodeKind::Base(_)) { ", style=dashed" } else { "" };
             let _ =
                 writeln!(text, "  \"{}\" [label=\"{}\"{style}];", quote(node.name.as_str()), quote(&label));
         }
@@ -94,7 +94,7 @@ impl Graph {
     }
 
     /// A Mermaid flowchart; further parents have dotted edges.
-    pub(crate) fn to_mermaid(&self, state: State) -> String {
+    pub(crate) fn to_mermaid(&self, state: NodeState) -> String {
         // Mermaid reads HTML entities with `#` in place of `&`.
         let quote = |text: &str| {
             text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
@@ -102,7 +102,8 @@ impl Graph {
         let mut text = String::from("flowchart LR\n");
         for node in self.nodes() {
             let label = quote(&label(node, state(node.id), "\n")).replace('\n', "<br/>");
-            let (open, close) = if matches!(node.kind, Kind::Base(_)) { ("([", "])") } else { ("[", "]") };
+            let (open, close) =
+                if matches!(node.kind, NodeKind::Base(_)) { ("([", "])") } else { ("[", "]") };
             let _ = writeln!(text, "  n{}{open}\"{label}\"{close}", node.id.index());
         }
         for (parent, child, first) in self.edges() {
@@ -114,7 +115,7 @@ impl Graph {
 
     /// `{"nodes": [...], "edges": [{"from", "to", "copies_only"}]}`, nodes in
     /// the order of the spec.
-    pub(crate) fn to_json(&self, state: State) -> Value {
+    pub(crate) fn to_json(&self, state: NodeState) -> Value {
         let nodes: Vec<Value> = self
             .nodes()
             .map(|node| {
@@ -154,8 +155,8 @@ fn label(node: &Node, state: String, between: &str) -> String {
 
 fn kind(node: &Node) -> &'static str {
     match node.kind {
-        Kind::Base(_) => "base",
-        Kind::Image(_) => "image",
-        Kind::Project(..) => "project",
+        NodeKind::Base(_) => "base",
+        NodeKind::Image(_) => "image",
+        NodeKind::Project(..) => "project",
     }
 }

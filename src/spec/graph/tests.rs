@@ -6,21 +6,21 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{Graph, NodeId};
-use crate::spec::files::memory::Memory;
+use crate::spec::files::memory::MemoryFiles;
 use crate::spec::{Spec, read};
 
 fn spec(text: &str, project: &str) -> Spec {
     let text = format!(
         "tag: {{prefix: a}}\ninclude: [p/*.yml]\nusers: {{j.doe@x: {{uid: 1001}}, ann: {{uid: 1002}}}}\n{text}"
     );
-    let mut files = Memory::default().file("/r/spec.yml", text);
+    let mut files = MemoryFiles::default().file("/r/spec.yml", text);
     if !project.is_empty() {
         files = files.file("/r/p/a.yml", project);
     }
     for name in ["a", "b", "c", "d"] {
         files = files.file(&format!("/r/images/{name}/Dockerfile"), "");
     }
-    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::World::of(&files)).unwrap()
+    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::SpecContext::of(&files)).unwrap()
 }
 
 /// a stands on slim; b and c on a; d on b, and copies from c; variants of a and b.

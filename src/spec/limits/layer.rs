@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Allowed, GroupLimits, Network, durations, rights, sizes};
+use super::{GroupLimits, MountFolder, Network, durations, rights, sizes};
 use crate::spec::reader::{Fields, Item, Problems};
 
 /// Every limit's key, in the order in which they are shown.
@@ -40,14 +40,14 @@ pub(crate) enum Limit {
     GpusPerContainer(Option<u32>),
     Containers(Option<u32>),
     Cpus(Option<f64>),
-    Memory(Option<u64>),
+    MemoryFiles(Option<u64>),
     Swap(Option<u64>),
     ShmSize(Option<u64>),
     Pids(Option<u32>),
     Ulimits(BTreeMap<String, (i64, i64)>),
     Network(Network),
     Capabilities(BTreeSet<String>),
-    Mounts(Vec<Allowed>),
+    Mounts(Vec<MountFolder>),
     LongestRun(Option<Duration>),
     Idle(Option<Duration>),
     IdleBelow(u32),
@@ -70,7 +70,7 @@ fn one(key: &str, item: Item, p: &mut Problems) -> Option<Limit> {
         "gpus_per_container" => Limit::GpusPerContainer(or_null(item, p, |i, p| sizes::count(i, 0, p))?),
         "containers" => Limit::Containers(or_null(item, p, |i, p| sizes::count(i, 0, p))?),
         "cpus" => Limit::Cpus(or_null(item, p, sizes::cpus)?),
-        "memory" => Limit::Memory(or_null(item, p, sizes::memory)?),
+        "memory" => Limit::MemoryFiles(or_null(item, p, sizes::memory)?),
         "swap" => Limit::Swap(or_null(item, p, sizes::swap)?),
         "shm_size" => Limit::ShmSize(or_null(item, p, sizes::size)?),
         "pids" => Limit::Pids(or_null(item, p, |i, p| sizes::count(i, 1, p))?),
@@ -104,7 +104,7 @@ impl Limit {
             Self::GpusPerContainer(_) => "gpus_per_container",
             Self::Containers(_) => "containers",
             Self::Cpus(_) => "cpus",
-            Self::Memory(_) => "memory",
+            Self::MemoryFiles(_) => "memory",
             Self::Swap(_) => "swap",
             Self::ShmSize(_) => "shm_size",
             Self::Pids(_) => "pids",
@@ -129,7 +129,7 @@ impl Limit {
             Self::GpusPerContainer(group.gpus_per_container),
             Self::Containers(group.containers),
             Self::Cpus(group.cpus),
-            Self::Memory(group.memory),
+            Self::MemoryFiles(group.memory),
             Self::Swap(group.swap),
             Self::ShmSize(group.shm_size),
             Self::Pids(group.pids),
@@ -147,14 +147,14 @@ impl Limit {
     }
 
     /// Makes it hold.
-    pub(crate) fn lay_over(&self, group: &mut GroupLimits) {
+    pub(crate) fn apply(&self, group: &mut GroupLimits) {
         let life = &mut group.lifetime;
         match self {
             Self::GpuEquivalents(limit) => group.gpu_equivalents = *limit,
             Self::GpusPerContainer(limit) => group.gpus_per_container = *limit,
             Self::Containers(limit) => group.containers = *limit,
             Self::Cpus(limit) => group.cpus = *limit,
-            Self::Memory(limit) => group.memory = *limit,
+            Self::MemoryFiles(limit) => group.memory = *limit,
             Self::Swap(limit) => group.swap = *limit,
             Self::ShmSize(limit) => group.shm_size = *limit,
             Self::Pids(limit) => group.pids = *limit,
@@ -176,11 +176,13 @@ impl Limit {
         match self {
             Self::GpuEquivalents(limit) | Self::Cpus(limit) => plain(*limit),
             Self::GpusPerContainer(limit) | Self::Containers(limit) | Self::Pids(limit) => plain(*limit),
-            Self::Memory(limit) | Self::Swap(limit) | Self::ShmSize(limit) => plain(limit.map(sizes::text)),
+            Self::MemoryFiles(limit) | Self::Swap(limit) | Self::ShmSize(limit) => {
+                plain(limit.map(sizes::text))
+            }
             Self::Ulimits(limits) => listed(limits.iter().map(|(name, both)| ulimit(name, *both))),
             Self::Network(network) => network.name().to_owned(),
             Self::Capabilities(names) => listed(names.iter().cloned()),
-            Self::Mounts(folders) => listed(folders.iter().map(Allowed::text)),
+            Self::Mounts(folders) => listed(folders.iter().map(MountFolder::text)),
             Self::LongestRun(limit)
             | Self::Idle(limit)
             | Self::Stopped(limit)
@@ -196,7 +198,7 @@ impl Limit {
         match self {
             Self::GpuEquivalents(limit) | Self::Cpus(limit) => json!(limit),
             Self::GpusPerContainer(limit) | Self::Containers(limit) | Self::Pids(limit) => json!(limit),
-            Self::Memory(limit) | Self::Swap(limit) | Self::ShmSize(limit) => json!(limit),
+            Self::MemoryFiles(limit) | Self::Swap(limit) | Self::ShmSize(limit) => json!(limit),
             Self::Ulimits(limits) => json!(limits),
             Self::Network(network) => json!(network.name()),
             Self::Capabilities(names) => json!(names),
@@ -215,7 +217,7 @@ impl Limit {
     /// What the value is counted in; `None`: things.
     pub(crate) fn unit(&self) -> Option<&'static str> {
         match self {
-            Self::Memory(_) | Self::Swap(_) | Self::ShmSize(_) => Some("bytes"),
+            Self::MemoryFiles(_) | Self::Swap(_) | Self::ShmSize(_) => Some("bytes"),
             Self::LongestRun(_)
             | Self::Idle(_)
             | Self::Stopped(_)

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 pub(crate) use exempt::{Exemption, Rule, Whom};
 use layer::{KEYS, Layer};
-use people::Person;
-pub(crate) use people::{Named, agree};
+use people::PersonEntry;
+pub(crate) use people::{GroupMentions, agree};
 
 use super::Spec;
 use super::files::Files;
@@ -47,12 +47,12 @@ pub(crate) struct Limits {
     /// Groups as written.
     written: BTreeMap<String, Layer>,
     /// Members of groups, and who has limits of their own.
-    people: BTreeMap<Login, Person>,
+    people: BTreeMap<Login, PersonEntry>,
 }
 
 /// What holds for one person.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Applied {
+pub(crate) struct PersonLimits {
     pub(crate) group: String,
     /// The group's, with what is written for this person alone laid over them.
     pub(crate) limits: GroupLimits,
@@ -66,14 +66,14 @@ impl Limits {
     /// What holds for a person; `group` is the one that their entry under
     /// `users:` of the spec names. `None`: there is no such group, and so no
     /// limit is known.
-    pub(crate) fn of(&self, login: &Login, group: Option<&str>) -> Option<Applied> {
+    pub(crate) fn of(&self, login: &Login, group: Option<&str>) -> Option<PersonLimits> {
         let person = self.people.get(login);
         let said = group.or_else(|| person?.group.as_deref());
         let name = said.unwrap_or(&self.default_group);
         let mut limits = self.groups.get(name)?.clone();
         let own = person.map(|person| person.own.as_slice()).unwrap_or_default();
-        own.iter().for_each(|limit| limit.lay_over(&mut limits));
-        Some(Applied {
+        own.iter().for_each(|limit| limit.apply(&mut limits));
+        Some(PersonLimits {
             group: name.to_owned(),
             limits,
             own: own.iter().map(layer::Limit::key).collect(),
@@ -90,7 +90,7 @@ impl Limits {
 impl Spec {
     /// What holds for a person, by `users:` and `limits:`. `None`: their group
     /// is none of `limits:`, and so no limit is known.
-    pub(crate) fn limits_of(&self, login: &Login) -> Option<Applied> {
+    pub(crate) fn limits_of(&self, login: &Login) -> Option<PersonLimits> {
         let user = self.users.get(login);
         self.limits.of(login, user.and_then(|user| user.group.as_deref()))
     }
@@ -122,7 +122,7 @@ pub(crate) struct GroupLimits {
     /// Capabilities that containers get, without `CAP_`.
     pub(crate) capabilities: BTreeSet<String>,
     /// Folders of the machine that may be mounted, themselves and what is in them.
-    pub(crate) mounts: Vec<Allowed>,
+    pub(crate) mounts: Vec<MountFolder>,
     pub(crate) lifetime: Lifetime,
 }
 
@@ -139,7 +139,7 @@ pub(crate) enum Network {
 
 /// A folder whose contents may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Allowed {
+pub(crate) struct MountFolder {
     /// Absolute.
     pub(crate) path: PathBuf,
     /// Not for writing.
@@ -188,7 +188,7 @@ impl Network {
     }
 }
 
-impl Allowed {
+impl MountFolder {
     fn text(&self) -> String {
         let path = self.path.display();
         if self.read_only { format!("{path} (read-only)") } else { path.to_string() }
@@ -211,15 +211,15 @@ impl Default for Limits {
 
 /// Limits that were read, and what only reading needs of them.
 #[derive(Default)]
-pub(crate) struct Reading {
+pub(crate) struct LimitsDraft {
     pub(crate) limits: Limits,
     /// Where people's groups are written.
-    pub(crate) named: Named,
+    pub(crate) named: GroupMentions,
     /// The file could not be read: which groups there are is not known.
     pub(crate) broken: bool,
 }
 
-impl Reading {
+impl LimitsDraft {
     /// The name of a group that there is.
     pub(crate) fn group(&self, item: Item, problems: &mut Problems) -> Option<String> {
         let name = item.string(problems)?;
@@ -262,13 +262,13 @@ const TOP: [&str; 5] = ["default_group", "defaults", "groups", "users", "exempt"
 /// Reads limits over the built-in ones. A limit that is not said is that of
 /// `defaults`, else the group's built-in one, or for a new group the default
 /// group's; `null` is unlimited.
-pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> Reading {
-    let Some(item) = item else { return Reading::default() };
+pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> LimitsDraft {
+    let Some(item) = item else { return LimitsDraft::default() };
     let fields = item.fields(&TOP, problems);
     let entries = fields.get("groups").map(|item| item.entries(problems)).unwrap_or_default();
     let default_group = default_group(fields.get("default_group"), &entries, problems);
     let defaults = fields.get("defaults").map(|item| layer::read(&item.fields(&KEYS, problems), problems));
-    let mut named = Named::new();
+    let mut named = GroupMentions::new();
     let mut written = BTreeMap::new();
     for (key, value) in &entries {
         passes(names::group_name(key.text), &key.place(), problems);
@@ -285,7 +285,7 @@ pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> Reading {
         written,
         people: BTreeMap::new(),
     };
-    let mut reading = Reading { limits, named: Named::new(), broken: false };
+    let mut reading = LimitsDraft { limits, named: GroupMentions::new(), broken: false };
     let known = |item: Item, problems: &mut Problems| reading.group(item, problems);
     let people = people::users(fields.get("users"), known, &mut named, problems);
     reading.limits.people = people;
@@ -331,7 +331,7 @@ fn groups(
     let laid = |below: &GroupLimits, name: &str| {
         let mut limits = below.clone();
         let own = written.get(name).map(Vec::as_slice).unwrap_or_default();
-        defaults.iter().chain(own).for_each(|limit| limit.lay_over(&mut limits));
+        defaults.iter().chain(own).for_each(|limit| limit.apply(&mut limits));
         limits
     };
     let fallback = built_in.get(default_group).unwrap_or(&built_in[builtin::DEFAULT_GROUP]);

@@ -11,17 +11,17 @@ use crate::spec::reader::{Item, Problems};
 
 /// What is known of a person from `limits:` alone.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Person {
+pub(crate) struct PersonEntry {
     pub(crate) group: Option<String>,
     /// For this person alone.
     pub(crate) own: Layer,
 }
 
 /// Where somebody's group is written.
-pub(crate) type Named = BTreeMap<Login, (String, Place)>;
+pub(crate) type GroupMentions = BTreeMap<Login, (String, Place)>;
 
 /// Notes the members of a group; each person is in one.
-pub(crate) fn members(item: Option<Item>, group: &str, named: &mut Named, problems: &mut Problems) {
+pub(crate) fn members(item: Option<Item>, group: &str, named: &mut GroupMentions, problems: &mut Problems) {
     for (text, item) in item.map(|item| item.strings(problems)).unwrap_or_default() {
         let (login, place) = (Login::new(text), item.place());
         if !passes(names::login(text), &place, problems) {
@@ -41,9 +41,9 @@ pub(crate) fn members(item: Option<Item>, group: &str, named: &mut Named, proble
 pub(crate) fn users(
     item: Option<Item>,
     known: impl Fn(Item, &mut Problems) -> Option<String>,
-    named: &mut Named,
+    named: &mut GroupMentions,
     problems: &mut Problems,
-) -> BTreeMap<Login, Person> {
+) -> BTreeMap<Login, PersonEntry> {
     let mut people = BTreeMap::new();
     let keys = [&["group"], KEYS.as_slice()].concat();
     for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
@@ -57,7 +57,7 @@ pub(crate) fn users(
             agree(&login, &group, &item.place(), named, problems);
             named.entry(login.clone()).or_insert((group, item.place()));
         }
-        people.insert(login, Person { group: None, own: layer::read(&fields, problems) });
+        people.insert(login, PersonEntry { group: None, own: layer::read(&fields, problems) });
     }
     for (login, (group, _)) in named.iter() {
         people.entry(login.clone()).or_default().group = Some(group.clone());
@@ -66,7 +66,13 @@ pub(crate) fn users(
 }
 
 /// A problem if this person's group is another one elsewhere.
-pub(crate) fn agree(login: &Login, group: &str, place: &Place, named: &Named, problems: &mut Problems) {
+pub(crate) fn agree(
+    login: &Login,
+    group: &str,
+    place: &Place,
+    named: &GroupMentions,
+    problems: &mut Problems,
+) {
     if let Some((other, there)) = named.get(login).filter(|(other, _)| other != group) {
         let message = format!("`{login}` has the group `{group}` here, and is in `{other}` elsewhere");
         let help = format!("remove one of them; the other stands in {}", spot(there));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::sizes;
-use super::{Allowed, Network};
+use super::{MountFolder, Network};
 use crate::model::problem::Problem;
 use crate::spec::reader::{Item, Key, Problems, short};
 
@@ -191,20 +191,20 @@ pub(crate) fn capabilities(item: Item, problems: &mut Problems) -> Option<BTreeS
 }
 
 /// Paths, or `{path, read_only}`.
-pub(crate) fn mounts(item: Item, problems: &mut Problems) -> Option<Vec<Allowed>> {
+pub(crate) fn mounts(item: Item, problems: &mut Problems) -> Option<Vec<MountFolder>> {
     let items = listed(item, "mounts", problems)?;
     Some(items.into_iter().filter_map(|item| allowed(item, problems)).collect())
 }
 
-fn allowed(item: Item, problems: &mut Problems) -> Option<Allowed> {
+fn allowed(item: Item, problems: &mut Problems) -> Option<MountFolder> {
     if !item.is_mapping() {
-        return Some(Allowed { path: folder(item, problems)?, read_only: false });
+        return Some(MountFolder { path: folder(item, problems)?, read_only: false });
     }
     let fields = item.fields(&["path", "read_only"], problems);
     let path = fields.require("path", &item.place(), "path: /data", problems);
     let path = path.and_then(|item| folder(item, problems));
     let read_only = fields.get("read_only").map_or(Some(false), |item| item.boolean(problems));
-    Some(Allowed { path: path?, read_only: read_only? })
+    Some(MountFolder { path: path?, read_only: read_only? })
 }
 
 /// An absolute folder that is not the whole machine.

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::layer::{KEYS, Limit};
 use super::view::Origin;
-use super::{Allowed, GroupLimits, Limits, Network, Rule, Whom};
+use super::{GroupLimits, Limits, MountFolder, Network, Rule, Whom};
 use crate::model::names::Login;
-use crate::spec::files::memory::Memory;
+use crate::spec::files::memory::MemoryFiles;
 use crate::spec::tests::{files, right, shown, small, wrong};
 use crate::spec::{Spec, tests::open};
 
@@ -40,14 +40,15 @@ fn any_limit() -> impl Strategy<Value = Limit> {
         number().prop_map(Limit::GpusPerContainer),
         number().prop_map(Limit::Containers),
         amount().prop_map(Limit::Cpus),
-        bytes().prop_map(Limit::Memory),
+        bytes().prop_map(Limit::MemoryFiles),
         bytes().prop_map(Limit::Swap),
         bytes().prop_map(Limit::ShmSize),
         number().prop_map(Limit::Pids),
         proptest::collection::btree_map("[a-c]", (-1i64..9, -1i64..9), 0..3).prop_map(Limit::Ulimits),
         "[a-c]".prop_map(|name| Limit::Network(Network::Named(name))),
         proptest::collection::btree_set("[A-C]", 0..3).prop_map(Limit::Capabilities),
-        any::<bool>().prop_map(|read_only| Limit::Mounts(vec![Allowed { path: "/data".into(), read_only }])),
+        any::<bool>()
+            .prop_map(|read_only| Limit::Mounts(vec![MountFolder { path: "/data".into(), read_only }])),
         time().prop_map(Limit::LongestRun),
         time().prop_map(Limit::Idle),
         (0u32..=100).prop_map(Limit::IdleBelow),
@@ -73,7 +74,7 @@ fn any_layer() -> impl Strategy<Value = Vec<Limit>> {
 
 fn laid(below: &GroupLimits, layers: &[&[Limit]]) -> GroupLimits {
     let mut group = below.clone();
-    layers.iter().flat_map(|layer| layer.iter()).for_each(|limit| limit.lay_over(&mut group));
+    layers.iter().flat_map(|layer| layer.iter()).for_each(|limit| limit.apply(&mut group));
     group
 }
 
@@ -135,7 +136,7 @@ fn a_person_inherits_from_the_group_that_from_defaults_and_those_from_the_built_
     assert_eq!((of.shm_size, of.pids, of.cpus, of.memory), (Some(16 << 30), Some(100), Some(4.0), None));
     assert_eq!((ann.group.as_str(), ann.by_default), ("student", false));
     assert_eq!(Vec::from_iter(ann.own.iter().copied()), ["memory"]);
-    let origin = |key: &str| read.told(&ann).into_iter().find(|told| told.limit == key).unwrap().from;
+    let origin = |key: &str| read.effective(&ann).into_iter().find(|told| told.limit == key).unwrap().from;
     assert_eq!(
         ["shm_size", "pids", "cpus", "memory"].map(origin),
         [Origin::BuiltIn, Origin::Defaults, Origin::Group, Origin::Own]
@@ -149,7 +150,7 @@ fn a_group_of_the_site_inherits_from_the_default_group() {
     let read = limits("{default_group: guest, groups: {guest: {memory: 8g}, lab: {cpus: 1}}}");
     let lab = read.of(&login("eve"), Some("lab")).unwrap();
     assert_eq!((lab.limits.memory, lab.limits.cpus, lab.limits.pids), (Some(8 << 30), Some(1.0), Some(4096)));
-    let origin = |key: &str| read.told(&lab).into_iter().find(|told| told.limit == key).unwrap().from;
+    let origin = |key: &str| read.effective(&lab).into_iter().find(|told| told.limit == key).unwrap().from;
     assert_eq!(
         ["memory", "cpus", "pids"].map(origin),
         [Origin::DefaultGroup, Origin::Group, Origin::BuiltIn]
@@ -183,7 +184,7 @@ fn rights_are_read_in_every_spelling() {
     let student = &read.groups["student"];
     assert_eq!(student.network, Network::Named("lab-net".into()));
     assert_eq!(Vec::from_iter(&student.capabilities), ["NET_RAW", "SYS_PTRACE"]);
-    let allowed = |path: &str, read_only| Allowed { path: path.into(), read_only };
+    let allowed = |path: &str, read_only| MountFolder { path: path.into(), read_only };
     assert_eq!(student.mounts, [allowed("/data", false), allowed("/models", true)]);
     let ann = read.of(&login("ann"), None).unwrap().limits;
     assert_eq!(ann.ulimits["nofile"], (1024, 1024));
@@ -301,7 +302,7 @@ fn an_exemption_that_is_not_clear_is_none() {
     assert!(told("container: a/b").contains("cannot be a container's name"));
 }
 
-fn with_file(named: &str, text: &str) -> Memory {
+fn with_file(named: &str, text: &str) -> MemoryFiles {
     files(&small(&format!("limits: {named}\nusers: {{ann: {{uid: 1001, group: lab}}}}\n")))
         .file("/r/limits.yml", text)
         .file("/etc/ds01/limits.yml", text)

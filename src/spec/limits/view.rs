@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::layer::{Layer, Limit};
-use super::{Applied, Limits, builtin};
+use super::{Limits, PersonLimits, builtin};
 
 /// One limit that holds for a person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct EffectiveLimit {
     /// Its key in the spec.
     pub(crate) limit: &'static str,
     /// In bytes and seconds; `null`: there is none.
@@ -53,18 +53,18 @@ impl fmt::Display for Origin {
 
 impl Limits {
     /// Each limit of what [`Limits::of`] gave, in the order of their keys.
-    pub(crate) fn told(&self, applied: &Applied) -> Vec<Told> {
-        let told = |limit: &Limit| Told {
+    pub(crate) fn effective(&self, applied: &PersonLimits) -> Vec<EffectiveLimit> {
+        let effective = |limit: &Limit| EffectiveLimit {
             limit: limit.key(),
             value: limit.value(),
             unit: limit.unit(),
             text: limit.text(),
             from: self.origin(limit.key(), applied),
         };
-        Limit::all(&applied.limits).iter().map(told).collect()
+        Limit::all(&applied.limits).iter().map(effective).collect()
     }
 
-    fn origin(&self, key: &str, applied: &Applied) -> Origin {
+    fn origin(&self, key: &str, applied: &PersonLimits) -> Origin {
         let says = |layer: &Layer| layer.iter().any(|limit| limit.key() == key);
         let group_says = |group: &str| self.written.get(group).is_some_and(says);
         let is_built_in = || builtin::groups().contains_key(&applied.group);

@@ -3,21 +3,21 @@
 use std::path::Path;
 
 use super::{files, shown};
-use crate::spec::catalog::Host;
-use crate::spec::files::memory::Memory;
-use crate::spec::subject::Subject;
-use crate::spec::{BaseSource, Spec, World, catalog_file, read};
+use crate::spec::SpecEntry;
+use crate::spec::catalog::HostArch;
+use crate::spec::files::memory::MemoryFiles;
+use crate::spec::{BaseSource, Spec, SpecContext, catalog_file, read};
 
 const SITE: &str = "Pytorch, 3.0.0, [CUDA_ADA;CUDA_BLACKWELL], hub/pytorch-3.0.0\n\
                     Pytorch, 2.9.1, [CUDA_BLACKWELL], hub/pytorch-2.9.1\n";
 const SITE_FILE: &str = "/opt/images/ml_images.repo";
 
-fn host(arch: &str) -> Host {
-    Host::Known { arch: arch.into(), told_by: "MLC_ARCH".into() }
+fn host(arch: &str) -> HostArch {
+    HostArch::Known { arch: arch.into(), told_by: "MLC_ARCH".into() }
 }
 
-fn nobody() -> Host {
-    Host::Unknown("neither CUDA nor ROCm is installed on this machine".into())
+fn nobody() -> HostArch {
+    HostArch::Unknown("neither CUDA nor ROCm is installed on this machine".into())
 }
 
 /// A spec with one base of these fields, behind some lines.
@@ -25,13 +25,13 @@ fn base(lines: &str, fields: &str) -> String {
     format!("tag: {{prefix: a}}\n{lines}bases:\n  b: {{catalog: {{{fields}}}}}\n")
 }
 
-fn open(files: &Memory, host: &Host) -> Result<Spec, String> {
-    let world = World { arch: host, ..World::of(files) };
+fn open(files: &MemoryFiles, host: &HostArch) -> Result<Spec, String> {
+    let world = SpecContext { arch: host, ..SpecContext::of(files) };
     read(Path::new("/r"), Path::new("spec.yml"), &world).map_err(|problems| shown(&problems))
 }
 
 /// Version and architecture of the base, and its image.
-fn found(files: &Memory, host: &Host) -> String {
+fn found(files: &MemoryFiles, host: &HostArch) -> String {
     let spec = open(files, host).unwrap_or_else(|problems| panic!("{problems}"));
     let BaseSource::Catalog { framework, version, arch, image } = &spec.bases[0].source else {
         panic!("a base from the catalogue")
@@ -39,7 +39,7 @@ fn found(files: &Memory, host: &Host) -> String {
     format!("{framework} {version} {arch} {image}")
 }
 
-fn wrong(files: &Memory, host: &Host) -> String {
+fn wrong(files: &MemoryFiles, host: &HostArch) -> String {
     open(files, host).expect_err("this spec is wrong")
 }
 
@@ -51,7 +51,7 @@ fn latest_is_the_row_that_was_found_and_not_the_word() {
         "Pytorch 2.8.0-aime CUDA_ADA aimehub/pytorch-2.8.0-aime-cuda12.6.3:latest"
     );
     let spec = open(&files(&spec), &nobody()).unwrap();
-    let label = Subject::Base(&spec.bases[0]).catalogue();
+    let label = SpecEntry::Base(&spec.bases[0]).catalogue();
     assert_eq!(label, Some(("Pytorch-2.8.0-aime".into(), "CUDA_ADA".into())));
 }
 
@@ -140,8 +140,9 @@ fn a_broken_file_is_told_by_its_own_lines_and_bases_are_not_blamed() {
 fn the_file_is_found_in_a_spec_that_is_wrong_elsewhere() {
     let spec = format!("catalog: {SITE_FILE}\nbases: [nonsense]\nextra: 1\n");
     let files = files(&spec).file(SITE_FILE, SITE);
-    let named = catalog_file(Path::new("/r"), Path::new("spec.yml"), &World::of(&files)).unwrap().unwrap();
+    let named =
+        catalog_file(Path::new("/r"), Path::new("spec.yml"), &SpecContext::of(&files)).unwrap().unwrap();
     assert_eq!((named.path.to_str(), named.text.as_str()), (Some(SITE_FILE), SITE));
     let none = super::files("bases: {}\n");
-    assert!(catalog_file(Path::new("/r"), Path::new("spec.yml"), &World::of(&none)).unwrap().is_none());
+    assert!(catalog_file(Path::new("/r"), Path::new("spec.yml"), &SpecContext::of(&none)).unwrap().is_none());
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::files::memory::Memory;
+use super::super::files::memory::MemoryFiles;
 use super::super::{Parent, Spec, read};
 use super::{shown, wrong};
 use crate::model::names::PlanName;
@@ -32,13 +32,13 @@ all_info_cmds:
 "#;
 
 /// A stack with its spec in `images/` and a Dockerfile for each image.
-fn stack(spec: &str, images: &[&str]) -> Memory {
-    let files = Memory::default().file("/r/images/spec.yml", spec);
+fn stack(spec: &str, images: &[&str]) -> MemoryFiles {
+    let files = MemoryFiles::default().file("/r/images/spec.yml", spec);
     images.iter().fold(files, |files, image| files.file(&format!("/r/images/{image}/Dockerfile"), "FROM x\n"))
 }
 
-fn open(files: &Memory) -> Spec {
-    read(Path::new("/r"), Path::new("images/spec.yml"), &crate::spec::World::of(files))
+fn open(files: &MemoryFiles) -> Spec {
+    read(Path::new("/r"), Path::new("images/spec.yml"), &crate::spec::SpecContext::of(files))
         .unwrap_or_else(|p| panic!("{}", shown(&p)))
 }
 
@@ -67,7 +67,7 @@ fn an_unknown_root_and_one_with_a_parent_are_refused() {
             &read(
                 Path::new("/r"),
                 Path::new("images/spec.yml"),
-                &crate::spec::World::of(&stack(&text, &notebooks())),
+                &crate::spec::SpecContext::of(&stack(&text, &notebooks())),
             )
             .unwrap_err(),
         )

@@ -10,7 +10,7 @@ mod sound;
 
 use std::path::Path;
 
-use super::files::memory::Memory;
+use super::files::memory::MemoryFiles;
 use super::{Spec, read};
 use crate::model::problem::Problem;
 
@@ -25,14 +25,14 @@ pub(crate) fn app(lines: &str) -> String {
 }
 
 /// The spec in `/r`, with a Dockerfile for `app`.
-pub(crate) fn files(spec: &str) -> Memory {
-    Memory::default()
+pub(crate) fn files(spec: &str) -> MemoryFiles {
+    MemoryFiles::default()
         .file("/r/spec.yml", spec)
         .file("/r/images/app/Dockerfile", "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n")
 }
 
-pub(crate) fn open(files: &Memory) -> Result<Spec, Vec<Problem>> {
-    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::World::of(files))
+pub(crate) fn open(files: &MemoryFiles) -> Result<Spec, Vec<Problem>> {
+    read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::SpecContext::of(files))
 }
 
 /// `file:line:column message | help`, a line for each problem.
@@ -49,10 +49,10 @@ pub(crate) fn shown(problems: &[Problem]) -> String {
 }
 
 /// All that is wrong with a spec.
-pub(crate) fn wrong(files: &Memory) -> String {
+pub(crate) fn wrong(files: &MemoryFiles) -> String {
     shown(&open(files).expect_err("this spec is wrong"))
 }
 
-pub(crate) fn right(files: &Memory) -> Spec {
+pub(crate) fn right(files: &MemoryFiles) -> Spec {
     open(files).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
 }

@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use super::super::files::memory::Memory;
-use super::super::{Spec, World, read};
+use super::super::files::memory::MemoryFiles;
+use super::super::{Spec, SpecContext, read};
 use super::{app, files, right, shown};
 use crate::host::people::fake::FakePeople;
 use crate::model::names::Login;
 use crate::model::problem::Problem;
 
 /// A spec with the image `app` and the user `a@x`, and projects beside it.
-fn stack(projects: &str) -> Memory {
+fn stack(projects: &str) -> MemoryFiles {
     let head = "include: [projects/*.yml]\nusers:\n  a@x: {uid: 1001, gid: 1001, group: faculty}\ntag:";
     files(&app("image_name: ds01/app").replace("tag:", head)).file("/r/projects/1.yml", projects)
 }
 
 fn open(projects: &str, people: &FakePeople) -> Result<Spec, Vec<Problem>> {
     let files = stack(projects);
-    read(Path::new("/r"), Path::new("spec.yml"), &World { people, ..World::of(&files) })
+    read(Path::new("/r"), Path::new("spec.yml"), &SpecContext { people, ..SpecContext::of(&files) })
 }
 
 /// The one problem of these projects.

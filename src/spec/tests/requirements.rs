@@ -1,7 +1,7 @@
 //! Requirements files, use cases and hashes, as specs name them.
 
 use super::super::Content;
-use super::super::files::memory::Memory;
+use super::super::files::memory::MemoryFiles;
 use super::{right, small, wrong};
 use crate::image::packages::Packages;
 
@@ -10,13 +10,13 @@ fn hash(digit: char) -> String {
 }
 
 /// A spec with an image `a` of these keys.
-fn with(keys: &str, files: &[(&str, &str)]) -> Memory {
+fn with(keys: &str, files: &[(&str, &str)]) -> MemoryFiles {
     let memory =
-        Memory::default().file("/r/spec.yml", small(&format!("images:\n  a: {{base: slim, {keys}}}\n")));
+        MemoryFiles::default().file("/r/spec.yml", small(&format!("images:\n  a: {{base: slim, {keys}}}\n")));
     files.iter().fold(memory, |memory, (path, text)| memory.file(path, text))
 }
 
-fn packages(memory: &Memory) -> Packages {
+fn packages(memory: &MemoryFiles) -> Packages {
     match right(memory).images.remove(0).content {
         Content::Packages(packages) => packages,
         Content::Dockerfile(_) => panic!("packages"),
@@ -85,7 +85,7 @@ fn what_many_images_name_is_told_once() {
     let spec = small(
         "images:\n  a: {base: slim, packages: {requirements: r.txt}}\n  b: {base: slim, packages: {requirements: r.txt}}\n",
     );
-    let files = Memory::default().file("/r/spec.yml", spec).file("/r/r.txt", "--pre\n");
+    let files = MemoryFiles::default().file("/r/spec.yml", spec).file("/r/r.txt", "--pre\n");
     assert_eq!(wrong(&files).lines().count(), 1);
 }
 
@@ -138,7 +138,9 @@ fn addresses_are_read_where_the_spec_allows_them() {
     let spec = |allow: &str| {
         let text = "images:\n  a: {base: slim, packages: {requirements: r.txt}}\n";
         let spec = small(&format!("build: {{allow_urls: {allow}}}\n{text}"));
-        Memory::default().file("/r/spec.yml", spec).file("/r/r.txt", "x @ https://w.example.org/a/x.whl\n")
+        MemoryFiles::default()
+            .file("/r/spec.yml", spec)
+            .file("/r/r.txt", "x @ https://w.example.org/a/x.whl\n")
     };
     assert_eq!(packages(&spec("[\"https://w.example.org/a/\"]")).pip, ["x @ https://w.example.org/a/x.whl"]);
     assert!(wrong(&spec("[]")).contains("add `https://w.example.org/a/` there"));

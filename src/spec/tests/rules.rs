@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::files::memory::Memory;
+use super::super::files::memory::MemoryFiles;
 use super::{app, files, open, right, shown, small, wrong};
 
 /// The one problem of a spec.
@@ -12,7 +12,7 @@ fn only(spec: &str) -> String {
 }
 
 #[track_caller]
-fn alone(files: &Memory) -> String {
+fn alone(files: &MemoryFiles) -> String {
     let text = wrong(files);
     assert_eq!(text.lines().count(), 1, "{text}");
     text.trim_end().to_owned()
@@ -278,7 +278,7 @@ fn users_have_a_known_group_and_a_shell_with_a_path() {
 }
 
 /// A spec with the user `a` and the files of two projects.
-fn projects(first: &str, second: &str) -> Memory {
+fn projects(first: &str, second: &str) -> MemoryFiles {
     let spec = app("image_name: ds01/app").replace("tag:", "include: [projects/*.yml]\nusers: {a@x: {uid: 1001}, b: {uid: 1002}}\nplans: {p: {tag_prefix: p}}\ntag:");
     files(&spec).file("/r/projects/1.yml", first).file("/r/projects/2.yml", second)
 }
@@ -439,14 +439,14 @@ fn another_version_is_refused() {
 
 #[test]
 fn a_file_that_is_no_text_or_too_large_is_refused() {
-    let bad = Memory::default().file("/r/spec.yml", b"tag: {prefix: a}\n# \xff\n");
+    let bad = MemoryFiles::default().file("/r/spec.yml", b"tag: {prefix: a}\n# \xff\n");
     assert_eq!(alone(&bad), "spec.yml:2:3 not UTF-8 text | save the file as UTF-8");
-    let large = Memory::default().file("/r/spec.yml", vec![b'#'; 50_000_000]);
+    let large = MemoryFiles::default().file("/r/spec.yml", vec![b'#'; 50_000_000]);
     assert_eq!(
         alone(&large),
         "- `spec.yml` has 47 MiB | a file of a spec has at most 4 MiB; is this one a spec?"
     );
-    let problems = open(&Memory::default().file("/r/other", "")).unwrap_err();
+    let problems = open(&MemoryFiles::default().file("/r/other", "")).unwrap_err();
     assert!(shown(&problems).contains("there is no spec `spec.yml`"));
 }
 

@@ -133,13 +133,13 @@ fn a_spec_is_read_from_disk_relative_to_where_one_stands() {
     std::fs::create_dir_all(root.join("images/app")).unwrap();
     std::fs::write(root.join("images/app/Dockerfile"), "FROM scratch\n").unwrap();
     std::fs::write(root.join("spec.yml"), app("prune: true")).unwrap();
-    let spec = read(folder.path(), Path::new("repo/spec.yml"), &crate::spec::World::of(&Disk)).unwrap();
+    let spec = read(folder.path(), Path::new("repo/spec.yml"), &crate::spec::SpecContext::of(&Disk)).unwrap();
     assert_eq!(spec.root, root.canonicalize().unwrap());
     assert_eq!(spec.images[0].place.file.path, Path::new("repo/spec.yml"));
 
     std::os::unix::fs::symlink("/etc", root.join("images/etc")).unwrap();
     std::fs::write(root.join("spec.yml"), app("context: images/etc")).unwrap();
-    let problems = read(&root, Path::new("spec.yml"), &crate::spec::World::of(&Disk)).unwrap_err();
+    let problems = read(&root, Path::new("spec.yml"), &crate::spec::SpecContext::of(&Disk)).unwrap_err();
     assert!(problems[0].message.contains("leads out of"), "{problems:?}");
 }
 

@@ -105,7 +105,8 @@ impl Stack {
     }
 
     fn read(&self) -> (Spec, Graph) {
-        let spec = crate::spec::read(self.dir.path(), Path::new(self.spec), &crate::spec::World::of(&Disk));
+        let spec =
+            crate::spec::read(self.dir.path(), Path::new(self.spec), &crate::spec::SpecContext::of(&Disk));
         let spec = spec.unwrap_or_else(|problems| panic!("{}", shown(&problems)));
         let graph = Graph::build(&spec);
         (spec, graph)

@@ -5,7 +5,7 @@ use crate::engine::Container;
 use crate::model::names::ImageId;
 use crate::plan::why::{Known, OfContainer, Standing, node_of};
 use crate::plan::{Action, Reason, Where};
-use crate::spec::subject::Subject;
+use crate::spec::SpecEntry;
 
 const STACK: &str = "  top: {base: slim, build_args: {COLOUR: red}}
   left: {depend_on: top}
@@ -135,7 +135,7 @@ async fn a_base_is_told_to_be_none_of_ours() {
     let stack = stack();
     let made = stack.make().await;
     let node = made.graph.find("slim").unwrap();
-    let external = Subject::of(&made.spec, &made.graph, node).external().unwrap();
+    let external = SpecEntry::of(&made.spec, &made.graph, node).external().unwrap();
     let told = made.known().base(node, external).text();
     assert!(told.starts_with("slim is not built here  (spec.yml:3)\n"), "{told}");
     assert!(told.contains("debian:12") && told.contains("on the engine"), "{told}");

@@ -7,25 +7,25 @@ use crate::image::packages::{self, Packages};
 use crate::model::account::Account;
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
-use crate::spec::graph::{Graph, Kind, NodeId};
+use crate::spec::graph::{Graph, NodeId, NodeKind};
 use crate::spec::{Base, BaseSource, Content, Dockerfile, Image, Project, Spec};
 
 /// A node's entry in the spec.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Subject<'a> {
+pub(crate) enum SpecEntry<'a> {
     Base(&'a Base),
     Image(&'a Image),
     Project(&'a Project),
 }
 
-impl<'a> Subject<'a> {
+impl<'a> SpecEntry<'a> {
     /// The entry of a node. Spec and graph must belong together.
     pub(crate) fn of(spec: &'a Spec, graph: &Graph, node: NodeId) -> Self {
         let node = graph.node(node);
         match node.kind {
-            Kind::Base(_) => Self::Base(&spec.bases[node.spec_index]),
-            Kind::Image(_) => Self::Image(&spec.images[node.spec_index]),
-            Kind::Project(..) => Self::Project(&spec.projects[node.spec_index]),
+            NodeKind::Base(_) => Self::Base(&spec.bases[node.spec_index]),
+            NodeKind::Image(_) => Self::Image(&spec.images[node.spec_index]),
+            NodeKind::Project(..) => Self::Project(&spec.projects[node.spec_index]),
         }
     }
 
