@@ -78,7 +78,7 @@ fn show(output: &mut Output, seen: &Overview, watch: bool) {
         output.table(&table(seen, width));
         remarks(seen).iter().for_each(|remark| output.note(remark));
     } else {
-        let finding = doctor::gpu::driver(&seen.driver);
+        let finding = doctor::machine::gpu_driver(&seen.driver);
         output.problems(&[Problem { help: finding.help, ..Problem::new(finding.message) }]);
     }
 }

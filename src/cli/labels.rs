@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
-use crate::admin::audit::{self, Audit, Carrier, Fallback, Relying, Wrong};
+use crate::admin::audit::{self, Audit, InvalidLabel, LegacyKeyUse, LegacyObject, ObjectKind};
 use crate::model::labels::show::{OWNER, Schema};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
@@ -110,19 +110,19 @@ fn found(audit: &Audit, look: &Look) -> String {
     text + &sum(audit) + "\n"
 }
 
-fn fault(wrong: &Wrong) -> String {
-    let Wrong { carrier, name, key, value, fault } = wrong;
+fn fault(wrong: &InvalidLabel) -> String {
+    let InvalidLabel { kind, name, key, value, fault } = wrong;
     let value = value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
-    clean(&format!("{} {name}: `{key}{value}` {fault}", carrier.noun()))
+    clean(&format!("{} {name}: `{key}{value}` {fault}", kind.noun()))
 }
 
-fn reliance(one: &Relying) -> String {
+fn reliance(one: &LegacyObject) -> String {
     let age = one.age_seconds.map_or("of unknown age".into(), |age| human::age(Duration::from_secs(age)));
     let owner = one.owner.as_deref().unwrap_or("nobody's");
-    clean(&format!("{} {} ({owner}, {age}): {}", one.carrier.noun(), one.name, one.keys.join(", ")))
+    clean(&format!("{} {} ({owner}, {age}): {}", one.kind.noun(), one.name, one.keys.join(", ")))
 }
 
-fn used_keys(used: &[&Fallback], look: &Look) -> String {
+fn used_keys(used: &[&LegacyKeyUse], look: &Look) -> String {
     if used.is_empty() {
         return String::new();
     }
@@ -135,8 +135,8 @@ fn used_keys(used: &[&Fallback], look: &Look) -> String {
 }
 
 fn sum(audit: &Audit) -> String {
-    let count = |carrier| audit.relying.iter().filter(|one| one.carrier == carrier).count() as u64;
-    let (containers, images) = (count(Carrier::Container), count(Carrier::Image));
+    let count = |kind| audit.relying.iter().filter(|one| one.kind == kind).count() as u64;
+    let (containers, images) = (count(ObjectKind::Container), count(ObjectKind::Image));
     let verb = if containers + images == 1 { "relies" } else { "rely" };
     let who = match (containers, images) {
         (0, 0) => "nothing relies".to_owned(),
@@ -157,14 +157,14 @@ fn sum(audit: &Audit) -> String {
 mod tests {
     use super::*;
 
-    fn key(key: &'static str, containers: usize, images: usize) -> Fallback {
-        Fallback { key, read_as: "ds01.user", containers, images, removable: containers + images == 0 }
+    fn key(key: &'static str, containers: usize, images: usize) -> LegacyKeyUse {
+        LegacyKeyUse { key, read_as: "ds01.user", containers, images, removable: containers + images == 0 }
     }
 
     #[test]
     fn people_see_what_is_wrong_then_what_is_old_then_each_old_key() {
-        let one = |carrier, name: &str, owner: Option<&str>, age| Relying {
-            carrier,
+        let one = |kind, name: &str, owner: Option<&str>, age| LegacyObject {
+            kind,
             name: name.into(),
             keys: vec!["aime.mlc.NAME", "aime.mlc.USER"],
             age_seconds: age,
@@ -172,12 +172,12 @@ mod tests {
         };
         let mut audit = Audit {
             relying: vec![
-                one(Carrier::Container, "thesis._.1001", Some("ann"), Some(70_000_000)),
-                one(Carrier::Image, "x:\u{1b}[31m1", None, None),
+                one(ObjectKind::Container, "thesis._.1001", Some("ann"), Some(70_000_000)),
+                one(ObjectKind::Image, "x:\u{1b}[31m1", None, None),
             ],
             keys: vec![key("aime.mlc.USER", 1, 1), key("aime.mlc", 0, 0)],
-            wrong: vec![Wrong {
-                carrier: Carrier::Container,
+            wrong: vec![InvalidLabel {
+                kind: ObjectKind::Container,
                 name: "c".into(),
                 key: "ds01.protected".into(),
                 value: Some("yes".into()),

@@ -10,12 +10,11 @@ use super::exit::Exit;
 use super::gpu;
 use super::load::CliError;
 use super::settings::Settings;
-use crate::admin::metrics::{self, Looked, Store};
-use crate::engine::{self, Container, Engine, Image};
+use crate::admin::metrics::{self, EngineLists, Sources};
+use crate::engine::{self, Engine};
 use crate::gpu::DriverState;
 use crate::host::files;
 use crate::model::problem::Problem;
-use crate::plan::records::Run;
 
 #[derive(Debug, Args)]
 #[command(
@@ -31,25 +30,21 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
     let mut engine = None;
     let gpus = gpu::overview(settings, &mut engine).await;
     let mut output = settings.output();
-    let told = match &engine {
-        Some(engine) => told(settings, engine).await.map_err(|error| error.to_string()),
+    let lists = match &engine {
+        Some(engine) => lists(settings, engine).await.map_err(|error| error.to_string()),
         None => Err(gpus.holders_unknown.clone().unwrap_or_default()),
     };
-    if let Err(why) = &told {
+    if let Err(why) = &lists {
         output.note(&format!("warning: nothing is told of the engine: {why}"));
     }
     // Machines without a GPU are told of every minute too.
     if !matches!(gpus.driver, DriverState::Ready { .. }) {
         settings.remark("nothing is told of GPUs, since NVML does not answer; `ds01-build doctor` says why");
     }
-    let store = told.as_ref().ok().map(|(containers, images, last_run)| Store {
-        containers,
-        images,
-        last_run: last_run.as_ref(),
-    });
     let users = |uid| settings.login(uid);
-    let looked = Looked { version: env!("CARGO_PKG_VERSION"), gpus: &gpus, store, users: &users };
-    let families = metrics::families(&looked);
+    let version = env!("CARGO_PKG_VERSION");
+    let sources = Sources { version, gpus: &gpus, engine: lists.as_ref().ok(), users: &users };
+    let families = metrics::families(&sources);
     if let Some(file) = &args.output {
         let path = settings.here.join(file);
         files::write_for_all(&path, metrics::text(&families).as_bytes(), false)
@@ -61,15 +56,12 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
         (false, Some(_)) => {}
     }
     output.finish()?;
-    Ok(if metrics::any_answered(&looked) { Exit::Done } else { Exit::Engine })
+    Ok(if metrics::any_answered(&sources) { Exit::Done } else { Exit::Engine })
 }
 
-async fn told(
-    settings: &Settings,
-    engine: &Arc<dyn Engine>,
-) -> Result<(Vec<Container>, Vec<Image>, Option<Run>), engine::Error> {
+async fn lists(settings: &Settings, engine: &Arc<dyn Engine>) -> Result<EngineLists, engine::Error> {
     let (facts, containers, images) = tokio::try_join!(engine.facts(), engine.containers(), engine.images())?;
-    Ok((containers, images, settings.records(&facts.id).last_run()))
+    Ok(EngineLists { containers, images, last_run: settings.records(&facts.id).last_run() })
 }
 
 fn unwritable(file: &Path, error: &io::Error) -> CliError {

@@ -72,8 +72,13 @@ fn a_key_is_removable_when_nothing_relies_on_it() {
     let pairs = &[("aime.mlc.USER", "bob"), ("aime.mlc", "bob")];
     let found = look(&[image("x:1", NOW, pairs)], &[container("x", pairs)]);
     let used: Vec<_> = found.keys.iter().filter(|key| !key.removable).collect();
-    let expected =
-        Fallback { key: "aime.mlc.USER", read_as: "ds01.user", containers: 1, images: 1, removable: false };
+    let expected = LegacyKeyUse {
+        key: "aime.mlc.USER",
+        read_as: "ds01.user",
+        containers: 1,
+        images: 1,
+        removable: false,
+    };
     assert_eq!(used, [&expected]);
 }
 

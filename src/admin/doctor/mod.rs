@@ -1,26 +1,16 @@
 //! What is wrong with a machine or an image, and what to do: findings, made
-//! from what was seen. Pure: asks nobody and repairs nothing.
+//! from what was read. Pure: asks nobody and repairs nothing.
 //!
-//! Each function here looks at one thing and knows nothing of the others, so
-//! that what is broken keeps nothing else from being told.
+//! Each function here checks one thing and knows nothing of the others, so
+//! that what is broken keeps nothing else from being reported.
 
-pub(crate) mod accounts;
-pub(crate) mod engine;
-pub(crate) mod folders;
-pub(crate) mod gpu;
 pub(crate) mod image;
-pub(crate) mod leftovers;
-pub(crate) mod legacy;
-pub(crate) mod registry;
-pub(crate) mod spec;
+pub(crate) mod images;
+pub(crate) mod machine;
 #[cfg(test)]
 mod tests;
 
 use serde::Serialize;
-
-use crate::engine::Image;
-use crate::model::reference::Reference;
-use crate::model::tags::is_content_tag;
 
 /// How bad it is, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,10 +26,10 @@ pub(crate) enum Severity {
     Error,
 }
 
-/// What one look at one thing gave.
+/// What one check of one thing gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// Which look: `engine`, `registry`, `leftovers`, …
+    /// Which check: `engine`, `registry`, `leftovers`, …
     pub(crate) check: &'static str,
     pub(crate) severity: Severity,
     /// What it is about: a host, a folder, an image.
@@ -57,16 +47,6 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(
-        check: &'static str,
-        severity: Severity,
-        subject: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
-        let (subject, message) = (subject.into(), message.into());
-        Self { check, severity, subject, message, items: Vec::new(), bytes: None, help: None, command: None }
-    }
-
     fn items(self, items: impl IntoIterator<Item = String>) -> Self {
         Self { items: items.into_iter().collect(), ..self }
     }
@@ -84,13 +64,54 @@ impl Finding {
     }
 }
 
-/// All that was found.
+/// Makes findings of one check about one subject.
+struct Check {
+    name: &'static str,
+    subject: String,
+}
+
+impl Check {
+    fn of(name: &'static str, subject: impl Into<String>) -> Self {
+        Self { name, subject: subject.into() }
+    }
+
+    fn finding(&self, severity: Severity, message: impl Into<String>) -> Finding {
+        Finding {
+            check: self.name,
+            severity,
+            subject: self.subject.clone(),
+            message: message.into(),
+            items: Vec::new(),
+            bytes: None,
+            help: None,
+            command: None,
+        }
+    }
+
+    fn ok(&self, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Ok, message)
+    }
+
+    fn note(&self, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Note, message)
+    }
+
+    fn warning(&self, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Warning, message)
+    }
+
+    fn error(&self, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Error, message)
+    }
+}
+
+/// All findings of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct Diagnosis {
     pub(crate) findings: Vec<Finding>,
 }
 
-impl Report {
+impl Diagnosis {
     /// Whether something that is needed does not work.
     pub(crate) fn is_broken(&self) -> bool {
         self.count(Severity::Error) > 0
@@ -102,24 +123,10 @@ impl Report {
     }
 }
 
-impl Extend<Finding> for Report {
+impl Extend<Finding> for Diagnosis {
     fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
         self.findings.extend(findings);
     }
-}
-
-/// The name people know an image by: a tag that moves rather than its content
-/// tag, else its id.
-fn known_as(image: &Image) -> String {
-    let is_content = |tag: &Reference| tag.tag().is_some_and(is_content_tag);
-    let moving = image.tags.iter().find(|tag| !is_content(tag));
-    moving.or(image.tags.first()).map_or_else(|| short(image), ToString::to_string)
-}
-
-/// An id as the engine's own client cuts it.
-fn short(image: &Image) -> String {
-    let id = image.id.as_str();
-    id.strip_prefix("sha256:").unwrap_or(id).chars().take(12).collect()
 }
 
 /// `1 image`, `2 images`.

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Severity::{Error, Note, Ok, Warning};
+use super::machine::RegistryUse;
 use super::*;
 use crate::engine::fake::FakeEngine;
-use crate::engine::{Container, Engine, Error as EngineError, ImageDetail};
+use crate::engine::{Container, Engine, Error as EngineError, Image, ImageDetail};
 use crate::gpu::DriverState;
 use crate::host::people::fake::FakePeople;
 use crate::image::user_layer::{BaseFacts, FactKind, FileFact};
 use crate::model::account::Account;
 use crate::model::names::{ImageId, Login};
+use crate::model::reference::Reference;
 use crate::spec::files::memory::MemoryFiles;
 use crate::spec::{Spec, SpecContext};
 
@@ -60,8 +62,8 @@ fn lost() -> EngineError {
 
 #[test]
 fn only_errors_make_a_machine_broken() {
-    let finding = |severity| Finding::new("x", severity, "y", "z");
-    let mut report = Report::default();
+    let finding = |severity| Check::of("x", "y").finding(severity, "z");
+    let mut report = Diagnosis::default();
     report.extend([Ok, Note, Warning].map(finding));
     assert!(!report.is_broken());
     report.extend([finding(Error)]);
@@ -73,19 +75,19 @@ fn only_errors_make_a_machine_broken() {
 async fn an_engine_says_what_it_is_or_what_to_do() {
     let fake = FakeEngine::new();
     let facts = fake.facts().await;
-    let found = engine::reached("fake://", "--engine", &facts);
+    let found = machine::engine("fake://", "--engine", &facts);
     assert_eq!(
         (found.severity, found.message.as_str()),
         (Ok, "version 20.10.24, interface 1.41 (address from --engine)")
     );
-    assert_eq!(engine::buildkit("fake://", &fake.lacks().await).severity, Ok);
-    let found = engine::reached("unix:///x", "the default", &Err(lost()));
+    assert_eq!(machine::buildkit("fake://", &fake.lacks().await).severity, Ok);
+    let found = machine::engine("unix:///x", "the default", &Err(lost()));
     assert_eq!(found.severity, Error);
     assert!(found.help.unwrap().contains("Is the engine running?"));
-    let found = engine::buildkit("x", &Result::Ok(vec!["file.base".into()]));
+    let found = machine::buildkit("x", &Result::Ok(vec!["file.base".into()]));
     assert_eq!((found.severity, found.check), (Error, "buildkit"));
     assert!(found.message.contains("file.base"));
-    assert_eq!(engine::buildkit("x", &Err(lost())).check, "buildkit");
+    assert_eq!(machine::buildkit("x", &Err(lost())).check, "buildkit");
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn slow_drivers_are_told_and_good_ones_are_not_blamed() {
             cgroup_driver: cgroups.into(),
             ..Default::default()
         };
-        engine::drivers(&facts).map(|finding| finding.severity)
+        machine::drivers(&facts).map(|finding| finding.severity)
     };
     assert_eq!(of("overlay2", "systemd"), [Ok, Ok]);
     assert_eq!(of("fuse-overlayfs", "cgroupfs"), [Note, Note]);
@@ -106,7 +108,7 @@ fn slow_drivers_are_told_and_good_ones_are_not_blamed() {
 #[test]
 fn room_is_measured_by_the_largest_image() {
     let images = [image("1", &[], &[])];
-    let of = |free| engine::space(Path::new("/x"), free, &images).severity;
+    let of = |free| machine::space(Path::new("/x"), free, &images).severity;
     assert_eq!(of(Result::Ok(1)), Error);
     assert_eq!(of(Result::Ok(2 << 30)), Warning);
     assert_eq!(of(Result::Ok(50 << 30)), Ok);
@@ -116,25 +118,22 @@ fn room_is_measured_by_the_largest_image() {
 #[test]
 fn registries_of_images_are_needed_and_those_of_bases_are_not() {
     let spec = spec("registry: reg.local:5000/x\nimages:\n  a: {base: slim, packages: {apt: [git]}}\n");
-    let hosts = registry::hosts(&spec);
+    let hosts = machine::registries(&spec);
     assert_eq!(
         hosts.into_iter().collect::<Vec<_>>(),
-        [
-            ("docker.io".to_owned(), registry::Use::Bases),
-            ("reg.local:5000".to_owned(), registry::Use::Images)
-        ]
+        [("docker.io".to_owned(), RegistryUse::Bases), ("reg.local:5000".to_owned(), RegistryUse::Images)]
     );
     let gone = crate::registry::Error::Unreachable { host: "h".into(), cause: "refused".into() };
-    assert_eq!(registry::greeted("h", registry::Use::Bases, &Err(gone.clone())).severity, Warning);
-    assert_eq!(registry::greeted("h", registry::Use::Images, &Err(gone)).severity, Error);
-    let found = registry::login("h", registry::Use::Images, &Result::Ok(None));
+    assert_eq!(machine::registry("h", RegistryUse::Bases, &Err(gone.clone())).severity, Warning);
+    assert_eq!(machine::registry("h", RegistryUse::Images, &Err(gone)).severity, Error);
+    let found = machine::login("h", RegistryUse::Images, &Result::Ok(None));
     assert_eq!((found.severity, found.command.as_deref()), (Note, Some("docker login h")));
     let broken = crate::registry::credentials::CredentialsError::Helper {
         helper: "pass".into(),
         host: "h".into(),
         cause: "it does not answer".into(),
     };
-    assert!(registry::login("h", registry::Use::Bases, &Err(broken)).message.contains("`pass` failed"));
+    assert!(machine::login("h", RegistryUse::Bases, &Err(broken)).message.contains("`pass` failed"));
 }
 
 #[test]
@@ -148,7 +147,7 @@ fn no_state_of_the_driver_keeps_images_from_being_built() {
         (DriverState::Failed { cause: "x".into() }, Warning),
     ];
     for (state, severity) in states {
-        let found = gpu::driver(&state);
+        let found = machine::gpu_driver(&state);
         assert_eq!(found.severity, severity, "{state:?}");
         assert_eq!(found.help.is_none(), severity == Ok, "{state:?}");
     }
@@ -169,7 +168,7 @@ fn with<'a>(key: &str, value: &'a str) -> Vec<(&'static str, &'a str)> {
 fn an_account_in_an_image_is_compared_with_the_host_s() {
     let spec = spec("users: {ann@x: {uid: 1001, gid: 1002}}\n");
     let of = |pairs: &[(&str, &str)], spec: Option<&Spec>, people: &FakePeople| {
-        shown(&accounts::accounts(
+        shown(&images::accounts(
             &[image("1", &["ds01-1001/t:r-0123456789abcdef", "ds01-1001/t:latest"], pairs)],
             spec,
             people,
@@ -191,7 +190,7 @@ fn an_account_in_an_image_is_compared_with_the_host_s() {
         of(&ANN, None, &FakePeople::default().with("ann", 1009, 1, &[])).contains("the uid of ann is 1009")
     );
     assert!(of(&ANN, None, &nobody).contains("nobody has that uid now"));
-    let gone = accounts::accounts(&[image("1", &["ds01-1001/t:latest"], &ANN)], None, &nobody);
+    let gone = images::accounts(&[image("1", &["ds01-1001/t:latest"], &ANN)], None, &nobody);
     assert!(gone.iter().all(|finding| finding.command.is_none()), "another spec may have its owner");
     assert!(of(&ANN, None, &FakePeople::lost("it hangs")).starts_with("Note"));
     assert_eq!(of(&[("ds01.user_id", "1001")], None, &nobody), "", "half a set of labels is no account");
@@ -213,7 +212,7 @@ fn what_the_old_way_left_is_named_with_what_removes_it() {
         image("5", &["x:a._.b", "reg.local:5000/x:1"], &[("ds01.managed", "true")]),
     ];
     let containers = [container("used", "3", &[])];
-    let found = leftovers::leftovers(&images, &containers);
+    let found = images::leftovers(&images, &containers);
     let commands: Vec<_> = found.iter().filter_map(|f| f.command.as_deref()).collect();
     assert_eq!(
         commands,
@@ -223,7 +222,7 @@ fn what_the_old_way_left_is_named_with_what_removes_it() {
     assert!(found.iter().all(|f| f.bytes == Some(1 << 30) && f.severity == Warning));
     assert_eq!(found[2].items, ["used"]);
     assert!(found[2].help.as_deref().unwrap().contains("1 container still stands on it"));
-    assert_eq!(leftovers::leftovers(&images[3..], &[])[0].severity, Ok);
+    assert_eq!(images::leftovers(&images[3..], &[])[0].severity, Ok);
 }
 
 #[test]
@@ -237,20 +236,20 @@ fn only_what_nothing_newer_answers_for_relies_on_old_labels() {
         container("a", "1", &[("aime.mlc.NAME", "a")]),
         container("new", "1", &[("ds01.user", "ann"), ("aime.mlc.USER", "ann")]),
     ];
-    let found = legacy::in_use(&images, &containers);
+    let found = images::legacy_labels(&images, &containers);
     assert_eq!(
         shown(&found),
         "Note containers: 2 containers rely on keys of older systems: aime.mlc.NAME, aime.mlc.USER\n\
          Note images: 1 image relies on a key of older systems: aime.mlc.FRAMEWORK\n"
     );
     assert_eq!(found[0].items, ["a: aime.mlc.NAME", "b: aime.mlc.USER"]);
-    assert!(legacy::in_use(&[], &[]).iter().all(|finding| finding.severity == Ok));
+    assert!(images::legacy_labels(&[], &[]).iter().all(|finding| finding.severity == Ok));
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_an_error_only_where_nothing_works_without() {
     let of = |name, needed, writable| {
-        folders::writable(&folders::Folder { name, path: "/x".into(), needed, writable }).severity
+        machine::folder(&machine::Folder { name, path: "/x".into(), needed, writable }).severity
     };
     assert_eq!(of("locks", true, Err("no".into())), Error);
     assert_eq!(of("cache", false, Err("no".into())), Warning);
@@ -307,7 +306,7 @@ fn the_settings_of_an_image_are_those_of_its_account() {
 
 #[test]
 fn an_account_whose_home_is_another_s_is_an_error() {
-    let found = image::files("t", &ann(), &BaseFacts::default());
+    let found = image::files("t", &ann(), Result::Ok(&BaseFacts::default()));
     assert!(found.severity == Error && found.message.contains("`/etc/passwd` is not in the image"));
     let mut read = BaseFacts::default();
     for (path, text) in
@@ -320,9 +319,9 @@ fn an_account_whose_home_is_another_s_is_an_error() {
     for path in ["/home/ann", "/home/ann/.local/bin", "/workspace"] {
         read.learn(path, folder(1001));
     }
-    assert_eq!(image::files("t", &ann(), &read).severity, Ok);
+    assert_eq!(image::files("t", &ann(), Result::Ok(&read)).severity, Ok);
     read.learn("/home/ann", folder(0));
-    assert!(image::files("t", &ann(), &read).message.contains("`/home/ann` belongs to 0:1002"));
+    assert!(image::files("t", &ann(), Result::Ok(&read)).message.contains("`/home/ann` belongs to 0:1002"));
 }
 
 #[test]
@@ -342,7 +341,7 @@ fn labels_tell_who_made_an_image() {
 fn disagreements_are_errors_and_a_silent_database_is_a_warning() {
     let stack = spec("users: {ann@x: {uid: 1001}}\n");
     let of = |people: &FakePeople| {
-        super::spec::agreement("spec.yml", &stack, &stack.disagreements(stack.users.keys(), people))
+        machine::users("spec.yml", &stack, &stack.disagreements(stack.users.keys(), people))
     };
     assert_eq!(of(&FakePeople::default())[0].severity, Ok);
     assert_eq!(of(&FakePeople::lost("it hangs"))[0].severity, Warning);

@@ -1,20 +1,25 @@
-//! Which images of the engine belong together: all that one name ever stood for.
+//! Which images of the engine belong together: all that one name ever stood
+//! for; and which of these people mean by what they type.
 
 use std::collections::BTreeMap;
 
-use super::{Known, owner_of};
-use crate::engine::Image;
+use super::{ContainerUse, InventoryError, Snapshot, is_of_project, owner_of, short_id};
+use crate::engine::{Container, Image};
 use crate::model::labels::read::{self, Owner, Users};
 use crate::model::labels::saved::is_saved;
 use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
 use crate::model::tags;
-use crate::spec::graph::{NodeId, NodeKind};
+use crate::spec::graph::{Node, NodeId, NodeKind};
+use crate::spec::nearest;
+
+/// Digits of an id that are enough to mean it.
+const FEWEST_DIGITS: usize = 6;
 
 /// What a group's images have in common. Ordered as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub(crate) enum GroupKey {
     /// A node of the spec.
     Node(NodeId),
     /// `ds01-<uid>/<project>`, which the spec does not have.
@@ -32,8 +37,8 @@ pub(crate) enum Key {
 
 /// Images under one name.
 #[derive(Clone, Debug)]
-pub(crate) struct Group<'a> {
-    pub(crate) key: Key,
+pub(crate) struct ImageGroup<'a> {
+    pub(crate) key: GroupKey,
     /// As people type it.
     pub(crate) name: String,
     /// Without whose it is.
@@ -49,11 +54,11 @@ pub(crate) struct Group<'a> {
     pub(crate) tags: Vec<Reference>,
 }
 
-impl<'a> Group<'a> {
+impl<'a> ImageGroup<'a> {
     /// An image that is nobody's, such as a base.
     pub(crate) fn of_base(name: &str, image: &'a Image) -> Self {
         Self {
-            key: Key::Repository(name.to_owned()),
+            key: GroupKey::Repository(name.to_owned()),
             name: name.to_owned(),
             project: name.to_owned(),
             uid: None,
@@ -63,34 +68,67 @@ impl<'a> Group<'a> {
             tags: image.tags.clone(),
         }
     }
-}
 
-impl Group<'_> {
-    pub(crate) fn has(&self, id: &ImageId) -> bool {
+    fn of(snapshot: &Snapshot, key: GroupKey, mut images: Vec<&'a Image>, mut tags: Vec<Reference>) -> Self {
+        let moving = |tag: &Reference| tag.tag().is_some_and(|tag| !tags::is_content_tag(tag));
+        tags.sort_by_key(|tag| (!moving(tag), tag.to_string()));
+        let is_current = |image: &Image| tags.iter().any(|tag| moving(tag) && image.tags.contains(tag));
+        images.sort_by_key(|image| (!is_current(image), -image.created, image.id.clone()));
+        let first = images.first().copied();
+        let (name, project, uid) = names(snapshot, &key, first);
+        let owner = match (snapshot.node(&key), uid) {
+            (Some(node), _) => node.entry().account().map(|account| Owner::Login(account.login.clone())),
+            (None, Some(uid)) => Some(owner_of(uid, &snapshot.users)),
+            (None, None) => first.and_then(|image| labelled_owner(image, &snapshot.users)),
+        };
+        let legacy = matches!(key, GroupKey::Legacy(_)) || first.is_some_and(is_legacy);
+        Self { name, project, uid, owner, legacy, images, tags, key }
+    }
+
+    pub(super) fn has(&self, id: &ImageId) -> bool {
         self.images.iter().any(|image| image.id == *id)
     }
 
     /// Whether it is the caller's own. By labels only where no name says.
-    pub(crate) fn is_of(&self, known: &Known<'_>) -> bool {
+    pub(crate) fn is_of_caller(&self, snapshot: &Snapshot) -> bool {
         match (&self.uid, &self.owner) {
-            (Some(uid), _) | (None, Some(Owner::Uid(uid))) => *uid == known.caller.uid,
-            (None, Some(Owner::Login(login))) => *login == known.caller.login,
+            (Some(uid), _) | (None, Some(Owner::Uid(uid))) => *uid == snapshot.caller.uid,
+            (None, Some(Owner::Login(login))) => *login == snapshot.caller.login,
             (None, None) => false,
         }
+    }
+
+    /// Containers on these images, running or not; of a person's project also
+    /// those on an image whose tags have moved away.
+    pub(super) fn containers(&self, snapshot: &Snapshot) -> Vec<ContainerUse> {
+        let uid = self.uid.filter(|_| matches!(self.key, GroupKey::Node(_) | GroupKey::Personal(..)));
+        let of_project = |container: &Container| {
+            container.is_managed() && uid.is_some_and(|uid| is_of_project(container, uid, &self.project))
+        };
+        let containers = snapshot.containers.iter().filter(|c| self.has(&c.image_id) || of_project(c));
+        let mut uses: Vec<_> = containers
+            .map(|container| ContainerUse {
+                container: container.name.clone(),
+                running: container.state.is_running(),
+                status: container.status.clone(),
+            })
+            .collect();
+        uses.sort_by(|a, b| a.container.cmp(&b.container));
+        uses
     }
 }
 
 /// Images of the spec in its order, built or not, then what else on the
 /// engine was made by us or before us. Bases are left out.
-pub(crate) fn groups<'a>(known: &Known<'a>) -> Vec<Group<'a>> {
-    let mut found: BTreeMap<Key, (Vec<&'a Image>, Vec<Reference>)> = BTreeMap::new();
-    for node in known.stack.iter().flat_map(|stack| stack.graph.nodes()) {
+pub(crate) fn groups(snapshot: &Snapshot) -> Vec<ImageGroup<'_>> {
+    let mut found: BTreeMap<GroupKey, (Vec<&Image>, Vec<Reference>)> = BTreeMap::new();
+    for node in snapshot.spec.iter().flat_map(|(_, graph)| graph.nodes()) {
         if node.repository.is_some() {
-            found.entry(Key::Node(node.id)).or_default();
+            found.entry(GroupKey::Node(node.id)).or_default();
         }
     }
-    for image in known.images {
-        for (key, tag) in keys(known, image) {
+    for image in &snapshot.images {
+        for (key, tag) in keys(snapshot, image) {
             let (images, tags) = found.entry(key).or_default();
             if !images.iter().any(|other| other.id == image.id) {
                 images.push(image);
@@ -98,37 +136,38 @@ pub(crate) fn groups<'a>(known: &Known<'a>) -> Vec<Group<'a>> {
             tags.extend(tag);
         }
     }
-    found.into_iter().map(|(key, (images, tags))| group(known, key, images, tags)).collect()
+    found.into_iter().map(|(key, (images, tags))| ImageGroup::of(snapshot, key, images, tags)).collect()
 }
 
 /// Everything an image is known as.
-fn keys(known: &Known<'_>, image: &Image) -> Vec<(Key, Option<Reference>)> {
-    let marked = is_marked(image);
+fn keys(snapshot: &Snapshot, image: &Image) -> Vec<(GroupKey, Option<Reference>)> {
+    let marked = read::managed(&image.labels) || is_legacy(image);
     if image.tags.is_empty() && marked {
-        return vec![(Key::Untagged(image.id.clone()), None)];
+        return vec![(GroupKey::Untagged(image.id.clone()), None)];
     }
     let saved = is_saved(&image.labels);
     let key = |tag: &Reference| {
         let repository = tag.repository();
-        if let Some((uid, _)) = personal(&repository).filter(|_| saved) {
-            return Some(Key::Saved(uid, tag.to_string()));
+        let personal = personal(&repository);
+        if let Some((uid, _)) = personal.filter(|_| saved) {
+            return Some(GroupKey::Saved(uid, tag.to_string()));
         }
-        node_of(known, &repository, image)
-            .map(Key::Node)
-            .or_else(|| personal(&repository).map(|(uid, project)| Key::Personal(uid, project.to_owned())))
-            .or_else(|| tag.tag().and_then(read::split_name).map(|_| Key::Legacy(tag.to_string())))
-            .or_else(|| marked.then(|| Key::Repository(repository.to_string())))
+        node_of(snapshot, &repository, image)
+            .map(GroupKey::Node)
+            .or_else(|| personal.map(|(uid, project)| GroupKey::Personal(uid, project.to_owned())))
+            .or_else(|| tag.tag().and_then(read::split_name).map(|_| GroupKey::Legacy(tag.to_string())))
+            .or_else(|| marked.then(|| GroupKey::Repository(repository.to_string())))
     };
     image.tags.iter().filter_map(|tag| Some((key(tag)?, Some(tag.clone())))).collect()
 }
 
-/// The node whose tags stand in this repository. Plan variants have it in
+/// The node whose tags are in this repository. Plan variants have it in
 /// common, so there the image's own name counts.
-fn node_of(known: &Known<'_>, repository: &Repository, image: &Image) -> Option<NodeId> {
+fn node_of(snapshot: &Snapshot, repository: &Repository, image: &Image) -> Option<NodeId> {
     let named = image.labels.get(IMAGE.name).map(String::as_str);
-    let graph = known.stack?.graph;
+    let (_, graph) = snapshot.spec.as_ref()?;
     let mut nodes = graph.nodes().filter(|node| node.repository.as_ref() == Some(repository));
-    let is = |node: &&crate::spec::graph::Node| match (&node.kind, named) {
+    let is = |node: &&Node| match (&node.kind, named) {
         (NodeKind::Project(..), _) => true,
         (_, Some(name)) => name == node.name.as_str(),
         (_, None) => node.plan.is_none(),
@@ -145,31 +184,9 @@ fn personal(repository: &Repository) -> Option<(u32, &str)> {
     plain.then(|| owner.parse().ok().map(|uid| (uid, project)))?
 }
 
-/// Labelled by us, or by the systems before.
-fn is_marked(image: &Image) -> bool {
-    read::managed(&image.labels) || is_legacy(image)
-}
-
 fn is_legacy(image: &Image) -> bool {
     let ours = image.labels.contains_key(labels::MANAGED.name);
     !ours && image.labels.keys().any(|key| key.starts_with("aime.mlc"))
-}
-
-fn group<'a>(known: &Known<'a>, key: Key, mut images: Vec<&'a Image>, mut tags: Vec<Reference>) -> Group<'a> {
-    let moving = |tag: &Reference| tag.tag().is_some_and(|tag| !tags::is_content_tag(tag));
-    tags.sort_by_key(|tag| (!moving(tag), tag.to_string()));
-    let stands = |image: &Image| tags.iter().any(|tag| moving(tag) && image.tags.contains(tag));
-    images.sort_by_key(|image| (!stands(image), -image.created, image.id.clone()));
-    let (name, project, uid) = called(known, &key, images.first().copied());
-    let owner = match (&key, uid) {
-        (Key::Node(node), _) => known.stack.and_then(|stack| {
-            stack.subject(*node).account().map(|account| Owner::Login(account.login.clone()))
-        }),
-        (_, Some(uid)) => Some(owner_of(uid, known.users)),
-        (_, None) => images.first().and_then(|image| labelled_owner(image, known.users)),
-    };
-    let legacy = matches!(key, Key::Legacy(_)) || images.first().is_some_and(|image| is_legacy(image));
-    Group { name, project, uid, owner, legacy, images, tags, key }
 }
 
 /// What labels alone say: enough to show, not to remove.
@@ -179,7 +196,7 @@ fn labelled_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
 }
 
 /// Whose an image is, without a spec: by its names before its labels.
-pub(crate) fn told_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
+pub(crate) fn owner_without_spec(image: &Image, users: Users<'_>) -> Option<Owner> {
     let named = image.tags.iter().find_map(|tag| {
         let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
         personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)
@@ -188,36 +205,86 @@ pub(crate) fn told_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
 }
 
 /// A group's name, the same without its owner, and the owner's uid.
-fn called(known: &Known<'_>, key: &Key, image: Option<&Image>) -> (String, String, Option<u32>) {
-    let plain = |name: &str, uid| (name.to_owned(), name.to_owned(), uid);
-    match key {
-        Key::Node(node) => {
-            let Some(stack) = known.stack else { return plain("", None) };
-            let (name, subject) = (&stack.graph.node(*node).name, stack.subject(*node));
-            match subject.account() {
-                Some(account) => (name.to_string(), subject.key().to_owned(), Some(account.uid)),
-                None => plain(name.as_str(), None),
+fn names(snapshot: &Snapshot, key: &GroupKey, image: Option<&Image>) -> (String, String, Option<u32>) {
+    let (name, project, uid) = match key {
+        GroupKey::Node(_) => {
+            let Some(node) = snapshot.node(key) else { return Default::default() };
+            let (name, entry) = (node.name().as_str(), node.entry());
+            match entry.account() {
+                Some(account) => (name.to_owned(), entry.key(), Some(account.uid)),
+                None => (name.to_owned(), name, None),
             }
         }
-        Key::Personal(uid, project) => {
+        GroupKey::Personal(uid, project) => {
             let account = image.and_then(|image| read::text(&image.labels, &USERNAME));
-            let name = match account {
-                Some(account) => format!("{account}/{project}"),
-                None => format!("ds01-{uid}/{project}"),
-            };
-            (name, project.clone(), Some(*uid))
+            let owner = account.map_or_else(|| format!("ds01-{uid}"), str::to_owned);
+            (format!("{owner}/{project}"), project.as_str(), Some(*uid))
         }
-        Key::Saved(uid, name) => {
-            let short = name.split_once('/').map_or(name.as_str(), |(_, short)| short);
-            (name.clone(), short.to_owned(), Some(*uid))
+        GroupKey::Saved(uid, name) => {
+            (name.clone(), name.split_once('/').map_or(name.as_str(), |(_, short)| short), Some(*uid))
         }
-        Key::Repository(name) => plain(name, None),
-        Key::Legacy(name) => {
-            let split = Reference::parse(name).ok();
-            let split = split.as_ref().and_then(Reference::tag).and_then(read::split_name);
-            let (short, uid) = split.map_or((name.as_str(), None), |(short, uid)| (short, Some(uid)));
-            (name.clone(), short.to_owned(), uid)
+        GroupKey::Repository(name) => (name.clone(), name.as_str(), None),
+        GroupKey::Legacy(name) => {
+            // A tag has no colon, so the last one is before it.
+            let tag = name.rsplit_once(':').and_then(|(_, tag)| read::split_name(tag));
+            let (short, uid) = tag.map_or((name.as_str(), None), |(short, uid)| (short, Some(uid)));
+            (name.clone(), short, uid)
         }
-        Key::Untagged(id) => plain(super::rows::short(id), None),
+        GroupKey::Untagged(id) => (short_id(id).to_owned(), short_id(id), None),
+    };
+    (name, project.to_owned(), uid)
+}
+
+/// The images that a name means: a node of the spec (of several people's
+/// projects the caller's own), a name of the list, a project or an old image
+/// of the caller's own, a reference, or an id. Several are never guessed among.
+///
+/// # Errors
+/// None or several are meant.
+pub(crate) fn find<'g, 'a>(
+    name: &str,
+    groups: &'g [ImageGroup<'a>],
+    snapshot: &Snapshot,
+) -> Result<&'g ImageGroup<'a>, InventoryError> {
+    let own = |group: &ImageGroup<'_>| group.uid == Some(snapshot.caller.uid);
+    let in_spec = |group: &ImageGroup<'_>| matches!(group.key, GroupKey::Node(_));
+    let short = |group: &ImageGroup<'_>| group.project == name;
+    let whole = Reference::parse(name).ok().map(|reference| reference.canonical());
+    let tagged = |group: &ImageGroup<'_>| {
+        // Saved containers lie beside their project's images.
+        let of_all = !matches!(group.key, GroupKey::Saved(..));
+        let is =
+            |tag: &Reference| Some(tag.canonical()) == whole || of_all && tag.repository().as_str() == name;
+        group.tags.iter().any(is)
+    };
+    let old = |group: &ImageGroup<'_>| {
+        group.tags.iter().any(|tag| tag.tag() == Some(name) && read::split_name(name).is_some())
+    };
+    let digits = name.strip_prefix("sha256:").unwrap_or(name).to_ascii_lowercase();
+    let is_id = name.len() >= FEWEST_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let has_id =
+        |image: &&Image| image.id.as_str().strip_prefix("sha256:").is_some_and(|id| id.starts_with(&digits));
+    let rules: [&dyn Fn(&ImageGroup<'a>) -> bool; 8] = [
+        &|group| own(group) && in_spec(group) && short(group),
+        &|group| group.name == name,
+        &|group| own(group) && short(group),
+        &|group| in_spec(group) && short(group),
+        &tagged,
+        &old,
+        &short,
+        &|group| is_id && group.images.iter().any(|image| has_id(&image)),
+    ];
+    for rule in rules {
+        match groups.iter().filter(|group| rule(group)).collect::<Vec<_>>().as_slice() {
+            [] => {}
+            [group] => return Ok(group),
+            several => {
+                let names = several.iter().map(|group| group.name.clone()).collect();
+                return Err(InventoryError::Ambiguous { name: name.to_owned(), names });
+            }
+        }
     }
+    let names = groups.iter().flat_map(|group| [group.name.as_str(), group.project.as_str()]);
+    let near = nearest(name, names).map(str::to_owned);
+    Err(InventoryError::NotFound { name: name.to_owned(), near })
 }

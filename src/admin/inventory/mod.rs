@@ -5,138 +5,168 @@
 //! the spec says. Whose an image is follows from its name before its labels:
 //! anybody who builds on an image inherits what it is labelled with. Images
 //! of the systems before this one are known by their labels and by names that
-//! end in `._.<uid>`. Pure but for [`retire`], which decides nothing.
+//! end in `._.<uid>`. Pure but for two functions of [`retire`], which decide nothing.
 
-mod find;
 mod groups;
-mod retire;
-pub(crate) mod rows;
+pub(crate) mod retire;
 mod show;
-mod uses;
+pub(crate) mod summary;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use crate::container::Caller;
-use crate::engine::{Container, Footprint, Image};
+use crate::engine::{Container, Footprint, Image, ImageDetail};
+use crate::model::labels;
 use crate::model::labels::read::{Owner, Users};
-use crate::model::names::ImageId;
-use crate::plan::{Action, Planned, Reason, Where};
-use crate::spec::Spec;
+use crate::model::names::{ImageId, Login, NodeName};
+use crate::model::reference::Reference;
+use crate::model::tags;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-pub(crate) use find::find;
-pub(crate) use groups::{Group, Key, groups, told_owner};
-pub(crate) use retire::{Asked, Entry, Gone, Refusal, Retirement, decide, retire};
-pub(crate) use rows::{Row, known_as, row};
-pub(crate) use show::show;
-pub(crate) use uses::{User, stand_on, users_of};
+use crate::spec::{Project, Spec};
+pub(crate) use groups::{GroupKey, ImageGroup, find, groups, owner_without_spec};
+pub(crate) use show::inspect;
+pub(crate) use summary::{ContainerUse, ImageState, ImageSummary, summarize};
 
-/// Everything that answers are made from.
-#[derive(Clone, Copy)]
-pub(crate) struct Known<'a> {
-    pub(crate) images: &'a [Image],
-    pub(crate) containers: &'a [Container],
+/// Hex digits of an id that are shown.
+const SHORT_ID: usize = 12;
+
+/// The lists of an engine at one moment, the spec, and who asks.
+pub(crate) struct Snapshot {
+    pub(crate) images: Vec<Image>,
+    pub(crate) containers: Vec<Container>,
     /// `None`: there is no spec, or it cannot be read.
-    pub(crate) stack: Option<Stack<'a>>,
-    pub(crate) caller: &'a Caller,
-    pub(crate) users: Users<'a>,
+    pub(crate) spec: Option<(Spec, Graph)>,
+    pub(crate) caller: Caller,
+    /// Logins by uid.
+    pub(crate) users: Box<dyn Fn(u32) -> Option<Login>>,
 }
 
-/// A spec with its graph.
-#[derive(Clone, Copy)]
-pub(crate) struct Stack<'a> {
-    pub(crate) spec: &'a Spec,
-    pub(crate) graph: &'a Graph,
-}
-
-impl<'a> Stack<'a> {
-    fn subject(&self, node: NodeId) -> SpecEntry<'a> {
-        SpecEntry::of(self.spec, self.graph, node)
+impl Snapshot {
+    /// The node that a group's images are built for, if the spec has one.
+    pub(crate) fn node(&self, key: &GroupKey) -> Option<SpecNode<'_>> {
+        let (GroupKey::Node(id), Some((spec, graph))) = (key, &self.spec) else { return None };
+        Some(SpecNode { spec, graph, id: *id })
     }
 }
 
-/// What is measured and looked up for images that are shown.
+/// A node with the spec that has it.
 #[derive(Clone, Copy)]
-pub(crate) struct Looked<'a> {
-    pub(crate) footprints: &'a HashMap<ImageId, Footprint>,
+pub(crate) struct SpecNode<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
+    pub(crate) id: NodeId,
+}
+
+impl<'a> SpecNode<'a> {
+    pub(crate) fn name(self) -> &'a NodeName {
+        &self.graph.node(self.id).name
+    }
+
+    pub(crate) fn entry(self) -> SpecEntry<'a> {
+        SpecEntry::of(self.spec, self.graph, self.id)
+    }
+
+    /// What it is built from first.
+    pub(crate) fn parent(self) -> Option<Self> {
+        self.graph.parents(self.id).first().map(|id| Self { id: *id, ..self })
+    }
+}
+
+/// What is measured and looked up for the images that are shown.
+pub(crate) struct ImageFacts {
+    pub(crate) footprints: HashMap<ImageId, Footprint>,
     /// When an image was built, by what this user's runs wrote down.
-    pub(crate) built: &'a HashMap<ImageId, i64>,
-    pub(crate) verdicts: &'a Verdicts,
+    pub(crate) built: HashMap<ImageId, i64>,
+    /// What a plan says of the images of the spec; else why there is none.
+    pub(crate) states: Result<HashMap<NodeId, ImageState>, String>,
     /// Seconds since 1970.
     pub(crate) now: i64,
 }
 
-/// What a plan says of the images of the spec.
-#[derive(Clone, Debug)]
-pub(crate) enum Verdicts {
-    Known(HashMap<NodeId, State>),
-    /// Why there is no plan.
-    Unknown(String),
+/// What an image is called where no spec is at hand: a tag, one that moves
+/// before one that does not, else its id, cut.
+pub(crate) fn display_name(image: &Image) -> String {
+    let moves = |tag: &&Reference| !tag.tag().is_some_and(tags::is_content_tag);
+    let tag = image.tags.iter().find(moves).or(image.tags.first());
+    tag.map_or_else(|| short_id(&image.id).to_owned(), ToString::to_string)
 }
 
-/// How an image stands to the spec as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub(crate) enum State {
-    UpToDate,
-    /// Up to date, in its registry alone.
-    InRegistry,
-    /// It would be built again.
-    Outdated {
-        reasons: Vec<Reason>,
-    },
-    NotBuilt,
-    /// A container that was saved: nothing could build it again.
-    Saved,
-    /// The spec has no such image.
-    NotInSpec,
-    Unknown {
-        cause: String,
-    },
+/// The containers that run another image of a project than `latest`; one that
+/// is just of the same recipe, built once more, counts as the same.
+pub(crate) fn running_old_image<'a>(
+    project: &Project,
+    latest: &ImageDetail,
+    containers: &'a [Container],
+) -> impl Iterator<Item = &'a Container> {
+    let recipe = |labels: &labels::write::Labels| labels.get(labels::RECIPE.name).cloned();
+    let latest_recipe = recipe(&latest.labels);
+    let same = move |container: &Container| {
+        container.image_id == latest.id
+            || latest_recipe.is_some() && recipe(&container.labels) == latest_recipe
+    };
+    let (uid, name) = (project.account.uid, project.name.clone());
+    containers.iter().filter(move |container| {
+        is_of_project(container, uid, name.as_str()) && container.state.is_running() && !same(container)
+    })
 }
 
-impl State {
-    /// Of a planned image.
-    pub(crate) fn of(planned: &Planned) -> Self {
-        match &planned.action {
-            Action::Keep(Where::Engine(_)) => Self::UpToDate,
-            Action::Keep(Where::Registry(_)) | Action::Fetch { .. } => Self::InRegistry,
-            Action::Build(reasons) => Self::Outdated { reasons: reasons.clone() },
-        }
-    }
+/// Whether a container was deployed from a person's project.
+pub(crate) fn is_of_project(container: &Container, uid: u32, project: &str) -> bool {
+    container.uid() == Some(uid) && container.project() == project
+}
 
-    /// In two or three words.
-    pub(crate) fn words(&self) -> &'static str {
-        match self {
-            Self::UpToDate => "up to date",
-            Self::InRegistry => "in the registry",
-            Self::Outdated { .. } => "outdated",
-            Self::NotBuilt => "not built",
-            Self::Saved => "saved",
-            Self::NotInSpec => "not in spec",
-            Self::Unknown { .. } => "unknown",
-        }
-    }
-
-    /// Why, in one phrase.
-    pub(crate) fn because(&self) -> Option<String> {
-        match self {
-            Self::Outdated { reasons } => {
-                let first = reasons.first()?.to_string();
-                let more = reasons.len() - 1;
-                Some(if more == 0 { first } else { format!("{first}, and {more} more") })
-            }
-            _ => None,
-        }
-    }
+/// An id without its prefix, cut.
+fn short_id(id: &ImageId) -> &str {
+    let hex = id.as_str().strip_prefix("sha256:").unwrap_or(id.as_str());
+    hex.get(..SHORT_ID).unwrap_or(hex)
 }
 
 /// The owner as text: a login, or `uid 1001`.
 fn owner_of(uid: u32, users: Users<'_>) -> Owner {
     users(uid).map_or(Owner::Uid(uid), Owner::Login)
+}
+
+/// Why there is no such image, or why it is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InventoryError {
+    #[error("there is no image `{name}`")]
+    NotFound { name: String, near: Option<String> },
+    #[error("`{name}` is the name of several images: {}", names.join(", "))]
+    Ambiguous { name: String, names: Vec<String> },
+    #[error("`{name}` is a shared image")]
+    Shared { name: String },
+    #[error("image `{name}` belongs to {}", owner.as_deref().unwrap_or("nobody known"))]
+    NotYours { name: String, owner: Option<String> },
+    #[error("containers are on `{name}`: {}", containers.join(", "))]
+    InUse { name: String, containers: Vec<String> },
+    #[error("other images stand on `{name}`: {}", images.join(", "))]
+    HasChildren { name: String, images: Vec<String> },
+}
+
+impl InventoryError {
+    /// What to do.
+    pub(crate) fn help(&self) -> String {
+        match self {
+            Self::NotFound { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::NotFound { near: None, .. } => {
+                "`ds01-build image list` shows yours, with --all everybody's".into()
+            }
+            Self::Ambiguous { .. } => "say the whole name, as `ds01-build image list --all` shows it".into(),
+            Self::Shared { .. } => {
+                "take it out of the spec, if nothing stands on it; its image goes with `docker image rm`"
+                    .into()
+            }
+            Self::NotYours { .. } => "ask its owner or an administrator".into(),
+            Self::InUse { containers, .. } => {
+                let commands =
+                    containers.iter().map(|name| format!("`ds01-build container retire '{name}'`"));
+                format!("retire them first: {}", commands.collect::<Vec<_>>().join(", "))
+            }
+            Self::HasChildren { .. } => "remove those first".into(),
+        }
+    }
 }

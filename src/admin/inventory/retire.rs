@@ -6,24 +6,19 @@
 
 use std::path::PathBuf;
 
+use futures::future::try_join_all;
 use serde::Serialize;
 
-use super::{Group, Key, Known, find, groups, stand_on, users_of};
-use crate::engine::{Engine, Error};
+use super::{GroupKey, ImageGroup, InventoryError, Snapshot, find, groups, short_id};
+use crate::engine::{Engine, Error, Image};
 use crate::model::labels::saved::is_saved;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 use crate::spec::Project;
 use crate::spec::SpecEntry;
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked<'a> {
-    /// A project, a name of the list, or a reference.
-    pub(crate) name: &'a str,
-    /// `--keep-spec`: the project file stays as it is.
-    pub(crate) keep_spec: bool,
-}
+/// Calls under way at one time.
+const AT_ONCE: usize = 16;
 
 /// A removal that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,12 +28,12 @@ pub(crate) struct Retirement {
     tags: Vec<Reference>,
     /// An image without tags.
     untagged: Option<ImageId>,
-    entry: Option<Entry>,
+    entry: Option<ProjectEntry>,
 }
 
 /// A project's entry in the spec, which goes too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct ProjectEntry {
     pub(crate) project: String,
     /// As the spec shows it: relative to where people stand.
     pub(crate) file: PathBuf,
@@ -49,9 +44,9 @@ pub(crate) struct Entry {
     pub(crate) text: String,
 }
 
-/// What is no longer there.
+/// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Gone {
+pub(crate) struct Removal {
     pub(crate) tags: Vec<Reference>,
     pub(crate) images: Vec<ImageId>,
 }
@@ -73,7 +68,7 @@ impl Retirement {
     }
 
     /// The entry of the spec that is taken out.
-    pub(crate) fn entry(&self) -> Option<&Entry> {
+    pub(crate) fn entry(&self) -> Option<&ProjectEntry> {
         self.entry.as_ref()
     }
 
@@ -83,116 +78,88 @@ impl Retirement {
     }
 }
 
-/// Why an image is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("there is no image `{name}`")]
-    NotFound { name: String, near: Option<String> },
-    #[error("`{name}` is the name of several images: {}", names.join(", "))]
-    Ambiguous { name: String, names: Vec<String> },
-    #[error("`{name}` is a shared image")]
-    Shared { name: String },
-    #[error("image `{name}` belongs to {}", owner.as_deref().unwrap_or("nobody known"))]
-    NotYours { name: String, owner: Option<String> },
-    #[error("containers are on `{name}`: {}", containers.join(", "))]
-    InUse { name: String, containers: Vec<String> },
-    #[error("other images stand on `{name}`: {}", images.join(", "))]
-    StoodOn { name: String, images: Vec<String> },
-}
-
-impl Refusal {
-    /// What to do.
-    pub(crate) fn help(&self) -> String {
-        match self {
-            Self::NotFound { near: Some(near), .. } => format!("did you mean `{near}`?"),
-            Self::NotFound { near: None, .. } => {
-                "`ds01-build image list` shows yours, with --all everybody's".into()
-            }
-            Self::Ambiguous { .. } => "say the whole name, as `ds01-build image list --all` shows it".into(),
-            Self::Shared { .. } => {
-                "take it out of the spec, if nothing stands on it; its image goes with `docker image rm`"
-                    .into()
-            }
-            Self::NotYours { .. } => "ask its owner or an administrator".into(),
-            Self::InUse { containers, .. } => {
-                let commands =
-                    containers.iter().map(|name| format!("`ds01-build container retire '{name}'`"));
-                format!("retire them first: {}", commands.collect::<Vec<_>>().join(", "))
-            }
-            Self::StoodOn { .. } => "remove those first".into(),
-        }
-    }
-}
-
-/// Whether the caller may remove what was asked for. `layers`: of all images
-/// of the engine.
+/// Whether the caller may remove what was asked for. `keep_spec`: the project
+/// file stays as it is; `layers`: of all images of the engine.
 ///
 /// # Errors
 /// Why not. Whose an image is, its name or the spec says: labels are inherited
 /// by whatever is built on it. Where no name says, it is an administrator's.
 pub(crate) fn decide(
-    asked: Asked<'_>,
-    known: &Known<'_>,
+    name: &str,
+    keep_spec: bool,
+    snapshot: &Snapshot,
     layers: &[(ImageId, Vec<String>)],
-) -> Result<Retirement, Refusal> {
-    let groups = groups(known);
-    let group = find(asked.name, &groups, known)?;
-    let name = group.shown();
-    let project = match (&group.key, known.stack) {
-        (Key::Node(node), Some(stack)) => match stack.subject(*node) {
-            SpecEntry::Project(project) => Some(project),
-            SpecEntry::Base(_) | SpecEntry::Image(_) => return Err(Refusal::Shared { name }),
-        },
-        _ => None,
+) -> Result<Retirement, InventoryError> {
+    let groups = groups(snapshot);
+    let group = find(name, &groups, snapshot)?;
+    let name = match &group.key {
+        GroupKey::Untagged(id) => short_id(id).to_owned(),
+        _ => group.name.clone(),
     };
-    let administrator = known.caller.is_administrator();
-    if !administrator && group.uid != Some(known.caller.uid) {
-        return Err(Refusal::NotYours { name, owner: group.owner.as_ref().map(ToString::to_string) });
+    let project = match snapshot.node(&group.key).map(|node| node.entry()) {
+        Some(SpecEntry::Project(project)) => Some(project),
+        Some(SpecEntry::Base(_) | SpecEntry::Image(_)) => return Err(InventoryError::Shared { name }),
+        None => None,
+    };
+    if !snapshot.caller.is_administrator() && group.uid != Some(snapshot.caller.uid) {
+        return Err(InventoryError::NotYours { name, owner: group.owner.as_ref().map(ToString::to_string) });
     }
-    let users = users_of(known, group);
-    if !users.is_empty() {
-        return Err(Refusal::InUse {
-            name,
-            containers: users.into_iter().map(|user| user.container).collect(),
-        });
+    let containers: Vec<_> = group.containers(snapshot).into_iter().map(|used| used.container).collect();
+    if !containers.is_empty() {
+        return Err(InventoryError::InUse { name, containers });
     }
-    let ids: Vec<&ImageId> = leaving(group);
-    let above = stand_on(&ids, layers);
-    // A saved container keeps its layers, and nothing would build it again.
-    let saved = |id: &ImageId| known.images.iter().any(|image| image.id == *id && is_saved(&image.labels));
-    let above: Vec<&ImageId> = above.into_iter().filter(|id| !group.has(id) && !saved(id)).collect();
-    if !above.is_empty() {
-        let images = above.into_iter().map(|id| called(known, id)).collect();
-        return Err(Refusal::StoodOn { name, images });
+    let images = images_above(group, snapshot, layers);
+    if !images.is_empty() {
+        return Err(InventoryError::HasChildren { name, images });
     }
     Ok(Retirement {
         name,
         tags: group.tags.clone(),
         untagged: match &group.key {
-            Key::Untagged(id) => Some(id.clone()),
+            GroupKey::Untagged(id) => Some(id.clone()),
             _ => None,
         },
-        entry: project.filter(|_| !asked.keep_spec).map(|project| entry(known, project)),
+        entry: project.filter(|_| !keep_spec).map(|project| entry(snapshot, project)),
     })
 }
 
-/// Images that have no other name.
-fn leaving<'a>(group: &Group<'a>) -> Vec<&'a ImageId> {
-    let only = |image: &&&crate::engine::Image| image.tags.iter().all(|tag| group.tags.contains(tag));
-    group.images.iter().filter(only).map(|image| &image.id).collect()
+/// Names of images that are based on those which would go. A saved container
+/// does not go with what is below it: it keeps its layers, and nothing would
+/// build it again.
+fn images_above(
+    group: &ImageGroup<'_>,
+    snapshot: &Snapshot,
+    layers: &[(ImageId, Vec<String>)],
+) -> Vec<String> {
+    let only_here = |image: &&&Image| image.tags.iter().all(|tag| group.tags.contains(tag));
+    let ids: Vec<&ImageId> = group.images.iter().filter(only_here).map(|image| &image.id).collect();
+    let image = |id: &ImageId| snapshot.images.iter().find(|image| image.id == *id);
+    let saved = |id: &ImageId| image(id).is_some_and(|image| is_saved(&image.labels));
+    let above = based_on(&ids, layers).filter(|id| !group.has(id) && !saved(id));
+    let name = |id: &ImageId| match image(id).and_then(|image| image.tags.first()) {
+        Some(tag) => tag.to_string(),
+        None => short_id(id).to_owned(),
+    };
+    above.map(name).collect()
 }
 
-fn called(known: &Known<'_>, id: &ImageId) -> String {
-    let image = known.images.iter().find(|image| image.id == *id);
-    let tag = image.and_then(|image| image.tags.first()).map(ToString::to_string);
-    tag.unwrap_or_else(|| super::rows::short(id).to_owned())
+/// Images whose layers begin with all layers of one of `ids`, unless another
+/// image that stays has just those layers. `layers`: of all images of the
+/// engine, bottom first.
+fn based_on<'a>(ids: &[&ImageId], layers: &'a [(ImageId, Vec<String>)]) -> impl Iterator<Item = &'a ImageId> {
+    let (going, staying): (Vec<_>, Vec<_>) = layers.iter().partition(|(id, _)| ids.contains(&id));
+    let kept = |own: &[String]| staying.iter().any(|(_, layers)| layers == own);
+    let below: Vec<&[String]> =
+        going.iter().map(|(_, own)| own.as_slice()).filter(|own| !own.is_empty() && !kept(own)).collect();
+    let above = move |layers: &[String]| below.iter().any(|own| layers.starts_with(own));
+    staying.into_iter().filter(move |(_, layers)| above(layers)).map(|(id, _)| id)
 }
 
-fn entry(known: &Known<'_>, project: &Project) -> Entry {
+fn entry(snapshot: &Snapshot, project: &Project) -> ProjectEntry {
     let file = &project.place.file;
-    let others = known.stack.into_iter().flat_map(|stack| &stack.spec.projects);
+    let others = snapshot.spec.iter().flat_map(|(spec, _)| &spec.projects);
     let together = others.filter(|other| other.place.file.path == file.path).count();
-    Entry {
+    ProjectEntry {
         project: project.name.to_string(),
         file: file.path.clone(),
         alone: together == 1,
@@ -200,18 +167,35 @@ fn entry(known: &Known<'_>, project: &Project) -> Entry {
     }
 }
 
+/// The layers of every image, to see what is based on what. An image that is
+/// gone by now is based on nothing.
+///
+/// # Errors
+/// The engine's.
+pub(crate) async fn layers(
+    engine: &dyn Engine,
+    images: &[Image],
+) -> Result<Vec<(ImageId, Vec<String>)>, Error> {
+    let mut found = Vec::with_capacity(images.len());
+    for some in images.chunks(AT_ONCE) {
+        let details = try_join_all(some.iter().map(|image| engine.image(image.id.as_str()))).await?;
+        found.extend(details.into_iter().flatten().map(|image| (image.id, image.diff_ids)));
+    }
+    Ok(found)
+}
+
 /// Takes the tags off, and so removes the images that have no others. Never by
 /// force: what came to be used meanwhile stays. A tag that is gone is passed over.
 ///
 /// # Errors
 /// The engine's; what was not reached is still there.
-pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<Gone, Error> {
-    let mut gone = Gone::default();
+pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<Removal, Error> {
+    let mut removal = Removal::default();
     let mut images = Vec::new();
     for tag in &retirement.tags {
         let Some(image) = engine.image(&tag.to_string()).await? else { continue };
         engine.remove_image(&tag.to_string()).await?;
-        gone.tags.push(tag.clone());
+        removal.tags.push(tag.clone());
         if !images.contains(&image.id) {
             images.push(image.id);
         }
@@ -224,8 +208,8 @@ pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Resu
     }
     for id in images {
         if engine.image(id.as_str()).await?.is_none() {
-            gone.images.push(id);
+            removal.images.push(id);
         }
     }
-    Ok(gone)
+    Ok(removal)
 }

@@ -1,33 +1,34 @@
 //! One image in full.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Group, Key, Known, Looked, Row, row};
+use super::{ImageFacts, ImageGroup, ImageSummary, Snapshot, SpecNode, short_id, summarize};
 use crate::engine::ImageDetail;
 use crate::model::labels::{self, read};
 use crate::model::reference::Reference;
-use crate::spec::SpecEntry;
 
 /// Width of what stands before a line.
 const LABEL: usize = 11;
 
 /// One image, and all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct ImageInspect {
     #[serde(flatten)]
-    pub(crate) row: Row,
+    pub(crate) summary: ImageSummary,
     /// `file:line` of the spec.
     pub(crate) declared: Option<String>,
-    /// What it stands on, the nearest first.
-    pub(crate) stands_on: Vec<Ground>,
+    /// What it is based on, the nearest first.
+    #[serde(rename = "stands_on")]
+    pub(crate) bases: Vec<BaseSummary>,
     /// Declared packages, as the spec has them.
     pub(crate) apt: Vec<String>,
     pub(crate) pip: Vec<String>,
     /// Below the folder of the spec.
     pub(crate) dockerfile: Option<String>,
-    pub(crate) account: Option<Baked>,
+    pub(crate) account: Option<AccountSummary>,
     /// Recipe digest on its label.
     pub(crate) recipe: Option<String>,
     pub(crate) workdir: Option<String>,
@@ -35,9 +36,9 @@ pub(crate) struct Shown {
     pub(crate) runs_as: Option<String>,
 }
 
-/// Something that an image stands on.
+/// Something that an image is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Ground {
+pub(crate) struct BaseSummary {
     pub(crate) name: String,
     /// The image behind a base.
     pub(crate) image: Option<Reference>,
@@ -47,7 +48,7 @@ pub(crate) struct Ground {
 
 /// An account in an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Baked {
+pub(crate) struct AccountSummary {
     pub(crate) name: Option<String>,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -58,52 +59,47 @@ pub(crate) struct Baked {
 
 /// Everything about a name's images. `detail`: of the image that it stands for
 /// now; `pin`: what `spec.lock` has for a base.
-pub(crate) fn show(
-    known: &Known<'_>,
-    looked: &Looked<'_>,
-    group: &Group<'_>,
+pub(crate) fn inspect(
+    snapshot: &Snapshot,
+    facts: &ImageFacts,
+    group: &ImageGroup<'_>,
     detail: Option<&ImageDetail>,
     pin: &dyn Fn(&Reference) -> Option<String>,
-) -> Shown {
-    let subject = match (&group.key, known.stack) {
-        (Key::Node(node), Some(stack)) => Some((stack, *node, stack.subject(*node))),
-        _ => None,
-    };
+) -> ImageInspect {
+    let node = snapshot.node(&group.key);
+    let entry = node.map(SpecNode::entry);
     let labels = group.images.first().map(|image| &image.labels);
-    let packages = subject.map(|(_, _, subject)| subject.packages()).unwrap_or_default();
-    let below = |path: &std::path::Path, root: &std::path::Path| {
+    let below_root = |path: &Path| {
+        let root = node.map_or(Path::new(""), |node| &node.spec.root);
         path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
     };
-    Shown {
-        row: row(known, looked, group),
-        declared: subject.map(|(stack, _, subject)| {
-            let place = subject.place();
-            format!("{}:{}", below(&place.file.path, &stack.spec.root), place.line_column().0)
+    let packages = entry.map(|entry| entry.packages()).unwrap_or_default();
+    let from_spec = entry.and_then(|entry| entry.account()).map(|account| AccountSummary {
+        name: Some(account.name.clone()),
+        uid: account.uid,
+        gid: account.gid,
+        shell: Some(account.shell.clone()),
+        sudo: Some(account.sudo),
+    });
+    let from_labels = || {
+        let setup = labels.and_then(read::user_setup)?;
+        let (name, uid, gid) = (setup.username, setup.uid, setup.gid);
+        Some(AccountSummary { name, uid, gid, shell: None, sudo: None })
+    };
+    ImageInspect {
+        summary: summarize(snapshot, facts, group),
+        declared: entry.map(|entry| {
+            let place = entry.place();
+            format!("{}:{}", below_root(&place.file.path), place.line_column().0)
         }),
-        stands_on: match subject {
-            Some((stack, node, subject)) if subject.external().is_none() => grounds(stack, node, pin),
-            _ => labels.and_then(labelled_ground).into_iter().collect(),
+        bases: match node {
+            Some(node) if node.entry().external().is_none() => bases(node, pin),
+            _ => labels.and_then(labelled_base).into_iter().collect(),
         },
         apt: packages.apt,
         pip: packages.pip,
-        dockerfile: subject
-            .and_then(|(stack, _, subject)| Some(below(&subject.dockerfile()?.file, &stack.spec.root))),
-        account: match subject.and_then(|(_, _, subject)| subject.account()) {
-            Some(account) => Some(Baked {
-                name: Some(account.name.clone()),
-                uid: account.uid,
-                gid: account.gid,
-                shell: Some(account.shell.clone()),
-                sudo: Some(account.sudo),
-            }),
-            None => labels.and_then(read::user_setup).map(|setup| Baked {
-                name: setup.username,
-                uid: setup.uid,
-                gid: setup.gid,
-                shell: None,
-                sudo: None,
-            }),
-        },
+        dockerfile: entry.and_then(|entry| Some(below_root(&entry.dockerfile()?.file))),
+        account: from_spec.or_else(from_labels),
         recipe: labels.and_then(|labels| labels.get(labels::RECIPE.name).cloned()),
         workdir: detail.map(|detail| detail.workdir.clone()).filter(|folder| !folder.is_empty()),
         runs_as: detail.map(|detail| detail.user.clone()).filter(|user| !user.is_empty()),
@@ -111,79 +107,67 @@ pub(crate) fn show(
 }
 
 /// The first parents of a node down to the image that is not built here.
-fn grounds(
-    stack: super::Stack<'_>,
-    node: crate::spec::graph::NodeId,
-    pin: &dyn Fn(&Reference) -> Option<String>,
-) -> Vec<Ground> {
-    let mut found = Vec::new();
-    let mut at = node;
-    while let Some(&parent) = stack.graph.parents(at).first() {
-        let image = SpecEntry::of(stack.spec, stack.graph, parent).external();
-        found.push(Ground {
-            name: stack.graph.node(parent).name.to_string(),
-            image: image.cloned(),
-            digest: image.and_then(|image| image.digest().map(str::to_owned).or_else(|| pin(image))),
-        });
-        at = parent;
-    }
-    found
+fn bases(node: SpecNode<'_>, pin: &dyn Fn(&Reference) -> Option<String>) -> Vec<BaseSummary> {
+    let below = std::iter::successors(node.parent(), |node| node.parent());
+    let summary = |node: SpecNode<'_>| {
+        let image = node.entry().external();
+        let digest = image.and_then(|image| image.digest().map(str::to_owned).or_else(|| pin(image)));
+        BaseSummary { name: node.name().to_string(), image: image.cloned(), digest }
+    };
+    below.map(summary).collect()
 }
 
-fn labelled_ground(labels: &labels::write::Labels) -> Option<Ground> {
+fn labelled_base(labels: &labels::write::Labels) -> Option<BaseSummary> {
     let name = read::text(labels, &labels::BASE_NAME)?;
     let digest = read::text(labels, &labels::BASE_DIGEST).map(str::to_owned);
-    Some(Ground { name: name.to_owned(), image: None, digest })
+    Some(BaseSummary { name: name.to_owned(), image: None, digest })
 }
 
-impl Shown {
+impl ImageInspect {
     /// For people. `size` and `age` say numbers as people read them.
     pub(crate) fn text(&self, size: &dyn Fn(u64) -> String, age: &dyn Fn(u64) -> String) -> String {
-        let (row, mut text) = (&self.row, String::new());
+        let (image, mut text) = (&self.summary, String::new());
         let _ = match &self.declared {
-            Some(declared) => writeln!(text, "{}  ({declared})", row.name),
-            None => writeln!(text, "{}", row.name),
+            Some(declared) => writeln!(text, "{}  ({declared})", image.name),
+            None => writeln!(text, "{}", image.name),
         };
         let mut line = |label: &str, value: &str| {
             if !value.is_empty() {
                 let _ = writeln!(text, "  {label:LABEL$}{value}");
             }
         };
-        let because = row.state.because().map(|why| format!(": {why}")).unwrap_or_default();
-        let legacy = if row.legacy { ", made by an older system" } else { "" };
-        line("state", &format!("{}{because}{legacy}", row.state.words()));
-        line("owner", row.owner.as_deref().unwrap_or_default());
-        line("stands on", &self.stands_on.iter().map(Ground::text).collect::<Vec<_>>().join(", on "));
+        let because = image.state.because().map(|why| format!(": {why}")).unwrap_or_default();
+        let legacy = if image.legacy { ", made by an older system" } else { "" };
+        line("state", &format!("{}{because}{legacy}", image.state.words()));
+        line("owner", image.owner.as_deref().unwrap_or_default());
+        line("stands on", &joined(&self.bases, ", on ", BaseSummary::text));
         line("dockerfile", self.dockerfile.as_deref().unwrap_or_default());
         line("apt", &self.apt.join(", "));
         line("pip", &self.pip.join(", "));
-        line("account", &self.account.as_ref().map(Baked::text).unwrap_or_default());
-        line(
-            "runs as",
-            &[self.runs_as.as_deref(), self.workdir.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" in "),
-        );
+        line("account", &self.account.as_ref().map(AccountSummary::text).unwrap_or_default());
+        let runs = [&self.runs_as, &self.workdir].into_iter().flatten().cloned();
+        line("runs as", &runs.collect::<Vec<_>>().join(" in "));
         line("recipe", self.recipe.as_deref().unwrap_or_default());
-        line("image", row.image.as_ref().map(|id| id.as_str()).unwrap_or_default());
-        line("tags", &row.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-        if let Some(bytes) = row.size {
-            let parts = row.own.zip(row.shared).map(|(own, shared)| {
+        line("image", image.image.as_ref().map(|id| id.as_str()).unwrap_or_default());
+        line("tags", &joined(&image.tags, ", ", ToString::to_string));
+        if let Some(bytes) = image.size {
+            let parts = image.own.zip(image.shared).map(|(own, shared)| {
                 format!(": {} of its own, {} shared with other images", size(own), size(shared))
             });
             line("size", &format!("{}{}", size(bytes), parts.unwrap_or_default()));
         }
-        line("built", &row.age_seconds.map(age).unwrap_or_default());
-        let containers = row.containers.iter().map(|user| format!("{} ({})", user.container, user.status));
-        line("containers", &containers.collect::<Vec<_>>().join(", "));
-        line("older", &row.older.iter().map(super::rows::short).collect::<Vec<_>>().join(", "));
+        line("built", &image.age_seconds.map(age).unwrap_or_default());
+        line("containers", &joined(&image.containers, ", ", |c| format!("{} ({})", c.container, c.status)));
+        line("older", &joined(&image.older, ", ", |id| short_id(id).to_owned()));
         text
     }
 }
 
-impl Ground {
+fn joined<T>(all: &[T], between: &str, text: impl Fn(&T) -> String) -> String {
+    all.iter().map(text).collect::<Vec<_>>().join(between)
+}
+
+impl BaseSummary {
     fn text(&self) -> String {
         let image = self.image.as_ref().map(|image| format!(" ({image})")).unwrap_or_default();
         let digest = self.digest.as_ref().map(|digest| format!(" at {digest}")).unwrap_or_default();
@@ -191,7 +175,7 @@ impl Ground {
     }
 }
 
-impl Baked {
+impl AccountSummary {
     fn text(&self) -> String {
         let name = self.name.as_deref().unwrap_or("?");
         let shell = self.shell.as_ref().map(|shell| format!(", {shell}")).unwrap_or_default();

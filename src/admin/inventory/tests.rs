@@ -1,6 +1,7 @@
 //! Whose images are whose, what they are called, and what may go.
 
-use super::rows::{AgeFrom, rows};
+use super::retire::{Removal, Retirement, decide, retire};
+use super::summary::AgeSource;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -9,6 +10,7 @@ use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::model::names::Login;
 use crate::model::reference::Reference;
+use crate::plan::Reason;
 use crate::spec::SpecContext;
 use crate::spec::files::Disk;
 
@@ -24,13 +26,7 @@ include: [projects/*.yml]
 "#;
 
 /// Ann has a project alone in its file, Bob two in one.
-struct Made {
-    _dir: tempfile::TempDir,
-    spec: Spec,
-    graph: Graph,
-}
-
-fn stack() -> Made {
+fn stack() -> (Spec, Graph) {
     let dir = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| std::fs::write(dir.path().join(path), text).unwrap();
     std::fs::create_dir(dir.path().join("projects")).unwrap();
@@ -40,7 +36,7 @@ fn stack() -> Made {
     let spec = crate::spec::read(dir.path(), std::path::Path::new("spec.yml"), &SpecContext::of(&Disk));
     let spec = spec.unwrap_or_else(|problems| panic!("{problems:?}"));
     let graph = Graph::build(&spec);
-    Made { _dir: dir, spec, graph }
+    (spec, graph)
 }
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -109,44 +105,35 @@ fn server() -> Vec<Image> {
     ]
 }
 
-struct Scene {
-    world: Option<Made>,
-    images: Vec<Image>,
-    containers: Vec<Container>,
-    caller: Caller,
-}
-
-impl Scene {
+impl Snapshot {
     fn of(uid: u32) -> Self {
-        Self { world: Some(stack()), images: server(), containers: Vec::new(), caller: caller(uid) }
-    }
-
-    fn known(&self) -> Known<'_> {
-        Known {
-            images: &self.images,
-            containers: &self.containers,
-            stack: self.world.as_ref().map(|world| Stack { spec: &world.spec, graph: &world.graph }),
-            caller: &self.caller,
-            users: &users,
+        Self {
+            images: server(),
+            containers: Vec::new(),
+            spec: Some(stack()),
+            caller: caller(uid),
+            users: Box::new(users),
         }
     }
 
-    fn rows(&self, all: bool) -> Vec<Row> {
-        let looked = Looked {
-            footprints: &HashMap::new(),
-            built: &HashMap::new(),
-            verdicts: &Verdicts::Known(HashMap::new()),
+    /// The caller's images, or with `all` everybody's and the shared ones.
+    fn rows(&self, all: bool) -> Vec<ImageSummary> {
+        let facts = ImageFacts {
+            footprints: HashMap::new(),
+            built: HashMap::new(),
+            states: Ok(HashMap::new()),
             now: 2_000_000_000,
         };
-        rows(&self.known(), &looked, all)
+        let groups = groups(self).into_iter().filter(|group| all || group.is_of_caller(self));
+        groups.map(|group| summarize(self, &facts, &group)).collect()
     }
 
-    fn decide(&self, name: &str) -> Result<Retirement, Refusal> {
-        decide(Asked { name, keep_spec: false }, &self.known(), &[])
+    fn decide(&self, name: &str) -> Result<Retirement, InventoryError> {
+        decide(name, false, self, &[])
     }
 }
 
-fn names(rows: &[Row]) -> Vec<&str> {
+fn names(rows: &[ImageSummary]) -> Vec<&str> {
     rows.iter().map(|row| row.name.as_str()).collect()
 }
 
@@ -159,13 +146,13 @@ fn each_person_has_their_own_images_of_every_generation_and_nobody_elses() {
         (100, &[]),
         (12, &[]),
     ] {
-        assert_eq!(names(&Scene::of(uid).rows(false)), expected, "{uid}");
+        assert_eq!(names(&Snapshot::of(uid).rows(false)), expected, "{uid}");
     }
 }
 
 #[test]
 fn all_shows_what_is_built_and_what_is_not_with_its_owner_and_no_bases() {
-    let shown: String = Scene::of(0)
+    let shown: String = Snapshot::of(0)
         .rows(true)
         .iter()
         .map(|row| {
@@ -181,7 +168,7 @@ fn all_shows_what_is_built_and_what_is_not_with_its_owner_and_no_bases() {
 
 #[test]
 fn without_a_spec_images_are_known_by_their_names() {
-    let scene = Scene { world: None, ..Scene::of(1001) };
+    let scene = Snapshot { spec: None, ..Snapshot::of(1001) };
     assert_eq!(
         names(&scene.rows(false)),
         ["ann/retired", "ds01-1001/thesis", "mine", "aimehub/pytorch-2:old._.1001"]
@@ -191,10 +178,9 @@ fn without_a_spec_images_are_known_by_their_names() {
 
 #[test]
 fn a_name_means_the_callers_own_before_anybody_elses() {
-    let scene = Scene::of(1001);
-    let known = scene.known();
-    let groups = groups(&known);
-    let found = |name: &str| find(name, &groups, &known).map(|group| group.name.clone());
+    let scene = Snapshot::of(1001);
+    let groups = groups(&scene);
+    let found = |name: &str| find(name, &groups, &scene).map(|group| group.name.clone());
     for (typed, name) in [
         ("thesis", "ann/thesis"),
         ("bob/thesis", "bob/thesis"),
@@ -212,19 +198,18 @@ fn a_name_means_the_callers_own_before_anybody_elses() {
         assert_eq!(found(typed).as_deref(), Ok(name), "{typed}");
     }
     let near = Some("ann/thesis".to_owned());
-    assert_eq!(found("ann/tesis"), Err(Refusal::NotFound { name: "ann/tesis".into(), near }));
-    assert!(matches!(found("._.1001"), Err(Refusal::NotFound { .. })));
-    assert!(matches!(found("debian:12"), Err(Refusal::NotFound { .. })), "a base is nobody's image");
-    let scene = Scene::of(0);
-    let known = scene.known();
-    let several = find("thesis", &super::groups(&known), &known).map(|group| group.name.clone());
+    assert_eq!(found("ann/tesis"), Err(InventoryError::NotFound { name: "ann/tesis".into(), near }));
+    assert!(matches!(found("._.1001"), Err(InventoryError::NotFound { .. })));
+    assert!(matches!(found("debian:12"), Err(InventoryError::NotFound { .. })), "a base is nobody's image");
+    let scene = Snapshot::of(0);
+    let several = find("thesis", &super::groups(&scene), &scene).map(|group| group.name.clone());
     let all = vec!["ann/thesis".to_owned(), "bob/thesis".to_owned()];
-    assert_eq!(several, Err(Refusal::Ambiguous { name: "thesis".into(), names: all }));
+    assert_eq!(several, Err(InventoryError::Ambiguous { name: "thesis".into(), names: all }));
 }
 
 #[test]
 fn a_project_goes_with_all_its_tags_and_its_entry() {
-    let retirement = Scene::of(1001).decide("thesis").unwrap();
+    let retirement = Snapshot::of(1001).decide("thesis").unwrap();
     let tags: Vec<String> = retirement.tags().iter().map(ToString::to_string).collect();
     assert_eq!(
         tags,
@@ -236,16 +221,15 @@ fn a_project_goes_with_all_its_tags_and_its_entry() {
         "and nothing of ds01-10012/thesis"
     );
     assert!(retirement.entry().is_some_and(|entry| entry.alone && entry.project == "thesis"));
-    let entry = Scene::of(10012).decide("maps").unwrap();
+    let entry = Snapshot::of(10012).decide("maps").unwrap();
     assert!(entry.tags().is_empty() && entry.entry().is_some_and(|entry| !entry.alone));
-    let kept = Scene::of(1001);
-    let kept = decide(Asked { name: "thesis", keep_spec: true }, &kept.known(), &[]).unwrap();
+    let kept = decide("thesis", true, &Snapshot::of(1001), &[]).unwrap();
     assert_eq!(kept.entry(), None);
 }
 
 #[test]
 fn who_may_retire_what() {
-    let refused = |uid, name: &str| Scene::of(uid).decide(name).err().map(|refusal| refusal.to_string());
+    let refused = |uid, name: &str| Snapshot::of(uid).decide(name).err().map(|refusal| refusal.to_string());
     for (uid, name, refusal) in [
         (1001, "retired", None),
         (1001, "old", None),
@@ -267,7 +251,7 @@ fn who_may_retire_what() {
 
 #[test]
 fn what_is_in_use_stays_and_says_by_what() {
-    let mut scene = Scene::of(1001);
+    let mut scene = Snapshot::of(1001);
     let images = server();
     scene.containers = vec![
         container("old-one._.1001", &images[1], "exited", &[]),
@@ -286,7 +270,7 @@ fn what_is_in_use_stays_and_says_by_what() {
 
 #[test]
 fn what_others_stand_on_stays() {
-    let scene = Scene::of(1001);
+    let scene = Snapshot::of(1001);
     let layers = |id: usize, layers: &[&str]| {
         (server()[id].id.clone(), layers.iter().map(|layer| (*layer).to_owned()).collect::<Vec<_>>())
     };
@@ -297,19 +281,18 @@ fn what_others_stand_on_stays() {
         layers(2, &["base", "bob"]),
         layers(10, &["base"]),
     ];
-    let asked = Asked { name: "thesis", keep_spec: false };
-    assert!(decide(asked, &scene.known(), &all).is_ok());
+    assert!(decide("thesis", false, &scene, &all).is_ok());
     all.push(layers(8, &["base", "ann", "mine"]));
-    let refusal = decide(asked, &scene.known(), &all).unwrap_err();
+    let refusal = decide("thesis", false, &scene, &all).unwrap_err();
     assert_eq!(refusal.to_string(), "other images stand on `ann/thesis`: mine:1");
     // One that stays has all of these layers.
     all.push(layers(10, &["base", "ann"]));
-    assert!(decide(asked, &scene.known(), &all).is_ok());
+    assert!(decide("thesis", false, &scene, &all).is_ok());
 }
 
 #[test]
 fn a_saved_container_is_an_image_of_its_own_beside_its_project_s() {
-    let mut scene = Scene::of(1001);
+    let mut scene = Snapshot::of(1001);
     let label = ("ds01.image", "thesis@saved");
     let mut saved = image("5a", &["ds01-1001/thesis:saved-20260921-141320"], &[OURS, label]);
     // A build is of the year 2000, this is of now: it is still not what the
@@ -323,17 +306,14 @@ fn a_saved_container_is_an_image_of_its_own_beside_its_project_s() {
     let layers: Vec<_> = [(&server()[0], 1), (&saved, 2)]
         .map(|(image, n)| (image.id.clone(), vec!["layer".to_owned(); n]))
         .into();
-    let asked = |name| Asked { name, keep_spec: false };
     for (name, tags) in [("thesis", 3), ("ds01-1001/thesis", 3), (own.name.as_str(), 1)] {
-        let retirement = decide(asked(name), &scene.known(), &layers).unwrap();
+        let retirement = decide(name, false, &scene, &layers).unwrap();
         assert_eq!(retirement.tags().len(), tags, "{name}");
         let also = retirement.tags().iter().any(|tag| tag.to_string() == own.name);
         assert_eq!((also, retirement.entry().is_some()), (tags == 1, tags == 3), "{name}");
     }
-    assert!(matches!(
-        decide(asked(&own.name), &Known { caller: &caller(10012), ..scene.known() }, &layers),
-        Err(Refusal::NotYours { .. })
-    ));
+    scene.caller = caller(10012);
+    assert!(matches!(decide(&own.name, false, &scene, &layers), Err(InventoryError::NotYours { .. })));
 }
 
 #[tokio::test]
@@ -344,7 +324,7 @@ async fn tags_go_and_images_that_have_others_stay() {
     engine.tag(&id, &tag("backup:1")).await.unwrap();
     let other = engine.add_image(&tag("ds01-1001/thesis:r-fedcba9876543210"), &labels(&[OURS]));
     engine.add_image(&tag("ds01-10012/thesis:latest"), &labels(&[OURS]));
-    let scene = Scene { images: engine.images().await.unwrap(), ..Scene::of(1001) };
+    let scene = Snapshot { images: engine.images().await.unwrap(), ..Snapshot::of(1001) };
     let retirement = scene.decide("thesis").unwrap();
     let gone = retire(&engine, &retirement).await.unwrap();
     assert_eq!((gone.tags.len(), gone.images), (2, vec![other]));
@@ -358,35 +338,34 @@ async fn tags_go_and_images_that_have_others_stay() {
         .collect();
     assert!(left.contains(&"backup:1".to_owned()) && left.contains(&"ds01-10012/thesis:latest".to_owned()));
     // Again, as after a break: nothing is there, and that is no error.
-    assert_eq!(retire(&engine, &retirement).await.unwrap(), Gone::default());
+    assert_eq!(retire(&engine, &retirement).await.unwrap(), Removal::default());
 }
 
 #[test]
 fn a_state_says_why_in_one_phrase() {
     let two = vec![Reason::NeverBuilt, Reason::Forced];
-    assert_eq!(State::Outdated { reasons: two }.because().as_deref(), Some("never built, and 1 more"));
-    assert_eq!(State::UpToDate.because(), None);
+    assert_eq!(ImageState::Outdated { reasons: two }.because().as_deref(), Some("never built, and 1 more"));
+    assert_eq!(ImageState::UpToDate.because(), None);
 }
 
 #[test]
 fn the_age_is_the_best_that_is_known() {
-    let scene = Scene::of(1001);
-    let known = scene.known();
-    let groups = groups(&known);
-    let group = find("thesis", &groups, &known).unwrap();
+    let scene = Snapshot::of(1001);
+    let groups = groups(&scene);
+    let group = find("thesis", &groups, &scene).unwrap();
     let id = group.images[0].id.clone();
     let age = |built: &[i64], tagged: Option<i64>| {
-        let looked = Looked {
-            footprints: &HashMap::from([(id.clone(), Footprint { own: 10, tagged })]),
-            built: &built.iter().map(|at| (id.clone(), *at)).collect(),
-            verdicts: &Verdicts::Unknown("no plan".into()),
+        let facts = ImageFacts {
+            footprints: HashMap::from([(id.clone(), Footprint { own: 10, tagged })]),
+            built: built.iter().map(|at| (id.clone(), *at)).collect(),
+            states: Err("no plan".into()),
             now: 1_000,
         };
-        let row = row(&known, &looked, group);
+        let row = summarize(&scene, &facts, group);
         assert_eq!((row.own, row.shared), (Some(10), Some(990)));
         (row.age_seconds, row.age_from)
     };
-    assert_eq!(age(&[400], Some(900)), (Some(600), Some(AgeFrom::Record)));
-    assert_eq!(age(&[], Some(900)), (Some(100), Some(AgeFrom::Tag)));
+    assert_eq!(age(&[400], Some(900)), (Some(600), Some(AgeSource::Record)));
+    assert_eq!(age(&[], Some(900)), (Some(100), Some(AgeSource::Tag)));
     assert_eq!(age(&[], None), (None, None), "its own time is the same on any day");
 }

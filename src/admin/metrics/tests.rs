@@ -180,9 +180,9 @@ const RUN: Run = Run {
     cancelled: 0,
 };
 
-fn shown(gpus: &Overview, store: Option<Store<'_>>) -> String {
+fn shown(gpus: &Overview, engine: Option<EngineLists>) -> String {
     let users = |uid| (uid == 1001).then(|| Login::new("ann@x.org"));
-    text(&families(&Looked { version: "1.2.3", gpus, store, users: &users }))
+    text(&families(&Sources { version: "1.2.3", gpus, engine: engine.as_ref(), users: &users }))
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn a_whole_machine_is_told_by_the_grammar() {
         image(4, Some("ds01/b:1"), true),
         image(9, None, false),
     ];
-    let store = Store { containers: &containers, images: &images, last_run: Some(&RUN) };
-    let text = shown(&overview(), Some(store));
+    let lists = EngineLists { containers: containers.into(), images: images.into(), last_run: Some(RUN) };
+    let text = shown(&overview(), Some(lists));
     insta::assert_snapshot!(text);
     let figures = parsed(&text);
     let odd =
@@ -219,8 +219,8 @@ fn what_does_not_answer_is_absent_and_said_to_be() {
     let names: Vec<_> = figures.iter().map(|(name, _, _)| name.as_str()).collect();
     assert_eq!(names, ["ds01_build_info", "ds01_up", "ds01_up"]);
     assert!(figures[1..].iter().all(|(_, _, value)| *value == 0.0));
-    let store = Store { containers: &[], images: &[], last_run: None };
-    let figures = parsed(&shown(&none(), Some(store)));
+    let lists = EngineLists::default();
+    let figures = parsed(&shown(&none(), Some(lists)));
     let up: Vec<_> = figures
         .iter()
         .filter(|(name, ..)| name == "ds01_up")

@@ -112,7 +112,7 @@ async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) 
     }
     let (why, help) = match obstacles.as_slice() {
         [Obstacle::Driver(state)] => {
-            let finding = doctor::gpu::driver(state);
+            let finding = doctor::machine::gpu_driver(state);
             (finding.message, finding.help.unwrap_or_else(|| "see what `nvidia-smi` says".into()))
         }
         _ => {

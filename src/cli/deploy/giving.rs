@@ -94,7 +94,7 @@ pub(crate) fn trouble(settings: &Settings, stopped: Stopped) -> CliError {
         }
         (Stopped::Cancelled, _) => CliError::Interrupted,
         (Stopped::Driver(state), _) => {
-            let finding = doctor::gpu::driver(state);
+            let finding = doctor::machine::gpu_driver(state);
             let message = format!("the GPUs cannot be seen: {}", finding.message);
             CliError::Gpus(Problem { help: finding.help, ..Problem::new(message) })
         }

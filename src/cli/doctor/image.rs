@@ -5,7 +5,7 @@ use super::super::deploy;
 use super::super::load::{self, CliError};
 use super::super::plan;
 use super::super::settings::Settings;
-use crate::admin::doctor::{self, Finding, Report};
+use crate::admin::doctor::{self, Diagnosis, Finding};
 use crate::engine::{Container, Engine, ImageDetail};
 use crate::image::user_layer;
 use crate::model::account::Account;
@@ -38,7 +38,7 @@ impl Declared<'_> {
 /// # Errors
 /// Neither spec nor engine has an image of that name, or the engine cannot be
 /// asked at all.
-pub(crate) async fn look(settings: &Settings, name: &str) -> Result<Report, CliError> {
+pub(crate) async fn look(settings: &Settings, name: &str) -> Result<Diagnosis, CliError> {
     let stack = load::spec(settings);
     let engine = load::engine(settings).await?;
     let declared = match &stack {
@@ -48,7 +48,7 @@ pub(crate) async fn look(settings: &Settings, name: &str) -> Result<Report, CliE
         Err(_) => None,
     };
     let spec = stack.as_ref().ok().map(|(spec, _)| spec);
-    let mut report = Report::default();
+    let mut report = Diagnosis::default();
     let (found, standing) = match &declared {
         Some(declared) => of_spec(settings, declared, name, engine.as_ref()).await,
         None => (engine.image(name).await?, None),
@@ -58,23 +58,23 @@ pub(crate) async fn look(settings: &Settings, name: &str) -> Result<Report, CliE
         if declared.is_none() {
             return Err(unknown(settings, name, stack.err()));
         }
-        report.extend([doctor::image::absent(name)]);
+        report.extend([doctor::image::identity(name, None)]);
         return Ok(report);
     };
-    report.extend([doctor::image::identity(name, &image), doctor::image::labels(name, &image)]);
+    report.extend([doctor::image::identity(name, Some(&image)), doctor::image::labels(name, &image)]);
     match doctor::image::setup(name, &image) {
         Ok(setup) => {
             let account = declared.as_ref().and_then(Declared::account);
             let account = account.cloned().unwrap_or_else(|| told(&setup));
             report.extend([files(engine.as_ref(), name, &account, &image).await]);
             report.extend(doctor::image::settings(name, &account, &image));
-            report.extend([doctor::accounts::of_image(name, &setup, spec, settings.people.as_ref())]);
+            report.extend([doctor::images::account(name, &setup, spec, settings.people.as_ref())]);
         }
         Err(finding) => report.extend([*finding]),
     }
     match engine.containers().await {
         Ok(all) => report.extend(containers(name, declared.as_ref(), &image, &all)),
-        Err(error) => report.extend([doctor::engine::failed(name, &error, &error.to_string())]),
+        Err(error) => report.extend([doctor::machine::engine_error(name, &error, &error.to_string())]),
     }
     Ok(report)
 }
@@ -125,9 +125,9 @@ async fn of_spec(
                 reasons.push("an image of the spec's recipe is there, and has not got this name yet".into());
             }
             let node = graph.node(*node).name.as_str();
-            (image, Some(doctor::image::standing(name, node, &reasons)))
+            (image, Some(doctor::image::up_to_date(name, node, Ok(reasons))))
         }
-        Err(trouble) => (latest, Some(doctor::image::standing_unknown(name, &trouble.sentence()))),
+        Err(trouble) => (latest, Some(doctor::image::up_to_date(name, name, Err(trouble.sentence())))),
     }
 }
 
@@ -163,12 +163,10 @@ fn told(setup: &UserSetup) -> Account {
 async fn files(engine: &dyn Engine, name: &str, account: &Account, image: &ImageDetail) -> Finding {
     // Its files are read by a name; an image that has none is not deployed.
     let Some(reference): Option<&Reference> = image.tags.first() else {
-        return doctor::image::unread(name, "it has no tag");
+        return doctor::image::files(name, account, Err("it has no tag".into()));
     };
-    match engine.read_files(reference, &user_layer::verify_wants(account)).await {
-        Ok(read) => doctor::image::files(name, account, &read),
-        Err(error) => doctor::image::unread(name, &error.to_string()),
-    }
+    let files = engine.read_files(reference, &user_layer::verify_wants(account)).await;
+    doctor::image::files(name, account, files.as_ref().map_err(ToString::to_string))
 }
 
 fn containers(

@@ -5,7 +5,6 @@ mod image;
 mod show;
 
 use clap::Args;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::future::join_all;
@@ -13,9 +12,8 @@ use futures::future::join_all;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
-use crate::admin::doctor::folders::Folder;
-use crate::admin::doctor::registry::Use;
-use crate::admin::doctor::{self, Finding, Report};
+use crate::admin::doctor::machine::{self, Folder};
+use crate::admin::doctor::{self, Diagnosis, Finding};
 use crate::build::space;
 use crate::engine::{self, Container, Engine, Image};
 use crate::gpu::nvml;
@@ -41,7 +39,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
     let report = match &args.image {
         Some(name) => image::look(settings, name).await?,
-        None => machine(settings).await,
+        None => diagnose(settings).await,
     };
     let exit = if report.is_broken() { Exit::Engine } else { Exit::Done };
     let mut output = settings.output();
@@ -52,36 +50,36 @@ pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, 
 }
 
 /// Everything but single images.
-async fn machine(settings: &Settings) -> Report {
-    let mut report = Report::default();
+async fn diagnose(settings: &Settings) -> Diagnosis {
+    let mut report = Diagnosis::default();
     let stack = load::spec(settings);
     report.extend(spec(settings, &stack));
     let spec = stack.as_ref().ok().map(|(spec, _)| spec);
     let (engine, asked) = tokio::join!(engine(settings), registries(settings, spec));
     report.extend(engine.findings);
     report.extend(asked);
-    report.extend([doctor::gpu::driver(&nvml::state(settings.nvml_library.as_deref()))]);
+    report.extend([machine::gpu_driver(&nvml::state(settings.nvml_library.as_deref()))]);
     if let Some((images, containers)) = &engine.store {
-        report.extend(doctor::accounts::accounts(images, spec, settings.people.as_ref()));
-        report.extend(doctor::leftovers::leftovers(images, containers));
-        report.extend(doctor::legacy::in_use(images, containers));
+        report.extend(doctor::images::accounts(images, spec, settings.people.as_ref()));
+        report.extend(doctor::images::leftovers(images, containers));
+        report.extend(doctor::images::legacy_labels(images, containers));
     }
-    report.extend(folders(settings).iter().map(doctor::folders::writable));
+    report.extend(folders(settings).iter().map(machine::folder));
     report
 }
 
 fn spec(settings: &Settings, stack: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
-    let Some(file) = &settings.spec_file else { return vec![doctor::spec::none()] };
+    let Some(file) = &settings.spec_file else { return vec![machine::no_spec()] };
     let file = settings.shown(file).display().to_string();
     match stack {
         Ok((spec, _)) => {
             let disagreements = spec.disagreements(spec.users.keys(), settings.people.as_ref());
-            let agreement = doctor::spec::agreement(&file, spec, &disagreements);
-            [vec![doctor::spec::right(&file, spec)], agreement].concat()
+            let agreement = machine::users(&file, spec, &disagreements);
+            [vec![machine::valid_spec(&file, spec)], agreement].concat()
         }
-        Err(CliError::Problems(problems)) => doctor::spec::wrong(&file, problems),
+        Err(CliError::Problems(problems)) => machine::invalid_spec(&file, problems),
         Err(trouble) => {
-            doctor::spec::wrong(&file, &[crate::model::problem::Problem::new(trouble.sentence())])
+            machine::invalid_spec(&file, &[crate::model::problem::Problem::new(trouble.sentence())])
         }
     }
 }
@@ -98,19 +96,19 @@ async fn engine(settings: &Settings) -> SeenEngine {
     let (address, how) = match settings.address_and_source() {
         Ok((address, how)) => (address.to_string(), how),
         Err(error) => {
-            seen.findings.push(doctor::engine::failed("engine", &error, &error.to_string()));
+            seen.findings.push(machine::engine_error("engine", &error, &error.to_string()));
             return seen;
         }
     };
     let engine = match load::engine(settings).await {
         Ok(engine) => engine,
         Err(CliError::Engine(error)) => {
-            seen.findings.push(doctor::engine::reached(&address, how, &Err(error)));
+            seen.findings.push(machine::engine(&address, how, &Err(error)));
             return seen;
         }
         Err(trouble) => {
             let error = engine::Error::Broken { action: "connect".into(), cause: trouble.sentence() };
-            seen.findings.push(doctor::engine::reached(&address, how, &Err(error)));
+            seen.findings.push(machine::engine(&address, how, &Err(error)));
             return seen;
         }
     };
@@ -121,20 +119,20 @@ async fn engine(settings: &Settings) -> SeenEngine {
 async fn look(engine: &dyn Engine, address: &str, how: &str, seen: &mut SeenEngine) {
     let (facts, lacks, images, containers) =
         tokio::join!(engine.facts(), engine.lacks(), engine.images(), engine.containers());
-    seen.findings.push(doctor::engine::reached(address, how, &facts));
-    seen.findings.push(doctor::engine::buildkit(address, &lacks));
+    seen.findings.push(machine::engine(address, how, &facts));
+    seen.findings.push(machine::buildkit(address, &lacks));
     let lists = images.and_then(|images| Ok((images, containers?)));
     if let Ok(facts) = &facts {
-        seen.findings.extend(doctor::engine::drivers(facts));
+        seen.findings.extend(machine::drivers(facts));
         let images = lists.as_ref().map(|(images, _)| images.as_slice()).unwrap_or_default();
-        seen.findings.push(doctor::engine::space(&facts.root, free(facts), images));
+        seen.findings.push(machine::space(&facts.root, free(facts), images));
     }
     match lists {
         Ok((images, containers)) => {
-            seen.findings.push(doctor::engine::counts(address, &images, &containers));
+            seen.findings.push(machine::counts(address, &images, &containers));
             seen.store = Some((images, containers));
         }
-        Err(error) => seen.findings.push(doctor::engine::failed(address, &error, &error.to_string())),
+        Err(error) => seen.findings.push(machine::engine_error(address, &error, &error.to_string())),
     }
 }
 
@@ -150,10 +148,10 @@ async fn registries(settings: &Settings, spec: Option<&Spec>) -> Vec<Finding> {
     let Some(spec) = spec else { return Vec::new() };
     let registry = load::registry(settings, spec);
     let credentials = Credentials::new(Some(settings.docker_config.clone()));
-    let hosts: BTreeMap<String, Use> = doctor::registry::hosts(spec);
+    let hosts = machine::registries(spec);
     let asked = hosts.iter().map(async |(host, of)| {
         let (greeted, login) = tokio::join!(registry.ping(host), credentials.source(host));
-        [doctor::registry::greeted(host, *of, &greeted), doctor::registry::login(host, *of, &login)]
+        [machine::registry(host, *of, &greeted), machine::login(host, *of, &login)]
     });
     join_all(asked).await.into_iter().flatten().collect()
 }

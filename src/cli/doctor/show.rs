@@ -1,7 +1,7 @@
 //! Findings as text: what is wrong first catches the eye, what is right stays
 //! short.
 
-use crate::admin::doctor::{Finding, Report, Severity};
+use crate::admin::doctor::{Diagnosis, Finding, Severity};
 use crate::ui::{Look, human};
 
 /// Findings of one look that are shown before the rest is only counted.
@@ -10,7 +10,7 @@ const SHOWN: usize = 8;
 const ITEMS: usize = 5;
 
 /// A line for each finding, what to do below it, and a sum.
-pub(crate) fn text(report: &Report, look: &Look, verbose: bool) -> String {
+pub(crate) fn text(report: &Diagnosis, look: &Look, verbose: bool) -> String {
     let mut text = String::new();
     let mut at = 0;
     let all = &report.findings;
@@ -56,7 +56,7 @@ fn mark(severity: Severity, look: &Look) -> String {
     }
 }
 
-fn sum(report: &Report, look: &Look) -> String {
+fn sum(report: &Diagnosis, look: &Look) -> String {
     let counted = |severity, noun| human::count(report.count(severity) as u64, noun);
     let (errors, warnings) = (counted(Severity::Error, "error"), counted(Severity::Warning, "warning"));
     let notes = counted(Severity::Note, "note");

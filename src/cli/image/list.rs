@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::look::Scene;
-use crate::admin::inventory::{self, Group, Row};
+use super::look::Inventory;
+use crate::admin::inventory::{self, ImageGroup, ImageSummary};
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
@@ -12,22 +12,22 @@ use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
 pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
-    let scene = Scene::look(settings).await?;
-    let known = scene.known();
-    let mut groups = inventory::groups(&known);
+    let inventory = Inventory::read(settings).await?;
+    let snapshot = &inventory.snapshot;
+    let mut groups = inventory::groups(snapshot);
     // A project's own name may be that of a shared image, too; then it is not enough.
-    let means = |name: &str, group: &Group| {
-        inventory::find(name, &groups, &known).is_ok_and(|g| g.name == group.name)
+    let means = |name: &str, group: &ImageGroup| {
+        inventory::find(name, &groups, snapshot).is_ok_and(|g| g.name == group.name)
     };
     let short: HashSet<String> = groups
         .iter()
-        .filter(|group| !args.all && group.is_of(&known) && means(&group.project, group))
+        .filter(|group| !args.all && group.is_of_caller(snapshot) && means(&group.project, group))
         .map(|group| group.name.clone())
         .collect();
-    groups.retain(|group| args.all || group.is_of(&known));
-    let sight = scene.seen(settings, &groups.iter().collect::<Vec<_>>()).await?;
-    let looked = sight.looked();
-    let rows: Vec<Row> = groups.iter().map(|group| inventory::row(&known, &looked, group)).collect();
+    groups.retain(|group| args.all || group.is_of_caller(snapshot));
+    let facts = inventory.facts(settings, &groups.iter().collect::<Vec<_>>()).await?;
+    let rows: Vec<ImageSummary> =
+        groups.iter().map(|group| inventory::summarize(snapshot, &facts, group)).collect();
     let mut output = settings.output();
     output.data(&rows, |rows, look| text(rows, &short, args.all, look));
     if rows.is_empty() && !settings.json {
@@ -38,7 +38,9 @@ pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exi
             }
         });
     }
-    if let Some(cause) = sight.silence().filter(|_| !rows.is_empty()) {
+    if let Err(cause) = &facts.states
+        && !rows.is_empty()
+    {
         output.note(&format!("whether images are up to date is not known: {cause}"));
     }
     output.finish()?;
@@ -46,7 +48,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exi
 }
 
 /// A table, and below it why images are outdated, which no table has room for.
-fn text(rows: &[Row], short: &HashSet<String>, all: bool, look: &Look) -> String {
+fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &Look) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -85,7 +87,7 @@ fn text(rows: &[Row], short: &HashSet<String>, all: bool, look: &Look) -> String
 }
 
 /// The shortest name that commands take for it.
-fn called<'a>(row: &'a Row, short: &HashSet<String>) -> &'a str {
+fn called<'a>(row: &'a ImageSummary, short: &HashSet<String>) -> &'a str {
     if short.contains(&row.name) { &row.project } else { &row.name }
 }
 
@@ -98,15 +100,15 @@ fn age(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::inventory::rows::AgeFrom;
-    use crate::admin::inventory::{State, User};
+    use crate::admin::inventory::summary::AgeSource;
+    use crate::admin::inventory::{ContainerUse, ImageState};
     use crate::model::names::{ImageId, NodeName};
     use crate::plan::Reason;
 
-    fn row(name: &str, state: State) -> Row {
-        let built = !matches!(state, State::NotBuilt);
-        let user = User { container: "c".into(), running: true, status: "Up".into() };
-        Row {
+    fn row(name: &str, state: ImageState) -> ImageSummary {
+        let built = !matches!(state, ImageState::NotBuilt);
+        let user = ContainerUse { container: "c".into(), running: true, status: "Up".into() };
+        ImageSummary {
             name: name.into(),
             project: name.rsplit('/').next().unwrap_or(name).into(),
             node: Some(NodeName::new(name)),
@@ -119,9 +121,9 @@ mod tests {
             own: built.then_some(32_100),
             shared: built.then_some(18_999_967_900),
             age_seconds: built.then_some(3 * 3600),
-            age_from: built.then_some(AgeFrom::Tag),
+            age_from: built.then_some(AgeSource::Tag),
             state,
-            containers: vec![user.clone(), User { running: false, ..user }],
+            containers: vec![user.clone(), ContainerUse { running: false, ..user }],
             older: Vec::new(),
         }
     }
@@ -129,14 +131,14 @@ mod tests {
     #[test]
     fn a_terminal_of_80_columns_shows_every_column_and_every_reason() {
         let rows = [
-            row("h-baker/thesis", State::UpToDate),
-            row("c-fusarbassini/satellite", State::Outdated { reasons: vec![Reason::Evicted] }),
-            row("h-baker/maps", State::NotBuilt),
-            Row {
+            row("h-baker/thesis", ImageState::UpToDate),
+            row("c-fusarbassini/satellite", ImageState::Outdated { reasons: vec![Reason::Evicted] }),
+            row("h-baker/maps", ImageState::NotBuilt),
+            ImageSummary {
                 node: None,
                 legacy: true,
                 base: Some("aimehub/pytorch-2.8.0-aime-cuda12.6.3".into()),
-                ..row("aimehub/pytorch-2.8.0-aime-cuda12.6.3:old._.1722830498", State::NotInSpec)
+                ..row("aimehub/pytorch-2.8.0-aime-cuda12.6.3:old._.1722830498", ImageState::NotInSpec)
             },
         ];
         let look = Look { width: Some(80), ..Look::default() };

@@ -3,31 +3,25 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use futures::future::try_join_all;
 use rustix::fs::{Access, access};
 
-use super::look::Scene;
+use super::look::Inventory;
 use super::show::refused;
-use crate::admin::inventory::{self, Asked, Entry, Gone, Retirement};
+use crate::admin::inventory::retire::{self, ProjectEntry, Removal, Retirement};
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::host::files;
-use crate::model::names::ImageId;
 use crate::model::problem::Problem;
 use crate::spec::edit;
 use crate::ui::human;
 
-/// Calls under way at one time.
-const AT_ONCE: usize = 16;
-
 pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, CliError> {
-    let scene = Scene::look(settings).await?;
-    let layers = layers(&scene).await?;
-    let asked = Asked { name: &args.name, keep_spec: args.keep_spec };
+    let Inventory { engine, snapshot, .. } = Inventory::read(settings).await?;
+    let layers = retire::layers(engine.as_ref(), &snapshot.images).await?;
     let retirement =
-        inventory::decide(asked, &scene.known(), &layers).map_err(|refusal| refused(&refusal))?;
+        retire::decide(&args.name, args.keep_spec, &snapshot, &layers).map_err(|error| refused(&error))?;
     // All that can be known to fail fails before anything is gone.
     let change = retirement.entry().map(|entry| Change::of(settings, entry)).transpose()?;
     let mut output = settings.output();
@@ -38,7 +32,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
         return Ok(Exit::Done);
     }
     if retirement.is_empty() {
-        output.data(&Gone::default(), |_, _| {
+        output.data(&Removal::default(), |_, _| {
             format!("{} has no image; there is nothing to remove\n", retirement.name())
         });
         output.finish()?;
@@ -52,7 +46,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
             return Ok(Exit::Refused);
         }
     }
-    let gone = inventory::retire(scene.engine.as_ref(), &retirement).await?;
+    let gone = retire::retire(engine.as_ref(), &retirement).await?;
     if let Some(change) = &change {
         change.make().map_err(|error| not_written(settings, change, &retirement, &error))?;
     }
@@ -60,7 +54,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
         &Done { gone: &gone, project_file: change.as_ref().map(|change| change.file.as_path()) },
         |_, _| done(settings, &retirement, &gone, change.as_ref()),
     );
-    if scene.stack.is_err() && settings.spec_file.is_some() {
+    if snapshot.spec.is_none() && settings.spec_file.is_some() {
         output.note("the spec cannot be read, so nothing was taken out of it; `ds01-build check` says why");
     }
     output.finish()?;
@@ -71,19 +65,8 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
 #[derive(serde::Serialize)]
 struct Done<'a> {
     #[serde(flatten)]
-    gone: &'a Gone,
+    gone: &'a Removal,
     project_file: Option<&'a Path>,
-}
-
-/// The layers of every image, to see what stands on what. An image that is
-/// gone by now stands on nothing.
-async fn layers(scene: &Scene) -> Result<Vec<(ImageId, Vec<String>)>, CliError> {
-    let mut found = Vec::with_capacity(scene.images.len());
-    for some in scene.images.chunks(AT_ONCE) {
-        let asked = some.iter().map(|image| scene.engine.image(image.id.as_str()));
-        found.extend(try_join_all(asked).await?.into_iter().flatten());
-    }
-    Ok(found.into_iter().map(|image| (image.id, image.diff_ids)).collect())
 }
 
 /// What becomes of a project's file.
@@ -97,7 +80,7 @@ struct Change {
 }
 
 impl Change {
-    fn of(settings: &Settings, entry: &Entry) -> Result<Self, CliError> {
+    fn of(settings: &Settings, entry: &ProjectEntry) -> Result<Self, CliError> {
         let after = match entry.alone {
             true => None,
             false => edit::remove(&entry.text, &entry.project).map_err(|why| {
@@ -157,7 +140,7 @@ fn told(settings: &Settings, retirement: &Retirement, verb: &str) -> String {
     tags.chain(untagged).chain(entry).collect()
 }
 
-fn done(settings: &Settings, retirement: &Retirement, gone: &Gone, change: Option<&Change>) -> String {
+fn done(settings: &Settings, retirement: &Retirement, gone: &Removal, change: Option<&Change>) -> String {
     let images = human::count(gone.images.len() as u64, "image");
     let tags = human::count(gone.tags.len() as u64, "tag");
     let file = change.map(|change| {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::look::Scene;
-use crate::admin::inventory::{self, Group, Key, Refusal};
+use super::look::Inventory;
+use crate::admin::inventory::{self, GroupKey, ImageGroup, InventoryError};
 use crate::build::request::Requests;
 use crate::cli::args::{BuildArgs, ShowArgs};
 use crate::cli::build;
@@ -27,12 +27,12 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::ui::human;
 
 pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
-    let scene = Scene::look(settings).await?;
-    let known = scene.known();
-    let groups = inventory::groups(&known);
-    let found = inventory::find(&args.name, &groups, &known);
+    let inventory = Inventory::read(settings).await?;
+    let snapshot = &inventory.snapshot;
+    let groups = inventory::groups(snapshot);
+    let found = inventory::find(&args.name, &groups, snapshot);
     let base = match &found {
-        Err(Refusal::NotFound { .. }) => base(&scene, &args.name).await?,
+        Err(InventoryError::NotFound { .. }) => base(&inventory, &args.name).await?,
         _ => None,
     };
     let group = match (&base, found) {
@@ -40,23 +40,23 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
         (None, found) => found.map_err(|refusal| refused(&refusal))?,
     };
     if args.dockerfile {
-        return dockerfile(settings, &scene, group).await;
+        return dockerfile(settings, &inventory, group).await;
     }
     let detail = match group.images.first() {
-        Some(image) => scene.engine.image(image.id.as_str()).await?,
+        Some(image) => inventory.engine.image(image.id.as_str()).await?,
         None => None,
     };
-    let sight = scene.seen(settings, &[group]).await?;
+    let facts = inventory.facts(settings, &[group]).await?;
     // A lock that cannot be read keeps nobody from looking.
     let pins = pins::load(settings).ok();
     let pin = |image: &crate::model::reference::Reference| {
         Some(pins.as_ref()?.lock.get(image)?.digest().to_owned())
     };
-    let shown = inventory::show(&known, &sight.looked(), group, detail.as_ref(), &pin);
+    let shown = inventory::inspect(snapshot, &facts, group, detail.as_ref(), &pin);
     let mut output = settings.output();
     let age = |seconds| human::age(Duration::from_secs(seconds));
     output.data(&shown, |shown, _| shown.text(&human::bytes, &age));
-    if let Some(cause) = sight.silence() {
+    if let Err(cause) = &facts.states {
         output.note(&format!("whether it is up to date is not known: {cause}"));
     }
     output.finish()?;
@@ -64,33 +64,37 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
 }
 
 /// A base of the spec, or what else is on the engine under a name or id.
-async fn base<'a>(scene: &'a Scene, name: &str) -> Result<Option<Group<'a>>, CliError> {
-    let bases = scene.stack.iter().flat_map(|(spec, _)| &spec.bases);
+async fn base<'a>(inventory: &'a Inventory, name: &str) -> Result<Option<ImageGroup<'a>>, CliError> {
+    let bases = inventory.snapshot.spec.iter().flat_map(|(spec, _)| &spec.bases);
     let base = bases.into_iter().find(|base| base.name.as_str() == name);
     let reference = base.map_or_else(|| name.to_owned(), |base| base.source.reference().to_string());
-    let Some(detail) = scene.engine.image(&reference).await? else { return Ok(None) };
-    let image = scene.images.iter().find(|image| image.id == detail.id);
-    Ok(image.map(|image| Group::of_base(name, image)))
+    let Some(detail) = inventory.engine.image(&reference).await? else { return Ok(None) };
+    let image = inventory.snapshot.images.iter().find(|image| image.id == detail.id);
+    Ok(image.map(|image| ImageGroup::of_base(name, image)))
 }
 
-pub(super) fn refused(refusal: &Refusal) -> CliError {
+pub(super) fn refused(refusal: &InventoryError) -> CliError {
     let problem = Problem::new(refusal.to_string()).help(refusal.help());
     match refusal {
-        Refusal::NotFound { .. } | Refusal::Ambiguous { .. } => CliError::Usage(problem),
+        InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::Usage(problem),
         _ => CliError::Refused(problem),
     }
 }
 
 /// Prints what `docker build` makes the same image from.
-async fn dockerfile(settings: &Settings, scene: &Scene, group: &Group<'_>) -> Result<Exit, CliError> {
-    let (Key::Node(node), Ok((spec, graph))) = (&group.key, &scene.stack) else {
+async fn dockerfile(
+    settings: &Settings,
+    inventory: &Inventory,
+    group: &ImageGroup<'_>,
+) -> Result<Exit, CliError> {
+    let (GroupKey::Node(node), Some((spec, graph))) = (&group.key, &inventory.snapshot.spec) else {
         let problem =
             Problem::new(format!("`{}` is not in the spec, so nothing says how it is made", group.name));
         return Err(CliError::Usage(
             problem.help("`docker history` shows the steps of an image that is there"),
         ));
     };
-    let text = equivalent(settings, scene, spec, graph, *node).await?;
+    let text = equivalent(settings, inventory, spec, graph, *node).await?;
     let mut output = settings.output();
     output.data(&serde_json::json!({ "dockerfile": text }), |_, _| text.clone());
     output.finish()?;
@@ -99,12 +103,12 @@ async fn dockerfile(settings: &Settings, scene: &Scene, group: &Group<'_>) -> Re
 
 async fn equivalent(
     settings: &Settings,
-    scene: &Scene,
+    inventory: &Inventory,
     spec: &Spec,
     graph: &Graph,
     node: NodeId,
 ) -> Result<String, CliError> {
-    let engine = scene.engine.as_ref();
+    let engine = inventory.engine.as_ref();
     let below = graph.ancestors(&[node]);
     let mut selection = plan::everything(graph);
     selection.nodes.retain(|other| *other == node || below.contains(other));

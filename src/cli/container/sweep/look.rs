@@ -105,7 +105,7 @@ async fn gpus(
         }
         let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
         if !matches!(machine.state, DriverState::Ready { .. }) {
-            return Ok((Vec::new(), Some(doctor::gpu::driver(&machine.state).message)));
+            return Ok((Vec::new(), Some(doctor::machine::gpu_driver(&machine.state).message)));
         }
         samples.push(overview(&machine, Ok(&claimants), &|uid| settings.login(uid)));
     }

@@ -2,14 +2,13 @@
 //!
 //! What could not be read is absent, never zero; `ds01_up` says which part
 //! was asked in vain. Names and units follow Prometheus' conventions: bytes,
-//! seconds, ratios.
-
-mod text;
-
-#[cfg(test)]
-mod tests;
+//! seconds, ratios. The text is of version 0.0.4 of the format.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Number, Value};
 
 use crate::engine::{Container, Image};
 use crate::gpu::DriverState;
@@ -17,42 +16,94 @@ use crate::gpu::overview::{Availability, GpuStatus, Holder, Overview};
 use crate::model::labels::GROUP;
 use crate::model::labels::read::{self, Users};
 use crate::plan::records::Run;
-pub(crate) use text::{Family, text};
 
 /// What figures are made from.
 #[derive(Clone, Copy)]
-pub(crate) struct Looked<'a> {
+pub(crate) struct Sources<'a> {
     /// Of this program.
     pub(crate) version: &'a str,
     pub(crate) gpus: &'a Overview,
     /// `None`: the engine does not answer.
-    pub(crate) store: Option<Store<'a>>,
+    pub(crate) engine: Option<&'a EngineLists>,
     pub(crate) users: Users<'a>,
 }
 
-/// What an engine told.
-#[derive(Clone, Copy)]
-pub(crate) struct Store<'a> {
-    pub(crate) containers: &'a [Container],
-    pub(crate) images: &'a [Image],
+/// What an engine lists.
+#[derive(Default)]
+pub(crate) struct EngineLists {
+    pub(crate) containers: Vec<Container>,
+    pub(crate) images: Vec<Image>,
     /// How the last run of this user on this engine ended; `None`: there was none.
-    pub(crate) last_run: Option<&'a Run>,
+    pub(crate) last_run: Option<Run>,
+}
+
+/// Figures of one name, all of them gauges.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    pub(crate) samples: Vec<Figure>,
+}
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Figure {
+    /// In the order in which they are written.
+    #[serde(serialize_with = "labels")]
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: Number,
+}
+
+impl Family {
+    fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: "gauge", samples: Vec::new() }
+    }
+
+    /// Adds a figure. Labels without a value are left out, which is the same
+    /// to Prometheus.
+    fn add<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: u64) {
+        self.push(labels, value.into());
+    }
+
+    /// The same for one that is no whole number; what is no number at all is
+    /// left out.
+    fn add_ratio<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: f64) {
+        if let Some(value) = Number::from_f64(value) {
+            self.push(labels, value);
+        }
+    }
+
+    fn push<'v>(&mut self, labels: impl IntoIterator<Item = (&'static str, &'v str)>, value: Number) {
+        let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+        let labels: Vec<_> = labels.map(|(name, value)| (name, value.to_owned())).collect();
+        // One figure that stands twice makes a collector refuse all of them.
+        if !self.samples.iter().any(|sample| sample.labels == labels) {
+            self.samples.push(Figure { labels, value });
+        }
+    }
+}
+
+fn labels<S: Serializer>(labels: &[(&'static str, String)], to: S) -> Result<S::Ok, S::Error> {
+    let pairs = labels.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    pairs.collect::<Map<_, _>>().serialize(to)
 }
 
 /// Every family, those without a figure too.
-pub(crate) fn families(looked: &Looked<'_>) -> Vec<Family> {
-    let mut all = vec![build_info(looked.version), up(looked)];
-    all.extend(gpus(looked.gpus));
-    if let Some(store) = &looked.store {
-        all.extend([containers(store, looked.users), foreign(store), images(store)]);
-        all.extend(store.last_run.into_iter().flat_map(last_build));
+pub(crate) fn families(sources: &Sources<'_>) -> Vec<Family> {
+    let mut all = vec![build_info(sources.version), up(sources)];
+    all.extend(gpus(sources.gpus));
+    if let Some(lists) = sources.engine {
+        all.extend([containers(lists, sources.users), foreign(lists), images(lists)]);
+        all.extend(lists.last_run.iter().flat_map(last_build));
     }
     all
 }
 
 /// Something answered: the figures are about more than themselves.
-pub(crate) fn any_answered(looked: &Looked<'_>) -> bool {
-    is_ready(looked.gpus) || looked.store.is_some()
+pub(crate) fn any_answered(sources: &Sources<'_>) -> bool {
+    is_ready(sources.gpus) || sources.engine.is_some()
 }
 
 fn is_ready(gpus: &Overview) -> bool {
@@ -65,11 +116,11 @@ fn build_info(version: &str) -> Family {
     family
 }
 
-fn up(looked: &Looked<'_>) -> Family {
+fn up(sources: &Sources<'_>) -> Family {
     let mut family =
         Family::new("ds01_up", "Whether a part could be asked: 1, or 0 and its figures are absent.");
-    family.add([("part", "engine")], u64::from(looked.store.is_some()));
-    family.add([("part", "nvml")], u64::from(is_ready(looked.gpus)));
+    family.add([("part", "engine")], u64::from(sources.engine.is_some()));
+    family.add([("part", "nvml")], u64::from(is_ready(sources.gpus)));
     family
 }
 
@@ -163,10 +214,10 @@ fn availability(availability: Availability) -> &'static str {
     }
 }
 
-fn containers(store: &Store<'_>, users: Users<'_>) -> Family {
+fn containers(lists: &EngineLists, users: Users<'_>) -> Family {
     let mut family = Family::new("ds01_containers", "Containers of ds01-build and of the system before it.");
     let mut counts: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
-    for container in store.containers.iter().filter(|container| container.is_managed()) {
+    for container in lists.containers.iter().filter(|container| container.is_managed()) {
         let owner = container.owner(users);
         let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
         let group = read::text(&container.labels, &GROUP).unwrap_or_default();
@@ -178,10 +229,10 @@ fn containers(store: &Store<'_>, users: Users<'_>) -> Family {
     family
 }
 
-fn foreign(store: &Store<'_>) -> Family {
+fn foreign(lists: &EngineLists) -> Family {
     let mut family = Family::new("ds01_foreign_containers", "Containers that others made on the engine.");
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for container in store.containers.iter().filter(|container| !container.is_managed()) {
+    for container in lists.containers.iter().filter(|container| !container.is_managed()) {
         *counts.entry(container.state.as_str()).or_default() += 1;
     }
     for (state, count) in counts {
@@ -191,17 +242,20 @@ fn foreign(store: &Store<'_>) -> Family {
 }
 
 /// Each image in one state, so that they add up.
-fn images(store: &Store<'_>) -> Family {
+fn images(lists: &EngineLists) -> Family {
     let mut family = Family::new(
         "ds01_images",
         "Images of ds01-build: in_use by a container, else tagged, else untagged.",
     );
     let mut counts = BTreeMap::from([("in_use", 0), ("tagged", 0), ("untagged", 0)]);
-    for image in store.images.iter().filter(|image| read::managed(&image.labels)) {
-        let state = match () {
-            () if store.containers.iter().any(|container| container.image_id == image.id) => "in_use",
-            () if image.tags.is_empty() => "untagged",
-            () => "tagged",
+    for image in lists.images.iter().filter(|image| read::managed(&image.labels)) {
+        let in_use = lists.containers.iter().any(|container| container.image_id == image.id);
+        let state = if in_use {
+            "in_use"
+        } else if image.tags.is_empty() {
+            "untagged"
+        } else {
+            "tagged"
         };
         *counts.entry(state).or_default() += 1;
     }
@@ -233,3 +287,29 @@ fn last_build(run: &Run) -> [Family; 3] {
     }
     [ended, took, images]
 }
+
+/// As node_exporter's textfile collector and Prometheus read it. Families
+/// without a figure are left out.
+pub(crate) fn text(families: &[Family]) -> String {
+    let mut text = String::new();
+    for family in families.iter().filter(|family| !family.samples.is_empty()) {
+        let Family { name, help, kind, samples } = family;
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", escaped(help, false));
+        for Figure { labels, value } in samples {
+            let pairs: Vec<_> =
+                labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value, true))).collect();
+            let braced = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
+            let _ = writeln!(text, "{name}{braced} {value}");
+        }
+    }
+    text
+}
+
+fn escaped(text: &str, quoted: bool) -> String {
+    let text = text.replace('\\', r"\\").replace('\n', r"\n");
+    if quoted { text.replace('"', "\\\"") } else { text }
+}
+
+#[cfg(test)]
+mod tests;
