@@ -45,7 +45,7 @@ pub(super) async fn run_for(
     settings: &Settings,
     signals: &Signals,
     args: &BuildArgs,
-    facts: Option<Facts>,
+    facts: Option<EngineInfo>,
 ) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let mut selected = plan::select(settings, signals, &spec, &graph, &args.selection).await?;
@@ -220,11 +220,11 @@ struct Said {
     first: Vec<String>,
     /// Why no branch tag moved.
     last: Option<String>,
-    facts: Option<Facts>,
+    facts: Option<EngineInfo>,
 }
 
 /// A key of the data, and what stands there.
-pub(super) type Facts = (&'static str, Value);
+pub(super) type EngineInfo = (&'static str, Value);
 
 async fn carry_out(
     settings: &Settings,

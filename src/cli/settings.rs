@@ -54,7 +54,7 @@ pub(crate) struct Settings {
     /// `xterm-256color`.
     pub(crate) terminal: Option<String>,
     /// What is known of where output goes.
-    pub(crate) screen: ui::Facts,
+    pub(crate) screen: ui::EngineInfo,
     pub(crate) progress: Mode,
     pub(crate) json: bool,
     pub(crate) verbose: u8,
@@ -208,9 +208,9 @@ fn parsed_base((name, image): &(String, String)) -> Option<(String, Reference)> 
     Some((name.clone(), Reference::parse(image).ok()?))
 }
 
-fn screen() -> ui::Facts {
+fn screen() -> ui::EngineInfo {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default();
-    ui::Facts {
+    ui::EngineInfo {
         stdout_terminal: std::io::stdout().is_terminal(),
         stderr_terminal: std::io::stderr().is_terminal(),
         ci: var("CI").is_some(),

@@ -364,10 +364,10 @@ mod tests {
     #[tokio::test]
     async fn a_removal_does_not_wait_for_storage_that_compares_all_files() {
         use crate::engine::fake::{FakeEngine, FakeFile};
-        use crate::engine::{CreateContainer, Facts};
+        use crate::engine::{CreateContainer, EngineInfo};
         use crate::model::reference::Reference;
         for (driver, waits) in [("overlay2", false), ("overlayfs", false), ("vfs", true)] {
-            let facts = Facts { storage_driver: driver.into(), ..Facts::default() };
+            let facts = EngineInfo { storage_driver: driver.into(), ..EngineInfo::default() };
             let engine = FakeEngine::with_facts(facts);
             let image = engine.add_image(&Reference::parse("debian:12").unwrap(), &BTreeMap::new());
             engine.add_file(&image, AUTOMATIC, FakeFile::of("Package: libx\nAuto-InstalledPackages: 1\n"));

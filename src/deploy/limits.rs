@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::gpus::amd_held;
 use super::{Order, Refusal, Seen};
-use crate::engine::{Container, Facts};
+use crate::engine::{Container, EngineInfo};
 use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
 use crate::model::labels::read::{Owner, Users};
@@ -82,7 +82,7 @@ pub(crate) fn zero(order: &Order<'_>) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// More is asked for than is allowed, or than the machine has.
-pub(crate) fn sizes(order: &Order<'_>, engine: &Facts) -> Result<Sizes, Refusal> {
+pub(crate) fn sizes(order: &Order<'_>, engine: &EngineInfo) -> Result<Sizes, Refusal> {
     let (limits, asked) = (&order.limits.limits, order.asked);
     let memory = within(order, "memory", limits.memory, asked.memory)?;
     Ok(Sizes {
@@ -111,7 +111,7 @@ fn within(
     }
 }
 
-fn cpus(order: &Order<'_>, engine: &Facts) -> Result<Option<f64>, Refusal> {
+fn cpus(order: &Order<'_>, engine: &EngineInfo) -> Result<Option<f64>, Refusal> {
     // 0: the engine does not say.
     let machine = (engine.cpus > 0).then_some(f64::from(engine.cpus));
     let Some(asked) = order.asked.cpus else {
@@ -133,7 +133,7 @@ fn cpus(order: &Order<'_>, engine: &Facts) -> Result<Option<f64>, Refusal> {
 /// Shared memory without a limit: all that the container may use, else half of
 /// the machine's as Linux does. An engine's own choice is 64 MiB, at which data
 /// loaders die.
-fn shared(memory: Option<u64>, engine: &Facts) -> Option<u64> {
+fn shared(memory: Option<u64>, engine: &EngineInfo) -> Option<u64> {
     memory.or_else(|| (engine.memory > 1).then_some(engine.memory / 2))
 }
 

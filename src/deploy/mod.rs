@@ -16,7 +16,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::engine::{Container, CreateContainer, Facts, ImageDetail, Mount, Port};
+use crate::engine::{Container, CreateContainer, EngineInfo, ImageDetail, Mount, Port};
 use crate::gpu::attach::AttachMethod;
 use crate::gpu::overview::Overview;
 use crate::gpu::request::GpuRequest;
@@ -84,7 +84,7 @@ pub(crate) struct Asked {
 /// What was there before, and when that was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
-    pub(crate) engine: &'a Facts,
+    pub(crate) engine: &'a EngineInfo,
     /// All containers of the engine.
     pub(crate) containers: &'a [Container],
     /// The machine's GPUs and who holds them; `None`: nothing was asked for of
@@ -190,7 +190,7 @@ fn ulimits(limits: &GroupLimits) -> BTreeMap<String, (i64, i64)> {
 
 /// The cgroup parent, where systemd keeps cgroups. systemd reads `-` in a
 /// slice's name as a level, so the account has `_` instead.
-fn slice(order: &Order<'_>, engine: &Facts) -> Option<String> {
+fn slice(order: &Order<'_>, engine: &EngineInfo) -> Option<String> {
     let account = order.account.name.replace('-', "_");
     (engine.cgroup_driver == "systemd").then(|| format!("ds01-{}-{account}.slice", order.limits.group))
 }

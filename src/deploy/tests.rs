@@ -19,7 +19,7 @@ struct Case {
     way: Option<AttachMethod>,
     image: ImageDetail,
     workspace: std::path::PathBuf,
-    engine: Facts,
+    engine: EngineInfo,
     containers: Vec<Container>,
 }
 
@@ -112,8 +112,8 @@ impl Case {
     }
 }
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> EngineInfo {
+    EngineInfo {
         version: "20.10.24".into(),
         api: "1.41".into(),
         id: "x".into(),
@@ -124,7 +124,7 @@ fn facts() -> Facts {
         cpus: 24,
         memory: 256 << 30,
         platform: "linux/amd64".into(),
-        ..Facts::default()
+        ..EngineInfo::default()
     }
 }
 

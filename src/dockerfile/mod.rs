@@ -28,7 +28,7 @@ use steps::{Kind, Step};
 
 /// A Dockerfile, read.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct EngineInfo {
     syntax: Option<String>,
     escape: char,
     /// ARG instructions before the first FROM.
@@ -54,7 +54,7 @@ impl Stage {
     }
 }
 
-impl Facts {
+impl EngineInfo {
     /// Reads a Dockerfile.
     ///
     /// # Errors

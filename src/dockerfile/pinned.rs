@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::lines::Flag;
-use super::{Facts, Inputs};
+use super::{EngineInfo, Inputs};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 
@@ -73,12 +73,12 @@ fn quoted(text: &str, escape: char) -> String {
     quoted
 }
 
-impl Facts {
+impl EngineInfo {
     /// The text with `pin(image)` in place of every image that counts and has
     /// a pin, whether it is written out or put together of variables.
     ///
     /// # Errors
-    /// As [`Facts::evaluate`].
+    /// As [`EngineInfo::evaluate`].
     pub(crate) fn pinned(
         &self,
         inputs: &Inputs<'_>,

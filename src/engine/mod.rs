@@ -35,7 +35,7 @@ pub(crate) use container::{
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
     /// What it is and has.
-    async fn facts(&self) -> Result<Facts, Error>;
+    async fn facts(&self) -> Result<EngineInfo, Error>;
     /// What a solve needs and its BuildKit does not have, by BuildKit's names.
     async fn lacks(&self) -> Result<Vec<String>, Error>;
     /// Reads from an image's files what is wanted, without a container. The
@@ -45,9 +45,9 @@ pub(crate) trait Engine: Send + Sync {
     async fn images(&self) -> Result<Vec<Image>, Error>;
     /// One image in full; `None`: there is none of that name or id.
     async fn image(&self, name: &str) -> Result<Option<ImageDetail>, Error>;
-    /// What an image says of the containers made from it: the `config` object
-    /// of its OCI image configuration. `None`: there is no such image.
-    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error>;
+    /// What containers of an image are made with: the `config` object of its
+    /// OCI image configuration. `None`: there is no such image.
+    async fn image_config(&self, name: &str) -> Result<Option<ContainerConfig>, Error>;
     /// What these images take of the store; those that are gone are left out.
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error>;
     /// Asks where the engine would pull from: the manifest digest of a
@@ -61,9 +61,9 @@ pub(crate) trait Engine: Send + Sync {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Solved, SolveError>;
-    /// The files that a solve would lay on its image for its account, read
-    /// from what the image starts from. Makes nothing but what the account
-    /// would stand on. Without an account there are none.
+    /// The files that a solve would add for its account, by what the image
+    /// starts from. Makes nothing but what is below them. Without an account
+    /// there are none.
     async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError>;
     /// Pulls from a registry by digest, under no tag. Sends `Step` and
     /// `Transfer` events about `node`. Dropping the future stops it.
@@ -96,7 +96,7 @@ pub(crate) trait Engine: Send + Sync {
     ) -> Result<BoxStream<'static, Result<Chunk, Error>>, Error>;
     /// Runs a program in a running container, attached to it.
     async fn exec(&self, container: &str, exec: &Exec) -> Result<Attached, Error>;
-    /// Tells the terminal of an [`Attached`] its size.
+    /// Sets the size of the terminal of an [`Attached`].
     async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error>;
     /// The exit code of an [`Attached`]; `None`: it still runs.
     async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error>;
@@ -109,8 +109,8 @@ pub(crate) trait Engine: Send + Sync {
     /// One path of a container, or of a stopped one; a link is not followed.
     /// `None`: it is not there. Its content is not read.
     async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error>;
-    /// Lays the files of a tar archive over the container's root; also in one
-    /// that is stopped.
+    /// Unpacks a tar archive in the container's root; also in one that is
+    /// stopped.
     async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error>;
     /// A file or folder of the container, or of a stopped one, as a tar
     /// archive; `None`: it is not there. Refused where it has more bytes than
@@ -122,11 +122,11 @@ pub(crate) trait Engine: Send + Sync {
 }
 
 /// `Env`, `Cmd`, `User`, … as JSON has them.
-pub(crate) type ImageConfig = serde_json::Map<String, serde_json::Value>;
+pub(crate) type ContainerConfig = serde_json::Map<String, serde_json::Value>;
 
 /// What an engine is and has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct EngineInfo {
     pub(crate) version: String,
     /// Version of its interface that is spoken, `1.41`.
     pub(crate) api: String,
@@ -146,8 +146,6 @@ pub(crate) struct Facts {
     pub(crate) platform: String,
     /// Names of its OCI runtimes: `runc`, `nvidia`.
     pub(crate) runtimes: BTreeSet<String>,
-    /// The one that is used where none is asked for.
-    pub(crate) default_runtime: String,
     /// CDI devices that it found, whole names (`nvidia.com/gpu=GPU-…`); engines
     /// before 28.2 do not say.
     pub(crate) cdi_devices: BTreeSet<String>,
@@ -203,7 +201,7 @@ pub(crate) enum Error {
     /// The address cannot be one.
     #[error("`{address}` is not an engine address")]
     Address { address: String, cause: String },
-    /// A file of Docker's that says where the engine is.
+    /// A file of Docker's that names the engine.
     #[error("Docker's `{path}`, which may say where the engine is, cannot be read")]
     Config { path: String, cause: String },
     /// The sides do not trust each other, or a file for that is missing.
@@ -212,7 +210,7 @@ pub(crate) enum Error {
     /// It answers, but cannot build with BuildKit.
     #[error("the engine at {address} has no BuildKit")]
     NoBuildKit { address: String, cause: String },
-    /// It said no.
+    /// It refused.
     #[error("the engine refused to {action}: {message}")]
     Refused { action: String, message: String },
     /// The connection broke.
@@ -243,7 +241,7 @@ impl Error {
     }
 }
 
-/// What a solve lays on an image for its account.
+/// What a solve adds to an image for its account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserLayer {
     pub(crate) layer: Layer,
@@ -251,7 +249,7 @@ pub(crate) struct UserLayer {
     pub(crate) sudo: bool,
 }
 
-/// What a solve made.
+/// The image of a solve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Solved {
     pub(crate) id: ImageId,

@@ -16,7 +16,7 @@
 
 use super::choose::Choice;
 use super::overview::AllocatedUnit;
-use crate::engine::{DeviceRequest, Error, Facts};
+use crate::engine::{DeviceRequest, EngineInfo, Error};
 
 /// What decides where the runtime is NVIDIA's. Nobody else may set it.
 pub(crate) const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
@@ -58,7 +58,7 @@ pub(crate) enum AttachMethod {
 
 /// The best way that the engine offers for these. Engines before 28.2 do not
 /// say which CDI devices they know.
-pub(crate) fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
+pub(crate) fn way(facts: &EngineInfo, choice: &Choice) -> AttachMethod {
     let knows = |name: fn(&AllocatedUnit) -> String| {
         !choice.units.is_empty() && choice.units.iter().all(|unit| facts.cdi_devices.contains(&name(unit)))
     };
@@ -75,7 +75,7 @@ pub(crate) fn way(facts: &Facts, choice: &Choice) -> AttachMethod {
 
 /// What to try when the first way [failed for want of a driver](lacks_driver):
 /// an engine does not say whether it has one, but it names its runtimes.
-pub(crate) fn second(facts: &Facts, first: AttachMethod) -> Option<AttachMethod> {
+pub(crate) fn second(facts: &EngineInfo, first: AttachMethod) -> Option<AttachMethod> {
     (first == AttachMethod::Request && has_runtime(facts)).then_some(AttachMethod::Runtime)
 }
 
@@ -127,7 +127,7 @@ fn by_slot(unit: &AllocatedUnit) -> String {
     format!("{CDI}{}", unit.slot.replace('.', ":"))
 }
 
-fn has_runtime(facts: &Facts) -> bool {
+fn has_runtime(facts: &EngineInfo) -> bool {
     facts.runtimes.contains(RUNTIME)
 }
 
@@ -151,10 +151,10 @@ mod tests {
         Choice { units: vec![unit("GPU-aa", "0"), unit("MIG-bb", "1.2")] }
     }
 
-    fn facts(api: &str, runtimes: &[&str], cdi: &[&str]) -> Facts {
+    fn facts(api: &str, runtimes: &[&str], cdi: &[&str]) -> EngineInfo {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let cdi = cdi.iter().map(|name| format!("{CDI}{name}")).collect();
-        Facts { api: api.into(), runtimes: owned(runtimes), cdi_devices: cdi, ..Facts::default() }
+        EngineInfo { api: api.into(), runtimes: owned(runtimes), cdi_devices: cdi, ..EngineInfo::default() }
     }
 
     #[test]

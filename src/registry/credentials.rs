@@ -97,7 +97,7 @@ struct Auth {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Helped {
+struct HelperOutput {
     username: String,
     secret: String,
 }
@@ -113,7 +113,7 @@ impl Credentials {
     /// # Errors
     /// When the configuration or a helper is broken; a missing file is not.
     pub(crate) async fn of(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
-        Ok(self.look_up(host).await?.map(|(login, _)| login))
+        Ok(self.find_login(host).await?.map(|(login, _)| login))
     }
 
     /// Where those for a host come from; they themselves stay here.
@@ -121,17 +121,17 @@ impl Credentials {
     /// # Errors
     /// As [`Credentials::of`].
     pub(crate) async fn source(&self, host: &str) -> Result<Option<Source>, CredentialsError> {
-        Ok(self.look_up(host).await?.map(|(_, source)| source))
+        Ok(self.find_login(host).await?.map(|(_, source)| source))
     }
 
-    async fn look_up(&self, host: &str) -> Result<Option<(Login, Source)>, CredentialsError> {
+    async fn find_login(&self, host: &str) -> Result<Option<(Login, Source)>, CredentialsError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let path = folder.join("config.json");
         let config = read(&path)?;
         let key = if HUB_HOSTS.contains(&host) { HUB_KEY } else { host };
         let helper = find(&config.helpers, key).or(Some(&config.store)).filter(|h| !h.is_empty());
         if let Some(helper) = helper
-            && let Some(login) = ask(helper, key).await?
+            && let Some(login) = run_helper(helper, key).await?
         {
             return Ok(Some((login, Source::Helper(helper.clone()))));
         }
@@ -174,7 +174,7 @@ fn login(auth: &Auth) -> Option<Login> {
 }
 
 /// Runs `docker-credential-<name> get`; `None`: it knows no such host.
-async fn ask(helper: &str, key: &str) -> Result<Option<Login>, CredentialsError> {
+async fn run_helper(helper: &str, key: &str) -> Result<Option<Login>, CredentialsError> {
     let failed = |cause: String| CredentialsError::Helper {
         helper: helper.to_owned(),
         host: host_of(key).to_owned(),
@@ -184,15 +184,15 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Login>, CredentialsError>
     let mut command = Command::new(&program);
     command.arg("get").stdout(Stdio::piped()).stderr(Stdio::null());
     match process::run(command, key.as_bytes(), tokio::time::sleep(LIMIT)).await {
-        Ok(Some(output)) => understood(&output).map_err(failed),
+        Ok(Some(output)) => parse_helper_output(&output).map_err(failed),
         Ok(None) => Err(failed("it does not answer".into())),
         Err(e) if e.kind() == ErrorKind::NotFound => Err(failed(format!("there is no {program} on PATH"))),
         Err(e) => Err(failed(e.to_string())),
     }
 }
 
-/// What a helper said. The cause of an error holds nothing of it.
-fn understood(output: &Output) -> Result<Option<Login>, String> {
+/// A helper's answer. The cause of an error holds nothing of it.
+fn parse_helper_output(output: &Output) -> Result<Option<Login>, String> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout);
         // The sentence that all helpers share.
@@ -202,11 +202,11 @@ fn understood(output: &Output) -> Result<Option<Login>, String> {
             Err(output.status.to_string())
         };
     }
-    let helped: Helped =
+    let output: HelperOutput =
         serde_json::from_slice(&output.stdout).map_err(|_| "its answer is not JSON".to_owned())?;
-    Ok(Some(match helped.username.as_str() {
-        "<token>" => Login::IdentityToken(helped.secret),
-        _ => Login::Password { username: helped.username, password: helped.secret },
+    Ok(Some(match output.username.as_str() {
+        "<token>" => Login::IdentityToken(output.secret),
+        _ => Login::Password { username: output.username, password: output.secret },
     }))
 }
 
@@ -265,26 +265,26 @@ mod tests {
     }
 
     /// What a helper is taken to say that prints `stdout` and ends with `code`.
-    fn said(stdout: &str, code: i32) -> Result<Option<Login>, String> {
+    fn parsed(stdout: &str, code: i32) -> Result<Option<Login>, String> {
         use std::os::unix::process::ExitStatusExt;
         let status = std::process::ExitStatus::from_raw(code << 8);
-        understood(&Output { status, stdout: stdout.into(), stderr: Vec::new() })
+        parse_helper_output(&Output { status, stdout: stdout.into(), stderr: Vec::new() })
     }
 
     #[test]
     fn a_helper_gives_a_password_or_a_token_or_knows_none() {
         let answer = r#"{"ServerURL":"reg.local","Username":"ada","Secret":"pw"}"#;
-        assert_eq!(said(answer, 0), Ok(password("ada", "pw")));
+        assert_eq!(parsed(answer, 0), Ok(password("ada", "pw")));
         let token = r#"{"ServerURL":"reg.local","Username":"<token>","Secret":"t"}"#;
-        assert_eq!(said(token, 0), Ok(Some(Login::IdentityToken("t".into()))));
-        assert_eq!(said("credentials not found in native keychain\n", 1), Ok(None));
+        assert_eq!(parsed(token, 0), Ok(Some(Login::IdentityToken("t".into()))));
+        assert_eq!(parsed("credentials not found in native keychain\n", 1), Ok(None));
     }
 
     #[test]
     fn what_a_broken_helper_prints_is_not_repeated() {
-        let locked = said("hunter2", 1).unwrap_err();
+        let locked = parsed("hunter2", 1).unwrap_err();
         assert!(locked.contains("exit status: 1") && !locked.contains("hunter2"), "{locked}");
-        let half = said(r#"{"Secret":"hunter2""#, 0).unwrap_err();
+        let half = parsed(r#"{"Secret":"hunter2""#, 0).unwrap_err();
         assert!(half.contains("not JSON") && !half.contains("hunter2"), "{half}");
     }
 

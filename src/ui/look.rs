@@ -33,7 +33,7 @@ pub(crate) enum Progress {
 
 /// What is known of where output goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct EngineInfo {
     pub(crate) stdout_terminal: bool,
     pub(crate) stderr_terminal: bool,
     /// `CI` is set and not empty.
@@ -51,7 +51,7 @@ pub(crate) struct Facts {
 impl Mode {
     /// What is shown. Bars that were asked for where no cursor can be moved
     /// become plain lines: drawn, they would be nothing or rubbish.
-    pub(crate) fn settle(self, facts: &Facts) -> Progress {
+    pub(crate) fn settle(self, facts: &EngineInfo) -> Progress {
         let can_draw = facts.stderr_terminal && !facts.dumb;
         match self {
             Self::Json => Progress::Json,
@@ -63,7 +63,7 @@ impl Mode {
     }
 }
 
-impl Facts {
+impl EngineInfo {
     /// How stdout may look.
     pub(crate) fn stdout_look(&self) -> Look {
         self.look(self.stdout_terminal)
@@ -134,7 +134,7 @@ impl Look {
 mod tests {
     use super::*;
 
-    const TERMINAL: Facts = Facts {
+    const TERMINAL: EngineInfo = EngineInfo {
         stdout_terminal: true,
         stderr_terminal: true,
         ci: false,
@@ -148,13 +148,13 @@ mod tests {
     fn bars_are_drawn_on_a_terminal_only() {
         let cases = [
             (Mode::Auto, TERMINAL, Progress::Bars),
-            (Mode::Auto, Facts { ci: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, Facts { dumb: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, Facts { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, Facts { stdout_terminal: false, ..TERMINAL }, Progress::Bars),
-            (Mode::Bars, Facts { ci: true, ..TERMINAL }, Progress::Bars),
-            (Mode::Bars, Facts { dumb: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Bars, Facts { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, EngineInfo { ci: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, EngineInfo { dumb: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, EngineInfo { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (Mode::Auto, EngineInfo { stdout_terminal: false, ..TERMINAL }, Progress::Bars),
+            (Mode::Bars, EngineInfo { ci: true, ..TERMINAL }, Progress::Bars),
+            (Mode::Bars, EngineInfo { dumb: true, ..TERMINAL }, Progress::Plain),
+            (Mode::Bars, EngineInfo { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
             (Mode::Plain, TERMINAL, Progress::Plain),
             (Mode::Json, TERMINAL, Progress::Json),
             (Mode::Quiet, TERMINAL, Progress::Quiet),
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn colours_need_a_terminal_that_may_have_them() {
         assert!(TERMINAL.stdout_look().colour);
-        assert!(!Facts { no_color: true, ..TERMINAL }.stdout_look().colour);
-        assert!(!Facts { dumb: true, ..TERMINAL }.stdout_look().colour);
-        let piped = Facts { stdout_terminal: false, ..TERMINAL };
+        assert!(!EngineInfo { no_color: true, ..TERMINAL }.stdout_look().colour);
+        assert!(!EngineInfo { dumb: true, ..TERMINAL }.stdout_look().colour);
+        let piped = EngineInfo { stdout_terminal: false, ..TERMINAL };
         assert_eq!(piped.stdout_look(), Look::default());
         assert!(piped.stderr_look().colour);
     }

@@ -29,7 +29,7 @@ use std::io;
 use std::time::Duration;
 
 pub(crate) use drive::drive;
-pub(crate) use look::{Facts, Look, Mode, Progress};
+pub(crate) use look::{EngineInfo, Look, Mode, Progress};
 pub(crate) use output::Output;
 pub(crate) use state::RunState;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Check, Finding, count};
-use crate::engine::{self, Container, ContainerState, Facts, Image};
+use crate::engine::{self, Container, ContainerState, EngineInfo, Image};
 use crate::gpu::DriverState;
 use crate::model::problem::Problem;
 use crate::registry;
@@ -17,7 +17,7 @@ const ROOM: u64 = 20 << 30;
 const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Whether the engine answers. `how` says where the address came from.
-pub(crate) fn engine(address: &str, how: &str, facts: &Result<Facts, engine::Error>) -> Finding {
+pub(crate) fn engine(address: &str, how: &str, facts: &Result<EngineInfo, engine::Error>) -> Finding {
     match facts {
         Ok(facts) => Check::of("engine", address)
             .ok(format!("version {}, interface {} (address from {how})", facts.version, facts.api)),
@@ -43,7 +43,7 @@ pub(crate) fn buildkit(address: &str, lacks: &Result<Vec<String>, engine::Error>
 }
 
 /// How it keeps layers, and how it limits containers.
-pub(crate) fn drivers(facts: &Facts) -> [Finding; 2] {
+pub(crate) fn drivers(facts: &EngineInfo) -> [Finding; 2] {
     let check = Check::of("storage", &facts.storage_driver);
     let storage = match facts.storage_driver.as_str() {
         "overlay2" | "overlayfs" | "btrfs" | "zfs" => check.ok("layers are kept well"),

@@ -93,7 +93,7 @@ async fn an_engine_says_what_it_is_or_what_to_do() {
 #[test]
 fn slow_drivers_are_told_and_good_ones_are_not_blamed() {
     let of = |storage: &str, cgroups: &str| {
-        let facts = crate::engine::Facts {
+        let facts = crate::engine::EngineInfo {
             storage_driver: storage.into(),
             cgroup_driver: cgroups.into(),
             ..Default::default()

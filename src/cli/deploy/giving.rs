@@ -9,7 +9,7 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::deploy::Deployed;
 use crate::deploy::assign::{self, Decide, Given, Stopped, World};
-use crate::engine::{CreateContainer, Engine, Facts};
+use crate::engine::{CreateContainer, Engine, EngineInfo};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::host::lock::Locks;
 use crate::model::problem::Problem;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Allocator<'a> {
     settings: &'a Settings,
     engine: &'a dyn Engine,
-    facts: &'a Facts,
+    facts: &'a EngineInfo,
     gpus: Option<NvmlProbe>,
     locks: Locks,
     limit: Duration,
@@ -33,7 +33,7 @@ impl<'a> Allocator<'a> {
     pub(crate) fn new(
         settings: &'a Settings,
         engine: &'a dyn Engine,
-        facts: &'a Facts,
+        facts: &'a EngineInfo,
         gpus: Option<NvmlProbe>,
         wait: u64,
     ) -> Result<Self, CliError> {

@@ -26,7 +26,7 @@ use crate::build::request::Surroundings;
 use crate::deploy::assign::Found;
 use crate::deploy::gpus::is_for_amd;
 use crate::deploy::{self, Asked, Deployed, DeviceFiles, Order, Refusal};
-use crate::engine::{CreateContainer, Engine, Facts, ImageDetail};
+use crate::engine::{CreateContainer, Engine, EngineInfo, ImageDetail};
 use crate::gpu::nvml::NvmlProbe;
 use crate::gpu::request::GpuRequest;
 use crate::host::people::may_act_for;
@@ -220,7 +220,7 @@ impl Setup {
     async fn of(
         source: &Source,
         account: &Account,
-        facts: &Facts,
+        facts: &EngineInfo,
         around: &Surroundings,
         engine: &dyn Engine,
     ) -> Result<Self, CliError> {
@@ -273,7 +273,7 @@ struct Want<'a> {
     name: &'a str,
     folders: &'a Folders,
     asked: &'a Asked,
-    facts: &'a Facts,
+    facts: &'a EngineInfo,
     files: &'a DeviceFiles,
 }
 

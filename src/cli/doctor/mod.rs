@@ -136,7 +136,7 @@ async fn look(engine: &dyn Engine, address: &str, how: &str, seen: &mut SeenEngi
     }
 }
 
-fn free(facts: &engine::Facts) -> Result<u64, String> {
+fn free(facts: &engine::EngineInfo) -> Result<u64, String> {
     if !facts.local {
         return Err("the engine is on another machine".into());
     }

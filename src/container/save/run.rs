@@ -16,7 +16,7 @@ use super::logs::{self, Log};
 use super::{ContainerAfter, FailedSave, MOST, Save, SaveError};
 use crate::container::retire::GRACE;
 use crate::engine::{
-    Change, ChangeKind, CreateContainer, Engine, Error, FileKind, ImageConfig, ImageDetail, Network,
+    Change, ChangeKind, ContainerConfig, CreateContainer, Engine, Error, FileKind, ImageDetail, Network,
     SolveError,
 };
 use crate::image::solve::{ConfigChange, Solve, Start};
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct SavePreview {
     base: ImageDetail,
-    config: ImageConfig,
+    config: ContainerConfig,
     /// All that differs from the image.
     pub(crate) changes: Vec<Change>,
     /// Log files that become as in the image.

@@ -2,7 +2,7 @@
 //! instead. Pure; learnt anew by each run.
 
 use super::super::MEMLOCK;
-use crate::engine::{CreateContainer, Error, Facts};
+use crate::engine::{CreateContainer, EngineInfo, Error};
 use crate::gpu::attach::{self, AttachMethod};
 
 /// What was learnt.
@@ -33,7 +33,7 @@ impl Adjusted {
     }
 
     /// Whether something can be tried that was not tried yet.
-    pub(crate) fn learn(&mut self, error: &Error, facts: &Facts) -> bool {
+    pub(crate) fn learn(&mut self, error: &Error, facts: &EngineInfo) -> bool {
         if !self.memlock && is_memlock(error) {
             self.memlock = true;
             return true;

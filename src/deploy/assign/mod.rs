@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Refusal;
 use super::run::{self, Deployed};
-use crate::engine::{Container, CreateContainer, Engine, Error, Facts};
+use crate::engine::{Container, CreateContainer, Engine, EngineInfo, Error};
 use crate::gpu::attach::AttachMethod;
 use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::nvml::GpuProbe;
@@ -46,7 +46,7 @@ const NAMING: Duration = Duration::from_millis(200);
 /// Where and how something is given away.
 pub(crate) struct World<'a> {
     pub(crate) engine: &'a dyn Engine,
-    pub(crate) facts: &'a Facts,
+    pub(crate) facts: &'a EngineInfo,
     pub(crate) locks: &'a Locks,
     /// `None`: no GPUs are asked for.
     pub(crate) gpus: Option<&'a dyn GpuProbe>,

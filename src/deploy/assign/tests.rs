@@ -61,7 +61,7 @@ fn gpu(index: u32, busy: bool) -> Gpu {
 
 struct Case {
     engine: FakeEngine,
-    facts: Facts,
+    facts: EngineInfo,
     image: ImageId,
     gpus: Cards,
     dir: tempfile::TempDir,
@@ -74,9 +74,13 @@ impl Case {
         Self::with(gpus, |_| {})
     }
 
-    fn with(gpus: u32, change: impl FnOnce(&mut Facts)) -> Self {
-        let mut facts =
-            Facts { id: "e".into(), local: true, runtimes: ["runc".into()].into(), ..Facts::default() };
+    fn with(gpus: u32, change: impl FnOnce(&mut EngineInfo)) -> Self {
+        let mut facts = EngineInfo {
+            id: "e".into(),
+            local: true,
+            runtimes: ["runc".into()].into(),
+            ..EngineInfo::default()
+        };
         change(&mut facts);
         let engine = FakeEngine::with_facts(facts.clone());
         let image = engine.add_image(&Reference::parse("x:1").unwrap(), &BTreeMap::new());
@@ -420,9 +424,9 @@ fn an_engine_without_a_driver_for_gpus_is_asked_in_the_way_that_is_left() {
         action: "start container `a`".into(),
         message: "could not select device driver \"\" with capabilities: [[gpu]]".into(),
     };
-    let with = |runtimes: &[&str]| Facts {
+    let with = |runtimes: &[&str]| EngineInfo {
         runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
-        ..Facts::default()
+        ..EngineInfo::default()
     };
     let mut adjusted = Adjusted::default();
     assert!(!adjusted.learn(&refused, &with(&["runc"])) && adjusted.way().is_none());

@@ -12,7 +12,7 @@ use super::expand::expand;
 use super::pinned::Token;
 use super::steps::{Kind, Step};
 use super::variables::{Variables, platform_args};
-use super::{Facts, Stage};
+use super::{EngineInfo, Stage};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
 
@@ -60,7 +60,7 @@ pub(crate) struct Evaluated {
     pub(crate) declared_args: BTreeSet<String>,
 }
 
-impl Facts {
+impl EngineInfo {
     /// Fills in the variables and follows the stages.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ enum Base {
 }
 
 struct Work<'a> {
-    facts: &'a Facts,
+    facts: &'a EngineInfo,
     args: &'a BTreeMap<String, String>,
     global: Variables,
     bases: Vec<Base>,
@@ -118,7 +118,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(facts: &'a Facts, inputs: &Inputs<'a>) -> Self {
+    fn new(facts: &'a EngineInfo, inputs: &Inputs<'a>) -> Self {
         let all = platform_args(inputs.platform)
             .into_iter()
             .map(|(name, value)| {

@@ -10,20 +10,20 @@ use prost_types::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tonic::Status;
 
-use super::build::{Draft, Make, Stop};
+use super::build::{BuildError, ImageBuild, ImageDraft};
 use super::config::Layer;
 use super::job::Job;
 use super::session::files::mode_from_go;
 use crate::dockerfile::context::EntryKind;
 use crate::image::user_layer::{self, BaseFacts, FactKind, FileFact, Refusal, Want};
 use crate::model::account::Account;
-use crate::model::event::Event;
+use crate::model::event::{Event, Failure};
 
 /// Rounds of questions to a base before it is taken for endless.
 const MOST_ROUNDS: usize = 16;
 
-impl Make<'_> {
-    pub(super) async fn add_user(&self, draft: &mut Draft, account: &Account) -> Result<(), Stop> {
+impl ImageBuild<'_> {
+    pub(super) async fn add_user(&self, draft: &mut ImageDraft, account: &Account) -> Result<(), BuildError> {
         let layer = self.layer(draft, account).await?;
         for text in layer.notes {
             let _ = self.events.send(Event::Warning { image: Some(self.solve.node.clone()), text });
@@ -31,25 +31,28 @@ impl Make<'_> {
         let title = format!("user {}", account.name);
         let (nodes, time) = (&layer.nodes, user_layer::FIXED_TIME_SECONDS);
         draft.state = draft.state.with_tree(nodes, time, &self.step(&title)).map_err(|e| {
-            Stop::refused(e.to_string(), "use a base whose folders have usual modes".to_owned())
+            BuildError::refused(e.to_string(), "use a base whose folders have usual modes".to_owned())
         })?;
         draft.layers.push(Layer { made_by: title, created: Some(fixed_time()) });
         let result = self.evaluate(draft).await?;
         let read = read_back(self.job, &result.id, &user_layer::verify_wants(account)).await?;
         draft.known = Some(result);
-        user_layer::verify(&read, account)
-            .map_err(|e| Stop::unsound(format!("the account is not in the image: {e}")))
+        user_layer::verify(&read, account).map_err(|e| {
+            // What was built is not what was asked for.
+            let message = format!("the account is not in the image: {e}");
+            BuildError::failed(Failure { message, check: true, ..Failure::default() })
+        })
     }
 
-    /// What is laid on the draft, to which sudo is brought first if it lacks it.
+    /// The account's layer, below which sudo is installed if the draft lacks it.
     pub(super) async fn layer(
         &self,
-        draft: &mut Draft,
+        draft: &mut ImageDraft,
         account: &Account,
-    ) -> Result<user_layer::Layer, Stop> {
+    ) -> Result<user_layer::Layer, BuildError> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
-            return Err(Stop::refused("the image is empty", help));
+            return Err(BuildError::refused("the image is empty", help));
         }
         let mut base = self.base(draft, account).await?;
         if let Some(step) = &self.solve.sudo
@@ -61,8 +64,12 @@ impl Make<'_> {
         user_layer::layer(&base, account).map_err(refused)
     }
 
-    /// Asks what the account is laid on, until the user layer's rules know enough.
-    async fn base(&self, draft: &Draft, account: &Account) -> Result<OwnedMutexGuard<BaseFacts>, Stop> {
+    /// Reads what is below the account, until the user layer's rules know enough.
+    async fn base(
+        &self,
+        draft: &ImageDraft,
+        account: &Account,
+    ) -> Result<OwnedMutexGuard<BaseFacts>, BuildError> {
         let mut known = self.facts_of(draft).lock_owned().await;
         let mut base = None;
         for _ in 0..MOST_ROUNDS {
@@ -74,14 +81,14 @@ impl Make<'_> {
                 Some(base) => base,
                 none => none.insert(self.evaluate(draft).await?),
             };
-            learn(self.job, &base.id, &mut known, &wants).await?;
+            read_wants(self.job, &base.id, &mut known, &wants).await?;
         }
         Ok(known)
     }
 
-    /// Shared by all that stand on the same content; a Dockerfile's result, or
+    /// Shared by all that are based on the same content; a Dockerfile's result, or
     /// one that is made anew, is known by nothing but itself.
-    fn facts_of(&self, draft: &Draft) -> Arc<Mutex<BaseFacts>> {
+    fn facts_of(&self, draft: &ImageDraft) -> Arc<Mutex<BaseFacts>> {
         match (&draft.origin, draft.state.definition()) {
             (Some(origin), Some(definition)) if !self.solve.no_cache => {
                 let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,8 +99,8 @@ impl Make<'_> {
     }
 }
 
-fn refused(refusal: Refusal) -> Stop {
-    Stop::refused(refusal.to_string(), refusal.help)
+fn refused(refusal: Refusal) -> BuildError {
+    BuildError::refused(refusal.to_string(), refusal.help)
 }
 
 /// The user layer's time, as image configs write it.
@@ -101,47 +108,47 @@ pub(super) fn fixed_time() -> String {
     Timestamp { seconds: user_layer::FIXED_TIME_SECONDS, nanos: 0 }.to_string()
 }
 
-/// An answer on its way to [`BaseFacts`].
-enum Answer {
-    Path(String, FileFact),
-    Folder(String, FileFact, BTreeMap<String, FileFact>),
+/// What was read of a path; of a folder maybe with its entries.
+struct PathFacts {
+    path: String,
+    fact: FileFact,
+    entries: Option<BTreeMap<String, FileFact>>,
 }
 
-/// Answers all of `wants` at once.
-async fn learn(job: &Job, result: &str, known: &mut BaseFacts, wants: &[Want]) -> Result<(), Status> {
-    let answers = wants.iter().map(|want| {
-        let want = shared(known, want);
-        let told = known.files.get(want.path()).cloned();
-        answer(job, result, want, told)
+/// Reads all of `wants` at once.
+async fn read_wants(job: &Job, result: &str, base: &mut BaseFacts, wants: &[Want]) -> Result<(), Status> {
+    let reads = wants.iter().map(|want| {
+        let want = shared(base, want);
+        let known = base.files.get(want.path()).cloned();
+        read_want(job, result, want, known)
     });
-    for answer in try_join_all(answers).await? {
-        match answer {
-            Answer::Path(path, fact) => known.learn(&path, fact),
-            Answer::Folder(path, folder, entries) => known.learn_entries(&path, folder, entries),
+    for PathFacts { path, fact, entries } in try_join_all(reads).await? {
+        match entries {
+            None => base.learn(&path, fact),
+            Some(entries) => base.learn_entries(&path, fact, entries),
         }
     }
     Ok(())
 }
 
 /// Reads an image's own files back. Every call is a mount in the engine, so
-/// mode and owner of files whose bytes are asked for are not looked at.
+/// mode and owner of files whose bytes are asked for are not read.
 pub(super) async fn read_back(job: &Job, result: &str, wants: &[Want]) -> Result<BaseFacts, Status> {
-    let mut read = BaseFacts::default();
-    for answer in try_join_all(wants.iter().map(|want| briefly(job, result, want))).await? {
-        let (Answer::Path(path, fact) | Answer::Folder(path, fact, _)) = answer;
-        read.learn(&path, fact);
+    let reads = wants.iter().map(async |want| {
+        let Want::Content(path) = want else { return read_want(job, result, want.clone(), None).await };
+        let bytes = job.read(result, path).await?;
+        let kind = bytes.map_or(FactKind::Absent, |bytes| FactKind::File(Some(bytes)));
+        let fact = FileFact { kind, ..FileFact::absent() };
+        Ok(PathFacts { path: path.clone(), fact, entries: None })
+    });
+    let mut facts = BaseFacts::default();
+    for PathFacts { path, fact, .. } in try_join_all(reads).await? {
+        facts.learn(&path, fact);
     }
-    Ok(read)
+    Ok(facts)
 }
 
-async fn briefly(job: &Job, result: &str, want: &Want) -> Result<Answer, Status> {
-    let Want::Content(path) = want else { return answer(job, result, want.clone(), None).await };
-    let bytes = job.read(result, path).await?;
-    let kind = bytes.map_or(FactKind::Absent, |bytes| FactKind::File(Some(bytes)));
-    Ok(Answer::Path(path.clone(), FileFact { kind, ..FileFact::absent() }))
-}
-
-/// What everybody can use instead: a home that is not there yet is told by
+/// What everybody can use instead: a home that is not there yet is shown by
 /// `/home`, which is read once for all users of the base.
 fn shared(known: &BaseFacts, want: &Want) -> Want {
     let parent = want.path().rsplit_once('/').map(|(parent, _)| parent);
@@ -155,28 +162,33 @@ fn shared(known: &BaseFacts, want: &Want) -> Want {
     }
 }
 
-/// A path is looked at before it is opened, since to open a pipe takes for
-/// ever; not where its folder's entries have told of it already. A call is a
+/// A path is inspected before it is opened, since to open a pipe takes for
+/// ever; not where its folder's entries have shown what it is. A call is a
 /// mount in the engine, and it is their number in a row that takes time.
-async fn answer(job: &Job, result: &str, want: Want, told: Option<FileFact>) -> Result<Answer, Status> {
+async fn read_want(
+    job: &Job,
+    result: &str,
+    want: Want,
+    known: Option<FileFact>,
+) -> Result<PathFacts, Status> {
     let path = want.path().to_owned();
-    let told = told.filter(|fact| matches!(fact.kind, FactKind::File(_) | FactKind::Dir(_)));
-    let mut fact = match told {
+    let known = known.filter(|fact| matches!(fact.kind, FactKind::File(_) | FactKind::Dir(_)));
+    let mut fact = match known {
         Some(fact) => fact,
         None => job.stat(result, &path).await?.as_ref().map_or_else(FileFact::absent, fact),
     };
+    let mut entries = None;
     match (&want, &fact.kind) {
         (Want::Content(_), FactKind::File(_)) => {
             fact.kind = FactKind::File(Some(job.read(result, &path).await?.unwrap_or_default()));
-            Ok(Answer::Path(path, fact))
         }
         (Want::Entries(_), FactKind::Dir(_)) => {
-            let entries = job.list(result, &path).await?;
-            let entries = entries.iter().map(|s| (name(&s.path), self::fact(s))).collect();
-            Ok(Answer::Folder(path, fact, entries))
+            let stats = job.list(result, &path).await?;
+            entries = Some(stats.iter().map(|stat| (name(&stat.path), self::fact(stat))).collect());
         }
-        _ => Ok(Answer::Path(path, fact)),
+        _ => {}
     }
+    Ok(PathFacts { path, fact, entries })
 }
 
 fn name(path: &str) -> String {

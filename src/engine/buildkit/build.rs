@@ -7,8 +7,8 @@ use tonic::Status;
 
 use super::config::{self, ImageConfig, Layer};
 use super::job::{Export, Job, Ref};
-use super::progress::{Seen, Watch};
-use super::session::Offer;
+use super::progress::{JobProgress, ProgressReader};
+use super::session::SessionContent;
 use super::{Bases, account, failure};
 use crate::engine::address::Address;
 use crate::engine::llb::{Exec, Local, Mount, State, Step};
@@ -19,55 +19,55 @@ use crate::model::event::{Events, Failure};
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
+/// Folders that apt locks against a second user, and so must we.
+const APT: [&str; 2] = ["/var/cache/apt", "/var/lib/apt"];
+
 /// Everything that one image is made with.
-pub(super) struct Make<'a> {
+pub(super) struct ImageBuild<'a> {
     pub(super) solve: &'a Solve,
     pub(super) events: &'a Events,
     pub(super) job: &'a Job,
-    pub(super) watch: &'a Watch<'a>,
-    pub(super) offer: &'a Offer,
+    pub(super) reader: &'a ProgressReader<'a>,
+    pub(super) content: &'a SessionContent,
     pub(super) session: &'a str,
     pub(super) bases: &'a Bases,
     pub(super) address: &'a Address,
 }
 
 /// Why no image was made.
-pub(super) enum Stop {
-    /// BuildKit's own words.
-    Said(Status),
+pub(super) enum BuildError {
+    /// BuildKit's.
+    Status(Status),
     /// Ours.
-    Known(SolveError),
+    Solve(SolveError),
 }
 
-impl From<Status> for Stop {
+impl From<Status> for BuildError {
     fn from(status: Status) -> Self {
-        Self::Said(status)
+        Self::Status(status)
     }
 }
 
-impl Stop {
+impl BuildError {
     /// For people.
-    pub(super) fn explain(self, solve: &Solve, seen: &Seen) -> SolveError {
+    pub(super) fn explain(self, solve: &Solve, progress: &JobProgress) -> SolveError {
         match self {
-            Self::Said(status) => failure::explain(solve, &status, seen),
-            Self::Known(error) => error,
+            Self::Status(status) => failure::explain(solve, &status, progress),
+            Self::Solve(error) => error,
         }
     }
 
     pub(super) fn refused(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
-        let failure = Failure { message: message.into(), help: help.into(), ..Failure::default() };
-        Self::Known(SolveError::Failed(Box::new(failure)))
+        Self::failed(Failure { message: message.into(), help: help.into(), ..Failure::default() })
     }
 
-    /// What was built is not what was asked for.
-    pub(super) fn unsound(message: String) -> Self {
-        let failure = Failure { message, check: true, ..Failure::default() };
-        Self::Known(SolveError::Failed(Box::new(failure)))
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self::Solve(SolveError::Failed(Box::new(failure)))
     }
 }
 
 /// An image under construction.
-pub(super) struct Draft {
+pub(super) struct ImageDraft {
     pub(super) state: State,
     /// The state as BuildKit already knows it, while that is the whole state.
     pub(super) known: Option<Ref>,
@@ -77,34 +77,34 @@ pub(super) struct Draft {
     pub(super) origin: Option<String>,
 }
 
-impl Make<'_> {
+impl ImageBuild<'_> {
     /// Runs the job from its opening to its end.
-    pub(super) async fn run(&self) -> Result<Solved, Stop> {
+    pub(super) async fn run(&self) -> Result<Solved, BuildError> {
         let export = Export::Image { cache: self.solve.inline_cache };
         let mut running = std::pin::pin!(self.job.run(self.session, export));
-        let steered = tokio::select! {
-            steered = self.steer() => steered,
-            // Well ended: it was told its result, and we were not told so yet.
+        let assembled = tokio::select! {
+            assembled = self.assemble() => assembled,
+            // Well ended: it has its result, and the answer to that is on its way.
             ended = &mut running => return Ok(Solved { id: image_id(&ended?)?, layers: None }),
         };
-        let stop = match steered {
+        let error = match assembled {
             Ok(layers) => return Ok(Solved { id: image_id(&running.await?)?, layers: Some(layers) }),
-            Err(stop) => stop,
+            Err(error) => error,
         };
         // The job ends in order, so that its last output is heard.
-        let status = match &stop {
-            Stop::Said(status) => status.clone(),
-            Stop::Known(_) => Status::aborted("refused by the client"),
+        let status = match &error {
+            BuildError::Status(status) => status.clone(),
+            BuildError::Solve(_) => Status::aborted("refused by the client"),
         };
         let _ = self.job.fail(&status).await;
-        Err(stop)
+        Err(error)
     }
 
-    /// Runs a job that makes what the account would be laid on, and gives the
+    /// Runs a job that makes what is below the account, and gives the account's
     /// layer.
-    pub(super) async fn look(&self) -> Result<UserLayer, Stop> {
+    pub(super) async fn user_layer(&self) -> Result<UserLayer, BuildError> {
         let Some(account) = &self.solve.user else { return Ok(UserLayer::default()) };
-        let asked = async {
+        let layer = async {
             let mut draft = self.below_account().await?;
             let below = draft.layers.len();
             let layer = self.layer(&mut draft, account).await?;
@@ -112,13 +112,13 @@ impl Make<'_> {
             Ok(UserLayer { layer, sudo: draft.layers.len() > below })
         };
         tokio::select! {
-            layer = asked => layer,
+            layer = layer => layer,
             Err(status) = self.job.run(self.session, Export::Nothing) => Err(status.into()),
         }
     }
 
     /// Gives how many layers the image should have.
-    async fn steer(&self) -> Result<usize, Stop> {
+    async fn assemble(&self) -> Result<usize, BuildError> {
         let mut draft = self.below_account().await?;
         if let Some(account) = &self.solve.user {
             self.add_user(&mut draft, account).await?;
@@ -127,14 +127,14 @@ impl Make<'_> {
     }
 
     /// All that an image is made of but its account.
-    async fn below_account(&self) -> Result<Draft, Stop> {
-        let lacks = self.job.opened().await?;
-        if !lacks.is_empty() {
-            let cause = format!("its BuildKit lacks {}", lacks.join(", "));
+    async fn below_account(&self) -> Result<ImageDraft, BuildError> {
+        let missing = self.job.opened().await?;
+        if !missing.is_empty() {
+            let cause = format!("its BuildKit lacks {}", missing.join(", "));
             let address = self.address.to_string();
-            return Err(Stop::Known(Error::NoBuildKit { address, cause }.into()));
+            return Err(BuildError::Solve(Error::NoBuildKit { address, cause }.into()));
         }
-        self.offer.add_secrets(&self.solve.secrets);
+        self.content.add_secrets(&self.solve.secrets);
         let mut draft = match &self.solve.start {
             Start::Image(reference) => self.start_image(reference).await?,
             Start::Dockerfile(build) => self.start_dockerfile(build).await?,
@@ -146,14 +146,14 @@ impl Make<'_> {
     }
 
     /// The draft's state, run by BuildKit.
-    pub(super) async fn evaluate(&self, draft: &Draft) -> Result<Ref, Stop> {
+    pub(super) async fn evaluate(&self, draft: &ImageDraft) -> Result<Ref, BuildError> {
         match draft.state.definition() {
             Some(definition) => Ok(self.job.solve(definition).await?),
             None => Ok(Ref::default()),
         }
     }
 
-    async fn finish(&self, mut draft: Draft) -> Result<usize, Stop> {
+    async fn finish(&self, mut draft: ImageDraft) -> Result<usize, BuildError> {
         let result = match draft.known.take() {
             Some(known) => known,
             None => self.evaluate(&draft).await?,
@@ -167,25 +167,16 @@ impl Make<'_> {
             draft.config.fix_times(&account::fixed_time());
         }
         self.job.succeed(&result.id, Some(draft.config.to_bytes())).await?;
-        Ok(draft.config.told_layers())
+        Ok(draft.config.layer_count())
     }
 
     pub(super) fn step(&self, title: &str) -> Step {
         Step { title: title.to_owned(), no_cache: self.solve.no_cache }
     }
-}
 
-fn image_id(exported: &HashMap<String, String>) -> Result<ImageId, Stop> {
-    // What the engine calls the image in its store: the config's digest, or
-    // the manifest's where it keeps images in containerd.
-    let id = exported.get("containerimage.digest");
-    id.map(ImageId::new).ok_or_else(|| Stop::refused("the engine names no image after the build", None))
-}
-
-impl Make<'_> {
-    pub(super) async fn start_image(&self, reference: &Reference) -> Result<Draft, Stop> {
+    async fn start_image(&self, reference: &Reference) -> Result<ImageDraft, BuildError> {
         let resolved = self.job.resolve(&reference.canonical(), "default").await?;
-        Ok(Draft {
+        Ok(ImageDraft {
             state: State::image(reference),
             known: None,
             config: parse(&resolved.config)?,
@@ -194,8 +185,8 @@ impl Make<'_> {
         })
     }
 
-    pub(super) async fn start_dockerfile(&self, build: &DockerfileBuild) -> Result<Draft, Stop> {
-        self.offer.add_context(&build.context);
+    async fn start_dockerfile(&self, build: &DockerfileBuild) -> Result<ImageDraft, BuildError> {
+        self.content.add_context(&build.context);
         let context = State::local(&Local {
             name: build.context.id.clone(),
             session: self.session.to_owned(),
@@ -205,17 +196,17 @@ impl Make<'_> {
         let dockerfile = State::file("/Dockerfile", build.dockerfile.as_bytes(), 0o644, &title);
         let inputs = [("context", context), ("dockerfile", dockerfile)];
         let inputs = inputs.into_iter().filter_map(|(name, state)| Some((name, state.definition()?)));
-        let produced = self.job.dockerfile(self.options(build), inputs).await?;
-        let state = match produced.result.definition.clone().filter(|d| !d.def.is_empty()) {
+        let frontend = self.job.dockerfile(self.options(build), inputs).await?;
+        let state = match frontend.result.definition.clone().filter(|d| !d.def.is_empty()) {
             Some(definition) => {
-                self.watch.seen().source.clone_from(&definition.source);
+                self.reader.progress().source.clone_from(&definition.source);
                 State::from_pb(definition)
-                    .map_err(|e| Stop::refused(format!("the engine answered {e}"), None))?
+                    .map_err(|e| BuildError::refused(format!("the engine answered {e}"), None))?
             }
             None => State::scratch(),
         };
-        let (known, config) = (Some(produced.result), parse(&produced.config)?);
-        Ok(Draft { state, known, config, layers: Vec::new(), origin: None })
+        let (known, config) = (Some(frontend.result), parse(&frontend.config)?);
+        Ok(ImageDraft { state, known, config, layers: Vec::new(), origin: None })
     }
 
     fn options(&self, build: &DockerfileBuild) -> HashMap<String, String> {
@@ -230,17 +221,8 @@ impl Make<'_> {
         }
         options
     }
-}
 
-fn parse(config: &[u8]) -> Result<ImageConfig, Stop> {
-    ImageConfig::parse(config).map_err(|e| Stop::refused(e, None))
-}
-
-/// Folders that apt locks against a second user, and so must we.
-const APT: [&str; 2] = ["/var/cache/apt", "/var/lib/apt"];
-
-impl Make<'_> {
-    pub(super) fn add_step(&self, draft: &mut Draft, step: &ExecStep) {
+    pub(super) fn add_step(&self, draft: &mut ImageDraft, step: &ExecStep) {
         let mut env = draft.config.env();
         for (name, value) in &step.env {
             config::set(&mut env, name, value);
@@ -251,6 +233,17 @@ impl Make<'_> {
         draft.known = None;
         draft.layers.push(Layer { made_by: step.title.clone(), created: None });
     }
+}
+
+fn image_id(exported: &HashMap<String, String>) -> Result<ImageId, BuildError> {
+    // What the engine calls the image in its store: the config's digest, or
+    // the manifest's where it keeps images in containerd.
+    let id = exported.get("containerimage.digest");
+    id.map(ImageId::new).ok_or_else(|| BuildError::refused("the engine names no image after the build", None))
+}
+
+fn parse(config: &[u8]) -> Result<ImageConfig, BuildError> {
+    ImageConfig::parse(config).map_err(|e| BuildError::refused(e, None))
 }
 
 fn mounts(step: &ExecStep) -> Vec<Mount> {

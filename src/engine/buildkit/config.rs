@@ -8,7 +8,7 @@ use crate::image::solve::ConfigChange;
 /// Labels of ours that an image inherits say something about another image.
 const OURS: &str = "ds01.";
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How the base itself was made: of no meaning for what stands on it.
+/// How the base itself was made: of no meaning for what is based on it.
 const NOT_INHERITED: [&str; 4] =
     ["container", "container_config", "moby.buildkit.cache.v0", "moby.buildkit.buildinfo.v1"];
 
@@ -48,7 +48,7 @@ impl ImageConfig {
         env.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     }
 
-    /// Applies a change, and forgets what says something about the base only.
+    /// Applies a change, and removes what is about the base only.
     pub(super) fn change(&mut self, change: &ConfigChange) {
         for key in NOT_INHERITED {
             self.0.remove(key);
@@ -79,11 +79,11 @@ impl ImageConfig {
     pub(super) fn add_layers(&mut self, layers: &[Layer], stored: bool) {
         let before = self.layers().filter(|_| stored);
         let history = array(&mut self.0, "history");
-        let told = history.iter().filter(|h| h.get("empty_layer") != Some(&Value::Bool(true))).count();
-        // The engine goes by position: a base that tells too little would have
+        let described = history.iter().filter(|h| h.get("empty_layer") != Some(&Value::Bool(true))).count();
+        // The engine goes by position: a base that describes too few would have
         // our entries describe its layers.
         if let Some(before) = before {
-            history.extend((told..before).map(|_| json!({"created_by": "layer of the base"})));
+            history.extend((described..before).map(|_| json!({"created_by": "layer of the base"})));
         }
         for layer in layers {
             let mut entry = json!({"created_by": layer.made_by, "comment": "ds01-build"});
@@ -98,8 +98,8 @@ impl ImageConfig {
         }
     }
 
-    /// How many layers the history tells of.
-    pub(super) fn told_layers(&self) -> usize {
+    /// How many layers the history describes.
+    pub(super) fn layer_count(&self) -> usize {
         let history = self.0.get("history").and_then(Value::as_array);
         let is_layer = |entry: &&Value| entry.get("empty_layer") != Some(&Value::Bool(true));
         history.into_iter().flatten().filter(is_layer).count()

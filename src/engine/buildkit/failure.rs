@@ -1,4 +1,4 @@
-//! Makes of what BuildKit says a failure that a person can mend.
+//! Makes of BuildKit's errors failures that a person can mend.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use prost::Message;
 use regex::Regex;
 use tonic::{Code, Status};
 
-use super::progress::{Seen, SeenStep};
+use super::progress::{JobProgress, StepProgress};
 use crate::engine::{Error, SolveError};
 use crate::image::solve::{Solve, Start};
 use crate::model::digest::sha256;
@@ -63,14 +63,14 @@ const HELP: [(&str, &str); 4] = [
 ];
 
 /// What went wrong, from the status that a call ended with and what was seen.
-pub(super) fn explain(solve: &Solve, status: &Status, seen: &Seen) -> SolveError {
+pub(super) fn explain(solve: &Solve, status: &Status, progress: &JobProgress) -> SolveError {
     if let Some(error) = broken(&format!("build {}", solve.node), status) {
         return SolveError::Engine(error);
     }
-    if status.code() == Code::Cancelled && seen.failed().is_none() {
+    if status.code() == Code::Cancelled && progress.failed().is_none() {
         return SolveError::Cancelled;
     }
-    SolveError::Failed(Box::new(failure(solve, status, seen)))
+    SolveError::Failed(Box::new(failure(solve, status, progress)))
 }
 
 /// The error of a call that is not a build.
@@ -91,21 +91,21 @@ fn broken(action: &str, status: &Status) -> Option<Error> {
     Some(Error::Broken { action: action.to_owned(), cause: cause.to_string() })
 }
 
-fn failure(solve: &Solve, status: &Status, seen: &Seen) -> Failure {
-    let failed = seen.failed();
+fn failure(solve: &Solve, status: &Status, progress: &JobProgress) -> Failure {
+    let failed = progress.failed();
     let text = unwrapped(status.message());
-    let said = failed.map_or("", |step| step.error.as_str());
-    let exit_code = [text, said].iter().find_map(|t| number(&EXIT_CODE, t));
+    let error = failed.map_or("", |step| step.error.as_str());
+    let exit_code = [text, error].iter().find_map(|t| number(&EXIT_CODE, t));
     let (help, engine) = if exit_code.is_some() { (None, false) } else { advice(solve, text, failed) };
-    let output = failed.map(SeenStep::output).unwrap_or_default();
-    let told = || output_help(&output).or_else(|| exit_code.and_then(exit_help)).map(str::to_owned);
+    let output = failed.map(StepProgress::output).unwrap_or_default();
+    let from_output = || output_help(&output).or_else(|| exit_code.and_then(exit_help)).map(str::to_owned);
     Failure {
-        help: help.or_else(told),
+        help: help.or_else(from_output),
         message: exit_code
             .map_or_else(|| text.to_owned(), |code| format!("step failed with exit code {code}")),
         step: failed.map(|step| step.name.clone()),
         exit_code,
-        excerpt: excerpt(solve, status, seen),
+        excerpt: excerpt(solve, status, progress),
         output,
         engine,
         check: false,
@@ -132,7 +132,7 @@ const UNTRUSTED: [&str; 4] = [
     "The certificate is NOT trusted",
 ];
 
-/// What the step's own output tells.
+/// What to do, by the step's own output.
 fn output_help(output: &[String]) -> Option<&'static str> {
     let says = |words: &str| output.iter().any(|line| line.contains(words));
     if UNTRUSTED.into_iter().any(says) {
@@ -154,7 +154,7 @@ fn exit_help(code: i32) -> Option<&'static str> {
 }
 
 /// What to do, and whether it is the engine's or registry's trouble.
-fn advice(solve: &Solve, text: &str, failed: Option<&SeenStep>) -> (Option<String>, bool) {
+fn advice(solve: &Solve, text: &str, failed: Option<&StepProgress>) -> (Option<String>, bool) {
     if let Some((_, help)) = NETWORK.iter().find(|(words, _)| text.contains(words)) {
         return (Some((*help).to_owned()), true);
     }
@@ -175,10 +175,10 @@ fn advice(solve: &Solve, text: &str, failed: Option<&SeenStep>) -> (Option<Strin
     (HELP.iter().find(|(words, _)| text.contains(words)).map(|(_, help)| (*help).to_owned()), false)
 }
 
-fn excerpt(solve: &Solve, status: &Status, seen: &Seen) -> Option<Excerpt> {
+fn excerpt(solve: &Solve, status: &Status, progress: &JobProgress) -> Option<Excerpt> {
     let Start::Dockerfile(build) = &solve.start else { return None };
     let lines = ranges(status)
-        .or_else(|| seen.failed().and_then(|step| located(seen.source.as_ref()?, &step.id)))
+        .or_else(|| progress.failed().and_then(|step| located(progress.source.as_ref()?, &step.id)))
         .or_else(|| number(&LINE, status.message()).map(|n| (n as usize, n as usize)))?;
     Some(Excerpt { path: build.path.clone(), lines, text: build.dockerfile.to_string() })
 }

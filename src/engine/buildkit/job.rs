@@ -1,7 +1,7 @@
 //! One build in BuildKit: the call that runs it and the calls that steer it.
 //!
-//! `Control.Solve` without a definition opens a job that waits to be told what
-//! its result is; with the job's id as a header, the gateway's calls work in
+//! `Control.Solve` without a definition opens a job that waits for its
+//! result; with the job's id as a header, the gateway's calls work in
 //! it; `Return` ends it. Our words in, our words out; decides nothing.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use prost::Message;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::engine::llb::Definition;
 use crate::model::digest::hex;
@@ -51,8 +51,8 @@ const NEEDED: [&str; 9] = [
 /// What a job gives in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Export {
-    /// An image in the engine's store. `cache`: its config also tells which
-    /// steps made it.
+    /// An image in the engine's store. `cache`: its config also lists the
+    /// steps that made it.
     Image {
         cache: bool,
     },
@@ -75,9 +75,9 @@ pub(super) struct Resolved {
     pub(super) config: Vec<u8>,
 }
 
-/// What a front end made.
+/// The result of a front end.
 #[derive(Clone, Debug)]
-pub(super) struct Produced {
+pub(super) struct FrontendResult {
     pub(super) result: Ref,
     pub(super) config: Vec<u8>,
 }
@@ -103,7 +103,7 @@ impl Job {
         }
     }
 
-    /// The same, importing the steps that these images tell of.
+    /// The same, importing the steps that these images list.
     pub(super) fn importing(self, images: &[Reference]) -> Self {
         Self { imports: images.iter().map(Reference::canonical).collect(), ..self }
     }
@@ -114,7 +114,7 @@ impl Job {
         request
     }
 
-    /// Runs the job until its end, and gives what the exporter says. Dropping
+    /// Runs the job until its end, and gives the exporter's answer. Dropping
     /// the future cancels every step.
     pub(super) async fn run(&self, session: &str, export: Export) -> Result<HashMap<String, String>, Status> {
         let exporter = match export {
@@ -195,9 +195,9 @@ impl Job {
         &self,
         mut options: HashMap<String, String>,
         inputs: impl IntoIterator<Item = (&'static str, Definition)>,
-    ) -> Result<Produced, Status> {
+    ) -> Result<FrontendResult, Status> {
         if !self.imports.is_empty() {
-            // The front end asks for its steps itself, so it is told of these
+            // The front end asks for its steps itself, so these are given
             // in its own way.
             let entry = |image| serde_json::json!({ "Type": "registry", "Attrs": { "ref": image } });
             let entries: serde_json::Value = self.imports.iter().map(entry).collect();
@@ -212,7 +212,7 @@ impl Job {
         self.solve_any(request).await
     }
 
-    async fn solve_any(&self, mut request: frontend::SolveRequest) -> Result<Produced, Status> {
+    async fn solve_any(&self, mut request: frontend::SolveRequest) -> Result<FrontendResult, Status> {
         request.allow_result_return = true;
         request.allow_result_array_ref = true;
         let response = self.bridge.clone().solve(self.request(request)).await?.into_inner();
@@ -224,17 +224,14 @@ impl Job {
             None => Ref::default(),
             Some(_) => return Err(Status::unimplemented("a build for several platforms at once")),
         };
-        Ok(Produced { result, config })
+        Ok(FrontendResult { result, config })
     }
 
     /// Kind, mode and owner of a path; symbolic links are followed.
     pub(super) async fn stat(&self, result: &str, path: &str) -> Result<Option<Stat>, Status> {
         let request = frontend::StatFileRequest { r#ref: result.into(), path: path.into(), mount_index: 0 };
-        match self.bridge.clone().stat_file(self.request(request)).await {
-            Ok(response) => Ok(response.into_inner().stat),
-            Err(status) if is_missing(&status) => Ok(None),
-            Err(status) => Err(status),
-        }
+        let stat = found(self.bridge.clone().stat_file(self.request(request)).await)?;
+        Ok(stat.and_then(|response| response.stat))
     }
 
     /// What is in a folder.
@@ -248,11 +245,8 @@ impl Job {
     pub(super) async fn read(&self, result: &str, path: &str) -> Result<Option<Vec<u8>>, Status> {
         let request =
             frontend::ReadFileRequest { r#ref: result.into(), file_path: path.into(), ..Default::default() };
-        match self.bridge.clone().read_file(self.request(request)).await {
-            Ok(response) => Ok(Some(response.into_inner().data)),
-            Err(status) if is_missing(&status) => Ok(None),
-            Err(status) => Err(status),
-        }
+        let file = found(self.bridge.clone().read_file(self.request(request)).await)?;
+        Ok(file.map(|response| response.data))
     }
 
     /// Says what the job's result is. An image has a config.
@@ -299,12 +293,17 @@ async fn opens_late(status: &Status, tries: &mut usize) -> bool {
     late
 }
 
-/// BuildKit of 20.10 passes on the system's words without a code.
-fn is_missing(status: &Status) -> bool {
-    let text = status.message();
-    status.code() == Code::NotFound
-        || text.ends_with("no such file or directory")
-        || text.ends_with("not a directory")
+/// `None`: there is no such path. BuildKit of 20.10 passes on the system's words
+/// without a code.
+fn found<T>(answer: Result<Response<T>, Status>) -> Result<Option<T>, Status> {
+    let status = match answer {
+        Ok(response) => return Ok(Some(response.into_inner())),
+        Err(status) => status,
+    };
+    let endings = ["no such file or directory", "not a directory"];
+    let missing =
+        status.code() == Code::NotFound || endings.iter().any(|ending| status.message().ends_with(ending));
+    if missing { Ok(None) } else { Err(status) }
 }
 
 #[cfg(test)]

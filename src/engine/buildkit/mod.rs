@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use self::build::Make;
+use self::build::{BuildError, ImageBuild};
 use self::job::{Export, Job};
-use self::progress::{Hidden, Watch};
-use self::session::{Offer, Session};
+use self::progress::{ProgressReader, Redactor};
+use self::session::{Session, SessionContent};
 use crate::engine::address::Address;
 use crate::engine::{Error, SolveError, Solved, UserLayer, http, llb};
 use crate::image::solve::Solve;
@@ -48,8 +48,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) struct Builder {
     http: http::Client,
     shared_key: String,
-    offer: Arc<Offer>,
-    live: Mutex<Option<Arc<Live>>>,
+    content: Arc<SessionContent>,
+    connection: Mutex<Option<Arc<Connection>>>,
     permits: Semaphore,
     bases: Bases,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Builder {
 type Bases = std::sync::Mutex<HashMap<String, Arc<Mutex<BaseFacts>>>>;
 
 /// An open connection with its session. They end together.
-struct Live {
+struct Connection {
     channel: Channel,
     session: Session,
 }
@@ -71,8 +71,8 @@ impl Builder {
         Self {
             http: http::Client::new(address),
             shared_key: shared_key(),
-            offer: Arc::new(Offer::new(credentials)),
-            live: Mutex::default(),
+            content: Arc::new(SessionContent::new(credentials)),
+            connection: Mutex::default(),
             permits: Semaphore::new(MOST_AT_ONCE),
             bases: Bases::default(),
         }
@@ -83,7 +83,7 @@ impl Builder {
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
-        &self.offer.credentials
+        &self.content.credentials
     }
 
     /// Makes one image and puts it into the engine's store without a tag.
@@ -101,62 +101,60 @@ impl Builder {
             biased;
             // Dropping the calls is how BuildKit is told to stop.
             () = cancel.cancelled() => Err(SolveError::Cancelled),
-            made = self.run(solve, events) => made,
+            outcome = self.with(solve, events, async |build| build.run().await) => outcome,
         }
     }
 
-    async fn run(&self, solve: &Solve, events: &Events) -> Result<Solved, SolveError> {
-        self.with(solve, events, async |make| make.run().await).await
-    }
-
-    /// The files of the account's layer, as a solve would lay them; no image
+    /// The files of the account's layer, as a solve would add them; no image
     /// is made.
     ///
     /// # Errors
     /// As for a solve.
     pub(crate) async fn user_layer(&self, solve: &Solve, events: &Events) -> Result<UserLayer, SolveError> {
-        self.with(solve, events, async |make| make.look().await).await
+        self.with(solve, events, async |build| build.user_layer().await).await
     }
 
-    /// Does something in a job of its own.
+    /// Does something in a job of its own, and sends its progress.
     async fn with<T>(
         &self,
         solve: &Solve,
         events: &Events,
-        what: impl AsyncFnOnce(&Make<'_>) -> Result<T, build::Stop>,
+        action: impl AsyncFnOnce(&ImageBuild<'_>) -> Result<T, BuildError>,
     ) -> Result<T, SolveError> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken("build", &e))?;
-        let live = self.live().await?;
-        let job = Job::new(&live.channel).importing(&solve.cache_from);
-        let watch = Watch::new(&solve.node, events).hiding(Hidden::of(solve));
-        let make = Make {
+        let connection = self.connection().await?;
+        let job = Job::new(&connection.channel).importing(&solve.cache_from);
+        let reader = ProgressReader::new(&solve.node, events).hiding(Redactor::of(solve));
+        let build = ImageBuild {
             solve,
             events,
             job: &job,
-            watch: &watch,
-            offer: &self.offer,
-            session: &live.session.id,
+            reader: &reader,
+            content: &self.content,
+            session: &connection.session.id,
             bases: &self.bases,
             address: self.http.address(),
         };
-        let mut made = std::pin::pin!(what(&make));
-        let mut following = std::pin::pin!(watch.follow(&job));
+        let mut running = std::pin::pin!(action(&build));
+        let mut following = std::pin::pin!(reader.follow(&job));
         let mut followed = false;
-        let made = loop {
+        let outcome = loop {
             tokio::select! {
-                made = &mut made => break made,
+                outcome = &mut running => break outcome,
                 () = &mut following, if !followed => followed = true,
-                () = live.session.lost() => {
+                () = connection.session.lost() => {
                     let lost = self.broken(&format!("build {}", solve.node), &"its session ended");
-                    break Err(build::Stop::Known(lost.into()));
+                    break Err(BuildError::Solve(lost.into()));
                 }
             }
         };
         if !followed {
             let _ = tokio::time::timeout(LAST_WORDS, following).await;
         }
-        made.map_err(|stop| match stop.explain(solve, &watch.seen()) {
-            SolveError::Failed(failure) => SolveError::Failed(Box::new(Hidden::of(solve).failure(*failure))),
+        outcome.map_err(|error| match error.explain(solve, &reader.progress()) {
+            SolveError::Failed(failure) => {
+                SolveError::Failed(Box::new(Redactor::of(solve).failure(*failure)))
+            }
             error => error,
         })
     }
@@ -168,7 +166,7 @@ impl Builder {
     /// When the engine or the registry cannot be asked.
     pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Option<String>, Error> {
         let resolved =
-            self.ask("resolve", async |job| job.resolve(&reference.canonical(), "pull").await).await?;
+            self.in_job("resolve", async |job| job.resolve(&reference.canonical(), "pull").await).await?;
         match resolved {
             Ok(resolved) => Ok(Some(resolved.digest).filter(|d| !d.is_empty())),
             Err(status) if status.message().ends_with(": not found") => Ok(None),
@@ -181,7 +179,7 @@ impl Builder {
     /// # Errors
     /// When the engine cannot be asked.
     pub(crate) async fn lacks(&self) -> Result<Vec<String>, Error> {
-        let lacks = self.ask("ask for capabilities", async |job| job.opened().await).await?;
+        let lacks = self.in_job("ask for capabilities", async |job| job.opened().await).await?;
         let lacks = lacks.map_err(|status| failure::refused("say what its BuildKit can do", &status))?;
         Ok(lacks.into_iter().map(str::to_owned).collect())
     }
@@ -192,7 +190,7 @@ impl Builder {
     /// When there is no such image, or the engine cannot be asked.
     pub(crate) async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
         let read = self
-            .ask("read files", async |job| {
+            .in_job("read files", async |job| {
                 let definition = llb::State::image(image).definition();
                 let result = match definition {
                     Some(definition) => job.solve(definition).await?,
@@ -205,51 +203,51 @@ impl Builder {
     }
 
     /// A job that makes nothing and only answers.
-    async fn ask<T>(
+    async fn in_job<T>(
         &self,
         action: &str,
-        question: impl AsyncFnOnce(&Job) -> Result<T, Status>,
+        read: impl AsyncFnOnce(&Job) -> Result<T, Status>,
     ) -> Result<Result<T, Status>, Error> {
         let _permit = self.permits.acquire().await.map_err(|e| self.broken(action, &e))?;
-        let live = self.live().await?;
-        let job = Job::new(&live.channel);
-        let asked = async {
+        let connection = self.connection().await?;
+        let job = Job::new(&connection.channel);
+        let answer = async {
             job.opened().await?;
-            let answer = question(&job).await;
+            let answer = read(&job).await;
             let _ = job.succeed("", None).await;
             answer
         };
         Ok(tokio::select! {
-            answer = asked => answer,
-            Err(status) = job.run(&live.session.id, Export::Nothing) => Err(status),
+            answer = answer => answer,
+            Err(status) = job.run(&connection.session.id, Export::Nothing) => Err(status),
         })
     }
 
     /// Bytes of context files sent so far.
     #[cfg(test)]
     pub(crate) fn bytes_sent(&self) -> u64 {
-        self.offer.bytes_sent()
+        self.content.bytes_sent()
     }
 
     /// Closes session and connection. Dropping the builder does the same.
     #[cfg(test)]
     pub(crate) async fn close(self) {
-        self.live.lock().await.take();
+        self.connection.lock().await.take();
     }
 
     /// The open connection, or a new one.
-    async fn live(&self) -> Result<Arc<Live>, Error> {
-        let mut slot = self.live.lock().await;
-        if let Some(live) = slot.as_ref().filter(|live| live.session.is_open()) {
-            return Ok(live.clone());
+    async fn connection(&self) -> Result<Arc<Connection>, Error> {
+        let mut slot = self.connection.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.session.is_open()) {
+            return Ok(connection.clone());
         }
         let (session, channel) = tokio::try_join!(
-            Session::open(&self.http, job::random_id(), &self.shared_key, self.offer.clone()),
+            Session::open(&self.http, job::random_id(), &self.shared_key, self.content.clone()),
             channel(&self.http)
         )?;
-        let live = Arc::new(Live { channel, session });
-        *slot = Some(live.clone());
-        Ok(live)
+        let connection = Arc::new(Connection { channel, session });
+        *slot = Some(connection.clone());
+        Ok(connection)
     }
 
     fn broken(&self, action: &str, cause: &dyn std::fmt::Display) -> Error {
@@ -271,8 +269,8 @@ async fn upgrade(
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
     let address = http.address();
     let upgraded = http::in_time(address, http.upgrade(request, "h2c", String::new())).await?;
-    upgraded.map_err(|declined| {
-        let cause = format!("it answers {} to {path}", declined.status);
+    upgraded.map_err(|refusal| {
+        let cause = format!("it answers {} to {path}", refusal.status);
         Error::NoBuildKit { address: address.to_string(), cause }
     })
 }

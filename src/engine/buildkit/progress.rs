@@ -25,10 +25,10 @@ const TAIL: usize = 20;
 /// it the build goes on.
 const IMPORT: &str = "importing cache manifest from ";
 
-/// What was seen of a job so far.
+/// What is known of a job so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    steps: HashMap<String, SeenStep>,
+pub(super) struct JobProgress {
+    steps: HashMap<String, StepProgress>,
     failed: Option<String>,
     /// Which Dockerfile lines the steps come from, once that is known.
     pub(super) source: Option<pb::Source>,
@@ -36,7 +36,7 @@ pub(super) struct Seen {
 
 /// One step.
 #[derive(Debug, Default)]
-pub(super) struct SeenStep {
+pub(super) struct StepProgress {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) error: String,
@@ -48,14 +48,14 @@ pub(super) struct SeenStep {
     held: BTreeMap<i64, String>,
 }
 
-impl Seen {
+impl JobProgress {
     /// The first step that failed by itself.
-    pub(super) fn failed(&self) -> Option<&SeenStep> {
+    pub(super) fn failed(&self) -> Option<&StepProgress> {
         self.failed.as_ref().and_then(|id| self.steps.get(id))
     }
 }
 
-impl SeenStep {
+impl StepProgress {
     /// The last lines of its output.
     pub(super) fn output(&self) -> Vec<String> {
         let partial = self.partial.values().filter(|p| !p.is_empty());
@@ -80,27 +80,27 @@ impl SeenStep {
     }
 }
 
-/// Reads a job's progress and tells it on.
-pub(super) struct Watch<'a> {
+/// Reads a job's progress and sends it on as events.
+pub(super) struct ProgressReader<'a> {
     node: &'a NodeName,
     events: &'a Events,
-    hidden: Hidden,
-    seen: Mutex<Seen>,
+    hidden: Redactor,
+    progress: Mutex<JobProgress>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> ProgressReader<'a> {
     pub(super) fn new(node: &'a NodeName, events: &'a Events) -> Self {
-        Self { node, events, hidden: Hidden::default(), seen: Mutex::default() }
+        Self { node, events, hidden: Redactor::default(), progress: Mutex::default() }
     }
 
     /// The same, with texts that are never shown.
-    pub(super) fn hiding(self, hidden: Hidden) -> Self {
+    pub(super) fn hiding(self, hidden: Redactor) -> Self {
         Self { hidden, ..self }
     }
 
-    /// What was seen so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known so far.
+    pub(super) fn progress(&self) -> MutexGuard<'_, JobProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads until the job ends. Progress that cannot be read is no failure:
@@ -113,16 +113,16 @@ impl<'a> Watch<'a> {
     }
 
     fn take(&self, response: StatusResponse) {
-        let mut seen = self.seen();
+        let mut progress = self.progress();
         for mut vertex in response.vertexes {
             vertex.error = self.hidden.text(vertex.error);
-            self.vertex(&mut seen, vertex);
+            self.vertex(&mut progress, vertex);
         }
         for status in response.statuses {
             self.transfer(status);
         }
         for log in response.logs {
-            self.log(&mut seen, log);
+            self.log(&mut progress, log);
         }
         for warning in response.warnings {
             let text = self.hidden.text(String::from_utf8_lossy(&warning.short).into_owned());
@@ -130,8 +130,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn vertex(&self, seen: &mut Seen, vertex: Vertex) {
-        let step = seen.steps.entry(vertex.digest.clone()).or_default();
+    fn vertex(&self, progress: &mut JobProgress, vertex: Vertex) {
+        let step = progress.steps.entry(vertex.digest.clone()).or_default();
         step.id.clone_from(&vertex.digest);
         step.name.clone_from(&vertex.name);
         let Some(started) = vertex.started else { return };
@@ -142,7 +142,7 @@ impl<'a> Watch<'a> {
         let Some(completed) = vertex.completed else { return };
         step.running = false;
         for (stream, text) in std::mem::take(&mut step.held) {
-            self.told(step, &vertex.digest, stream, text);
+            self.report(step, &vertex.digest, stream, text);
         }
         let import = vertex.name.strip_prefix(IMPORT).filter(|_| !vertex.error.is_empty());
         if vertex.error.is_empty() || import.is_some() {
@@ -158,11 +158,11 @@ impl<'a> Watch<'a> {
         self.step(step, StepState::Failed { message: vertex.error.clone() });
         // A cancelled step only shows that another one failed.
         if !vertex.error.contains("context canceled") {
-            seen.failed.get_or_insert(vertex.digest);
+            progress.failed.get_or_insert(vertex.digest);
         }
     }
 
-    fn step(&self, step: &SeenStep, state: StepState) {
+    fn step(&self, step: &StepProgress, state: StepState) {
         let (id, name) = (step.id.clone(), step.name.clone());
         self.send(Event::Step { image: self.node.clone(), id, name, state });
     }
@@ -170,26 +170,26 @@ impl<'a> Watch<'a> {
     fn transfer(&self, status: VertexStatus) {
         let bytes = |n: i64| u64::try_from(n).unwrap_or(0);
         let (current, total) = (bytes(status.current), bytes(status.total));
-        // The engine also tells one-off actions this way, without amounts.
+        // The engine also shows one-off actions this way, without amounts.
         if current > 0 || total > 0 {
             let (step, what) = (status.vertex, status.id);
             self.send(Event::Transfer { image: self.node.clone(), step, what, current, total });
         }
     }
 
-    fn log(&self, seen: &mut Seen, log: VertexLog) {
-        let step = seen.steps.entry(log.vertex.clone()).or_default();
+    fn log(&self, progress: &mut JobProgress, log: VertexLog) {
+        let step = progress.steps.entry(log.vertex.clone()).or_default();
         let held = step.held.remove(&log.stream).unwrap_or_default();
         let text = held + &String::from_utf8_lossy(&log.msg);
         let (text, held) =
-            if step.running { self.hidden.begun(text) } else { (self.hidden.text(text), String::new()) };
+            if step.running { self.hidden.partial(text) } else { (self.hidden.text(text), String::new()) };
         if !held.is_empty() {
             step.held.insert(log.stream, held);
         }
-        self.told(step, &log.vertex, log.stream, text);
+        self.report(step, &log.vertex, log.stream, text);
     }
 
-    fn told(&self, step: &mut SeenStep, id: &str, stream: i64, text: String) {
+    fn report(&self, step: &mut StepProgress, id: &str, stream: i64, text: String) {
         if !text.is_empty() {
             step.log(stream, &text);
             self.send(Event::Log { image: self.node.clone(), step: id.to_owned(), text });
@@ -215,9 +215,9 @@ const SHORTEST: usize = 4;
 
 /// Texts that are never shown.
 #[derive(Debug, Default)]
-pub(super) struct Hidden(Vec<String>);
+pub(super) struct Redactor(Vec<String>);
 
-impl Hidden {
+impl Redactor {
     /// Those of a solve: of its secrets, and of its proxies' addresses.
     pub(super) fn of(solve: &Solve) -> Self {
         let secrets = solve.secrets.values().flat_map(|secret| match secret {
@@ -241,7 +241,7 @@ impl Hidden {
 
     /// What may be shown of a text that goes on, and its end that may be the
     /// beginning of something hidden.
-    pub(super) fn begun(&self, text: String) -> (String, String) {
+    pub(super) fn partial(&self, text: String) -> (String, String) {
         let mut text = self.text(text);
         let open = |hidden: &String| (1..hidden.len()).rev().find(|&n| is_end(&text, hidden, n));
         let held = self.0.iter().filter_map(open).max().unwrap_or(0);
@@ -291,11 +291,11 @@ mod tests {
     fn states(vertexes: Vec<Vertex>) -> (Vec<StepState>, Option<String>) {
         let (events, mut received) = tokio::sync::mpsc::unbounded_channel();
         let node = NodeName::new("n");
-        let watch = Watch::new(&node, &events);
+        let reader = ProgressReader::new(&node, &events);
         for vertex in vertexes {
-            watch.take(StatusResponse { vertexes: vec![vertex], ..Default::default() });
+            reader.take(StatusResponse { vertexes: vec![vertex], ..Default::default() });
         }
-        let failed = watch.seen().failed().map(|s| s.name.clone());
+        let failed = reader.progress().failed().map(|s| s.name.clone());
         let mut states = Vec::new();
         while let Ok(Event::Step { state, .. }) = received.try_recv() {
             states.push(state);
@@ -329,14 +329,14 @@ mod tests {
     fn a_cache_that_cannot_be_imported_is_no_failure_of_a_step() {
         let name = format!("{IMPORT}reg.local/x:stable");
         let import = Vertex { name, ..vertex("a", at(1), at(2), "not found") };
-        let (told, failed) = states(vec![import]);
+        let (report, failed) = states(vec![import]);
         let done = StepState::Done { cached: false, millis: 1000 };
-        assert_eq!((told, failed), (vec![StepState::Started, done], None));
+        assert_eq!((report, failed), (vec![StepState::Started, done], None));
     }
 
     #[test]
     fn the_last_lines_are_kept_and_a_progress_bar_counts_once() {
-        let mut step = SeenStep::default();
+        let mut step = StepProgress::default();
         step.log(1, "10%\r50%\r100%\r\nsplit ");
         step.log(2, "of another stream\n");
         step.log(1, "line\nno newline at the end");
@@ -348,8 +348,8 @@ mod tests {
         assert_eq!((output.len(), output[0].as_str(), output[19].as_str()), (20, "30", "49"));
     }
 
-    fn hidden(texts: &[&str]) -> Hidden {
-        Hidden(texts.iter().map(|&text| text.to_owned()).collect())
+    fn hidden(texts: &[&str]) -> Redactor {
+        Redactor(texts.iter().map(|&text| text.to_owned()).collect())
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
         let hidden = hidden(&["jane:secret", "secret"]);
         let (mut shown, mut held) = (String::new(), String::new());
         for piece in ["from jane:", "sec", "ret@host, janet\n", "secre", "cy jane"] {
-            let (text, end) = hidden.begun(held + piece);
+            let (text, end) = hidden.partial(held + piece);
             shown += &text;
             held = end;
         }
@@ -380,7 +380,7 @@ mod tests {
             cuts.sort_unstable();
             let (mut shown, mut held) = (String::new(), String::new());
             for pair in cuts.windows(2) {
-                let (text, end) = hidden.begun(held + &whole[pair[0]..pair[1]]);
+                let (text, end) = hidden.partial(held + &whole[pair[0]..pair[1]]);
                 shown += &text;
                 held = end;
             }

@@ -6,7 +6,7 @@
 //! `runc --version`: some ten times as long as all else a plan asks.
 
 use bollard::ClientVersion;
-use bollard::errors::Error as Theirs;
+use bollard::errors::Error as BollardError;
 
 use super::transfer;
 use crate::engine::Error;
@@ -74,18 +74,17 @@ pub(crate) async fn connect(http: &http::Client) -> Result<bollard::Docker, Erro
 
 /// While connecting: whatever is not an engine's answer means that there is
 /// none.
-fn connecting(address: &Address, error: &Theirs) -> Error {
+fn connecting(address: &Address, error: &BollardError) -> Error {
     ours(error).unwrap_or_else(|| Error::Unreachable { address: address.to_string(), cause: chain(error) })
 }
 
 /// An error of the engine's while it was to do `action`: `list images`.
-pub(crate) fn failed(action: &str, error: Theirs) -> Error {
+pub(crate) fn failed(action: &str, error: BollardError) -> Error {
     let action = action.to_owned();
     match error {
-        Theirs::DockerResponseServerError { message, .. } | Theirs::DockerStreamError { error: message } => {
-            Error::Refused { action, message }
-        }
-        Theirs::RequestTimeoutError => {
+        BollardError::DockerResponseServerError { message, .. }
+        | BollardError::DockerStreamError { error: message } => Error::Refused { action, message },
+        BollardError::RequestTimeoutError => {
             Error::Broken { action, cause: format!("no answer within {LONGEST_CALL} s") }
         }
         other => ours(&other).unwrap_or_else(|| Error::Broken { action, cause: chain(&other) }),
@@ -93,30 +92,32 @@ pub(crate) fn failed(action: &str, error: Theirs) -> Error {
 }
 
 /// An error of ours on its way through bollard.
-fn carried(error: Error) -> Theirs {
-    Theirs::IOError { err: std::io::Error::other(error) }
+fn carried(error: Error) -> BollardError {
+    BollardError::IOError { err: std::io::Error::other(error) }
 }
 
-fn ours(error: &Theirs) -> Option<Error> {
+fn ours(error: &BollardError) -> Option<Error> {
     match error {
-        Theirs::IOError { err } => err.get_ref()?.downcast_ref().cloned(),
+        BollardError::IOError { err } => err.get_ref()?.downcast_ref().cloned(),
         _ => None,
     }
 }
 
 /// Whether the engine has no such thing, or could never have it by that name.
-pub(crate) fn is_not_found(error: &Theirs) -> bool {
+pub(crate) fn is_not_found(error: &BollardError) -> bool {
     match error {
-        Theirs::DockerResponseServerError { status_code: 404, .. } => true,
-        Theirs::DockerResponseServerError { message, .. } => message.contains("invalid reference format"),
+        BollardError::DockerResponseServerError { status_code: 404, .. } => true,
+        BollardError::DockerResponseServerError { message, .. } => {
+            message.contains("invalid reference format")
+        }
         _ => false,
     }
 }
 
 /// Whether the engine failed by its own account (5xx): what was asked for may
 /// be right.
-pub(crate) fn is_of_the_engine(error: &Theirs) -> bool {
-    matches!(error, Theirs::DockerResponseServerError { status_code: 500.., .. })
+pub(crate) fn is_of_the_engine(error: &BollardError) -> bool {
+    matches!(error, BollardError::DockerResponseServerError { status_code: 500.., .. })
 }
 
 #[cfg(test)]
@@ -140,12 +141,13 @@ mod tests {
 
     #[test]
     fn the_engine_s_own_words_are_kept_with_the_action() {
-        let theirs = Theirs::DockerResponseServerError { status_code: 409, message: "name is in use".into() };
+        let theirs =
+            BollardError::DockerResponseServerError { status_code: 409, message: "name is in use".into() };
         assert_eq!(
             failed("create container `x`", theirs).to_string(),
             "the engine refused to create container `x`: name is in use"
         );
-        assert!(matches!(failed("x", Theirs::RequestTimeoutError), Error::Broken { .. }));
+        assert!(matches!(failed("x", BollardError::RequestTimeoutError), Error::Broken { .. }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Files of containers: what changed, what is laid over them, and images of them.
+//! Files of containers: what changed, what is written into them, and images of them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use bollard::{Docker, body_full};
 use futures::{StreamExt, TryStreamExt};
 
 use super::client::{self, failed};
-use crate::engine::{Change, ChangeKind, Error, FileKind, FileStat, ImageConfig};
+use crate::engine::{self, Change, ChangeKind, Error, FileKind, FileStat};
 use crate::model::names::ImageId;
 
 /// How long the engine may take over all files of a container. A commit
@@ -50,7 +50,10 @@ pub(crate) async fn written(client: &Docker, container: &str) -> Result<Option<u
     Ok(found.size_rw.and_then(|bytes| bytes.try_into().ok()))
 }
 
-pub(crate) async fn image_config(client: &Docker, image: &str) -> Result<Option<ImageConfig>, Error> {
+pub(crate) async fn image_config(
+    client: &Docker,
+    image: &str,
+) -> Result<Option<engine::ContainerConfig>, Error> {
     let action = format!("show image `{image}`");
     let found = match client.inspect_image(image).await {
         Ok(found) => found.config.unwrap_or_default(),
@@ -71,7 +74,7 @@ pub(crate) async fn write(client: &Docker, container: &str, tar: Vec<u8>) -> Res
 
 pub(crate) async fn stat(client: &Docker, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
     let action = format!("look at `{path}` of container `{container}`");
-    // What the archive begins with tells it; the engine is not heard out.
+    // The beginning of the archive is enough; the rest is not read.
     let Some((bytes, _)) = head(client, &action, container, path, HEAD).await? else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::errors::Error as Theirs;
+use bollard::errors::Error as BollardError;
 use bollard::models::{ContainerStatsResponse, ImageHistoryResponseItem, ImageInspect, ImageSummary};
 use bollard::query_parameters::{ListImagesOptionsBuilder, StatsOptionsBuilder};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -16,7 +16,7 @@ use super::client::{self, failed};
 use crate::engine::{Error, Footprint, Usage};
 use crate::model::names::ImageId;
 
-/// Containers that are looked at together. Each takes a connection, and an
+/// Containers that are measured together. Each takes a connection, and an
 /// older engine lets each wait for its next second: few would take long.
 const SAMPLED_AT_ONCE: usize = 256;
 /// Between two samples.
@@ -96,7 +96,7 @@ const ASKED_AT_ONCE: usize = 16;
 pub(crate) async fn footprints(
     client: &Docker,
     images: &[ImageId],
-) -> Result<HashMap<ImageId, Footprint>, Theirs> {
+) -> Result<HashMap<ImageId, Footprint>, BollardError> {
     if images.is_empty() {
         return Ok(HashMap::new());
     }
@@ -132,8 +132,8 @@ fn own(image: &ImageSummary) -> Option<u64> {
 
 /// What was answered about images that are still there.
 async fn answers<T>(
-    calls: impl Iterator<Item = impl Future<Output = (Result<T, Theirs>, ImageId)>>,
-) -> Result<HashMap<ImageId, T>, Theirs> {
+    calls: impl Iterator<Item = impl Future<Output = (Result<T, BollardError>, ImageId)>>,
+) -> Result<HashMap<ImageId, T>, BollardError> {
     let mut found = HashMap::new();
     let mut calls = pin!(stream::iter(calls).buffer_unordered(ASKED_AT_ONCE));
     while let Some((answer, id)) = calls.next().await {

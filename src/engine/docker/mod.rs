@@ -27,8 +27,9 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Engine, Error, Exec, Facts,
-    FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer, http,
+    Attached, Change, Chunk, Container, ContainerConfig, ContainerDetail, CreateContainer, Engine,
+    EngineInfo, Error, Exec, FileStat, Footprint, Image, ImageDetail, Logs, SolveError, Solved, Usage,
+    UserLayer, http,
 };
 use crate::engine::buildkit::Builder;
 use crate::image::solve::Solve;
@@ -39,7 +40,7 @@ use crate::model::reference::Reference;
 use client::failed;
 #[cfg(test)]
 pub(crate) use create::body;
-use transfer::Transfer;
+use transfer::TransferStep;
 
 /// How often a failing list of images is asked for again.
 const LIST_AGAIN: u32 = 4;
@@ -51,7 +52,7 @@ pub(crate) struct Docker {
     http: http::Client,
     builder: Builder,
     /// Asked for once: dockerd runs two programs to answer.
-    facts: OnceCell<Facts>,
+    facts: OnceCell<EngineInfo>,
 }
 
 impl Docker {
@@ -81,13 +82,13 @@ impl Docker {
 
 #[async_trait]
 impl Engine for Docker {
-    async fn facts(&self) -> Result<Facts, Error> {
-        let asked = self.facts.get_or_try_init(async || {
+    async fn facts(&self) -> Result<EngineInfo, Error> {
+        let info = self.facts.get_or_try_init(async || {
             let info = self.client.info().await.map_err(|e| failed("say what it is", e))?;
             let local = self.http.address().is_local();
-            Ok(Facts { api: self.client.client_version().to_string(), ..read::facts(info, local) })
+            Ok(EngineInfo { api: self.client.client_version().to_string(), ..read::facts(info, local) })
         });
-        asked.await.cloned()
+        info.await.cloned()
     }
 
     async fn lacks(&self) -> Result<Vec<String>, Error> {
@@ -122,7 +123,7 @@ impl Engine for Docker {
         }
     }
 
-    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error> {
+    async fn image_config(&self, name: &str) -> Result<Option<ContainerConfig>, Error> {
         let Some(name) = create::image_name(name) else { return Ok(None) };
         files::image_config(&self.client, &name).await
     }
@@ -158,7 +159,7 @@ impl Engine for Docker {
             .tag(reference.digest().or(reference.tag()).unwrap_or("latest"))
             .build();
         let stream = self.client.create_image(Some(options), None, login);
-        let transfer = Transfer { node, events, name: name.clone() };
+        let transfer = TransferStep { node, events, name: name.clone() };
         transfer.follow(stream).await.map_err(|e| failed(&name, e))?;
         let named = reference.digest().map_or(reference.clone(), |digest| repository.with_digest(digest));
         let found = self.image(&named.to_string()).await?;
@@ -171,7 +172,7 @@ impl Engine for Docker {
         let login = self.login(&name, reference).await?;
         let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
         let stream = self.client.push_image(reference.repository().as_str(), Some(options), login);
-        let transfer = Transfer { node, events, name: name.clone() };
+        let transfer = TransferStep { node, events, name: name.clone() };
         transfer.follow(stream).await.map_err(|e| failed(&name, e))
     }
 

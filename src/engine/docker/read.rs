@@ -10,20 +10,20 @@ use bollard::models::{
 use jiff::Timestamp;
 
 use crate::engine::{
-    Container, ContainerDetail, DeviceRequest, Devices, Facts, Image, ImageDetail, Mount, Network, Port,
+    Container, ContainerDetail, DeviceRequest, Devices, EngineInfo, Image, ImageDetail, Mount, Network, Port,
 };
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
 /// `/info` has all of it: `/version` would say the platform in OCI's words,
 /// and costs as much again.
-pub(crate) fn facts(info: SystemInfo, local: bool) -> Facts {
+pub(crate) fn facts(info: SystemInfo, local: bool) -> EngineInfo {
     let root = info.docker_root_dir.unwrap_or_default();
     // An engine without an id (Podman) is told from others by its host and folder.
     let id = info.id.filter(|id| !id.is_empty());
     let os = info.os_type.filter(|os| !os.is_empty()).unwrap_or_else(|| "linux".into());
     let arch = info.architecture.unwrap_or_default();
-    Facts {
+    EngineInfo {
         version: info.server_version.unwrap_or_default(),
         api: String::new(),
         id: id.unwrap_or_else(|| format!("{}:{root}", info.name.unwrap_or_default())),
@@ -35,7 +35,6 @@ pub(crate) fn facts(info: SystemInfo, local: bool) -> Facts {
         memory: info.mem_total.and_then(|n| n.try_into().ok()).unwrap_or_default(),
         platform: format!("{os}/{}", oci_arch(&arch)),
         runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
-        default_runtime: info.default_runtime.unwrap_or_default(),
         cdi_devices: cdi_devices(info.discovered_devices.unwrap_or_default()),
     }
 }
@@ -205,13 +204,13 @@ fn network(mode: &str) -> Network {
     }
 }
 
-/// However it was said: as a number, or as a share of a period (`--cpu-quota`).
+/// However it was set: as a number, or as a share of a period (`--cpu-quota`).
 fn cpus(host: &HostConfig) -> Option<f64> {
     const PERIOD: u64 = 100_000;
-    let said = positive(host.nano_cpus).map(|nano| nano as f64 / NANO);
+    let limit = positive(host.nano_cpus).map(|nano| nano as f64 / NANO);
     let share =
         || Some(positive(host.cpu_quota)? as f64 / positive(host.cpu_period).unwrap_or(PERIOD) as f64);
-    said.or_else(share)
+    limit.or_else(share)
 }
 
 /// Zero and less are no limit.

@@ -1,10 +1,10 @@
-//! Pushes and pulls by the engine: what it is told, and what it says while
+//! Pushes and pulls by the engine: what it is sent, and its messages while
 //! they go on. Nothing secret is in an event or an error.
 
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
-use bollard::errors::Error as Theirs;
+use bollard::errors::Error as BollardError;
 use bollard::models::{CreateImageInfo, ErrorDetail, ProgressDetail, PushImageInfo};
 use futures::{Stream, StreamExt};
 use tokio::time::Instant;
@@ -42,21 +42,21 @@ fn in_url_alphabet(base64: &str) -> String {
 
 /// One message of a transfer.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct TransferMessage {
     /// The layer it is about, as far as the engine says.
     what: Option<String>,
     progress: Option<ProgressDetail>,
     error: Option<ErrorDetail>,
 }
 
-impl From<CreateImageInfo> for Said {
+impl From<CreateImageInfo> for TransferMessage {
     fn from(info: CreateImageInfo) -> Self {
         let what = info.id.zip(info.status).map(|(id, doing)| format!("{doing} {id}"));
         Self { what, progress: info.progress_detail, error: info.error_detail }
     }
 }
 
-impl From<PushImageInfo> for Said {
+impl From<PushImageInfo> for TransferMessage {
     fn from(info: PushImageInfo) -> Self {
         // Which layer is not known here; its size tells it from others.
         let size = info.progress_detail.as_ref().and_then(|progress| progress.total);
@@ -66,19 +66,19 @@ impl From<PushImageInfo> for Said {
 }
 
 /// A transfer as one step of an image.
-pub(crate) struct Transfer<'a> {
+pub(crate) struct TransferStep<'a> {
     pub(crate) node: &'a NodeName,
     pub(crate) events: &'a Events,
     /// `push reg.example.org/ds01/x:r-…`
     pub(crate) name: String,
 }
 
-impl Transfer<'_> {
+impl TransferStep<'_> {
     /// Reads to the end; an error in it is an error, though it began well.
-    pub(crate) async fn follow<S: Into<Said>>(
+    pub(crate) async fn follow<S: Into<TransferMessage>>(
         &self,
-        stream: impl Stream<Item = Result<S, Theirs>>,
-    ) -> Result<(), Theirs> {
+        stream: impl Stream<Item = Result<S, BollardError>>,
+    ) -> Result<(), BollardError> {
         let began = Instant::now();
         self.step(StepState::Started);
         let ended = self.read(stream).await;
@@ -89,21 +89,24 @@ impl Transfer<'_> {
         ended
     }
 
-    async fn read<S: Into<Said>>(&self, stream: impl Stream<Item = Result<S, Theirs>>) -> Result<(), Theirs> {
+    async fn read<S: Into<TransferMessage>>(
+        &self,
+        stream: impl Stream<Item = Result<S, BollardError>>,
+    ) -> Result<(), BollardError> {
         let mut stream = std::pin::pin!(stream);
         while let Some(message) = stream.next().await {
-            let said: Said = message?.into();
-            if let Some(detail) = said.error {
+            let message: TransferMessage = message?.into();
+            if let Some(detail) = message.error {
                 let error = detail.message.unwrap_or_else(|| "an error without words".into());
-                return Err(Theirs::DockerStreamError { error });
+                return Err(BollardError::DockerStreamError { error });
             }
-            self.tell(said);
+            self.report(message);
         }
         Ok(())
     }
 
-    fn tell(&self, said: Said) {
-        let (Some(what), Some(progress)) = (said.what, said.progress) else { return };
+    fn report(&self, message: TransferMessage) {
+        let (Some(what), Some(progress)) = (message.what, message.progress) else { return };
         let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         let (current, total) = (bytes(progress.current), bytes(progress.total));
         if current > 0 {
@@ -152,13 +155,13 @@ mod tests {
     async fn an_error_within_a_stream_is_an_error() {
         let (events, mut received) = tokio::sync::mpsc::unbounded_channel();
         let node = NodeName::new("x");
-        let transfer = Transfer { node: &node, events: &events, name: "push x".into() };
+        let transfer = TransferStep { node: &node, events: &events, name: "push x".into() };
         let progress = ProgressDetail { current: Some(7), total: Some(5) };
         let fine = PushImageInfo { progress_detail: Some(progress), ..Default::default() };
         let wrong = PushImageInfo { error_detail: Some(ErrorDetail::default()), ..Default::default() };
         let stream = futures::stream::iter([Ok(fine.clone()), Ok(wrong), Ok(fine)]);
         let ended = transfer.follow(stream).await;
-        assert!(matches!(ended, Err(Theirs::DockerStreamError { .. })), "{ended:?}");
+        assert!(matches!(ended, Err(BollardError::DockerStreamError { .. })), "{ended:?}");
         let mut seen = Vec::new();
         while let Ok(event) = received.try_recv() {
             seen.push(event);

@@ -31,8 +31,9 @@ use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Attached, Change, Chunk, Container, ContainerDetail, CreateContainer, Devices, Engine, Error, Exec,
-    Facts, FileStat, Footprint, Image, ImageConfig, ImageDetail, Logs, SolveError, Solved, Usage, UserLayer,
+    Attached, Change, Chunk, Container, ContainerConfig, ContainerDetail, CreateContainer, Devices, Engine,
+    EngineInfo, Error, Exec, FileStat, Footprint, Image, ImageDetail, Logs, SolveError, Solved, Usage,
+    UserLayer,
 };
 use crate::image::solve::{Solve, Start};
 use crate::image::user_layer::{BaseFacts, Want};
@@ -51,7 +52,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// The engine. Shared by reference; each call sees the ones before it.
 #[derive(Debug)]
 pub(crate) struct FakeEngine {
-    facts: Facts,
+    facts: EngineInfo,
     state: Mutex<State>,
     hub: Arc<FakeHub>,
 }
@@ -82,7 +83,7 @@ impl Default for FakeEngine {
 impl FakeEngine {
     /// An empty engine with 8 CPUs, 16 GiB and the systemd cgroup driver.
     pub(crate) fn new() -> Self {
-        Self::with_facts(Facts {
+        Self::with_facts(EngineInfo {
             version: "20.10.24".into(),
             api: "1.41".into(),
             id: "fake".into(),
@@ -94,13 +95,12 @@ impl FakeEngine {
             memory: 16 << 30,
             platform: "linux/amd64".into(),
             runtimes: ["runc".to_owned()].into(),
-            default_runtime: "runc".into(),
-            ..Facts::default()
+            ..EngineInfo::default()
         })
     }
 
     /// An empty engine that says this of itself.
-    pub(crate) fn with_facts(facts: Facts) -> Self {
+    pub(crate) fn with_facts(facts: EngineInfo) -> Self {
         Self { facts, state: Mutex::default(), hub: Arc::default() }
     }
 
@@ -202,7 +202,7 @@ impl FakeEngine {
 
 #[async_trait]
 impl Engine for FakeEngine {
-    async fn facts(&self) -> Result<Facts, Error> {
+    async fn facts(&self) -> Result<EngineInfo, Error> {
         self.reached().map(|_| self.facts.clone())
     }
 
@@ -229,7 +229,7 @@ impl Engine for FakeEngine {
         Ok(state.store.find(name).and_then(|id| state.store.detail(&id)))
     }
 
-    async fn image_config(&self, name: &str) -> Result<Option<ImageConfig>, Error> {
+    async fn image_config(&self, name: &str) -> Result<Option<ContainerConfig>, Error> {
         Ok(self.reached()?.store.image_config(name))
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::exec::Programs;
 use super::inside::{FakeFile, Inside};
-use crate::engine::{Container, CreateContainer, Devices, Error, Image, ImageConfig, ImageDetail, Usage};
+use crate::engine::{Container, ContainerConfig, CreateContainer, Devices, Error, Image, ImageDetail, Usage};
 use crate::model::account::Account;
 use crate::model::digest::sha256;
 use crate::model::names::ImageId;
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// The `config` object of its configuration.
-    pub(crate) fn image_config(&self, name: &str) -> Option<ImageConfig> {
+    pub(crate) fn image_config(&self, name: &str) -> Option<ContainerConfig> {
         let image = self.images.get(&self.find(name)?)?;
         let config = serde_json::json!({
             "Env": image.env,

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::{Answered, in_time};
+use super::{ConnectionUse, in_time};
 use crate::engine::Error;
 use crate::engine::address::Address;
 use crate::registry::tls::{causes, client_config, tls_error};
@@ -42,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Connection for Box<dyn Stream> {
     fn connected(&self) -> Connected {
-        Connected::new().extra(Answered::default())
+        Connected::new().extra(ConnectionUse::default())
     }
 }
 

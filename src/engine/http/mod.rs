@@ -56,7 +56,7 @@ pub(crate) type ByteStream = BoxStream<'static, io::Result<Vec<u8>>>;
 
 /// An engine's own words for why it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Declined {
+pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Declined {
 /// Whether a connection has answered before: then it may have come to its end
 /// since.
 #[derive(Clone, Debug, Default)]
-struct Answered(Arc<AtomicBool>);
+struct ConnectionUse(Arc<AtomicBool>);
 
 /// A client of one engine. Clones share its connections.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ impl Client {
         let body = body.map_err(Into::into).boxed_unsync();
         match self.pool.request(Request::from_parts(head, body)).await {
             Ok(answer) => {
-                if let Some(answered) = answer.extensions().get::<Answered>() {
+                if let Some(answered) = answer.extensions().get::<ConnectionUse>() {
                     answered.0.store(true, Ordering::Relaxed);
                 }
                 Ok(answer)
@@ -155,11 +155,11 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::request`]; inside, what the engine says instead.
-    pub(crate) async fn get(&self, path: &str) -> Result<Result<ByteStream, Declined>, Error> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Result<ByteStream, Refusal>, Error> {
         let get = Request::get(path).body(Empty::<Bytes>::new()).map_err(|e| self.dialer.explain(&e))?;
         let answer = self.request(get).await?;
         if !answer.status().is_success() {
-            return Ok(Err(declined(answer).await));
+            return Ok(Err(refusal(answer).await));
         }
         let frames = BodyStream::new(answer.into_body()).filter_map(|frame| async move {
             match frame {
@@ -180,7 +180,7 @@ impl Client {
         request: request::Builder,
         protocol: &str,
         json: String,
-    ) -> Result<Result<Upgraded, Declined>, Error> {
+    ) -> Result<Result<Upgraded, Refusal>, Error> {
         let request = request
             .method("POST")
             .header(CONNECTION, "Upgrade")
@@ -189,7 +189,7 @@ impl Client {
             .map_err(|e| self.dialer.explain(&e))?;
         let answer = self.request_alone(request).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Err(declined(answer).await));
+            return Ok(Err(refusal(answer).await));
         }
         hyper::upgrade::on(answer).await.map(Ok).map_err(|e| self.dialer.explain(&e))
     }
@@ -200,7 +200,7 @@ fn has_answered(error: &legacy::Error) -> bool {
     if let Some(connection) = error.connect_info() {
         connection.get_extras(&mut extensions);
     }
-    extensions.get::<Answered>().is_some_and(|answered| answered.0.load(Ordering::Relaxed))
+    extensions.get::<ConnectionUse>().is_some_and(|answered| answered.0.load(Ordering::Relaxed))
 }
 
 async fn send<B>(
@@ -253,17 +253,17 @@ pub(crate) fn byte_stream(read: impl AsyncRead + Send + Unpin + 'static) -> Byte
 }
 
 /// `{"message": "…"}`, else what is written there.
-async fn declined(answer: Response<Incoming>) -> Declined {
+async fn refusal(answer: Response<Incoming>) -> Refusal {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LONGEST).collect().await;
     let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
     let json: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
     let message = json.as_ref().and_then(|json| json["message"].as_str()).map(str::to_owned);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
-    Declined { status, message: if message.is_empty() { format!("it answers {status}") } else { message } }
+    Refusal { status, message: if message.is_empty() { format!("it answers {status}") } else { message } }
 }
 
-/// An error and its causes; a cause that its effect already tells is left out.
+/// An error and its causes; a cause that its effect already names is left out.
 pub(crate) fn chain(error: &(dyn Cause + 'static)) -> String {
     causes(error).fold(String::new(), |text, cause| {
         let more = cause.to_string();

@@ -1,6 +1,6 @@
 //! LLB, BuildKit's description of a build, written with a small typed builder.
 //!
-//! A [`State`] is one file system and everything it stands on. Building the
+//! A [`State`] is one file system and everything it is based on. Building the
 //! same thing twice gives the same bytes, and so the same digests, which is
 //! what BuildKit's cache goes by. Knows nothing of connections or images.
 

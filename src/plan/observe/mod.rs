@@ -26,7 +26,7 @@ pub(crate) use uses::{Use, uses};
 
 use crate::dockerfile::context::Listing;
 use crate::dockerfile::context::{self, Context, Tree};
-use crate::dockerfile::{Evaluated, Facts, ImageUse};
+use crate::dockerfile::{EngineInfo, Evaluated, ImageUse};
 use crate::engine::{self, Engine};
 use crate::model::digest::Digest;
 use crate::model::problem::Problem;
@@ -42,7 +42,7 @@ const ANY_PLATFORM: &str = "linux/amd64";
 /// Everything a plan needs to know besides the graph.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) engine: engine::Facts,
+    pub(crate) engine: engine::EngineInfo,
     /// The engine's one list of images.
     pub(crate) store: Vec<engine::Image>,
     /// External images by their long reference.
@@ -80,7 +80,7 @@ pub(crate) struct DockerfileSeen {
     pub(crate) target: Option<String>,
     /// The front end that `# syntax=` asks for.
     pub(crate) syntax: Option<String>,
-    pub(crate) facts: Facts,
+    pub(crate) facts: EngineInfo,
     pub(crate) evaluated: Evaluated,
     /// Images that it names and the graph does not: `COPY --from=alpine`, or
     /// FROM where the spec leaves the base to the Dockerfile.

@@ -4,7 +4,7 @@
 use super::bases::{BaseSeen, Bases, Pinning};
 use super::{ANY_PLATFORM, Seen, files, uses};
 use crate::dockerfile::context::HashCache;
-use crate::engine::Facts;
+use crate::engine::EngineInfo;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::spec::Spec;
@@ -26,7 +26,7 @@ pub(crate) fn offline(
     let used = uses(spec, graph, graph.order(), &dockerfiles);
     let bases: Bases =
         used.into_iter().map(|(key, each)| (key, standing_for(&each.reference, lock))).collect();
-    let engine = Facts { platform: ANY_PLATFORM.into(), ..Facts::default() };
+    let engine = EngineInfo { platform: ANY_PLATFORM.into(), ..EngineInfo::default() };
     Ok(Seen { engine, store: Vec::new(), bases, dockerfiles })
 }
 

@@ -14,7 +14,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::wire::{Answer, Fault, Method, Url, Wire};
+use super::transport::{Method, RequestError, Response, Transport, Url};
 use crate::registry::credentials::{Credentials, Login};
 
 /// Scopes of one token. Each adds about 60 bytes to an address and 100 to a
@@ -29,13 +29,13 @@ const CLIENT: &str = "ds01-build";
 pub(crate) struct Auth {
     host: String,
     credentials: Credentials,
-    state: Mutex<State>,
+    state: Mutex<AuthState>,
     /// Held while a token is fetched, so that the others wait for that one.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct AuthState {
     challenge: Option<Challenge>,
     /// For Basic.
     password: Option<HeaderValue>,
@@ -68,7 +68,7 @@ enum Challenge {
 }
 
 /// What goes with a request.
-pub(crate) enum Offer {
+pub(crate) enum Authorization {
     Nothing,
     Password(HeaderValue),
     /// Kept, or for many repositories at once.
@@ -77,7 +77,7 @@ pub(crate) enum Offer {
     OwnToken(HeaderValue),
 }
 
-impl Offer {
+impl Authorization {
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         match self {
             Self::Nothing => None,
@@ -105,52 +105,56 @@ impl Auth {
         self.state().needed.insert(scope.to_owned());
     }
 
-    /// What to send without being told: what worked before.
-    pub(crate) async fn offer(&self, wire: &Wire, scope: &str) -> Result<Offer, Fault> {
+    /// What to send at once: what worked before.
+    pub(crate) async fn authorization(
+        &self,
+        transport: &Transport,
+        scope: &str,
+    ) -> Result<Authorization, RequestError> {
         let (challenge, password) = {
             let state = self.state();
             (state.challenge.clone(), state.password.clone())
         };
         match (challenge, password) {
-            (None, _) | (Some(Challenge::Basic), None) => Ok(Offer::Nothing),
-            (Some(Challenge::Basic), Some(password)) => Ok(Offer::Password(password)),
+            (None, _) | (Some(Challenge::Basic), None) => Ok(Authorization::Nothing),
+            (Some(Challenge::Basic), Some(password)) => Ok(Authorization::Password(password)),
             (Some(Challenge::Bearer { realm, service }), _) => {
-                self.token(wire, scope, &realm, service.as_deref()).await.map(Offer::Token)
+                self.token(transport, scope, &realm, service.as_deref()).await.map(Authorization::Token)
             }
         }
     }
 
     /// What to send after a 401 to `refused`.
-    pub(crate) async fn better(
+    pub(crate) async fn after_refusal(
         &self,
-        wire: &Wire,
+        transport: &Transport,
         scope: &str,
-        answer: &Answer,
-        refused: Offer,
-    ) -> Result<Offer, Fault> {
+        answer: &Response,
+        refused: Authorization,
+    ) -> Result<Authorization, RequestError> {
         match refused {
-            Offer::Nothing => {
+            Authorization::Nothing => {
                 let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
                 let challenge =
                     challenge(headers.filter_map(|value| value.to_str().ok())).ok_or_else(|| {
-                        Fault::Denied("it asks for a login of a kind that is not known here".into())
+                        RequestError::Denied("it asks for a login of a kind that is not known here".into())
                     })?;
                 if challenge == Challenge::Basic {
                     let password = self.password().await?;
                     self.state().password = Some(password);
                 }
                 self.state().challenge = Some(challenge);
-                self.offer(wire, scope).await
+                self.authorization(transport, scope).await
             }
-            Offer::Token(_) => {
+            Authorization::Token(_) => {
                 let Some(Challenge::Bearer { realm, service }) = self.state().challenge.clone() else {
                     return Err(self.denied(answer));
                 };
-                let token = self.fetch(wire, &[scope.to_owned()], &realm, service.as_deref()).await?;
+                let token = self.fetch(transport, &[scope.to_owned()], &realm, service.as_deref()).await?;
                 self.state().tokens.insert(scope.to_owned(), token.clone());
-                Ok(Offer::OwnToken(token.header))
+                Ok(Authorization::OwnToken(token.header))
             }
-            Offer::Password(_) | Offer::OwnToken(_) => Err(self.denied(answer)),
+            Authorization::Password(_) | Authorization::OwnToken(_) => Err(self.denied(answer)),
         }
     }
 
@@ -166,29 +170,30 @@ impl Auth {
     }
 
     /// For Basic, which has no place for a token.
-    async fn password(&self) -> Result<HeaderValue, Fault> {
+    async fn password(&self) -> Result<HeaderValue, RequestError> {
         match self.login().await {
             Some(Login::Password { username, password }) => basic(&username, &password),
             Some(Login::IdentityToken(_)) => {
-                Err(Fault::Denied("it wants a password, and Docker's config.json has a token".into()))
+                Err(RequestError::Denied("it wants a password, and Docker's config.json has a token".into()))
             }
             None => Err(self.refused(|| "it wants a login, and there is none".into())),
         }
     }
 
-    fn denied(&self, answer: &Answer) -> Fault {
-        self.refused(|| answer.said())
+    fn denied(&self, answer: &Response) -> RequestError {
+        self.refused(|| answer.message())
     }
 
-    /// A refusal; what the registry says is told only to those who logged in.
-    fn refused(&self, said: impl FnOnce() -> String) -> Fault {
+    /// A refusal; the registry's message is shown only to those who logged in.
+    fn refused(&self, message: impl FnOnce() -> String) -> RequestError {
         match self.state().login.clone() {
-            LoginState::Broken(cause) => Fault::Credentials(cause),
-            LoginState::Used => {
-                Fault::Denied(format!("the login in Docker's config.json is not enough: {}", said()))
-            }
+            LoginState::Broken(cause) => RequestError::Credentials(cause),
+            LoginState::Used => RequestError::Denied(format!(
+                "the login in Docker's config.json is not enough: {}",
+                message()
+            )),
             LoginState::None => {
-                Fault::Denied("it is not there, or it needs a login and there is none".into())
+                RequestError::Denied("it is not there, or it needs a login and there is none".into())
             }
         }
     }
@@ -196,11 +201,11 @@ impl Auth {
     /// A kept token, or a new one for this scope and others that are needed.
     async fn token(
         &self,
-        wire: &Wire,
+        transport: &Transport,
         scope: &str,
         realm: &Url,
         service: Option<&str>,
-    ) -> Result<HeaderValue, Fault> {
+    ) -> Result<HeaderValue, RequestError> {
         let _turn = self.fetching.lock().await;
         let scopes = {
             let state = self.state();
@@ -211,9 +216,9 @@ impl Auth {
             let missing = state.needed.iter().filter(|other| *other != scope && kept(other).is_none());
             std::iter::once(scope.to_owned()).chain(missing.cloned()).take(MOST_SCOPES).collect::<Vec<_>>()
         };
-        let (token, scopes) = match self.fetch(wire, &scopes, realm, service).await {
-            Err(Fault::Denied(_) | Fault::Failed(_)) if scopes.len() > 1 => {
-                (self.fetch(wire, &scopes[..1], realm, service).await?, &scopes[..1])
+        let (token, scopes) = match self.fetch(transport, &scopes, realm, service).await {
+            Err(RequestError::Denied(_) | RequestError::Failed(_)) if scopes.len() > 1 => {
+                (self.fetch(transport, &scopes[..1], realm, service).await?, &scopes[..1])
             }
             fetched => (fetched?, &scopes[..]),
         };
@@ -226,45 +231,48 @@ impl Auth {
 
     async fn fetch(
         &self,
-        wire: &Wire,
+        transport: &Transport,
         scopes: &[String],
         realm: &Url,
         service: Option<&str>,
-    ) -> Result<Token, Fault> {
+    ) -> Result<Token, RequestError> {
         let login = self.login().await;
-        if login.is_some() && wire.secure && realm.scheme() != "https" {
+        if login.is_some() && transport.secure && realm.scheme() != "https" {
             let server = realm.host_str().unwrap_or_default();
             let cause = format!("its token server {server} is without TLS, so no credentials are sent there");
-            return Err(Fault::Denied(cause));
+            return Err(RequestError::Denied(cause));
         }
-        let answer =
-            wire.send(ask(wire, scopes, realm, service, login.as_ref())?).await.map_err(|fault| {
+        let answer = transport.send(ask(transport, scopes, realm, service, login.as_ref())?).await.map_err(
+            |fault| {
                 let server = realm.host_str().unwrap_or_default();
                 match fault {
-                    Fault::Lost(cause) => Fault::Lost(format!("its token server {server}: {cause}")),
+                    RequestError::Silent(cause) => {
+                        RequestError::Silent(format!("its token server {server}: {cause}"))
+                    }
                     other => other,
                 }
-            })?;
+            },
+        )?;
         match answer.status.as_u16() {
             200 => token(&answer),
             400 | 401 | 403 => Err(self.denied(&answer)),
-            _ => Err(Fault::Failed(format!("its token server says {}", answer.said()))),
+            _ => Err(RequestError::Failed(format!("its token server says {}", answer.message()))),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AuthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The question for a token: with a refresh token a form, otherwise a query.
 fn ask(
-    wire: &Wire,
+    transport: &Transport,
     scopes: &[String],
     realm: &Url,
     service: Option<&str>,
     login: Option<&Login>,
-) -> Result<RequestBuilder, Fault> {
+) -> Result<RequestBuilder, RequestError> {
     if let Some(Login::IdentityToken(refresh)) = login {
         let scope = scopes.join(" ");
         let form = [
@@ -274,13 +282,13 @@ fn ask(
             ("scope", &scope),
             ("refresh_token", refresh),
         ];
-        return Ok(wire.request(Method::POST, realm.clone()).form(&form));
+        return Ok(transport.request(Method::POST, realm.clone()).form(&form));
     }
     let mut url = realm.clone();
     let service = service.map(|service| ("service", service));
     let scopes = scopes.iter().filter(|s| !s.is_empty()).map(|scope| ("scope", scope.as_str()));
     url.query_pairs_mut().extend_pairs(service.into_iter().chain(scopes));
-    let request = wire.request(Method::GET, url);
+    let request = transport.request(Method::GET, url);
     Ok(match login {
         Some(Login::Password { username, password }) => {
             request.header(AUTHORIZATION, basic(username, password)?)
@@ -289,19 +297,19 @@ fn ask(
     })
 }
 
-fn basic(username: &str, password: &str) -> Result<HeaderValue, Fault> {
+fn basic(username: &str, password: &str) -> Result<HeaderValue, RequestError> {
     secret(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))))
 }
 
-fn secret(text: String) -> Result<HeaderValue, Fault> {
+fn secret(text: String) -> Result<HeaderValue, RequestError> {
     let mut value = HeaderValue::try_from(text)
-        .map_err(|_| Fault::Failed("its token has characters that no header can have".into()))?;
+        .map_err(|_| RequestError::Failed("its token has characters that no header can have".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     #[serde(default)]
     token: String,
     #[serde(default)]
@@ -309,12 +317,12 @@ struct Granted {
     expires_in: Option<u64>,
 }
 
-fn token(answer: &Answer) -> Result<Token, Fault> {
+fn token(answer: &Response) -> Result<Token, RequestError> {
     // The error of the parser would show what was sent.
-    let unreadable = || Fault::Failed("its token server's answer has no token".into());
-    let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-    let text = [granted.token, granted.access_token].into_iter().find(|text| !text.is_empty());
-    let holds = granted.expires_in.unwrap_or(HOLDS).min(24 * 60 * 60).saturating_sub(MARGIN);
+    let unreadable = || RequestError::Failed("its token server's answer has no token".into());
+    let response: TokenResponse = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+    let text = [response.token, response.access_token].into_iter().find(|text| !text.is_empty());
+    let holds = response.expires_in.unwrap_or(HOLDS).min(24 * 60 * 60).saturating_sub(MARGIN);
     let header = secret(format!("Bearer {}", text.ok_or_else(unreadable)?))?;
     Ok(Token { header, until: Instant::now() + Duration::from_secs(holds) })
 }

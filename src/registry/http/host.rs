@@ -10,17 +10,17 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::auth::Auth;
-use super::wire::{Answer, Fault, Method, Patience, StatusCode, Url, Wire};
+use super::transport::{Method, RequestError, Response, RetryPolicy, StatusCode, Transport, Url};
 use super::{Error, Options};
 use crate::registry::credentials::Credentials;
 
-/// Questions that are open at a time, each on a connection that is kept.
-const LANES: usize = 32;
+/// Requests that are open at a time, each on a connection that is kept.
+const AT_ONCE: usize = 32;
 const HUB: &str = "docker.io";
 const HUB_SERVER: &str = "registry-1.docker.io";
 
-/// A question.
-pub(crate) struct Ask {
+/// A request for the registry.
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) accept: &'static str,
@@ -36,21 +36,21 @@ pub(crate) struct Ask {
 pub(crate) struct Host {
     name: String,
     base: Url,
-    wire: Wire,
+    transport: Transport,
     auth: Auth,
-    patience: Patience,
+    retry: RetryPolicy,
     /// One until the first answer: who asks first finds out whether it is
     /// there and how to log in, for all others.
-    lanes: Semaphore,
-    met: AtomicBool,
+    permits: Semaphore,
+    has_answered: AtomicBool,
     /// By repository. While one tag is put on a manifest, distribution 2.8 on
     /// a disk cannot read that manifest in that repository, and answers 500.
     writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    state: Mutex<State>,
+    state: Mutex<HostState>,
 }
 
 #[derive(Default)]
-struct State {
+struct HostState {
     /// When and why it was found silent.
     lost: Option<(Instant, String)>,
     /// It asked to be left alone until then.
@@ -62,18 +62,18 @@ impl Host {
     /// The name is none, or a certificate for it cannot be used.
     pub(crate) fn new(name: &str, options: &Options) -> Result<Self, Error> {
         let broken = |cause: String| Error::Unreachable { host: name.to_owned(), cause };
-        let wire = Wire::new(name, options).map_err(broken)?;
-        let scheme = if wire.secure { "https" } else { "http" };
+        let transport = Transport::new(name, options).map_err(broken)?;
+        let scheme = if transport.secure { "https" } else { "http" };
         let server = if name == HUB { HUB_SERVER } else { name };
         let base = Url::parse(&format!("{scheme}://{server}")).map_err(|e| broken(e.to_string()))?;
         Ok(Self {
             name: name.to_owned(),
             base,
-            wire,
+            transport,
             auth: Auth::new(name, Credentials::new(options.docker_config.clone())),
-            patience: options.patience,
-            lanes: Semaphore::new(1),
-            met: AtomicBool::new(false),
+            retry: options.retry,
+            permits: Semaphore::new(1),
+            has_answered: AtomicBool::new(false),
             writing: Mutex::default(),
             state: Mutex::default(),
         })
@@ -83,28 +83,28 @@ impl Host {
     ///
     /// # Errors
     /// There is no answer, or it is a refusal.
-    pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, Error> {
-        self.auth.will_need(&ask.scope);
+    pub(crate) async fn send(&self, request: &ApiRequest) -> Result<Response, Error> {
+        self.auth.will_need(&request.scope);
         let mut tried = 0;
         loop {
             tried += 1;
-            let fault = match self.in_turn(ask).await {
+            let error = match self.send_once(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            let pause = match &fault {
-                Fault::Cut(_) | Fault::Busy { pause: None, .. } => self.patience.after(tried),
-                Fault::Busy { pause: Some(pause), .. } => {
+            let pause = match &error {
+                RequestError::Broken(_) | RequestError::Busy { pause: None, .. } => self.retry.after(tried),
+                RequestError::Busy { pause: Some(pause), .. } => {
                     self.rest(*pause);
                     *pause
                 }
-                _ => return Err(self.error(fault, ask)),
+                _ => return Err(self.error(error, request)),
             };
-            if tried >= self.patience.tries || pause > self.patience.longest {
-                if let Fault::Cut(cause) = &fault {
+            if tried >= self.retry.tries || pause > self.retry.longest {
+                if let RequestError::Broken(cause) = &error {
                     self.lost(cause);
                 }
-                return Err(self.error(fault, ask));
+                return Err(self.error(error, request));
             }
             sleep(pause).await;
         }
@@ -112,22 +112,22 @@ impl Host {
 
     /// The right to write into a repository, until it is dropped.
     pub(crate) async fn write(&self, repository: &str) -> OwnedMutexGuard<()> {
-        let turns = {
+        let writers = {
             let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             writing.entry(repository.to_owned()).or_default().clone()
         };
-        turns.lock_owned().await
+        writers.lock_owned().await
     }
 
-    async fn in_turn(&self, ask: &Ask) -> Result<Answer, Fault> {
-        let _lane = self.lanes.acquire().await.map_err(|e| Fault::Failed(e.to_string()))?;
-        self.rested().await?;
-        let answer = self.once(ask).await;
+    async fn send_once(&self, request: &ApiRequest) -> Result<Response, RequestError> {
+        let _permit = self.permits.acquire().await.map_err(|e| RequestError::Failed(e.to_string()))?;
+        self.wait_for_rest().await?;
+        let answer = self.log_in_and_send(request).await;
         match &answer {
-            Err(Fault::Lost(cause)) => self.lost(cause),
-            Err(Fault::Cut(_) | Fault::Busy { .. }) => {}
-            _ if self.met.swap(true, Ordering::Relaxed) => {}
-            _ => self.lanes.add_permits(LANES - 1),
+            Err(RequestError::Silent(cause)) => self.lost(cause),
+            Err(RequestError::Broken(_) | RequestError::Busy { .. }) => {}
+            _ if self.has_answered.swap(true, Ordering::Relaxed) => {}
+            _ => self.permits.add_permits(AT_ONCE - 1),
         }
         answer
     }
@@ -137,21 +137,21 @@ impl Host {
     }
 
     /// Waits as long as the host wants to be left alone.
-    async fn rested(&self) -> Result<(), Fault> {
+    async fn wait_for_rest(&self) -> Result<(), RequestError> {
         let (now, rest) = {
             let state = self.state();
             let now = Instant::now();
             if let Some((when, cause)) = &state.lost
-                && now - *when < self.patience.lost
+                && now - *when < self.retry.lost
             {
-                return Err(Fault::Lost(cause.clone()));
+                return Err(RequestError::Silent(cause.clone()));
             }
             (now, state.rest)
         };
         let Some(rest) = rest.filter(|rest| *rest > now) else { return Ok(()) };
-        if rest - now > self.patience.longest {
+        if rest - now > self.retry.longest {
             let cause = format!("it wants not to be asked for {} s", (rest - now).as_secs());
-            return Err(Fault::Failed(cause));
+            return Err(RequestError::Failed(cause));
         }
         sleep_until(rest).await;
         Ok(())
@@ -162,46 +162,49 @@ impl Host {
         state.rest = state.rest.max(Instant::now().checked_add(pause));
     }
 
-    /// Asks once, and logs in where it is told to.
-    async fn once(&self, ask: &Ask) -> Result<Answer, Fault> {
-        let mut offer = self.auth.offer(&self.wire, &ask.scope).await?;
+    /// Sends once more with a login where the registry asks for one.
+    async fn log_in_and_send(&self, api: &ApiRequest) -> Result<Response, RequestError> {
+        let mut authorization = self.auth.authorization(&self.transport, &api.scope).await?;
         loop {
-            let url = self.base.join(&ask.path).map_err(|e| Fault::Failed(e.to_string()))?;
-            let mut request = self.wire.request(ask.method.clone(), url).header(ACCEPT, ask.accept);
-            if let Some((kind, content)) = &ask.body {
+            let url = self.base.join(&api.path).map_err(|e| RequestError::Failed(e.to_string()))?;
+            let mut request = self.transport.request(api.method.clone(), url).header(ACCEPT, api.accept);
+            if let Some((kind, content)) = &api.body {
                 request = request.header(CONTENT_TYPE, kind).body(content.clone());
             }
-            if let Some(header) = offer.header() {
+            if let Some(header) = authorization.header() {
                 request = request.header(AUTHORIZATION, header);
             }
-            let answer = self.wire.send(request).await?;
+            let answer = self.transport.send(request).await?;
             match answer.status {
                 StatusCode::UNAUTHORIZED => {
-                    offer = self.auth.better(&self.wire, &ask.scope, &answer, offer).await?;
+                    authorization =
+                        self.auth.after_refusal(&self.transport, &api.scope, &answer, authorization).await?;
                 }
-                StatusCode::FORBIDDEN => return Err(Fault::Denied(answer.said())),
+                StatusCode::FORBIDDEN => return Err(RequestError::Denied(answer.message())),
                 _ => return Ok(answer),
             }
         }
     }
 
-    fn error(&self, fault: Fault, ask: &Ask) -> Error {
-        match fault {
-            Fault::Lost(cause) | Fault::Cut(cause) => Error::Unreachable { host: self.name.clone(), cause },
-            Fault::Busy { cause, pause: Some(pause) } => {
+    fn error(&self, error: RequestError, request: &ApiRequest) -> Error {
+        match error {
+            RequestError::Silent(cause) | RequestError::Broken(cause) => {
+                Error::Unreachable { host: self.name.clone(), cause }
+            }
+            RequestError::Busy { cause, pause: Some(pause) } => {
                 let cause = format!("{cause} (it wants not to be asked for {} s)", pause.as_secs());
-                self.failed(ask.action, &ask.what, cause)
+                self.failed(request.action, &request.what, cause)
             }
-            Fault::Busy { cause, pause: None } | Fault::Failed(cause) => {
-                self.failed(ask.action, &ask.what, cause)
+            RequestError::Busy { cause, pause: None } | RequestError::Failed(cause) => {
+                self.failed(request.action, &request.what, cause)
             }
-            Fault::Denied(cause) => Error::Denied {
+            RequestError::Denied(cause) => Error::Denied {
                 host: self.name.clone(),
-                action: ask.action.to_owned(),
-                what: ask.what.clone(),
+                action: request.action.to_owned(),
+                what: request.what.clone(),
                 cause,
             },
-            Fault::Credentials(cause) => Error::Credentials(cause),
+            RequestError::Credentials(cause) => Error::Credentials(cause),
         }
     }
 
@@ -209,7 +212,7 @@ impl Host {
         Error::Failed { host: self.name.clone(), action: action.to_owned(), what: what.to_owned(), cause }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, HostState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -43,14 +43,14 @@ struct Platform {
 }
 
 impl Platform {
-    fn shown(&self) -> String {
+    fn name(&self) -> String {
         let parts = [self.os.as_str(), &self.architecture, &self.variant];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
     }
 
     /// Without a variant, any is right.
     fn is(&self, wanted: &str) -> bool {
-        self.shown() == wanted || format!("{}/{}", self.os, self.architecture) == wanted
+        self.name() == wanted || format!("{}/{}", self.os, self.architecture) == wanted
     }
 }
 
@@ -72,7 +72,7 @@ impl Manifest {
         match known.iter().find(|(_, platform)| platform.is(wanted)) {
             Some((entry, _)) => Ok(Some(entry.digest.clone())),
             None => {
-                let known: Vec<_> = known.iter().map(|(_, platform)| platform.shown()).collect();
+                let known: Vec<_> = known.iter().map(|(_, platform)| platform.name()).collect();
                 Err(format!("it is not for {wanted}, only for: {}", known.join(", ")))
             }
         }

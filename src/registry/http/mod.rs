@@ -1,14 +1,14 @@
 //! Registries as they are: over HTTP, with Docker's credentials.
 //!
 //! What is asked and what an answer means stands here. How it is asked for is
-//! below: `host` has patience and order, `auth` logs in, `wire` sends.
+//! below: `host` waits and repeats, `auth` logs in, `transport` sends.
 
 mod auth;
 mod host;
 mod manifest;
 #[cfg(test)]
 mod tests;
-mod wire;
+mod transport;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use self::host::{Ask, Host};
+use self::host::{ApiRequest, Host};
 use self::manifest::{Config, Manifest};
-pub(crate) use self::wire::Patience;
-use self::wire::{Answer, Method};
+pub(crate) use self::transport::RetryPolicy;
+use self::transport::{Method, Response};
 use super::{Error, Registry, RemoteImage};
 use crate::model::digest::sha256;
 use crate::model::reference::{Reference, Repository};
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) docker_config: Option<PathBuf>,
     /// Hosts that are asked over plain HTTP, as loopback always is.
     pub(crate) insecure: BTreeSet<String>,
-    pub(crate) patience: Patience,
+    pub(crate) retry: RetryPolicy,
 }
 
 /// Every registry that references name.
@@ -57,25 +57,35 @@ impl Registries {
     }
 
     /// The manifest's bytes, as they are.
-    async fn manifest(&self, about: &About<'_>, reference: &Reference) -> Result<Option<Answer>, Error> {
-        let Some(answer) = found(about.host.send(&about.get_manifest(reference)).await?, about)? else {
+    async fn manifest(
+        &self,
+        operation: &Operation<'_>,
+        reference: &Reference,
+    ) -> Result<Option<Response>, Error> {
+        let Some(answer) = found(operation.host.send(&operation.get_manifest(reference)).await?, operation)?
+        else {
             return Ok(None);
         };
         match reference.digest() {
-            Some(wanted) if sha256(&answer.body) != wanted => Err(about.not(wanted)),
+            Some(wanted) if sha256(&answer.body) != wanted => Err(operation.not(wanted)),
             _ => Ok(Some(answer)),
         }
     }
 
-    async fn config(&self, about: &About<'_>, reference: &Reference, digest: &str) -> Result<Config, Error> {
-        let answer = about.host.send(&about.get_blob(reference, digest)).await?;
-        let Some(answer) = found(answer, about)? else {
-            return Err(about.failed(format!("its config {digest} is not there")));
+    async fn config(
+        &self,
+        operation: &Operation<'_>,
+        reference: &Reference,
+        digest: &str,
+    ) -> Result<Config, Error> {
+        let answer = operation.host.send(&operation.get_blob(reference, digest)).await?;
+        let Some(answer) = found(answer, operation)? else {
+            return Err(operation.failed(format!("its config {digest} is not there")));
         };
         if sha256(&answer.body) != digest {
-            return Err(about.not(digest));
+            return Err(operation.not(digest));
         }
-        Config::parse(&answer.body).map_err(|cause| about.failed(cause))
+        Config::parse(&answer.body).map_err(|cause| operation.failed(cause))
     }
 }
 
@@ -83,46 +93,46 @@ impl Registries {
 impl Registry for Registries {
     async fn digest(&self, reference: &Reference) -> Result<Option<String>, Error> {
         let host = self.host(reference.registry())?;
-        let about = About { host: &host, action: "show", what: reference.to_string(), push: false };
-        let head = Ask { method: Method::HEAD, ..about.get_manifest(reference) };
-        let Some(answer) = found(host.send(&head).await?, &about)? else { return Ok(None) };
+        let operation = Operation { host: &host, action: "show", what: reference.to_string(), push: false };
+        let head = ApiRequest { method: Method::HEAD, ..operation.get_manifest(reference) };
+        let Some(answer) = found(host.send(&head).await?, &operation)? else { return Ok(None) };
         let digest = match answer.digest() {
             Some(digest) => digest,
-            // The header may be left out; then only the content tells.
-            None => match self.manifest(&about, reference).await? {
+            // The header may be left out; then the content is read.
+            None => match self.manifest(&operation, reference).await? {
                 Some(answer) => sha256(&answer.body),
                 None => return Ok(None),
             },
         };
         match reference.digest() {
-            Some(wanted) if wanted != digest => Err(about.not(wanted)),
+            Some(wanted) if wanted != digest => Err(operation.not(wanted)),
             _ => Ok(Some(digest)),
         }
     }
 
     async fn image(&self, reference: &Reference, platform: &str) -> Result<Option<RemoteImage>, Error> {
         let host = self.host(reference.registry())?;
-        let about = About { host: &host, action: "show", what: reference.to_string(), push: false };
-        let Some(answer) = self.manifest(&about, reference).await? else { return Ok(None) };
+        let operation = Operation { host: &host, action: "show", what: reference.to_string(), push: false };
+        let Some(answer) = self.manifest(&operation, reference).await? else { return Ok(None) };
         let digest = sha256(&answer.body);
-        let (mut own, mut manifest) = (digest.clone(), about.parsed(&answer)?);
-        if let Some(entry) = manifest.of_platform(platform).map_err(|cause| about.failed(cause))? {
+        let (mut own, mut manifest) = (digest.clone(), operation.parsed(&answer)?);
+        if let Some(entry) = manifest.of_platform(platform).map_err(|cause| operation.failed(cause))? {
             own = entry;
             let of_platform = reference.repository().with_digest(&own);
-            let Some(answer) = self.manifest(&about, &of_platform).await? else {
-                return Err(about.failed(format!("its manifest {own} is not there")));
+            let Some(answer) = self.manifest(&operation, &of_platform).await? else {
+                return Err(operation.failed(format!("its manifest {own} is not there")));
             };
-            manifest = about.parsed(&answer)?;
+            manifest = operation.parsed(&answer)?;
         }
-        let (config, size) = manifest.image().map_err(|cause| about.failed(cause))?;
-        let config = self.config(&about, reference, &config).await?;
+        let (config, size) = manifest.image().map_err(|cause| operation.failed(cause))?;
+        let config = self.config(&operation, reference, &config).await?;
         let (labels, diff_ids) = (config.labels(), config.rootfs.diff_ids);
         Ok(Some(RemoteImage { digest, manifest: own, labels, diff_ids, size }))
     }
 
     async fn ping(&self, host: &str) -> Result<(), Error> {
         let host = self.host(host)?;
-        let greeting = Ask {
+        let ping = ApiRequest {
             method: Method::GET,
             path: "/v2/".into(),
             accept: "*/*",
@@ -131,41 +141,42 @@ impl Registry for Registries {
             action: "answer",
             what: "at /v2/".into(),
         };
-        let answer = host.send(&greeting).await?;
-        match answer.status.is_success() {
-            true => Ok(()),
-            false => Err(host.failed(greeting.action, &greeting.what, answer.said())),
+        let answer = host.send(&ping).await?;
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(host.failed(ping.action, &ping.what, answer.message()))
         }
     }
 
     async fn tag(&self, repository: &Repository, digest: &str, tag: &str) -> Result<(), Error> {
         let (named, tagged) = (repository.with_digest(digest), repository.with_tag(tag));
         let host = self.host(named.registry())?;
-        let about = About { host: &host, action: "tag", what: tagged.to_string(), push: true };
-        let _turn = host.write(named.path()).await;
-        let Some(manifest) = self.manifest(&about, &named).await? else {
-            return Err(about.failed(format!("there is no {named}")));
+        let operation = Operation { host: &host, action: "tag", what: tagged.to_string(), push: true };
+        let _writing = host.write(named.path()).await;
+        let Some(manifest) = self.manifest(&operation, &named).await? else {
+            return Err(operation.failed(format!("there is no {named}")));
         };
-        let kind = manifest.media_type().unwrap_or_else(|| about.own_type(&manifest));
-        let put = Ask {
+        let kind = manifest.media_type().unwrap_or_else(|| operation.declared_type(&manifest));
+        let put = ApiRequest {
             method: Method::PUT,
             body: Some((kind, manifest.body.clone())),
-            ..about.get_manifest(&tagged)
+            ..operation.get_manifest(&tagged)
         };
         let answer = host.send(&put).await?;
         if !answer.status.is_success() {
-            return Err(about.failed(answer.said()));
+            return Err(operation.failed(answer.message()));
         }
         let now = match answer.digest() {
             Some(digest) => Some(digest),
             None => self.digest(&tagged).await?,
         };
-        if now.as_deref() == Some(digest) { Ok(()) } else { Err(about.not(digest)) }
+        if now.as_deref() == Some(digest) { Ok(()) } else { Err(operation.not(digest)) }
     }
 }
 
-/// One question: of whom, what for, as it is told when it fails.
-struct About<'a> {
+/// What is done on a host, as an error names it.
+struct Operation<'a> {
     host: &'a Host,
     action: &'static str,
     what: String,
@@ -173,19 +184,19 @@ struct About<'a> {
     push: bool,
 }
 
-impl About<'_> {
-    fn get_manifest(&self, reference: &Reference) -> Ask {
+impl Operation<'_> {
+    fn get_manifest(&self, reference: &Reference) -> ApiRequest {
         let which = reference.digest().or(reference.tag()).unwrap_or("latest");
         self.get(reference, format!("manifests/{which}"), manifest::ACCEPT)
     }
 
-    fn get_blob(&self, reference: &Reference, digest: &str) -> Ask {
+    fn get_blob(&self, reference: &Reference, digest: &str) -> ApiRequest {
         self.get(reference, format!("blobs/{digest}"), "*/*")
     }
 
-    fn get(&self, reference: &Reference, below: String, accept: &'static str) -> Ask {
+    fn get(&self, reference: &Reference, below: String, accept: &'static str) -> ApiRequest {
         let (name, rights) = (reference.path(), if self.push { "pull,push" } else { "pull" });
-        Ask {
+        ApiRequest {
             method: Method::GET,
             path: format!("/v2/{name}/{below}"),
             accept,
@@ -196,12 +207,12 @@ impl About<'_> {
         }
     }
 
-    fn parsed(&self, answer: &Answer) -> Result<Manifest, Error> {
+    fn parsed(&self, answer: &Response) -> Result<Manifest, Error> {
         Manifest::parse(&answer.body).map_err(|cause| self.failed(cause))
     }
 
     /// For an answer that does not say of what kind the manifest is.
-    fn own_type(&self, answer: &Answer) -> String {
+    fn declared_type(&self, answer: &Response) -> String {
         self.parsed(answer).ok().and_then(|m| m.media_type).unwrap_or_else(|| manifest::OCI.to_owned())
     }
 
@@ -215,10 +226,10 @@ impl About<'_> {
 }
 
 /// `None`: there is no such thing, or no such repository.
-fn found(answer: Answer, about: &About) -> Result<Option<Answer>, Error> {
+fn found(answer: Response, operation: &Operation) -> Result<Option<Response>, Error> {
     match answer.status.as_u16() {
         200 => Ok(Some(answer)),
         404 => Ok(None),
-        _ => Err(about.failed(answer.said())),
+        _ => Err(operation.failed(answer.message())),
     }
 }

@@ -38,7 +38,7 @@ fn solve() -> Solve {
 }
 
 fn failed(text: &str) -> Failure {
-    match explain(&solve(), &Status::unknown(text), &Seen::default()) {
+    match explain(&solve(), &Status::unknown(text), &JobProgress::default()) {
         SolveError::Failed(failure) => *failure,
         other => panic!("{other:?}"),
     }

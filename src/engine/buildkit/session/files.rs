@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Offer, lock};
+use super::{SessionContent, lock};
 use crate::dockerfile::context::{Context, Entry, EntryKind};
 
 /// Content of one DATA packet, as BuildKit's own sender cuts it.
@@ -28,7 +28,7 @@ const AHEAD: usize = 64;
 
 type Outgoing = mpsc::Sender<Result<Packet, Status>>;
 
-pub(super) struct FileSync(pub(super) Arc<Offer>);
+pub(super) struct FileSync(pub(super) Arc<SessionContent>);
 
 #[tonic::async_trait]
 impl file_sync_server::FileSync for FileSync {
@@ -42,7 +42,7 @@ impl file_sync_server::FileSync for FileSync {
         let context = lock(&self.0.contexts).get(name).cloned();
         let context = context.ok_or_else(|| Status::not_found(format!("no context `{name}`")))?;
         let (out, packets) = mpsc::channel(AHEAD);
-        let sender = Sender { offer: self.0.clone(), context, out };
+        let sender = Sender { content: self.0.clone(), context, out };
         tokio::spawn(sender.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(packets)))
     }
@@ -58,35 +58,35 @@ impl file_sync_server::FileSync for FileSync {
 }
 
 /// Why a transfer ended before its time.
-enum Stop {
-    /// BuildKit no longer listens; there is nobody to tell.
+enum TransferError {
+    /// BuildKit no longer listens; there is nobody to answer.
     Gone,
-    /// Told to BuildKit, which fails the step with it.
+    /// Sent to BuildKit, which fails the step with it.
     Failed(String),
 }
 
 #[derive(Clone)]
 struct Sender {
-    offer: Arc<Offer>,
+    content: Arc<SessionContent>,
     context: Arc<Context>,
     out: Outgoing,
 }
 
 impl Sender {
     async fn run(self, incoming: Streaming<Packet>) {
-        if let Err(Stop::Failed(text)) = self.transfer(incoming).await {
+        if let Err(TransferError::Failed(text)) = self.transfer(incoming).await {
             let packet = Packet { data: text.clone().into_bytes(), ..packet(PacketType::PacketErr) };
             let _ = self.out.send(Ok(packet)).await;
             let _ = self.out.send(Err(Status::aborted(text))).await;
         }
     }
 
-    async fn transfer(&self, incoming: Streaming<Packet>) -> Result<(), Stop> {
+    async fn transfer(&self, incoming: Streaming<Packet>) -> Result<(), TransferError> {
         let context = self.context.clone();
         let entries = tokio::task::spawn_blocking(move || context.entries())
             .await
-            .map_err(|e| Stop::Failed(e.to_string()))?
-            .map_err(|e| Stop::Failed(e.to_string()))?;
+            .map_err(|e| TransferError::Failed(e.to_string()))?
+            .map_err(|e| TransferError::Failed(e.to_string()))?;
         let entries: Arc<[Entry]> = entries.into();
         let (wanted, queue) = mpsc::unbounded_channel();
         tokio::try_join!(
@@ -97,7 +97,7 @@ impl Sender {
         self.send(packet(PacketType::PacketFin)).await
     }
 
-    async fn announce(&self, entries: &[Entry]) -> Result<(), Stop> {
+    async fn announce(&self, entries: &[Entry]) -> Result<(), TransferError> {
         for entry in entries {
             self.send(Packet { stat: Some(stat(entry)), ..packet(PacketType::PacketStat) }).await?;
         }
@@ -108,23 +108,23 @@ impl Sender {
         &self,
         entries: Arc<[Entry]>,
         mut queue: mpsc::UnboundedReceiver<u32>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TransferError> {
         while let Some(id) = queue.recv().await {
             let (sender, entries) = (self.clone(), entries.clone());
             let read = tokio::task::spawn_blocking(move || match entries.get(id as usize) {
                 Some(entry) if entry.kind == EntryKind::File => sender.send_file(id, entry),
-                _ => Err(Stop::Failed(format!("BuildKit asks for entry {id}, which is no file"))),
+                _ => Err(TransferError::Failed(format!("BuildKit asks for entry {id}, which is no file"))),
             });
-            read.await.map_err(|e| Stop::Failed(e.to_string()))??;
+            read.await.map_err(|e| TransferError::Failed(e.to_string()))??;
         }
         Ok(())
     }
 
     /// Blocks. What is sent is what was announced, or nothing at all.
-    fn send_file(&self, id: u32, entry: &Entry) -> Result<(), Stop> {
-        let changed = || Stop::Failed(format!("`{}` changed while it was being sent", entry.path));
-        let failed = |e: std::io::Error| Stop::Failed(format!("cannot read `{}`: {e}", entry.path));
-        let mut file = self.context.open(&entry.path).map_err(|e| Stop::Failed(e.to_string()))?;
+    fn send_file(&self, id: u32, entry: &Entry) -> Result<(), TransferError> {
+        let changed = || TransferError::Failed(format!("`{}` changed while it was being sent", entry.path));
+        let failed = |e: std::io::Error| TransferError::Failed(format!("cannot read `{}`: {e}", entry.path));
+        let mut file = self.context.open(&entry.path).map_err(|e| TransferError::Failed(e.to_string()))?;
         let data = file.metadata().map_err(failed)?;
         let mtime = data.mtime() * 1_000_000_000 + data.mtime_nsec();
         if !data.is_file() || (data.size(), mtime) != (entry.size, entry.mtime_ns) {
@@ -138,7 +138,7 @@ impl Sender {
                 _ => failed(e),
             })?;
             left -= chunk.len() as u64;
-            self.offer.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.content.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             self.send_blocking(Packet { id, data: chunk, ..packet(PacketType::PacketData) })?;
         }
         if file.read(&mut [0]).map_err(failed)? > 0 {
@@ -147,26 +147,29 @@ impl Sender {
         self.send_blocking(Packet { id, ..packet(PacketType::PacketData) })
     }
 
-    async fn send(&self, packet: Packet) -> Result<(), Stop> {
-        self.out.send(Ok(packet)).await.map_err(|_| Stop::Gone)
+    async fn send(&self, packet: Packet) -> Result<(), TransferError> {
+        self.out.send(Ok(packet)).await.map_err(|_| TransferError::Gone)
     }
 
-    fn send_blocking(&self, packet: Packet) -> Result<(), Stop> {
-        self.out.blocking_send(Ok(packet)).map_err(|_| Stop::Gone)
+    fn send_blocking(&self, packet: Packet) -> Result<(), TransferError> {
+        self.out.blocking_send(Ok(packet)).map_err(|_| TransferError::Gone)
     }
 }
 
 /// Hands on what BuildKit asks for, until it has all.
-async fn listen(mut incoming: Streaming<Packet>, wanted: mpsc::UnboundedSender<u32>) -> Result<(), Stop> {
+async fn listen(
+    mut incoming: Streaming<Packet>,
+    wanted: mpsc::UnboundedSender<u32>,
+) -> Result<(), TransferError> {
     while let Ok(Some(packet)) = incoming.message().await {
         match packet.r#type() {
-            PacketType::PacketReq => wanted.send(packet.id).map_err(|_| Stop::Gone)?,
+            PacketType::PacketReq => wanted.send(packet.id).map_err(|_| TransferError::Gone)?,
             PacketType::PacketFin => return Ok(()),
-            PacketType::PacketErr => return Err(Stop::Gone),
+            PacketType::PacketErr => return Err(TransferError::Gone),
             PacketType::PacketStat | PacketType::PacketData => {}
         }
     }
-    Err(Stop::Gone)
+    Err(TransferError::Gone)
 }
 
 fn packet(kind: PacketType) -> Packet {
@@ -245,14 +248,14 @@ mod tests {
             readable: [".".to_owned()].into(),
         };
         let (out, packets) = mpsc::channel(AHEAD);
-        let offer = Arc::new(Offer::new(Credentials::default()));
-        (Sender { offer, context: Arc::new(context), out }, packets)
+        let content = Arc::new(SessionContent::new(Credentials::default()));
+        (Sender { content, context: Arc::new(context), out }, packets)
     }
 
-    fn failure(result: Result<(), Stop>) -> String {
+    fn failure(result: Result<(), TransferError>) -> String {
         match result {
-            Err(Stop::Failed(text)) => text,
-            Err(Stop::Gone) => panic!("gone"),
+            Err(TransferError::Failed(text)) => text,
+            Err(TransferError::Gone) => panic!("gone"),
             Ok(()) => panic!("sent"),
         }
     }
@@ -267,7 +270,7 @@ mod tests {
         let sizes: Vec<_> =
             std::iter::from_fn(|| packets.try_recv().ok()).map(|p| p.unwrap().data.len()).collect();
         assert_eq!(sizes, [CHUNK, 5, 0]);
-        assert_eq!(sender.offer.bytes_sent(), CHUNK as u64 + 5);
+        assert_eq!(sender.content.bytes_sent(), CHUNK as u64 + 5);
     }
 
     #[test]

@@ -47,14 +47,14 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// What can be asked for, filled as solves come along.
 #[derive(Debug)]
-pub(super) struct Offer {
+pub(super) struct SessionContent {
     contexts: Mutex<HashMap<String, Arc<Context>>>,
     secrets: Mutex<HashMap<String, Secret>>,
     pub(super) credentials: Credentials,
     sent: AtomicU64,
 }
 
-impl Offer {
+impl SessionContent {
     pub(super) fn new(credentials: Credentials) -> Self {
         Self { contexts: Mutex::default(), secrets: Mutex::default(), credentials, sent: AtomicU64::new(0) }
     }
@@ -96,7 +96,7 @@ impl Session {
         http: &http::Client,
         id: String,
         shared_key: &str,
-        offer: Arc<Offer>,
+        content: Arc<SessionContent>,
     ) -> Result<Self, Error> {
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.clone()),
@@ -107,9 +107,9 @@ impl Session {
         let stream = super::upgrade(http, "/session", &headers).await?;
 
         let routes = Routes::new(health_server::HealthServer::new(Health))
-            .add_service(FileSyncServer::new(files::FileSync(offer.clone())))
-            .add_service(auth_server::AuthServer::new(Auth(offer.clone())))
-            .add_service(secrets_server::SecretsServer::new(Secrets(offer)));
+            .add_service(FileSyncServer::new(files::FileSync(content.clone())))
+            .add_service(auth_server::AuthServer::new(Auth(content.clone())))
+            .add_service(secrets_server::SecretsServer::new(Secrets(content)));
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(stream, TowerToHyperService::new(routes));
         let (over, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -138,7 +138,7 @@ impl Session {
 }
 
 /// Registry credentials for the pulls that BuildKit does.
-struct Auth(Arc<Offer>);
+struct Auth(Arc<SessionContent>);
 
 #[tonic::async_trait]
 impl auth_server::Auth for Auth {
@@ -187,7 +187,7 @@ const LARGEST: usize = 500 * 1024;
 
 /// Secrets, handed out at the moment a step mounts them; only then is a file
 /// read.
-struct Secrets(Arc<Offer>);
+struct Secrets(Arc<SessionContent>);
 
 #[tonic::async_trait]
 impl secrets_server::Secrets for Secrets {

@@ -14,7 +14,7 @@ fn config(host: &str, auth: &str) -> tempfile::TempDir {
 
 fn client_with(folder: &tempfile::TempDir) -> Registries {
     let docker_config = Some(folder.path().to_owned());
-    Registries::new(Options { docker_config, patience: patience(), ..Options::default() })
+    Registries::new(Options { docker_config, retry: retry(), ..Options::default() })
 }
 
 const PASSWORD: &str = r#"{"auth": "YWRhOnBh"}"#;
@@ -45,7 +45,7 @@ async fn with_tokens(grants: fn(&Asked) -> Reply) -> Server {
 /// The scopes of a token's query.
 fn scopes(asked: &Asked) -> Vec<String> {
     let path = asked.line.split(' ').nth(1).unwrap();
-    let url = wire::Url::parse(&format!("http://x{path}")).unwrap();
+    let url = transport::Url::parse(&format!("http://x{path}")).unwrap();
     let scopes = url.query_pairs().filter(|(name, _)| name == "scope");
     scopes.map(|(_, scope)| scope.into_owned()).collect()
 }
@@ -156,7 +156,7 @@ async fn a_token_server_that_fails_for_now_is_asked_again() {
     static TRIES: AtomicUsize = AtomicUsize::new(0);
     let server = with_tokens(|asked| match TRIES.fetch_add(1, Ordering::Relaxed) {
         0 => status(503),
-        1 => Reply::Cut,
+        1 => Reply::Broken,
         _ => granted(&scopes(asked)),
     })
     .await;

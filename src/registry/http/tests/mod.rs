@@ -13,19 +13,19 @@ use super::*;
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 
 /// Times so short that a test waits them out.
-fn patience() -> Patience {
-    Patience {
+fn retry() -> RetryPolicy {
+    RetryPolicy {
         connect: Duration::from_millis(300),
         answer: Duration::from_millis(300),
         pause: Duration::from_millis(2),
         longest: Duration::from_secs(2),
         lost: Duration::from_millis(700),
-        ..Patience::default()
+        ..RetryPolicy::default()
     }
 }
 
 fn client() -> Registries {
-    Registries::new(Options { patience: patience(), ..Options::default() })
+    Registries::new(Options { retry: retry(), ..Options::default() })
 }
 
 fn image(server: &Server, rest: &str) -> Reference {
@@ -136,9 +136,9 @@ async fn a_server_that_fails_is_asked_again() {
 
 #[tokio::test]
 async fn a_cut_connection_is_tried_again() {
-    let (outcome, _) = head(|_, before| if before < 2 { Reply::Cut } else { there() }).await;
+    let (outcome, _) = head(|_, before| if before < 2 { Reply::Broken } else { there() }).await;
     assert_eq!(outcome, Ok(Some(DIGEST.into())));
-    let (outcome, asked) = head(|_, _| Reply::Cut).await;
+    let (outcome, asked) = head(|_, _| Reply::Broken).await;
     assert!(matches!(outcome, Err(Error::Unreachable { .. })), "{outcome:?}");
     assert_eq!(asked.len(), 3);
 }
@@ -176,7 +176,7 @@ async fn a_host_that_was_silent_is_asked_again_after_a_while() {
     let server = Server::start(|_, n| if n == 0 { Reply::Hang } else { there() }).await;
     let (client, image) = (client(), image(&server, "x:v1"));
     assert!(client.digest(&image).await.is_err() && client.digest(&image).await.is_err());
-    tokio::time::sleep(patience().lost).await;
+    tokio::time::sleep(retry().lost).await;
     assert_eq!(client.digest(&image).await, Ok(Some(DIGEST.into())));
 }
 
@@ -301,7 +301,7 @@ mod certificates {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::pki_types::{PrivateKeyDer, ServerName};
 
-    use super::super::wire::{Wire, refusal, trust};
+    use super::super::transport::{Transport, refusal, trust};
     use super::*;
     use crate::registry::tls::tls_error;
 
@@ -330,7 +330,7 @@ mod certificates {
         let folder = tempfile::tempdir().unwrap();
         trusted(folder.path(), &pem(authority.der()));
         let options = Options { docker_config: Some(folder.path().to_owned()), ..Options::default() };
-        assert!(Wire::new(HOST, &options)?.secure);
+        assert!(Transport::new(HOST, &options)?.secure);
         let config = trust(HOST, &options)?;
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
@@ -374,7 +374,7 @@ mod certificates {
     #[tokio::test]
     async fn a_host_that_is_listed_as_insecure_is_asked_in_plain_text() {
         let options = Options { insecure: [HOST.to_owned()].into(), ..Options::default() };
-        assert!(!Wire::new(HOST, &options).unwrap().secure);
-        assert!(Wire::new("other.test", &options).unwrap().secure);
+        assert!(!Transport::new(HOST, &options).unwrap().secure);
+        assert!(Transport::new("other.test", &options).unwrap().secure);
     }
 }

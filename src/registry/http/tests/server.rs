@@ -28,7 +28,7 @@ impl Asked {
 pub(crate) enum Reply {
     Status(u16, Vec<(&'static str, String)>, String),
     /// The connection is closed instead of an answer.
-    Cut,
+    Broken,
     /// It is closed in the middle of the content.
     CutContent,
     /// Nothing, for ever.
@@ -91,7 +91,7 @@ async fn serve(mut stream: TcpStream, noted: Arc<Mutex<Vec<Asked>>>, script: Arc
         };
         let (code, headers, content) = match script(&asked, before) {
             Reply::Status(code, headers, content) => (code, headers, content),
-            Reply::Cut => return,
+            Reply::Broken => return,
             Reply::Hang => return std::future::pending().await,
             Reply::CutContent => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{").await;

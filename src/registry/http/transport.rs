@@ -21,17 +21,17 @@ use crate::registry::tls::{causes, client_config, tls_error};
 const SYSTEM: &str = "/etc/docker";
 const DIGEST: &str = "docker-content-digest";
 /// Manifests and configs are far smaller.
-const MAX_BODY: usize = 8 << 20;
-/// Of what a registry says.
-const MAX_SAID: usize = 200;
+const LONGEST_BODY: usize = 8 << 20;
+/// Characters that are shown of a registry's message.
+const LONGEST_MESSAGE: usize = 200;
 
 /// Why a request has no answer that can be used.
 #[derive(Clone, Debug)]
-pub(crate) enum Fault {
+pub(crate) enum RequestError {
     /// Nobody is there, or is silent. To ask again is no use.
-    Lost(String),
+    Silent(String),
     /// The connection broke. It may be better the next time.
-    Cut(String),
+    Broken(String),
     /// It asks for patience, or fails for now.
     Busy {
         cause: String,
@@ -46,35 +46,35 @@ pub(crate) enum Fault {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
 /// Connections to one registry and its token server.
-pub(crate) struct Wire {
+pub(crate) struct Transport {
     host: String,
     client: Client,
-    patience: Patience,
+    retry: RetryPolicy,
     pub(crate) secure: bool,
 }
 
-impl Wire {
+impl Transport {
     /// # Errors
     /// Names the certificate that cannot be used.
     pub(crate) fn new(host: &str, options: &Options) -> Result<Self, String> {
-        let (loopback, patience) = (is_loopback(host), options.patience);
+        let (loopback, retry) = (is_loopback(host), options.retry);
         let client = Client::builder()
             .user_agent(concat!("ds01-build/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(patience.connect)
-            .timeout(patience.answer)
+            .connect_timeout(retry.connect)
+            .timeout(retry.answer)
             .tls_backend_preconfigured(trust(host, options)?);
         let client = if loopback { client.no_proxy() } else { client };
         Ok(Self {
             host: host.to_owned(),
             client: client.build().map_err(|e| chain(&e))?,
-            patience,
+            retry,
             secure: !loopback && !options.insecure.contains(host),
         })
     }
@@ -84,56 +84,61 @@ impl Wire {
     }
 
     /// Sends it. Every status that no pause can better is an answer.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Fault> {
-        let mut response = request.send().await.map_err(|e| self.fault(e))?;
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, RequestError> {
+        let mut response = request.send().await.map_err(|e| self.error_of(e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.fault(e))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(Fault::Failed(format!("its answer has more than {} MiB", MAX_BODY >> 20)));
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.error_of(e))? {
+            if body.len() + chunk.len() > LONGEST_BODY {
+                return Err(RequestError::Failed(format!(
+                    "its answer has more than {} MiB",
+                    LONGEST_BODY >> 20
+                )));
             }
             body.extend_from_slice(&chunk);
         }
-        let answer = Answer { status, headers, body };
+        let answer = Response { status, headers, body };
         match status.as_u16() {
-            429 | 500 | 502..=504 => Err(Fault::Busy { cause: answer.said(), pause: answer.pause() }),
+            429 | 500 | 502..=504 => {
+                Err(RequestError::Busy { cause: answer.message(), pause: answer.pause() })
+            }
             _ => Ok(answer),
         }
     }
 
-    fn fault(&self, error: reqwest::Error) -> Fault {
+    fn error_of(&self, error: reqwest::Error) -> RequestError {
         if let Some(error) = tls_error(&error) {
-            return Fault::Lost(refusal(error, &self.host));
+            return RequestError::Silent(refusal(error, &self.host));
         }
         let limit = match (error.is_connect(), error.is_timeout()) {
-            (true, true) => Some(("there is no connection", self.patience.connect)),
-            (false, true) => Some(("it has not answered", self.patience.answer)),
+            (true, true) => Some(("there is no connection", self.retry.connect)),
+            (false, true) => Some(("it has not answered", self.retry.answer)),
             (_, false) => None,
         };
         if let Some((what, limit)) = limit {
-            return Fault::Lost(format!("{what} within {limit:?}"));
+            return RequestError::Silent(format!("{what} within {limit:?}"));
         }
-        let lost = error.is_connect();
+        let silent = error.is_connect();
         // An address may hold the signature that lets one read a blob.
         let cause = chain(&error.without_url());
-        if lost { Fault::Lost(cause) } else { Fault::Cut(cause) }
+        if silent { RequestError::Silent(cause) } else { RequestError::Broken(cause) }
     }
 }
 
 #[derive(Deserialize)]
-struct Said {
-    errors: Vec<OneError>,
+struct ErrorBody {
+    errors: Vec<ErrorEntry>,
 }
 
 #[derive(Deserialize)]
-struct OneError {
+struct ErrorEntry {
     #[serde(default)]
     code: String,
     #[serde(default)]
     message: String,
 }
 
-impl Answer {
+impl Response {
     /// The content's digest, if it says so.
     pub(crate) fn digest(&self) -> Option<String> {
         let digest = self.text(DIGEST)?;
@@ -155,14 +160,14 @@ impl Answer {
         retry_after(self.text(RETRY_AFTER.as_str())?, self.text(DATE.as_str()))
     }
 
-    /// What it says of a failure: the status, and a registry's own words.
-    pub(crate) fn said(&self) -> String {
+    /// What a failure is about: the status, and the registry's own words.
+    pub(crate) fn message(&self) -> String {
         let mut text = self.status.to_string();
-        if let Ok(said) = serde_json::from_slice::<Said>(&self.body) {
+        if let Ok(body) = serde_json::from_slice::<ErrorBody>(&self.body) {
             let errors =
-                said.errors.into_iter().map(|e| if e.message.is_empty() { e.code } else { e.message });
+                body.errors.into_iter().map(|e| if e.message.is_empty() { e.code } else { e.message });
             let words = errors.collect::<Vec<_>>().join("; ");
-            let plain = words.chars().filter(|c| !c.is_control()).take(MAX_SAID);
+            let plain = words.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE);
             text = format!("{text}: {}", plain.collect::<String>());
         }
         text
@@ -221,18 +226,18 @@ pub(super) fn refusal(error: &rustls::Error, host: &str) -> String {
 fn chain(error: &(dyn Cause + 'static)) -> String {
     let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
     let telling = texts.iter().skip(usize::from(texts.len() > 1));
-    telling.filter(|text| !text.starts_with("client error")).fold(String::new(), |told, text| {
-        match told.as_str() {
+    telling.filter(|text| !text.starts_with("client error")).fold(String::new(), |all, text| {
+        match all.as_str() {
             "" => text.clone(),
-            known if known.contains(text.as_str()) => told,
-            known => format!("{known}: {text}"),
+            before if before.contains(text.as_str()) => all,
+            before => format!("{before}: {text}"),
         }
     })
 }
 
-/// Limits of time.
+/// Limits of time, and how often a request is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub(crate) struct RetryPolicy {
     /// For a connection.
     pub(crate) connect: Duration,
     /// For a whole answer.
@@ -247,7 +252,7 @@ pub(crate) struct Patience {
     pub(crate) lost: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -262,7 +267,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// What to wait after the nth try.
     pub(crate) fn after(&self, tried: u32) -> Duration {
         self.pause * 2u32.saturating_pow(tried.saturating_sub(1))
@@ -307,7 +312,7 @@ mod tests {
 
     #[test]
     fn pauses_double() {
-        let patience = Patience::default();
-        assert_eq!([1, 2, 3].map(|n| patience.after(n).as_millis()), [200, 400, 800]);
+        let retry = RetryPolicy::default();
+        assert_eq!([1, 2, 3].map(|n| retry.after(n).as_millis()), [200, 400, 800]);
     }
 }
