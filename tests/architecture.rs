@@ -44,7 +44,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tower", &["engine/buildkit", "engine/http"]),
     ("hyper", &["engine/buildkit", "engine/docker/exec.rs", "engine/http"]),
     ("reqwest", &["registry/http"]),
-    ("rustls", &["engine/http", "registry/http/wire.rs", "registry/tls.rs"]),
+    ("rustls", &["engine/http", "registry/http/transport.rs", "registry/tls.rs"]),
     ("rustls_native_certs", &["registry/tls.rs"]),
     ("tokio_rustls", &["engine/http"]),
     // `--progress` is a choice of `ui`, so it is spelled there once.
