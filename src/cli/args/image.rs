@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::spec::edit::ProjectChanges;
+
 /// What a build of one image may need besides the spec, as for `build`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Surroundings {
@@ -201,4 +203,26 @@ pub(crate) struct ImageRetireArgs {
     /// Show what would be removed and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+impl ImageUpdateArgs {
+    /// What is to be changed; files are still to be named as the spec names them.
+    pub(crate) fn changes(&self) -> ProjectChanges {
+        let args = self.clone();
+        ProjectChanges {
+            image: args.image,
+            dockerfile: None,
+            requirements: None,
+            no_requirements: args.no_requirements,
+            jupyter: args.jupyter,
+            no_jupyter: args.no_jupyter,
+            add_pip: args.add_pip,
+            add_apt: args.add_apt,
+            add_use_case: args.add_use_case,
+            remove: args.remove,
+            remove_pip: args.remove_pip,
+            remove_apt: args.remove_apt,
+            remove_use_case: args.remove_use_case,
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! `image …`: people's own images, one file for each command.
 
-mod change;
 mod create;
 mod draft;
 mod form;

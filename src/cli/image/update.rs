@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
-use super::change::{self, Change, Named};
 use super::draft::{self, Checked, Draft};
 use super::{options, outdated};
 use crate::cli::args::ImageUpdateArgs;
@@ -19,8 +18,9 @@ use crate::container::may_act_for;
 use crate::host::files;
 use crate::model::problem::Problem;
 use crate::spec::SpecEntry;
+use crate::spec::edit::{self, EntryEdit, ProjectChanges};
 use crate::spec::graph::Graph;
-use crate::spec::{Project, Spec, edit};
+use crate::spec::{Project, Spec};
 
 pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
@@ -33,7 +33,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
     allowed(settings, &spec, project)?;
     let old = Old::read(settings, project)?;
     let change = changes(settings, args, &spec, &graph, project, &old)?;
-    let text = edit::apply(&old.text, project.name.as_str(), &change.steps)
+    let text = edit::apply(&old.text, project.name.as_str(), &change.changes)
         .map_err(|why| old.stuck(settings, &why))?;
     let draft = Draft { path: old.real.clone(), text };
     let checked = draft.check(settings, &project.name)?;
@@ -95,19 +95,20 @@ fn changes(
     graph: &Graph,
     project: &Project,
     old: &Old,
-) -> Result<Change, CliError> {
+) -> Result<EntryEdit, CliError> {
     let mut problems: Vec<Problem> = Vec::new();
     problems.extend(args.image.as_deref().and_then(|image| options::stands_on(graph, image).err()));
     let mut path = |flag, file: Option<&Path>| {
         let found = file.map(|file| options::below_root(settings, spec, flag, file)).transpose();
         found.map_err(|problem| problems.push(problem)).ok().flatten()
     };
-    let named = Named {
+    let changes = ProjectChanges {
         requirements: path("--requirements", args.requirements.as_deref()),
         dockerfile: path("--dockerfile", args.dockerfile.as_deref()),
+        ..args.changes()
     };
     let entry = edit::read(&old.text, project.name.as_str()).map_err(|why| old.stuck(settings, &why))?;
-    match change::change(&entry, args, &named, &spec.build.allow_urls) {
+    match edit::change(&entry, &changes, &spec.build.allow_urls) {
         Ok(change) if problems.is_empty() => Ok(change),
         Ok(_) => Err(CliError::Problems(problems)),
         Err(more) => {
@@ -122,7 +123,7 @@ struct Work<'a> {
     settings: &'a Settings,
     signals: &'a Signals,
     args: &'a ImageUpdateArgs,
-    change: &'a Change,
+    change: &'a EntryEdit,
     old: &'a Old,
     draft: &'a Draft,
 }
@@ -148,7 +149,7 @@ impl Work<'_> {
             "name": self.args.name,
             "file": self.shown(),
             "diff": self.diff(),
-            "changes": self.change.said,
+            "changes": self.change.messages,
             "written": written && self.changes_text(),
         })
     }
@@ -156,7 +157,7 @@ impl Work<'_> {
     /// For people: the change.
     fn show(&self) -> Result<(), CliError> {
         let mut output = self.settings.output();
-        self.change.said.iter().for_each(|said| output.note(said));
+        self.change.messages.iter().for_each(|said| output.note(said));
         if self.changes_text() {
             output.note(&format!("{}:", self.shown()));
             self.diff().lines().for_each(|line| output.note(&format!("  {line}")));

@@ -5,6 +5,7 @@
 //! so that a text the editing library does not understand is refused and
 //! never spoilt. Knows the layout of a project's entry, not its rules.
 
+mod change;
 mod text;
 mod tree;
 mod write;
@@ -15,6 +16,7 @@ mod tests;
 use super::names;
 use super::reader::GrammarError;
 use crate::model::problem::Problem;
+pub(crate) use change::{EntryEdit, ProjectChanges, change};
 pub(crate) use tree::{EntryTree, NewValue};
 pub(crate) use write::{ProjectEntry, entry};
 
