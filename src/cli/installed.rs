@@ -91,7 +91,8 @@ fn renamed(help: &str, Installed { name, command: [group, word] }: Installed) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::{Command, ContainerCommand, ImageCommand};
+    use super::super::args::{Command, ImageCommand};
+    use super::super::container::ContainerCommand;
     use super::*;
 
     fn line(text: &str) -> Vec<OsString> {

@@ -1,7 +1,7 @@
 //! The command line as it is typed. What it means is `settings`' business.
 
 mod build;
-mod containers;
+mod deploy;
 mod extras;
 mod image;
 mod impact;
@@ -11,11 +11,7 @@ mod why;
 use std::path::PathBuf;
 
 pub(crate) use build::{BuildArgs, PlanArgs, Selection};
-use containers::DEPLOY_EXAMPLES;
-pub(crate) use containers::{
-    ContainerCommand, DeployArgs, EnterArgs, ListArgs, LogsArgs, RetireArgs, ShowArgs as ContainerShowArgs,
-    Since, StartArgs, StopArgs, SweepArgs,
-};
+pub(crate) use deploy::{DeployArgs, EXAMPLES as DEPLOY_EXAMPLES};
 use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
 pub(crate) use extras::{CompletionsArgs, ManArgs};
 pub(crate) use image::{
@@ -32,6 +28,7 @@ pub(crate) use why::WhyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::catalog::CatalogCommand;
+use super::container::ContainerCommand;
 use super::doctor::DoctorArgs;
 use super::labels::LabelsCommand;
 use super::limits::LimitsArgs;

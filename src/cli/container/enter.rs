@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWriteExt};
@@ -11,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Access;
-use crate::cli::args::EnterArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
@@ -22,6 +22,27 @@ use crate::container::permission::Action;
 use crate::engine::{Attached, Container, ContainerState, Engine, Error};
 use crate::model::problem::Problem;
 use crate::ui::Output;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  ds01-build container enter thesis
+  ds01-build container enter thesis -- python train.py --epochs 10
+  ds01-build container enter thesis -- nvidia-smi | head -20
+  ssh gpu1 ds01-build container enter thesis -- sh < steps.sh
+
+Without a command it is your account's shell in the container; the workspace is where it starts.
+On a terminal the program has that terminal, and Ctrl-C is the program's. Elsewhere standard input
+goes to the program (`</dev/null` keeps it), and its two outputs are kept apart. The exit code is
+the program's; before there is one it is 3 (no engine, or the connection broke) or 5 (no such
+container, not yours, not running). If the command is told to stop (130), the program may go on.";
+
+#[derive(Debug, Args)]
+pub(crate) struct EnterArgs {
+    /// A container: `thesis`, its whole name `thesis._.1722830498`, or its id
+    container: String,
+    /// A program and its arguments, instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
 
 /// A program is not always known to have ended when its output has.
 const END: Duration = Duration::from_secs(10);
@@ -111,7 +132,7 @@ where
     ) -> Result<SessionEnd, Error> {
         let Self { attached, mut input, mut sizes } = self;
         let Attached { id, input: mut program_input, output: mut chunks } = attached;
-        // SessionEnd with the session.
+        // Ended with the session.
         let mut others = JoinSet::new();
         others.spawn(async move {
             let _ = tokio::io::copy(&mut input, &mut program_input).await;

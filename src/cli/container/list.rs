@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::args::ListArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
@@ -14,6 +14,25 @@ use crate::container::show::memory;
 use crate::container::sweep;
 use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  ds01-build container list
+  ds01-build container list --stats                    CPU and memory now
+  ds01-build container list --all                      everybody's, whoever made them
+  ds01-build container list --json | jq -r '.[].name'
+  ds01-build container list --all --json | jq '.[] | select(.newer_image) | .name'
+
+With --all, `(legacy)` marks containers of the systems before, `(foreign)` those that something else made and that hold GPUs, `(other)` all else. GPUS are slots as in `gpu list`; `?` where nothing says what a stopped container would hold. CPU is in CPUs: 1.50 is one and a half.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// List everybody's containers
+    #[arg(long, short)]
+    all: bool,
+    /// Measure what running ones take now; takes a moment
+    #[arg(long)]
+    stats: bool,
+}
 
 /// Shown where a container is not measured.
 const NONE: &str = "-";
@@ -46,8 +65,8 @@ pub(super) fn now() -> i64 {
 /// What the last sweep announced, by a container's id. Where no sweep runs
 /// nothing is announced, and what cannot be read is no reason to show no list.
 pub(super) fn notices(now: i64) -> BTreeMap<String, String> {
-    let state = sweep::file::load(Path::new(sweep::file::PATH)).unwrap_or_default();
-    sweep::words::notices(&state, now)
+    let state = sweep::state::load(Path::new(sweep::state::PATH)).unwrap_or_default();
+    sweep::report::notices(&state, now)
 }
 
 fn table(rows: &[ContainerView], stats: bool, look: &Look) -> String {

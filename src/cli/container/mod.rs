@@ -13,9 +13,10 @@ mod sweep;
 
 use std::sync::Arc;
 
+use clap::Subcommand;
 use serde::Serialize;
 
-use super::args::ContainerCommand;
+use super::args::{DEPLOY_EXAMPLES, DeployArgs};
 use super::deploy;
 use super::exit::Exit;
 use super::load::{self, CliError};
@@ -24,6 +25,37 @@ use crate::container::Caller;
 use crate::container::permission::{AccessError, Action, may};
 use crate::engine::{Container, Engine};
 use crate::model::problem::Problem;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContainerCommand {
+    /// Create and start a container from a project, a shared image or any other image
+    #[command(after_help = DEPLOY_EXAMPLES)]
+    Deploy(Box<DeployArgs>),
+    /// List your containers
+    #[command(after_help = list::EXAMPLES)]
+    List(list::ListArgs),
+    /// Show one container: image, GPUs, limits, mounts, ports
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
+    /// Open a shell in a running container
+    #[command(after_help = enter::EXAMPLES)]
+    Enter(enter::EnterArgs),
+    /// Print what a container's program wrote
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::LogsArgs),
+    /// Stop a container; it keeps its files, its place and its GPUs
+    #[command(after_help = stop::EXAMPLES)]
+    Stop(stop::StopArgs),
+    /// Start a stopped container again
+    #[command(after_help = start::EXAMPLES)]
+    Start(start::StartArgs),
+    /// Stop and remove a container; its image and workspace stay
+    #[command(after_help = retire::EXAMPLES)]
+    Retire(retire::RetireArgs),
+    /// Stop and remove containers that have been here long enough, after a warning (for a timer)
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::SweepArgs),
+}
 
 pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
     match command {

@@ -1,7 +1,8 @@
 //! `container show`.
 
+use clap::Args;
+
 use super::{list, not_found};
-use crate::cli::args::ContainerShowArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
@@ -11,7 +12,22 @@ use crate::container::show::show;
 use crate::gpu::claims::GpuClaim;
 use crate::ui::human;
 
-pub(crate) async fn run(settings: &Settings, args: &ContainerShowArgs) -> Result<Exit, CliError> {
+pub(super) const EXAMPLES: &str = "Examples:
+  ds01-build container show thesis
+  ds01-build container show 'thesis._.1722830498'
+  ds01-build container show 6d7d889783c3                 by 6 digits of its id or more
+  ds01-build container show thesis --json | jq .gpus_held.uuids
+
+Any container can be shown that `container list --all` lists. `ds01-build why NAME --container` says whether its image is what the spec says now, and why not.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A container: `thesis`, its whole name `thesis._.1722830498`, or at
+    /// least 6 digits of its id
+    container: String,
+}
+
+pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
     let engine = load::engine(settings).await?;
     let engine = engine.as_ref();
     let (all, images) = tokio::try_join!(engine.containers(), engine.images())?;

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use futures::StreamExt;
 
 use super::{Access, ActionReport, each};
 use crate::admin::doctor;
-use crate::cli::args::StartArgs;
 use crate::cli::deploy::{giving, making};
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
@@ -25,6 +25,30 @@ use crate::gpu::usage::overview;
 use crate::model::labels::read::Owner;
 use crate::model::problem::Problem;
 use crate::ui::text::clean;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  ds01-build container start thesis
+  ds01-build container start thesis bert
+  ds01-build container start thesis --dry-run    whether its GPUs are there and free
+
+A container has the GPUs it was made with, and no others. Where one is gone, broken or somebody
+else's by now, it is not started (exit code 5), and the commands that make it anew are shown.";
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Containers: `thesis`, or a whole name `thesis._.1722830498`
+    #[arg(value_name = "CONTAINER", required = true)]
+    containers: Vec<String>,
+    /// Do it though it is protected (administrators)
+    #[arg(long)]
+    force: bool,
+    /// How long to wait while others are given GPUs
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
 
 /// Longest wait for one who only looks whether somebody is at the container.
 const LEAVING: Duration = Duration::from_secs(1);

@@ -1,59 +1,55 @@
 //! Which containers have been here long enough, and what is done about them:
-//! people are told, and at a later sweep the container is stopped or removed.
+//! people are warned, and at a later sweep the container is stopped or removed.
 //!
-//! Decides from what one look showed and what earlier sweeps kept. Reads no
-//! clock; `file` keeps the state, `act` does what was decided, the rest is
-//! pure. What is not known spares a container, never condemns it.
+//! Decides from what one reading showed and what earlier sweeps kept. Reads no
+//! clock; `state` keeps what the next sweep has to know, [`carry_out`] does what
+//! was decided. What is not known spares a container, never condemns it.
 
-pub(crate) mod act;
-pub(crate) mod activity;
 mod decide;
-pub(crate) mod file;
-mod rules;
-mod state;
-pub(crate) mod words;
-
+pub(crate) mod inspect;
+pub(crate) mod report;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub(crate) use activity::Activity;
-pub(crate) use decide::{decide, is_worth_asking};
-pub(crate) use rules::{Rules, subject};
-pub(crate) use state::{Kept, State};
+pub(crate) use decide::{Rules, decide, is_worth_inspecting, policy};
+pub(crate) use inspect::Activity;
+pub(crate) use state::{ContainerRecord, SweepState};
 
-use crate::engine::{Container, ContainerDetail, ContainerState};
+use super::retire::GRACE;
+use crate::engine::{Container, ContainerDetail, ContainerState, Engine, Error};
 use crate::model::names::Login;
 pub(crate) use crate::spec::limits::{Exemption, Lifetime, Rule, Whom};
 
-/// A container as one look showed it.
+/// A container as a sweep saw it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Watched {
+pub(crate) struct Observation {
     pub(crate) container: Container,
-    pub(crate) times: Asked,
+    pub(crate) times: Inspection,
     pub(crate) activity: Activity,
 }
 
-/// Whether the engine was asked about a container by itself.
+/// What the engine says of a container by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// It was not: nothing can be due.
-    No,
-    /// It was, and could not say.
-    InVain,
-    Answered(Times),
+pub(crate) enum Inspection {
+    /// It was not asked: nothing can be due.
+    Skipped,
+    /// It could not say.
+    Failed,
+    Read(RunTimes),
 }
 
 /// When a container began to be what it is. Seconds since 1970.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Times {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RunTimes {
     pub(crate) state: ContainerState,
     pub(crate) started: Option<i64>,
     pub(crate) finished: Option<i64>,
 }
 
-impl From<&ContainerDetail> for Times {
+impl From<&ContainerDetail> for RunTimes {
     fn from(detail: &ContainerDetail) -> Self {
         Self { state: detail.state, started: detail.started, finished: detail.finished }
     }
@@ -62,21 +58,21 @@ impl From<&ContainerDetail> for Times {
 /// What a sweep does about one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Tell people; it happens at [`Due::at`], if nothing changes.
-    Warn(Due),
-    Stop(Due),
-    Remove(Due),
+    /// Warn people; it happens at [`Deadline::at`], if nothing changes.
+    Warn(Deadline),
+    Stop(Deadline),
+    Remove(Deadline),
     /// Leave it alone.
     Spare {
         id: String,
         name: String,
-        why: Why,
+        why: SkipReason,
     },
 }
 
-/// A rule that a container is about to break, or did.
+/// When a rule ends a container, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct Deadline {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) owner: Login,
@@ -89,12 +85,12 @@ pub(crate) struct Due {
     /// When it is stopped or removed; seconds since 1970.
     pub(crate) at: i64,
     /// As it was seen: it is only touched if it still is so.
-    pub(crate) times: Times,
+    pub(crate) times: RunTimes,
 }
 
 /// Why a container is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum SkipReason {
     /// Neither we nor the system before us made it.
     NotOurs,
     Protected,
@@ -109,4 +105,40 @@ pub(crate) enum Why {
     },
     /// The engine does not say since when it is what it is.
     NoTimes,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing: it is only shown.
+    Planned,
+    Done,
+    /// Somebody did something with it since it was looked at, so it was left alone.
+    Changed,
+    /// Somebody removed it.
+    Gone,
+    Failed(String),
+}
+
+/// Stops or removes it; a warning is done by being told. By its id, and after
+/// another look: if its owner has just started it again, it stays.
+///
+/// # Errors
+/// The engine's.
+pub(crate) async fn carry_out(engine: &dyn Engine, step: &Step) -> Result<Outcome, Error> {
+    match step {
+        Step::Warn(_) | Step::Spare { .. } => Ok(Outcome::Done),
+        Step::Stop(due) | Step::Remove(due) => {
+            let Some(detail) = engine.container(&due.id).await? else { return Ok(Outcome::Gone) };
+            if RunTimes::from(&detail) != due.times {
+                return Ok(Outcome::Changed);
+            }
+            match step {
+                Step::Stop(_) => engine.stop(&due.id, GRACE).await?,
+                // The engine itself refuses to remove one that runs by now.
+                _ => engine.remove(&due.id).await?,
+            }
+            Ok(Outcome::Done)
+        }
+    }
 }

@@ -72,8 +72,8 @@ fn month() -> impl Strategy<Value = Month> {
 
 /// A machine on which this happens.
 struct World {
-    watched: Vec<Watched>,
-    state: State,
+    watched: Vec<Observation>,
+    state: SweepState,
 }
 
 impl World {
@@ -84,9 +84,9 @@ impl World {
                 "foreign" => &OURS[1..],
                 _ => &OURS,
             };
-            watched(container(name, "created", 0, labels), Asked::No, IDLE)
+            watched(container(name, "created", 0, labels), Inspection::Skipped, IDLE)
         };
-        Self { watched: NAMES.iter().map(one).collect(), state: State::default() }
+        Self { watched: NAMES.iter().map(one).collect(), state: SweepState::default() }
     }
 
     fn happen(&mut self, event: &Event, at: i64) {
@@ -94,8 +94,8 @@ impl World {
             return;
         };
         let one = &mut self.watched[*n];
-        let started = |one: &Watched| match &one.times {
-            Asked::Answered(times) => times.started,
+        let started = |one: &Observation| match &one.times {
+            Inspection::Read(times) => times.started,
             _ => None,
         };
         match event {
@@ -116,12 +116,12 @@ impl World {
     }
 }
 
-fn be(one: &mut Watched, state: &str, started: Option<i64>, finished: Option<i64>) {
+fn be(one: &mut Observation, state: &str, started: Option<i64>, finished: Option<i64>) {
     one.container.state = state.into();
-    one.times = Asked::Answered(Times { state: state.into(), started, finished });
+    one.times = Inspection::Read(RunTimes { state: state.into(), started, finished });
 }
 
-fn decided(seen: &[Watched], state: &State, month: &Month, now: i64) -> (Vec<Step>, State) {
+fn decided(seen: &[Observation], state: &SweepState, month: &Month, now: i64) -> (Vec<Step>, SweepState) {
     let lifetime = month.lifetime;
     let lifetimes = move |_: &Login, group: Option<&str>| group.map(|group| (group.to_owned(), lifetime));
     let exemption = Exemption {
@@ -136,7 +136,7 @@ fn decided(seen: &[Watched], state: &State, month: &Month, now: i64) -> (Vec<Ste
 }
 
 /// The container and the rule of a step that acts, and whether it removes.
-fn act(step: &Step) -> Option<(&Due, bool)> {
+fn act(step: &Step) -> Option<(&Deadline, bool)> {
     match step {
         Step::Stop(due) => Some((due, false)),
         Step::Remove(due) => Some((due, true)),
@@ -175,7 +175,7 @@ proptest! {
                     begun.insert(NAMES[*n].to_owned(), *now);
                 }
                 Event::LoseState => {
-                    world.state = State::default();
+                    world.state = SweepState::default();
                     warned.clear();
                 }
                 _ => {}
@@ -218,7 +218,7 @@ proptest! {
                     world.watched[n].container.id += "x";
                     world.watched[n].container.created = *now;
                     world.watched[n].container.state = "created".into();
-                    world.watched[n].times = Asked::No;
+                    world.watched[n].times = Inspection::Skipped;
                 } else {
                     let started = due.times.started;
                     be(&mut world.watched[n], "exited", started, Some(*now));
@@ -234,7 +234,7 @@ proptest! {
         for (now, event) in &month.events {
             world.happen(event, *now);
             if matches!(event, Event::LoseState) {
-                world.state = State::default();
+                world.state = SweepState::default();
             }
             if matches!(event, Event::Sweep) {
                 let first = world.sweep(&month, *now);
@@ -244,7 +244,7 @@ proptest! {
                 let acts = |steps: &[Step]| steps.iter().filter_map(act).map(|(due, _)| due.clone()).collect::<Vec<_>>();
                 prop_assert_eq!(acts(&first), acts(&again));
                 prop_assert!(!again.iter().any(|step| matches!(step, Step::Warn(_))), "{:?}", again);
-                prop_assert_eq!(State::read(&kept.write().unwrap()), Ok(kept));
+                prop_assert_eq!(SweepState::read(&kept.write().unwrap()), Ok(kept));
             }
         }
     }
@@ -258,7 +258,7 @@ proptest! {
             let mut lose = lose;
             for (now, event) in &month.events {
                 if lose && *now >= lost_at {
-                    (world.state, lose) = (State::default(), false);
+                    (world.state, lose) = (SweepState::default(), false);
                 }
                 world.happen(event, *now);
                 if matches!(event, Event::Sweep) {

@@ -11,7 +11,7 @@ use standin::{Nvml, divided, gpu, mig, whole};
 
 use super::container;
 use crate::container::sweep::Activity;
-use crate::container::sweep::activity::of;
+use crate::container::sweep::inspect::activity as of;
 use crate::engine::fake::FakeEngine;
 use crate::gpu::claims;
 use crate::gpu::nvml;

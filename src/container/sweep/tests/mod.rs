@@ -3,11 +3,10 @@
 mod laws;
 mod looks;
 
-use super::rules::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{End, carry_out};
-use super::words::{self, Outcome};
+use super::decide::Policy;
+use super::report;
 use super::*;
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
@@ -55,32 +54,34 @@ pub(crate) const IDLE: Activity = Activity::Read { percent: Some(1), computing: 
 pub(crate) const BUSY: Activity = Activity::Read { percent: Some(93), computing: true };
 
 /// One of ann's, in this state since a time.
-fn seen(state: &str, since: i64, activity: Activity) -> Watched {
+fn seen(state: &str, since: i64, activity: Activity) -> Observation {
     let times = match state {
-        "created" => return watched(container("thesis._.1001", state, since, &OURS), Asked::No, activity),
-        "exited" | "dead" => Times { state: state.into(), started: Some(0), finished: Some(since) },
-        _ => Times { state: state.into(), started: Some(since), finished: None },
+        "created" => {
+            return watched(container("thesis._.1001", state, since, &OURS), Inspection::Skipped, activity);
+        }
+        "exited" | "dead" => RunTimes { state: state.into(), started: Some(0), finished: Some(since) },
+        _ => RunTimes { state: state.into(), started: Some(since), finished: None },
     };
-    watched(container("thesis._.1001", state, 0, &OURS), Asked::Answered(times), activity)
+    watched(container("thesis._.1001", state, 0, &OURS), Inspection::Read(times), activity)
 }
 
-pub(crate) fn watched(container: Container, times: Asked, activity: Activity) -> Watched {
-    Watched { container, times, activity }
+pub(crate) fn watched(container: Container, times: Inspection, activity: Activity) -> Observation {
+    Observation { container, times, activity }
 }
 
 /// Sweeps one after the other, each knowing what the last one kept.
 struct Sweeps {
     lifetime: Lifetime,
     exemptions: Vec<Exemption>,
-    state: State,
+    state: SweepState,
 }
 
 impl Sweeps {
     fn new() -> Self {
-        Self { lifetime: student(), exemptions: Vec::new(), state: State::default() }
+        Self { lifetime: student(), exemptions: Vec::new(), state: SweepState::default() }
     }
 
-    fn all(&mut self, seen: &[Watched], now: i64) -> Vec<Step> {
+    fn all(&mut self, seen: &[Observation], now: i64) -> Vec<Step> {
         let lifetime = self.lifetime;
         let lifetimes = move |_: &Login, group: Option<&str>| {
             group.filter(|group| *group == "student").map(|group| (group.to_owned(), lifetime))
@@ -97,13 +98,13 @@ impl Sweeps {
     }
 
     /// What is done about one container, in a word: `warn idle 3600`.
-    fn one(&mut self, seen: &Watched, now: i64) -> String {
+    fn one(&mut self, seen: &Observation, now: i64) -> String {
         let steps = self.all(std::slice::from_ref(seen), now);
         steps.iter().map(word).collect::<Vec<_>>().join(", ")
     }
 
     /// One look every five minutes at what stays as it is; what was done, with when.
-    fn through(&mut self, seen: &Watched, from: i64, to: i64) -> Vec<(i64, String)> {
+    fn through(&mut self, seen: &Observation, from: i64, to: i64) -> Vec<(i64, String)> {
         let times = (from..=to).step_by(5 * 60);
         times.map(|now| (now, self.one(seen, now))).filter(|(_, word)| !word.is_empty()).collect()
     }
@@ -209,7 +210,7 @@ fn a_start_begins_anew() {
         format!("warn longest_run {}", DAY + 1740)
     );
     assert_eq!(sweeps.one(&seen("running", DAY, Activity::NoGpu), DAY + HOUR), "", "it was started again");
-    assert_eq!(sweeps.state.containers.values().next().unwrap().told, BTreeMap::new());
+    assert_eq!(sweeps.state.containers.values().next().unwrap().warnings, BTreeMap::new());
     // The GPUs of one that was just started were not idle before.
     let mut sweeps = Sweeps::new();
     sweeps.lifetime.longest_run = None;
@@ -276,12 +277,12 @@ fn limits_that_change_put_off_what_was_said_and_never_bring_it_forward() {
     sweeps.lifetime.longest_run = Some(span(DAY + 600));
     assert_eq!(sweeps.one(&runs, DAY), "");
     assert_eq!(
-        words::notices(&sweeps.state, DAY).into_values().next().unwrap(),
+        report::notices(&sweeps.state, DAY).into_values().next().unwrap(),
         "stops in 10 min: it has run for 1 d"
     );
     sweeps.lifetime.longest_run = Some(span(2 * DAY));
     assert_eq!(sweeps.one(&runs, DAY + 300), "");
-    assert!(words::notices(&sweeps.state, DAY + 300).is_empty(), "it is taken back");
+    assert!(report::notices(&sweeps.state, DAY + 300).is_empty(), "it is taken back");
     sweeps.lifetime.longest_run = None;
     assert_eq!(sweeps.one(&runs, 9 * DAY), "");
 }
@@ -300,8 +301,8 @@ fn what_is_not_ours_protected_nobodys_or_of_no_known_group_is_left_alone() {
         ("a._.1001", &[OURS[0]], "nothing says which group's limits are its own"),
     ];
     for (name, labels, why) in cases {
-        let times = Times { state: "running".into(), started: Some(0), finished: None };
-        let one = watched(container(name, "running", 0, labels), Asked::Answered(times), IDLE);
+        let times = RunTimes { state: "running".into(), started: Some(0), finished: None };
+        let one = watched(container(name, "running", 0, labels), Inspection::Read(times), IDLE);
         let mut sweeps = Sweeps::new();
         for now in [DAY, 30 * DAY] {
             assert_eq!(sweeps.one(&one, now), format!("spare: {why}"), "{labels:?}");
@@ -310,8 +311,8 @@ fn what_is_not_ours_protected_nobodys_or_of_no_known_group_is_left_alone() {
     }
     // Of the system before us, with an owner and a group, it is as ours.
     let old = [("aime.mlc.DS01_MANAGED", "true"), ("aime.mlc.USER", "ann"), OURS[2]];
-    let times = Times { state: "running".into(), started: Some(0), finished: None };
-    let one = watched(container("old", "running", 0, &old), Asked::Answered(times), Activity::NoGpu);
+    let times = RunTimes { state: "running".into(), started: Some(0), finished: None };
+    let one = watched(container("old", "running", 0, &old), Inspection::Read(times), Activity::NoGpu);
     assert_eq!(Sweeps::new().one(&one, DAY), format!("warn longest_run {}", DAY + HOUR / 2));
 }
 
@@ -356,15 +357,15 @@ fn what_the_engine_does_not_say_spares_and_keeps_what_was_said() {
     let mut sweeps = Sweeps::new();
     let runs = seen("running", 0, IDLE);
     sweeps.one(&runs, DAY - 60);
-    let told = sweeps.state.containers.values().next().unwrap().told.clone();
+    let told = sweeps.state.containers.values().next().unwrap().warnings.clone();
     assert_eq!(told.len(), 1);
-    let silent = watched(runs.container.clone(), Asked::InVain, IDLE);
+    let silent = watched(runs.container.clone(), Inspection::Failed, IDLE);
     assert_eq!(sweeps.one(&silent, 2 * DAY), "");
     let kept = sweeps.state.containers.values().next().unwrap();
-    assert_eq!((&kept.told, kept.busy), (&told, Some(2 * DAY)));
+    assert_eq!((&kept.warnings, kept.busy), (&told, Some(2 * DAY)));
     assert_eq!(sweeps.one(&runs, 2 * DAY + 1), "stop longest_run");
     for state in ["running", "exited"] {
-        let times = Asked::Answered(Times { state: state.into(), ..Times::default() });
+        let times = Inspection::Read(RunTimes { state: state.into(), ..RunTimes::default() });
         let one = watched(runs.container.clone(), times, IDLE);
         let said = "spare: the engine does not say since when it is what it is";
         assert_eq!(Sweeps::new().one(&one, 9 * DAY), said);
@@ -384,7 +385,7 @@ fn a_clock_that_was_set_back_only_puts_off() {
 
 #[test]
 fn only_containers_that_something_may_be_due_for_are_asked_about() {
-    let subject = Subject { owner: Login::new("ann"), group: "student".into(), lifetime: student() };
+    let policy = Policy { owner: Login::new("ann"), group: "student".into(), lifetime: student() };
     for (state, activity, age, asked) in [
         ("running", Activity::NoGpu, DAY - HOUR / 2 - 1, false),
         ("running", Activity::NoGpu, DAY - HOUR / 2, true),
@@ -397,11 +398,11 @@ fn only_containers_that_something_may_be_due_for_are_asked_about() {
         ("removing", Activity::NoGpu, 7 * DAY, false),
     ] {
         let one = container("x", state, 0, &OURS);
-        assert_eq!(is_worth_asking(&one, &activity, &subject, age), asked, "{state} {age}");
+        assert_eq!(is_worth_inspecting(&one, &activity, &policy, age), asked, "{state} {age}");
     }
     let never = Lifetime { longest_run: None, idle: None, stopped: None, never_started: None, ..student() };
-    let subject = Subject { lifetime: never, ..subject };
-    assert!(!is_worth_asking(&container("x", "running", 0, &OURS), &IDLE, &subject, 99 * DAY));
+    let policy = Policy { lifetime: never, ..policy };
+    assert!(!is_worth_inspecting(&container("x", "running", 0, &OURS), &IDLE, &policy, 99 * DAY));
 }
 
 #[test]
@@ -409,18 +410,18 @@ fn the_state_comes_back_from_its_text_and_notices_say_what_is_nearest() {
     let mut sweeps = Sweeps::new();
     assert_eq!(sweeps.through(&seen("running", 0, IDLE), DAY - HOUR - 300, DAY - 900).len(), 2);
     let text = sweeps.state.write().unwrap();
-    assert_eq!(State::read(&text), Ok(sweeps.state.clone()));
-    let notices = |now| words::notices(&sweeps.state, now).into_values().collect::<Vec<_>>();
+    assert_eq!(SweepState::read(&text), Ok(sweeps.state.clone()));
+    let notices = |now| report::notices(&sweeps.state, now).into_values().collect::<Vec<_>>();
     assert_eq!(notices(DAY - 900), ["stops in 10 min: its GPU has been idle for 50 min"]);
     assert_eq!(notices(DAY + 5), ["stops at the next sweep: its GPU has been idle for 1 h 5 min"]);
     assert_eq!(notices(3 * DAY), [""; 0], "nobody sweeps any more");
     let id = format!("{:0<64}", "thesis._.1001");
-    assert_eq!(words::notices(&sweeps.state, DAY).into_keys().collect::<Vec<_>>(), [id]);
+    assert_eq!(report::notices(&sweeps.state, DAY).into_keys().collect::<Vec<_>>(), [id]);
 }
 
 #[test]
 fn every_step_is_a_line() {
-    let due = |rule, since, limit, at| Due {
+    let due = |rule, since, limit, at| Deadline {
         id: String::new(),
         name: "thesis._.1001".into(),
         owner: Login::new("h.baker@hertie-school.lan"),
@@ -429,14 +430,14 @@ fn every_step_is_a_line() {
         since,
         limit: span(limit),
         at,
-        times: Times::default(),
+        times: RunTimes::default(),
     };
     let now = 10 * DAY;
     let run = || due(Rule::LongestRun, now - DAY + 1800, DAY, now + 1800);
     let idle = || due(Rule::Idle, now - 2700, HOUR, now + 900);
     let stopped = || due(Rule::Stopped, now - 7 * DAY - 90, 7 * DAY, now);
     let never = || due(Rule::NeverStarted, now - 50, 600, now + 550);
-    let (planned, done) = (|| Outcome::Planned, || Outcome::Ended(End::Done));
+    let (planned, done) = (|| Outcome::Planned, || Outcome::Done);
     let spare = |why| (Step::Spare { id: String::new(), name: "x".into(), why }, planned());
     let steps = [
         (Step::Warn(run()), done()),
@@ -445,22 +446,22 @@ fn every_step_is_a_line() {
         (Step::Warn(never()), done()),
         (Step::Stop(run()), done()),
         (Step::Stop(idle()), planned()),
-        (Step::Stop(run()), Outcome::Ended(End::Changed)),
+        (Step::Stop(run()), Outcome::Changed),
         (Step::Stop(run()), Outcome::Failed("the engine refused".into())),
         (Step::Remove(stopped()), done()),
         (Step::Remove(never()), planned()),
-        (Step::Remove(stopped()), Outcome::Ended(End::Gone)),
+        (Step::Remove(stopped()), Outcome::Gone),
         (Step::Remove(stopped()), Outcome::Failed("the engine refused".into())),
-        spare(Why::NotOurs),
-        spare(Why::Protected),
-        spare(Why::NoOwner),
-        spare(Why::UnknownGroup(Some("phd".into()))),
-        spare(Why::UnknownGroup(None)),
-        spare(Why::Exempt { rule: Rule::Idle, until: None }),
-        spare(Why::Exempt { rule: Rule::LongestRun, until: Some(1_767_225_600) }),
-        spare(Why::NoTimes),
+        spare(SkipReason::NotOurs),
+        spare(SkipReason::Protected),
+        spare(SkipReason::NoOwner),
+        spare(SkipReason::UnknownGroup(Some("phd".into()))),
+        spare(SkipReason::UnknownGroup(None)),
+        spare(SkipReason::Exempt { rule: Rule::Idle, until: None }),
+        spare(SkipReason::Exempt { rule: Rule::LongestRun, until: Some(1_767_225_600) }),
+        spare(SkipReason::NoTimes),
     ];
-    let lines: Vec<_> = steps.iter().map(|(step, outcome)| words::line(step, outcome, now)).collect();
+    let lines: Vec<_> = steps.iter().map(|(step, outcome)| report::line(step, outcome, now)).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -476,7 +477,7 @@ fn spans_are_two_units_rounded_down() {
         (DAY + HOUR / 2, "1 d"),
         (40 * DAY + 5 * HOUR, "40 d 5 h"),
     ] {
-        assert_eq!(words::span(seconds), text);
+        assert_eq!(report::span(seconds), text);
     }
 }
 
@@ -488,9 +489,9 @@ fn engine(state: &str) -> (FakeEngine, Container) {
     (engine, one)
 }
 
-async fn due(engine: &FakeEngine, one: &Container, rule: Rule) -> Due {
-    let times = Times::from(&engine.container(&one.id).await.unwrap().unwrap());
-    Due {
+async fn due(engine: &FakeEngine, one: &Container, rule: Rule) -> Deadline {
+    let times = RunTimes::from(&engine.container(&one.id).await.unwrap().unwrap());
+    Deadline {
         id: one.id.clone(),
         name: one.name.clone(),
         owner: Login::new("ann"),
@@ -509,33 +510,35 @@ async fn steps_are_carried_out() {
     let state =
         async |engine: &FakeEngine| engine.containers().await.unwrap().first().map(|c| c.state.to_string());
     let run = due(&engine, &one, Rule::Idle).await;
-    assert_eq!(carry_out(&engine, &Step::Warn(run.clone())).await, Ok(End::Done));
+    assert_eq!(carry_out(&engine, &Step::Warn(run.clone())).await, Ok(Outcome::Done));
     assert_eq!(state(&engine).await.as_deref(), Some("running"), "a warning is only told");
-    assert_eq!(carry_out(&engine, &Step::Stop(run)).await, Ok(End::Done));
+    assert_eq!(carry_out(&engine, &Step::Stop(run)).await, Ok(Outcome::Done));
     assert_eq!(state(&engine).await.as_deref(), Some("exited"));
     let stopped = due(&engine, &one, Rule::Stopped).await;
-    assert_eq!(carry_out(&engine, &Step::Remove(stopped.clone())).await, Ok(End::Done));
+    assert_eq!(carry_out(&engine, &Step::Remove(stopped.clone())).await, Ok(Outcome::Done));
     assert_eq!(state(&engine).await, None);
-    assert_eq!(carry_out(&engine, &Step::Remove(stopped)).await, Ok(End::Gone));
+    assert_eq!(carry_out(&engine, &Step::Remove(stopped)).await, Ok(Outcome::Gone));
 }
 
 #[tokio::test]
 async fn what_changed_since_it_was_looked_at_is_left_alone() {
     let (engine, one) = engine("exited");
     let stopped = due(&engine, &one, Rule::Stopped).await;
-    let run =
-        Due { times: Times { started: Some(1), state: "running".into(), finished: None }, ..stopped.clone() };
-    assert_eq!(carry_out(&engine, &Step::Stop(run)).await, Ok(End::Changed));
-    let earlier = Due { times: Times { finished: Some(1), ..stopped.times.clone() }, ..stopped };
-    assert_eq!(carry_out(&engine, &Step::Remove(earlier)).await, Ok(End::Changed));
+    let run = Deadline {
+        times: RunTimes { started: Some(1), state: "running".into(), finished: None },
+        ..stopped.clone()
+    };
+    assert_eq!(carry_out(&engine, &Step::Stop(run)).await, Ok(Outcome::Changed));
+    let earlier = Deadline { times: RunTimes { finished: Some(1), ..stopped.times }, ..stopped };
+    assert_eq!(carry_out(&engine, &Step::Remove(earlier)).await, Ok(Outcome::Changed));
     assert_eq!(engine.containers().await.unwrap().len(), 1);
     engine.go_away();
-    let gone = Due { id: one.id, times: Times::default(), ..due_of_nothing() };
+    let gone = Deadline { id: one.id, times: RunTimes::default(), ..due_of_nothing() };
     assert!(carry_out(&engine, &Step::Stop(gone)).await.is_err());
 }
 
-fn due_of_nothing() -> Due {
-    Due {
+fn due_of_nothing() -> Deadline {
+    Deadline {
         id: String::new(),
         name: String::new(),
         owner: Login::new("ann"),
@@ -544,6 +547,6 @@ fn due_of_nothing() -> Due {
         since: 0,
         limit: span(1),
         at: 0,
-        times: Times::default(),
+        times: RunTimes::default(),
     }
 }
