@@ -163,7 +163,7 @@ fn dist_info(path: &str) -> Option<(String, String, &str)> {
 /// Names of packages that apt installed for others.
 fn automatically(states: &str) -> BTreeSet<&str> {
     let stanzas =
-        states.split("\n\n").filter(|stanza| stanza.lines().any(|line| line == "Auto-InstalledPackages: 1"));
+        states.split("\n\n").filter(|stanza| stanza.lines().any(|line| line == "Auto-Installed: 1"));
     stanzas.filter_map(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Package: "))).collect()
 }
 
@@ -311,8 +311,8 @@ mod tests {
 
     #[test]
     fn debian_packages_are_told_by_their_lists_and_apt_s_own_notes() {
-        let states = "Package: libsodium23\nArchitecture: amd64\nAuto-InstalledPackages: 1\n\n\
-                      Package: ffmpeg\nArchitecture: amd64\nAuto-InstalledPackages: 0\n";
+        let states = "Package: libsodium23\nArchitecture: amd64\nAuto-Installed: 1\n\n\
+                      Package: ffmpeg\nArchitecture: amd64\nAuto-Installed: 0\n";
         let changes = added(&[
             "/var/lib/dpkg/info/ffmpeg.list",
             "/var/lib/dpkg/info/ffmpeg.md5sums",
@@ -370,7 +370,7 @@ mod tests {
             let facts = EngineInfo { storage_driver: driver.into(), ..EngineInfo::default() };
             let engine = FakeEngine::with_facts(facts);
             let image = engine.add_image(&Reference::parse("debian:12").unwrap(), &BTreeMap::new());
-            engine.add_file(&image, AUTOMATIC, FakeFile::of("Package: libx\nAuto-InstalledPackages: 1\n"));
+            engine.add_file(&image, AUTOMATIC, FakeFile::of("Package: libx\nAuto-Installed: 1\n"));
             let request =
                 CreateContainer { name: "c".into(), image: image.to_string(), ..Default::default() };
             engine.create(&request).await.unwrap();

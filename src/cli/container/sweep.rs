@@ -92,7 +92,7 @@ pub(crate) async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, C
         // First, so that nobody is warned who is not known to have been warned.
         state::save(&args.state, &next).map_err(|error| cannot_keep(args, &error))?;
     }
-    let idle_unknown = snapshot.no_driver.as_ref().map(|driver| doctor::gpu::driver(driver).message);
+    let idle_unknown = snapshot.no_driver.as_ref().map(|driver| doctor::machine::gpu_driver(driver).message);
     let mut report = SweepReport::new(&snapshot, idle_unknown, args.dry_run);
     carry_out_all(settings, engine.as_ref(), args, steps, &mut report, &mut output).await;
     let failed = report.failed();
