@@ -145,15 +145,14 @@ impl fmt::Display for Address {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Config {
-    #[serde(rename = "currentContext")]
     current_context: String,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Meta {
-    #[serde(rename = "Endpoints")]
     endpoints: Endpoints,
 }
 
@@ -163,8 +162,8 @@ struct Endpoints {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Endpoint {
-    #[serde(rename = "Host")]
     host: String,
     /// Written by Docker's tools for TLS that trusts whoever answers.
     #[serde(rename = "SkipTLSVerify", default)]

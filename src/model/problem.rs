@@ -3,6 +3,7 @@
 //! Pure data: `report` draws it. A problem never stops reading; readers push
 //! it onto a list so that all of a spec's problems are shown at once.
 
+use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,4 +73,22 @@ impl Problem {
         self.help = Some(help.into());
         self
     }
+}
+
+/// An error, what caused it, what caused that, …
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// An error and its causes in one line. A cause that its effect already names is
+/// left out, and what only says that a client failed (hyper's word).
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let texts = causes(error).map(ToString::to_string).filter(|text| !text.starts_with("client error"));
+    texts.fold(String::new(), |all, text| match all.as_str() {
+        "" => text,
+        before if before.contains(&text) => all,
+        before => format!("{before}: {text}"),
+    })
 }

@@ -10,6 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::model::problem::causes;
+
 const EMPTY: &str = "there is no certificate in it";
 
 /// Trusts the machine's roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded),
@@ -65,11 +67,4 @@ pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rust
         Some(error) => Some(error),
         None => error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref(),
     })
-}
-
-/// An error, what caused it, what caused that, …
-pub(crate) fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
 }

@@ -11,7 +11,8 @@ use bollard::errors::Error as BollardError;
 use super::transfer;
 use crate::engine::Error;
 use crate::engine::address::Address;
-use crate::engine::http::{self, chain};
+use crate::engine::http;
+use crate::model::problem::chain;
 
 /// Seconds that one call may take. Removing a large image on a busy disk takes
 /// tens of seconds; no call here is a build or a transfer.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::exec::{CreateExecOptions, ResizeExecOptions};
+use bollard::exec::CreateExecOptions;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hyper::Request;
@@ -73,18 +73,6 @@ pub(crate) async fn attach(
     let (output, input) = tokio::io::split(TokioIo::new(upgraded));
     let output = chunks(byte_stream(output), exec.tty, action);
     Ok(Attached { id, input: Box::new(input), output })
-}
-
-pub(crate) async fn resize(client: &Docker, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
-    let size = ResizeExecOptions { width: columns, height: rows };
-    let done = client.resize_exec(exec, size).await;
-    done.map_err(|e| failed("tell a program the size of its terminal", e))
-}
-
-pub(crate) async fn ended(client: &Docker, exec: &str) -> Result<Option<i64>, Error> {
-    let found = client.inspect_exec(exec).await;
-    let found = found.map_err(|e| failed("ask how a program ended", e))?;
-    Ok(found.exit_code.filter(|_| found.running != Some(true)))
 }
 
 async fn answer<T>(

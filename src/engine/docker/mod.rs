@@ -15,10 +15,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bollard::body_full;
+use bollard::exec::ResizeExecOptions;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
-    ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder, StopContainerOptionsBuilder, TagImageOptionsBuilder,
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
+    InspectContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    PushImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    StopContainerOptionsBuilder, TagImageOptionsBuilder, UploadToContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
 };
 use futures::StreamExt;
@@ -46,6 +49,11 @@ use transfer::TransferStep;
 const LIST_AGAIN: u32 = 4;
 const LIST_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the engine may take over all files of a container. A commit
+/// writes every changed one and answers when all are written; where storage
+/// cannot tell what changed, all files of the image are compared.
+const ALL_FILES: Duration = Duration::from_secs(12 * 3600);
+
 /// A Docker engine.
 pub(crate) struct Docker {
     client: bollard::Docker,
@@ -65,6 +73,11 @@ impl Docker {
     pub(crate) async fn connect(builder: Builder) -> Result<Self, Error> {
         let http = builder.http().clone();
         Ok(Self { client: client::connect(&http).await?, http, builder, facts: OnceCell::new() })
+    }
+
+    /// For calls about all files of a container.
+    fn patient(&self) -> bollard::Docker {
+        self.client.clone().with_timeout(ALL_FILES)
     }
 
     /// How to log in where a reference lives.
@@ -125,7 +138,16 @@ impl Engine for Docker {
 
     async fn image_config(&self, name: &str) -> Result<Option<ContainerConfig>, Error> {
         let Some(name) = create::image_name(name) else { return Ok(None) };
-        files::image_config(&self.client, &name).await
+        let action = format!("show image `{name}`");
+        let config = match self.client.inspect_image(&name).await {
+            Ok(image) => image.config.unwrap_or_default(),
+            Err(e) if client::is_not_found(&e) => return Ok(None),
+            Err(e) => return Err(failed(&action, e)),
+        };
+        match serde_json::to_value(config) {
+            Ok(serde_json::Value::Object(config)) => Ok(Some(config)),
+            _ => Err(Error::Refused { action, message: "its configuration is no JSON object".into() }),
+        }
     }
 
     async fn footprints(&self, images: &[ImageId]) -> Result<HashMap<ImageId, Footprint>, Error> {
@@ -266,19 +288,29 @@ impl Engine for Docker {
     }
 
     async fn resize(&self, exec: &str, columns: u16, rows: u16) -> Result<(), Error> {
-        exec::resize(&self.client, exec, columns, rows).await
+        let size = ResizeExecOptions { width: columns, height: rows };
+        let done = self.client.resize_exec(exec, size).await;
+        done.map_err(|e| failed("tell a program the size of its terminal", e))
     }
 
     async fn exec_ended(&self, exec: &str) -> Result<Option<i64>, Error> {
-        exec::ended(&self.client, exec).await
+        let found = self.client.inspect_exec(exec).await;
+        let found = found.map_err(|e| failed("ask how a program ended", e))?;
+        Ok(found.exit_code.filter(|_| found.running != Some(true)))
     }
 
     async fn changes(&self, container: &str) -> Result<Vec<Change>, Error> {
-        files::changes(&self.client, container).await
+        let found = self.patient().container_changes(container).await;
+        let found = found.map_err(|e| failed(&format!("list changes of container `{container}`"), e))?;
+        Ok(found.unwrap_or_default().into_iter().map(read::change).collect())
     }
 
     async fn written(&self, container: &str) -> Result<Option<u64>, Error> {
-        files::written(&self.client, container).await
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let found = self.patient().inspect_container(container, Some(options)).await;
+        let found = found.map_err(|e| failed(&format!("measure container `{container}`"), e))?;
+        // -1 where the engine does not know.
+        Ok(found.size_rw.and_then(|bytes| bytes.try_into().ok()))
     }
 
     async fn stat(&self, container: &str, path: &str) -> Result<Option<FileStat>, Error> {
@@ -286,7 +318,9 @@ impl Engine for Docker {
     }
 
     async fn write_files(&self, container: &str, tar: Vec<u8>) -> Result<(), Error> {
-        files::write(&self.client, container, tar).await
+        let options = UploadToContainerOptionsBuilder::new().path("/").build();
+        let done = self.client.upload_to_container(container, Some(options), body_full(tar.into())).await;
+        done.map_err(|e| failed(&format!("write files of container `{container}`"), e))
     }
 
     async fn read_tar(&self, container: &str, path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
@@ -294,7 +328,10 @@ impl Engine for Docker {
     }
 
     async fn commit(&self, container: &str) -> Result<ImageId, Error> {
-        files::commit(&self.client, container).await
+        let options = CommitContainerOptionsBuilder::new().container(container).pause(true).build();
+        let config = bollard::models::ContainerConfig::default();
+        let image = self.patient().commit_container(options, config).await;
+        Ok(ImageId::new(image.map_err(|e| failed(&format!("commit container `{container}`"), e))?.id))
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerSummary, DeviceInfo, HostConfig, ImageInspect,
-    ImageSummary, MountPoint, PortMap, SystemInfo,
+    ChangeType, ContainerInspectResponse, ContainerState, ContainerSummary, DeviceInfo, FilesystemChange,
+    HostConfig, ImageInspect, ImageSummary, MountPoint, PortMap, SystemInfo,
 };
 use jiff::Timestamp;
 
 use crate::engine::{
-    Container, ContainerDetail, DeviceRequest, Devices, EngineInfo, Image, ImageDetail, Mount, Network, Port,
+    Change, ChangeKind, Container, ContainerDetail, DeviceRequest, Devices, EngineInfo, Image, ImageDetail,
+    Mount, Network, Port,
 };
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
@@ -100,6 +101,15 @@ pub(crate) fn container(container: ContainerSummary) -> Container {
         status: container.status.unwrap_or_default(),
         created: container.created.unwrap_or_default(),
     }
+}
+
+pub(crate) fn change(change: FilesystemChange) -> Change {
+    let kind = match change.kind {
+        ChangeType::_0 => ChangeKind::Modified,
+        ChangeType::_1 => ChangeKind::Added,
+        ChangeType::_2 => ChangeKind::Deleted,
+    };
+    Change { path: change.path, kind }
 }
 
 /// `<none>:<none>` and its like are not references.

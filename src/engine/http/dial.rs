@@ -21,7 +21,8 @@ use tokio_rustls::TlsConnector;
 use super::{ConnectionUse, in_time};
 use crate::engine::Error;
 use crate::engine::address::Address;
-use crate::registry::tls::{causes, client_config, tls_error};
+use crate::model::problem::{causes, chain};
+use crate::registry::tls::{client_config, tls_error};
 
 /// An engine whose machine vanished is told apart from a busy one by the lack
 /// of acknowledgements: after this long idle, asked this often, this many times.
@@ -139,7 +140,7 @@ impl Dialer {
             (Address::Unix(path), Some(std::io::ErrorKind::NotFound)) => {
                 format!("there is no {}: is the engine running?", path.display())
             }
-            _ => super::chain(error),
+            _ => chain(error),
         };
         Error::Unreachable { address: shown, cause }
     }

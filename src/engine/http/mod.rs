@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use self::dial::{Dialer, Stream};
 use super::Error;
 use super::address::Address;
-use crate::registry::tls::causes;
+use crate::model::problem::chain;
 
 /// How long an engine may take for a connection, and for its first answer on
 /// one. What it is asked to do afterwards may take longer.
@@ -118,7 +118,7 @@ impl Client {
             }
             Err(error) => match again.filter(|_| has_answered(&error)) {
                 Some(head) => self.request_alone(Request::from_parts(head, Empty::new())).await,
-                None => Err(self.dialer.explain(error.source().unwrap_or(&error))),
+                None => Err(self.dialer.explain(&error)),
             },
         }
     }
@@ -261,16 +261,4 @@ async fn refusal(answer: Response<Incoming>) -> Refusal {
     let message = json.as_ref().and_then(|json| json["message"].as_str()).map(str::to_owned);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
     Refusal { status, message: if message.is_empty() { format!("it answers {status}") } else { message } }
-}
-
-/// An error and its causes; a cause that its effect already names is left out.
-pub(crate) fn chain(error: &(dyn Cause + 'static)) -> String {
-    causes(error).fold(String::new(), |text, cause| {
-        let more = cause.to_string();
-        match text.as_str() {
-            "" => more,
-            before if before.contains(&more) => text,
-            before => format!("{before}: {more}"),
-        }
-    })
 }

@@ -28,6 +28,7 @@ const CLIENT: &str = "ds01-build";
 
 pub(crate) struct Auth {
     host: String,
+    transport: Transport,
     credentials: Credentials,
     state: Mutex<AuthState>,
     /// Held while a token is fetched, so that the others wait for that one.
@@ -64,97 +65,88 @@ struct Token {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Challenge {
     Basic,
-    Bearer { realm: Url, service: Option<String> },
+    Bearer(TokenServer),
+}
+
+/// Who gives tokens for a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TokenServer {
+    realm: Url,
+    service: Option<String>,
 }
 
 /// What goes with a request.
 pub(crate) enum Authorization {
     Nothing,
-    Password(HeaderValue),
-    /// Kept, or for many repositories at once.
+    /// A token that was kept, or is for many repositories at once.
     Token(HeaderValue),
-    /// Just fetched for this one alone: there is no better.
-    OwnToken(HeaderValue),
+    /// A password, or a token just fetched for this request: there is no better.
+    Last(HeaderValue),
 }
 
 impl Authorization {
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         match self {
             Self::Nothing => None,
-            Self::Password(header) | Self::Token(header) | Self::OwnToken(header) => Some(header.clone()),
+            Self::Token(header) | Self::Last(header) => Some(header.clone()),
         }
     }
 }
 
 impl Auth {
-    pub(crate) fn new(host: &str, credentials: Credentials) -> Self {
-        Self {
-            host: host.to_owned(),
-            credentials,
-            state: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
-        }
+    pub(crate) fn new(host: &str, transport: Transport, credentials: Credentials) -> Self {
+        let (state, fetching) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { host: host.to_owned(), transport, credentials, state, fetching }
     }
 
     /// This will be asked for soon. No scope at all is nothing to ask for
     /// beside others.
     pub(crate) fn will_need(&self, scope: &str) {
-        if scope.is_empty() {
-            return;
+        if !scope.is_empty() {
+            self.state().needed.insert(scope.to_owned());
         }
-        self.state().needed.insert(scope.to_owned());
     }
 
     /// What to send at once: what worked before.
-    pub(crate) async fn authorization(
-        &self,
-        transport: &Transport,
-        scope: &str,
-    ) -> Result<Authorization, RequestError> {
+    pub(crate) async fn authorization(&self, scope: &str) -> Result<Authorization, RequestError> {
         let (challenge, password) = {
             let state = self.state();
             (state.challenge.clone(), state.password.clone())
         };
-        match (challenge, password) {
-            (None, _) | (Some(Challenge::Basic), None) => Ok(Authorization::Nothing),
-            (Some(Challenge::Basic), Some(password)) => Ok(Authorization::Password(password)),
-            (Some(Challenge::Bearer { realm, service }), _) => {
-                self.token(transport, scope, &realm, service.as_deref()).await.map(Authorization::Token)
-            }
+        match challenge {
+            None => Ok(Authorization::Nothing),
+            Some(Challenge::Basic) => Ok(password.map_or(Authorization::Nothing, Authorization::Last)),
+            Some(Challenge::Bearer(server)) => self.token(scope, &server).await.map(Authorization::Token),
         }
     }
 
     /// What to send after a 401 to `refused`.
     pub(crate) async fn after_refusal(
         &self,
-        transport: &Transport,
         scope: &str,
         answer: &Response,
         refused: Authorization,
     ) -> Result<Authorization, RequestError> {
-        match refused {
-            Authorization::Nothing => {
+        let known = self.state().challenge.clone();
+        match (refused, known) {
+            (Authorization::Nothing, _) => {
                 let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-                let challenge =
-                    challenge(headers.filter_map(|value| value.to_str().ok())).ok_or_else(|| {
-                        RequestError::Denied("it asks for a login of a kind that is not known here".into())
-                    })?;
+                let unknown = "it asks for a login of a kind that is not known here";
+                let challenge = challenge(headers.filter_map(|value| value.to_str().ok()))
+                    .ok_or_else(|| RequestError::Denied(unknown.into()))?;
                 if challenge == Challenge::Basic {
                     let password = self.password().await?;
                     self.state().password = Some(password);
                 }
                 self.state().challenge = Some(challenge);
-                self.authorization(transport, scope).await
+                self.authorization(scope).await
             }
-            Authorization::Token(_) => {
-                let Some(Challenge::Bearer { realm, service }) = self.state().challenge.clone() else {
-                    return Err(self.denied(answer));
-                };
-                let token = self.fetch(transport, &[scope.to_owned()], &realm, service.as_deref()).await?;
+            (Authorization::Token(_), Some(Challenge::Bearer(server))) => {
+                let token = self.fetch(&[scope.to_owned()], &server).await?;
                 self.state().tokens.insert(scope.to_owned(), token.clone());
-                Ok(Authorization::OwnToken(token.header))
+                Ok(Authorization::Last(token.header))
             }
-            Authorization::Password(_) | Authorization::OwnToken(_) => Err(self.denied(answer)),
+            _ => Err(self.denied(|| answer.message())),
         }
     }
 
@@ -176,37 +168,22 @@ impl Auth {
             Some(Login::IdentityToken(_)) => {
                 Err(RequestError::Denied("it wants a password, and Docker's config.json has a token".into()))
             }
-            None => Err(self.refused(|| "it wants a login, and there is none".into())),
+            None => Err(self.denied(|| "it wants a login, and there is none".into())),
         }
-    }
-
-    fn denied(&self, answer: &Response) -> RequestError {
-        self.refused(|| answer.message())
     }
 
     /// A refusal; the registry's message is shown only to those who logged in.
-    fn refused(&self, message: impl FnOnce() -> String) -> RequestError {
-        match self.state().login.clone() {
-            LoginState::Broken(cause) => RequestError::Credentials(cause),
-            LoginState::Used => RequestError::Denied(format!(
-                "the login in Docker's config.json is not enough: {}",
-                message()
-            )),
-            LoginState::None => {
-                RequestError::Denied("it is not there, or it needs a login and there is none".into())
-            }
-        }
+    fn denied(&self, message: impl FnOnce() -> String) -> RequestError {
+        RequestError::Denied(match self.state().login.clone() {
+            LoginState::Broken(cause) => return RequestError::Credentials(cause),
+            LoginState::Used => format!("the login in Docker's config.json is not enough: {}", message()),
+            LoginState::None => "it is not there, or it needs a login and there is none".into(),
+        })
     }
 
     /// A kept token, or a new one for this scope and others that are needed.
-    async fn token(
-        &self,
-        transport: &Transport,
-        scope: &str,
-        realm: &Url,
-        service: Option<&str>,
-    ) -> Result<HeaderValue, RequestError> {
-        let _turn = self.fetching.lock().await;
+    async fn token(&self, scope: &str, server: &TokenServer) -> Result<HeaderValue, RequestError> {
+        let _fetching = self.fetching.lock().await;
         let scopes = {
             let state = self.state();
             let kept = |scope: &str| state.tokens.get(scope).filter(|token| token.until > Instant::now());
@@ -216,9 +193,9 @@ impl Auth {
             let missing = state.needed.iter().filter(|other| *other != scope && kept(other).is_none());
             std::iter::once(scope.to_owned()).chain(missing.cloned()).take(MOST_SCOPES).collect::<Vec<_>>()
         };
-        let (token, scopes) = match self.fetch(transport, &scopes, realm, service).await {
+        let (token, scopes) = match self.fetch(&scopes, server).await {
             Err(RequestError::Denied(_) | RequestError::Failed(_)) if scopes.len() > 1 => {
-                (self.fetch(transport, &scopes[..1], realm, service).await?, &scopes[..1])
+                (self.fetch(&scopes[..1], server).await?, &scopes[..1])
             }
             fetched => (fetched?, &scopes[..]),
         };
@@ -229,72 +206,58 @@ impl Auth {
         Ok(token.header)
     }
 
-    async fn fetch(
-        &self,
-        transport: &Transport,
-        scopes: &[String],
-        realm: &Url,
-        service: Option<&str>,
-    ) -> Result<Token, RequestError> {
+    async fn fetch(&self, scopes: &[String], server: &TokenServer) -> Result<Token, RequestError> {
         let login = self.login().await;
-        if login.is_some() && transport.secure && realm.scheme() != "https" {
-            let server = realm.host_str().unwrap_or_default();
-            let cause = format!("its token server {server} is without TLS, so no credentials are sent there");
+        let name = server.realm.host_str().unwrap_or_default();
+        if login.is_some() && self.transport.secure && server.realm.scheme() != "https" {
+            let cause = format!("its token server {name} is without TLS, so no credentials are sent there");
             return Err(RequestError::Denied(cause));
         }
-        let answer = transport.send(ask(transport, scopes, realm, service, login.as_ref())?).await.map_err(
-            |fault| {
-                let server = realm.host_str().unwrap_or_default();
-                match fault {
-                    RequestError::Silent(cause) => {
-                        RequestError::Silent(format!("its token server {server}: {cause}"))
-                    }
-                    other => other,
-                }
-            },
-        )?;
+        let request = self.token_request(scopes, server, login.as_ref())?;
+        let answer = self.transport.send(request).await.map_err(|error| match error {
+            RequestError::Silent(cause) => RequestError::Silent(format!("its token server {name}: {cause}")),
+            other => other,
+        })?;
         match answer.status.as_u16() {
             200 => token(&answer),
-            400 | 401 | 403 => Err(self.denied(&answer)),
+            400 | 401 | 403 => Err(self.denied(|| answer.message())),
             _ => Err(RequestError::Failed(format!("its token server says {}", answer.message()))),
         }
+    }
+
+    /// With a refresh token a form, otherwise a query.
+    fn token_request(
+        &self,
+        scopes: &[String],
+        server: &TokenServer,
+        login: Option<&Login>,
+    ) -> Result<RequestBuilder, RequestError> {
+        if let Some(Login::IdentityToken(refresh)) = login {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("service", server.service.as_deref().unwrap_or_default()),
+                ("client_id", CLIENT),
+                ("scope", &scopes.join(" ")),
+                ("refresh_token", refresh),
+            ];
+            return Ok(self.transport.request(Method::POST, server.realm.clone()).form(&form));
+        }
+        let mut url = server.realm.clone();
+        let service = server.service.iter().map(|service| ("service", service));
+        let scopes = scopes.iter().filter(|scope| !scope.is_empty()).map(|scope| ("scope", scope));
+        url.query_pairs_mut().extend_pairs(service.chain(scopes));
+        let request = self.transport.request(Method::GET, url);
+        Ok(match login {
+            Some(Login::Password { username, password }) => {
+                request.header(AUTHORIZATION, basic(username, password)?)
+            }
+            _ => request,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, AuthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The question for a token: with a refresh token a form, otherwise a query.
-fn ask(
-    transport: &Transport,
-    scopes: &[String],
-    realm: &Url,
-    service: Option<&str>,
-    login: Option<&Login>,
-) -> Result<RequestBuilder, RequestError> {
-    if let Some(Login::IdentityToken(refresh)) = login {
-        let scope = scopes.join(" ");
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("service", service.unwrap_or_default()),
-            ("client_id", CLIENT),
-            ("scope", &scope),
-            ("refresh_token", refresh),
-        ];
-        return Ok(transport.request(Method::POST, realm.clone()).form(&form));
-    }
-    let mut url = realm.clone();
-    let service = service.map(|service| ("service", service));
-    let scopes = scopes.iter().filter(|s| !s.is_empty()).map(|scope| ("scope", scope.as_str()));
-    url.query_pairs_mut().extend_pairs(service.into_iter().chain(scopes));
-    let request = transport.request(Method::GET, url);
-    Ok(match login {
-        Some(Login::Password { username, password }) => {
-            request.header(AUTHORIZATION, basic(username, password)?)
-        }
-        _ => request,
-    })
 }
 
 fn basic(username: &str, password: &str) -> Result<HeaderValue, RequestError> {
@@ -336,7 +299,8 @@ fn challenge<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
             let mut parameters = parameters(rest);
             let realm = parameters.remove("realm").and_then(|realm| Url::parse(&realm).ok());
             if let Some(realm) = realm {
-                return Some(Challenge::Bearer { realm, service: parameters.remove("service") });
+                let service = parameters.remove("service");
+                return Some(Challenge::Bearer(TokenServer { realm, service }));
             }
         } else if scheme.eq_ignore_ascii_case("basic") {
             found = Some(Challenge::Basic);
@@ -367,7 +331,7 @@ mod tests {
     #[test]
     fn a_challenge_is_read_with_commas_in_quotes_and_in_any_order() {
         let header = r#"Bearer realm="https://auth.local/token",service="reg, the first",scope="repository:x:pull,push""#;
-        let Some(Challenge::Bearer { realm, service }) = challenge([header].into_iter()) else {
+        let Some(Challenge::Bearer(TokenServer { realm, service })) = challenge([header].into_iter()) else {
             panic!("a bearer challenge")
         };
         assert_eq!(
@@ -375,7 +339,7 @@ mod tests {
             ("https://auth.local/token", Some("reg, the first"))
         );
         let both = ["Basic realm=x", "bearer service=s, realm=https://a/t"];
-        assert!(matches!(challenge(both.into_iter()), Some(Challenge::Bearer { .. })));
+        assert!(matches!(challenge(both.into_iter()), Some(Challenge::Bearer(_))));
         assert_eq!(challenge(["Basic realm=\"x\""].into_iter()), Some(Challenge::Basic));
         assert_eq!(challenge(["Negotiate"].into_iter()), None);
         assert_eq!(challenge(["Bearer realm=\"no address\""].into_iter()), None);

@@ -69,8 +69,8 @@ impl Host {
         Ok(Self {
             name: name.to_owned(),
             base,
+            auth: Auth::new(name, transport.clone(), Credentials::new(options.docker_config.clone())),
             transport,
-            auth: Auth::new(name, Credentials::new(options.docker_config.clone())),
             retry: options.retry,
             permits: Semaphore::new(1),
             has_answered: AtomicBool::new(false),
@@ -164,7 +164,7 @@ impl Host {
 
     /// Sends once more with a login where the registry asks for one.
     async fn log_in_and_send(&self, api: &ApiRequest) -> Result<Response, RequestError> {
-        let mut authorization = self.auth.authorization(&self.transport, &api.scope).await?;
+        let mut authorization = self.auth.authorization(&api.scope).await?;
         loop {
             let url = self.base.join(&api.path).map_err(|e| RequestError::Failed(e.to_string()))?;
             let mut request = self.transport.request(api.method.clone(), url).header(ACCEPT, api.accept);
@@ -177,8 +177,7 @@ impl Host {
             let answer = self.transport.send(request).await?;
             match answer.status {
                 StatusCode::UNAUTHORIZED => {
-                    authorization =
-                        self.auth.after_refusal(&self.transport, &api.scope, &answer, authorization).await?;
+                    authorization = self.auth.after_refusal(&api.scope, &answer, authorization).await?;
                 }
                 StatusCode::FORBIDDEN => return Err(RequestError::Denied(answer.message())),
                 _ => return Ok(answer),

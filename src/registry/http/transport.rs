@@ -2,7 +2,7 @@
 //! waited, and how often it is asked again. Knows no registry's ways; what was
 //! sent is never part of a reason.
 
-use std::error::Error as Cause;
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use rustls::{CertificateError, ClientConfig};
 use serde::Deserialize;
 
 use super::Options;
-use crate::registry::tls::{causes, client_config, tls_error};
+use crate::model::problem::chain;
+use crate::registry::tls::{client_config, tls_error};
 
 /// Docker's own place for registries' certificates, beside the user's.
 const SYSTEM: &str = "/etc/docker";
@@ -52,7 +53,8 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// Connections to one registry and its token server.
+/// Connections to one registry and its token server. Clones share them.
+#[derive(Clone)]
 pub(crate) struct Transport {
     host: String,
     client: Client,
@@ -73,7 +75,7 @@ impl Transport {
         let client = if loopback { client.no_proxy() } else { client };
         Ok(Self {
             host: host.to_owned(),
-            client: client.build().map_err(|e| chain(&e))?,
+            client: client.build().map_err(|e| cause(&e))?,
             retry,
             secure: !loopback && !options.insecure.contains(host),
         })
@@ -120,7 +122,7 @@ impl Transport {
         }
         let silent = error.is_connect();
         // An address may hold the signature that lets one read a blob.
-        let cause = chain(&error.without_url());
+        let cause = cause(&error.without_url());
         if silent { RequestError::Silent(cause) } else { RequestError::Broken(cause) }
     }
 }
@@ -174,6 +176,11 @@ impl Response {
     }
 }
 
+/// Without the headline, which only says that a request failed.
+fn cause(error: &reqwest::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), chain)
+}
+
 /// Whom to trust in TLS. What an insecure registry refers to may still be under
 /// it; for loopback nobody is trusted, so that no roots are read.
 ///
@@ -219,20 +226,6 @@ pub(super) fn refusal(error: &rustls::Error, host: &str) -> String {
         ),
         other => format!("TLS failed: {other}"),
     }
-}
-
-/// An error's causes, without the headlines of the libraries, which only say
-/// that a request failed.
-fn chain(error: &(dyn Cause + 'static)) -> String {
-    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-    let telling = texts.iter().skip(usize::from(texts.len() > 1));
-    telling.filter(|text| !text.starts_with("client error")).fold(String::new(), |all, text| {
-        match all.as_str() {
-            "" => text.clone(),
-            before if before.contains(text.as_str()) => all,
-            before => format!("{before}: {text}"),
-        }
-    })
 }
 
 /// Limits of time, and how often a request is tried.
