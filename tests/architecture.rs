@@ -27,7 +27,7 @@ const MODULES: &[(&str, &str)] = &[
     ("plan", "dockerfile engine host image model registry spec"),
     ("build", "dockerfile engine host image model plan registry spec"),
     ("container", "engine gpu host image model spec"),
-    ("deploy", "container engine gpu host model spec"),
+    ("deploy", "build container engine gpu host image model plan spec"),
     ("admin", "container engine gpu host image model plan registry spec"),
     ("cli", "admin build container deploy engine gpu host image model plan registry spec ui"),
     ("main", ""),

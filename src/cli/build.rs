@@ -22,7 +22,6 @@ use crate::build::history::RunRecorder;
 use crate::build::request::{Requests, Surroundings};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
 use crate::engine::Engine;
-use crate::host::lock::Locks;
 use crate::model::event::{Event, Events};
 use crate::model::problem::Problem;
 use crate::plan::Plan;
@@ -177,13 +176,7 @@ fn prepare(
 ) -> Result<(Run, RunRecorder), CliError> {
     let Made { plan, seen, nodes, .. } = made;
     let solves = Requests { spec, graph, seen: &seen, plan: &plan, nodes: &nodes, around }.solves();
-    let locks = Locks::open(&settings.lock_dir, &seen.engine.id).map_err(|error| {
-        let problem =
-            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        CliError::Usage(
-            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
-        )
-    })?;
+    let locks = super::deploy::locks(settings, &seen.engine.id)?;
     let folder = log_folder(settings);
     let work: HashSet<_> = plan.work().collect();
     let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));

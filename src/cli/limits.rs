@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::deploy::owner;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
+use crate::deploy::owner;
 use crate::ui::table::{Column, Table};
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::gpus::amd_held;
-use super::{Order, Refusal, Seen};
+use super::{DeployRefusal, DeployRequest, Snapshot};
 use crate::engine::{Container, EngineInfo};
 use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
@@ -15,26 +15,27 @@ use crate::spec::limits::{GroupLimits, PersonLimits, sizes};
 
 /// Whose limit it is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum LimitHolder {
     Group(String),
     /// It is written for this person alone.
     Person(String),
 }
 
-impl Who {
-    fn of(order: &Order<'_>, key: &str) -> Self {
-        Self::limited(order.limits, &order.account.login, key)
+impl LimitHolder {
+    fn of(request: &DeployRequest, key: &str) -> Self {
+        Self::limited(&request.owner.limits, &request.owner.account.login, key)
     }
 
     fn limited(limits: &PersonLimits, login: &Login, key: &str) -> Self {
-        match limits.own.contains(key) {
-            true => Self::Person(login.to_string()),
-            false => Self::Group(limits.group.clone()),
+        if limits.own.contains(key) {
+            Self::Person(login.to_string())
+        } else {
+            Self::Group(limits.group.clone())
         }
     }
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for LimitHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Group(name) => write!(f, "group `{name}`"),
@@ -55,7 +56,7 @@ pub(crate) struct Sizes {
 
 /// A container that counts, and the sevenths of a GPU that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct GpuShare {
     pub(crate) container: String,
     pub(crate) sevenths: u32,
 }
@@ -64,8 +65,8 @@ pub(crate) struct Held {
 ///
 /// # Errors
 /// The first that is zero.
-pub(crate) fn zero(order: &Order<'_>) -> Result<(), Refusal> {
-    let limits = &order.limits.limits;
+pub(crate) fn zero(request: &DeployRequest) -> Result<(), DeployRefusal> {
+    let limits = &request.owner.limits.limits;
     let zero = [
         ("cpus", limits.cpus.is_some_and(|cpus| cpus.is_nan() || cpus <= 0.0)),
         ("memory", limits.memory == Some(0)),
@@ -73,7 +74,9 @@ pub(crate) fn zero(order: &Order<'_>) -> Result<(), Refusal> {
         ("pids", limits.pids == Some(0)),
     ];
     match zero.into_iter().find(|(_, zero)| *zero) {
-        Some((limit, _)) => Err(Refusal::ZeroLimit { group: order.limits.group.clone(), limit }),
+        Some((limit, _)) => {
+            Err(DeployRefusal::ZeroLimit { group: request.owner.limits.group.clone(), limit })
+        }
         None => Ok(()),
     }
 }
@@ -82,27 +85,27 @@ pub(crate) fn zero(order: &Order<'_>) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// More is asked for than is allowed, or than the machine has.
-pub(crate) fn sizes(order: &Order<'_>, engine: &EngineInfo) -> Result<Sizes, Refusal> {
-    let (limits, asked) = (&order.limits.limits, order.asked);
-    let memory = within(order, "memory", limits.memory, asked.memory)?;
+pub(crate) fn sizes(request: &DeployRequest, engine: &EngineInfo) -> Result<Sizes, DeployRefusal> {
+    let (limits, asked) = (&request.owner.limits.limits, &request.options);
+    let memory = within(request, "memory", limits.memory, asked.memory)?;
     Ok(Sizes {
-        cpus: cpus(order, engine)?,
+        cpus: cpus(request, engine)?,
         memory,
         swap: limits.swap,
-        shm_size: within(order, "shm_size", limits.shm_size, asked.shm_size)?
+        shm_size: within(request, "shm_size", limits.shm_size, asked.shm_size)?
             .or_else(|| shared(memory, engine)),
     })
 }
 
 fn within(
-    order: &Order<'_>,
+    request: &DeployRequest,
     key: &'static str,
     limit: Option<u64>,
     asked: Option<u64>,
-) -> Result<Option<u64>, Refusal> {
+) -> Result<Option<u64>, DeployRefusal> {
     match (limit, asked) {
-        (Some(limit), Some(asked)) if asked > limit => Err(Refusal::OverLimit {
-            who: Who::of(order, key),
+        (Some(limit), Some(asked)) if asked > limit => Err(DeployRefusal::OverLimit {
+            who: LimitHolder::of(request, key),
             key,
             limit: sizes::text(limit),
             asked: sizes::text(asked),
@@ -111,20 +114,30 @@ fn within(
     }
 }
 
-fn cpus(order: &Order<'_>, engine: &EngineInfo) -> Result<Option<f64>, Refusal> {
+fn cpus(request: &DeployRequest, engine: &EngineInfo) -> Result<Option<f64>, DeployRefusal> {
     // 0: the engine does not say.
     let machine = (engine.cpus > 0).then_some(f64::from(engine.cpus));
-    let Some(asked) = order.asked.cpus else {
+    let Some(asked) = request.options.cpus else {
         // An engine refuses more than its machine has.
-        return Ok(order.limits.limits.cpus.map(|limit| machine.map_or(limit, |machine| limit.min(machine))));
+        return Ok(request
+            .owner
+            .limits
+            .limits
+            .cpus
+            .map(|limit| machine.map_or(limit, |machine| limit.min(machine))));
     };
-    if let Some(limit) = order.limits.limits.cpus.filter(|limit| asked > *limit) {
+    if let Some(limit) = request.owner.limits.limits.cpus.filter(|limit| asked > *limit) {
         let (limit, asked) = (limit.to_string(), asked.to_string());
-        return Err(Refusal::OverLimit { who: Who::of(order, "cpus"), key: "cpus", limit, asked });
+        return Err(DeployRefusal::OverLimit {
+            who: LimitHolder::of(request, "cpus"),
+            key: "cpus",
+            limit,
+            asked,
+        });
     }
     match machine {
         Some(machine) if asked > machine => {
-            Err(Refusal::FewerCpus { cpus: engine.cpus, asked: asked.to_string() })
+            Err(DeployRefusal::FewerCpus { cpus: engine.cpus, asked: asked.to_string() })
         }
         _ => Ok(Some(asked)),
     }
@@ -143,22 +156,25 @@ fn shared(memory: Option<u64>, engine: &EngineInfo) -> Option<u64> {
 /// # Errors
 /// There are as many as there may be.
 pub(crate) fn places(
-    order: &Order<'_>,
+    request: &DeployRequest,
     limits: &GroupLimits,
     containers: &[Container],
-) -> Result<(), Refusal> {
+) -> Result<(), DeployRefusal> {
     let Some(limit) = limits.containers else { return Ok(()) };
     let names: Vec<_> =
-        theirs(order, containers).filter(|c| c.is_managed()).map(|c| c.name.clone()).collect();
+        theirs(request, containers).filter(|c| c.is_managed()).map(|c| c.name.clone()).collect();
     if names.len() < limit as usize {
         return Ok(());
     }
-    Err(Refusal::TooMany { who: Who::of(order, "containers"), limit, names })
+    Err(DeployRefusal::TooMany { who: LimitHolder::of(request, "containers"), limit, names })
 }
 
 /// The owner's containers, of whichever generation, whoever made them.
-fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<Item = &'a Container> {
-    let account = order.account;
+fn theirs<'a>(
+    request: &'a DeployRequest,
+    containers: &'a [Container],
+) -> impl Iterator<Item = &'a Container> {
+    let account = &request.owner.account;
     let owner = Some(Owner::Login(account.login.clone()));
     containers.iter().filter(move |container| {
         let users = |uid| (uid == account.uid).then(|| account.login.clone());
@@ -166,10 +182,10 @@ fn theirs<'a>(order: &Order<'a>, containers: &'a [Container]) -> impl Iterator<I
     })
 }
 
-/// How many units and sevenths of a GPU a wish surely means; `None`: that
+/// How many units and sevenths of a GPU a request surely means; `None`: that
 /// shows in what is chosen.
-pub(crate) fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
-    match wish {
+pub(crate) fn certain(request: &GpuRequest) -> Option<(u32, u32)> {
+    match request {
         GpuRequest::Nothing => Some((0, 0)),
         GpuRequest::Whole { count, .. } => Some((*count, count.saturating_mul(WHOLE))),
         GpuRequest::Mig { profile, count } => {
@@ -184,22 +200,27 @@ pub(crate) fn said(wish: &GpuRequest) -> Option<(u32, u32)> {
 ///
 /// # Errors
 /// It is too much for one container, or with what they hold already.
-pub(crate) fn units(order: &Order<'_>, seen: &Seen<'_>, count: u32, asked: u32) -> Result<(), Refusal> {
-    let limits = &order.limits.limits;
+pub(crate) fn units(
+    request: &DeployRequest,
+    snapshot: &Snapshot,
+    count: u32,
+    asked: u32,
+) -> Result<(), DeployRefusal> {
+    let limits = &request.owner.limits.limits;
     if let Some(limit) = limits.gpus_per_container.filter(|limit| count > *limit) {
-        let who = Who::of(order, "gpus_per_container");
-        return Err(Refusal::GpusPerContainer { who, limit, asked: count });
+        let who = LimitHolder::of(request, "gpus_per_container");
+        return Err(DeployRefusal::GpusPerContainer { who, limit, asked: count });
     }
     let Some(limit) = limits.gpu_equivalents else { return Ok(()) };
-    let held = held(order, seen);
+    let held = held(request, snapshot);
     let used: u32 = held.iter().map(|held| held.sevenths).sum();
     let most = sevenths(limit);
     if used.saturating_add(asked) <= most {
         return Ok(());
     }
-    let fits = fits(most.saturating_sub(used), limits.gpus_per_container, seen.gpus);
-    let who = Who::of(order, "gpu_equivalents");
-    Err(Refusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits })
+    let fits = fits(most.saturating_sub(used), limits.gpus_per_container, snapshot.gpus.as_ref());
+    let who = LimitHolder::of(request, "gpu_equivalents");
+    Err(DeployRefusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits })
 }
 
 /// Whether a container of this person that is there may have its GPUs, with
@@ -214,7 +235,7 @@ pub(crate) fn may_run(
     containers: &[Container],
     gpus: &Overview,
     users: Users<'_>,
-) -> Result<(), Refusal> {
+) -> Result<(), DeployRefusal> {
     let Some(limit) = limits.limits.gpu_equivalents else { return Ok(()) };
     let owner = Owner::Login(login.clone());
     let is_theirs = |one: &&Container| one.owner(users).is_some_and(|found| found == owner);
@@ -226,8 +247,8 @@ pub(crate) fn may_run(
     if asked == 0 || used.saturating_add(asked) <= most {
         return Ok(());
     }
-    let who = Who::limited(limits, login, "gpu_equivalents");
-    Err(Refusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits: None })
+    let who = LimitHolder::limited(limits, login, "gpu_equivalents");
+    Err(DeployRefusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits: None })
 }
 
 /// A limit in sevenths. People write 0.14 for one of them.
@@ -237,13 +258,14 @@ fn sevenths(limit: f64) -> u32 {
 }
 
 /// What the owner's containers hold, by the machine's GPUs; of AMD's by labels.
-fn held(order: &Order<'_>, seen: &Seen<'_>) -> Vec<Held> {
-    holding(theirs(order, seen.containers), seen.gpus)
+fn held(request: &DeployRequest, snapshot: &Snapshot) -> Vec<GpuShare> {
+    holding(theirs(request, &snapshot.containers), snapshot.gpus.as_ref())
 }
 
 /// Those that hold something.
-fn holding<'a>(containers: impl Iterator<Item = &'a Container>, gpus: Option<&Overview>) -> Vec<Held> {
-    let held = containers.map(|one| Held { container: one.name.clone(), sevenths: sevenths_of(one, gpus) });
+fn holding<'a>(containers: impl Iterator<Item = &'a Container>, gpus: Option<&Overview>) -> Vec<GpuShare> {
+    let held =
+        containers.map(|one| GpuShare { container: one.name.clone(), sevenths: sevenths_of(one, gpus) });
     held.filter(|held| held.sevenths > 0).collect()
 }
 

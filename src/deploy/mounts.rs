@@ -18,19 +18,19 @@ const KEPT: [&str; 4] = ["/proc", "/sys", "/dev", "/etc"];
 
 /// A mount as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Typed {
+pub(crate) struct MountSpec {
     pub(crate) source: PathBuf,
     pub(crate) target: String,
     pub(crate) read_only: bool,
 }
 
-impl Typed {
+impl MountSpec {
     /// `SRC:DST`, `SRC:DST:ro`.
     ///
     /// # Errors
     /// It has another form, or the target may not be mounted over.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
-        let form = || Wrong::Form { text: text.to_owned() };
+    pub(crate) fn parse(text: &str) -> Result<Self, MountError> {
+        let form = || MountError::Form { text: text.to_owned() };
         let parts: Vec<&str> = text.split(':').collect();
         let (source, target, read_only) = match parts.as_slice() {
             [source, target] | [source, target, "rw"] => (source, target, false),
@@ -47,7 +47,7 @@ impl Typed {
 
 /// A folder of the machine, and what is in it, that may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Root {
+pub(crate) struct AllowedFolder {
     /// As the spec or the user database has it.
     pub(crate) named: PathBuf,
     /// Without links.
@@ -57,8 +57,8 @@ pub(crate) struct Root {
 
 /// Where somebody's mounts may come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Roots {
-    pub(crate) roots: Vec<Root>,
+pub(crate) struct AllowedFolders {
+    pub(crate) roots: Vec<AllowedFolder>,
     /// An administrator asks, who may say any other place too.
     pub(crate) anywhere: bool,
     /// For messages.
@@ -67,39 +67,39 @@ pub(crate) struct Roots {
 
 /// A place that may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     /// Without links; what is mounted lies in it.
     pub(crate) root: PathBuf,
     /// Not for writing, whatever was asked for.
     pub(crate) read_only: bool,
 }
 
-impl Roots {
+impl AllowedFolders {
     /// Where `real` lies, which is `named` without links. A link out of a
     /// folder in which its owner can change links is nobody's word but theirs:
     /// it is refused to administrators too, who can name where it leads.
     ///
     /// # Errors
     /// It lies in none of the folders.
-    pub(crate) fn place(&self, named: &Path, real: &Path) -> Result<Place, Wrong> {
+    pub(crate) fn locate(&self, named: &Path, real: &Path) -> Result<Location, MountError> {
         if real.parent().is_none() {
-            return Err(Wrong::Everything);
+            return Err(MountError::Everything);
         }
         let holds = self.roots.iter().filter(|root| real.starts_with(&root.real));
         if let Some(root) = holds.max_by_key(|root| root.real.components().count()) {
             let inside = self.roots.iter().any(|root| root.read_only && root.real.starts_with(real));
-            return Ok(Place { root: root.real.clone(), read_only: root.read_only || inside });
+            return Ok(Location { root: root.real.clone(), read_only: root.read_only || inside });
         }
         let goes_up = named.components().any(|part| part == Component::ParentDir);
-        let claims = |root: &&Root| named.starts_with(&root.named) || named.starts_with(&root.real);
+        let claims = |root: &&AllowedFolder| named.starts_with(&root.named) || named.starts_with(&root.real);
         match self.roots.iter().find(claims).filter(|_| !goes_up) {
-            Some(root) => Err(Wrong::LeadsOut {
+            Some(root) => Err(MountError::LeadsOut {
                 named: named.to_owned(),
                 real: real.to_owned(),
                 root: root.named.clone(),
             }),
-            None if self.anywhere => Ok(Place { root: "/".into(), read_only: false }),
-            None => Err(Wrong::Outside {
+            None if self.anywhere => Ok(Location { root: "/".into(), read_only: false }),
+            None => Err(MountError::Outside {
                 real: real.to_owned(),
                 roots: self.roots.iter().map(|root| root.named.clone()).collect(),
                 group: self.group.clone(),
@@ -112,23 +112,23 @@ impl Roots {
 ///
 /// # Errors
 /// The first that cannot.
-pub(crate) fn check(mounts: &[Mount]) -> Result<(), Wrong> {
+pub(crate) fn check(mounts: &[Mount]) -> Result<(), MountError> {
     let mut targets = vec![WORKSPACE];
     for mount in mounts {
         check_target(&mount.target)?;
         if targets.contains(&mount.target.as_str()) {
-            return Err(Wrong::Twice { target: mount.target.clone() });
+            return Err(MountError::Twice { target: mount.target.clone() });
         }
         if !mount.source.is_absolute() || mount.source.to_str().is_none() {
-            return Err(Wrong::NotSent { path: mount.source.clone() });
+            return Err(MountError::NotSent { path: mount.source.clone() });
         }
         targets.push(&mount.target);
     }
     Ok(())
 }
 
-fn check_target(target: &str) -> Result<(), Wrong> {
-    let wrong = |why| Err(Wrong::Target { target: target.to_owned(), why });
+fn check_target(target: &str) -> Result<(), MountError> {
+    let wrong = |why| Err(MountError::Target { target: target.to_owned(), why });
     let Some(below) = target.strip_prefix('/') else { return wrong("is not an absolute path") };
     if below.is_empty() {
         return wrong("is the whole container");
@@ -144,7 +144,7 @@ fn check_target(target: &str) -> Result<(), Wrong> {
 
 /// A mount that nobody gets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Wrong {
+pub(crate) enum MountError {
     #[error("`{text}` is no mount")]
     Form { text: String },
     #[error("`/` cannot be mounted: it would give the container the whole machine")]
@@ -166,7 +166,7 @@ pub(crate) enum Wrong {
     Twice { target: String },
 }
 
-impl Wrong {
+impl MountError {
     /// What to do.
     pub(crate) fn help(&self) -> String {
         match self {

@@ -5,15 +5,25 @@ mod golden;
 mod machine;
 mod refusals;
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::assignment::{HOSTNAME, hostname};
 use super::*;
+use crate::engine::{Container, CreateContainer, EngineInfo};
+use crate::gpu::overview::Overview;
+use crate::gpu::request::GpuRequest;
+use crate::model::account::Account;
 use crate::model::names::{ImageId, Login};
+use crate::spec::limits::{GroupLimits, PersonLimits};
 
 struct Case {
     project: ProjectName,
     account: Account,
     limits: PersonLimits,
     mounts: Vec<Mount>,
-    asked: Asked,
+    asked: DeployOptions,
     gpus: Option<Overview>,
     files: DeviceFiles,
     way: Option<AttachMethod>,
@@ -53,7 +63,7 @@ impl Case {
                 by_default: false,
             },
             mounts: Vec::new(),
-            asked: Asked::default(),
+            asked: DeployOptions::default(),
             gpus: None,
             files: DeviceFiles::default(),
             way: None,
@@ -71,7 +81,7 @@ impl Case {
                 ]),
                 env: Vec::new(),
                 user: "1722830498:1722830499".into(),
-                workdir: WORKSPACE.into(),
+                workdir: mounts::WORKSPACE.into(),
                 command: vec!["/bin/bash".into()],
                 diff_ids: Vec::new(),
                 size: 0,
@@ -82,29 +92,26 @@ impl Case {
         }
     }
 
-    fn request(&self) -> Result<CreateContainer, Refusal> {
-        let order = Order {
-            name: self.project.as_str(),
-            project: Some(&self.project),
-            account: &self.account,
-            limits: &self.limits,
-            image: &self.image,
-            workspace: &self.workspace,
-            mounts: &self.mounts,
-            asked: &self.asked,
-            way: self.way,
+    fn request(&self) -> Result<CreateContainer, DeployRefusal> {
+        let request = DeployRequest {
+            name: self.project.to_string(),
+            project: Some(self.project.clone()),
+            owner: Owner { account: self.account.clone(), limits: self.limits.clone(), note: None },
+            image: self.image.clone(),
+            workspace: self.workspace.clone(),
+            mounts: self.mounts.clone(),
+            options: self.asked.clone(),
         };
-        let now = Timestamp::from_millisecond(1_760_000_000_999).unwrap();
-        request(
-            &order,
-            &Seen {
-                engine: &self.engine,
-                containers: &self.containers,
-                gpus: self.gpus.as_ref(),
-                files: &self.files,
-                now,
-            },
-        )
+        let snapshot = Snapshot {
+            engine: self.engine.clone(),
+            gaps: EngineGaps { attach: self.way, ..EngineGaps::default() },
+            containers: self.containers.clone(),
+            claims: Vec::new(),
+            gpus: self.gpus.clone(),
+            device_files: self.files.clone(),
+            now: Timestamp::from_millisecond(1_760_000_000_999).unwrap(),
+        };
+        assign(&request, &snapshot)
     }
 
     fn student(&mut self) -> &mut GroupLimits {
@@ -190,7 +197,7 @@ fn an_image_without_a_command_gets_the_account_s_shell() {
 fn a_limit_of_zero_is_refused() {
     let mut case = Case::new();
     case.student().memory = Some(0);
-    assert!(matches!(case.request(), Err(Refusal::ZeroLimit { limit: "memory", .. })));
+    assert!(matches!(case.request(), Err(DeployRefusal::ZeroLimit { limit: "memory", .. })));
 }
 
 #[test]
@@ -232,7 +239,7 @@ fn the_group_s_number_of_containers_holds_for_the_owner_alone() {
 fn another_person_s_image_is_refused() {
     let mut case = Case::new();
     case.image.labels.insert("ds01.user_id".into(), "1001".into());
-    assert!(matches!(case.request(), Err(Refusal::NotTheirImage { .. })));
+    assert!(matches!(case.request(), Err(DeployRefusal::NotTheirImage { .. })));
 }
 
 #[test]
@@ -247,7 +254,7 @@ fn an_image_that_looks_like_an_assignment_is_refused() {
 fn a_workspace_must_be_absolute() {
     let mut case = Case::new();
     case.workspace = "work".into();
-    assert!(matches!(case.request(), Err(Refusal::Workspace { .. })));
+    assert!(matches!(case.request(), Err(DeployRefusal::Workspace { .. })));
 }
 
 #[test]

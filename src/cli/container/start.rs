@@ -8,15 +8,14 @@ use futures::StreamExt;
 
 use super::{Access, ActionReport, each};
 use crate::admin::doctor;
-use crate::cli::deploy::{giving, making};
+use crate::cli::deploy;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals};
 use crate::container::permission::Action;
 use crate::container::start::{self, Obstacle, StartCheck};
-use crate::deploy::assign::{self, Stopped};
-use crate::deploy::limits;
+use crate::deploy::{DeployError, limits};
 use crate::engine::{Container, ContainerState, Engine, Error, Logs};
 use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
@@ -88,16 +87,18 @@ async fn start(
         check_gpus(access, container, facts.local).await?;
         return report("would_start", format!("{name} would be started; nothing was done"));
     }
-    let refused = |stopped| giving::trouble(settings, stopped);
-    let locks = making::locks(settings, &facts.id)?;
+    let refused = |error| deploy::cli_error(settings, error);
+    let locks = deploy::locks(settings, &facts.id)?;
     // A signal waits until it is started.
     let working = signals.working();
     let limit = Duration::from_secs(args.wait);
-    let machine = assign::turn(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
+    let machine =
+        crate::deploy::start::lock(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
     let machine = machine.map_err(refused)?;
     // Nobody is to take it for one that is never started.
-    let lease = locks.living_within(name, LEAVING).await.map_err(|error| refused(Stopped::Lock(error)))?;
-    let lease = lease.ok_or_else(|| refused(Stopped::Busy { name: name.clone() }))?;
+    let lease =
+        locks.living_within(name, LEAVING).await.map_err(|error| refused(DeployError::Lock(error)))?;
+    let lease = lease.ok_or_else(|| refused(DeployError::Busy { name: name.clone() }))?;
     check_gpus(access, container, facts.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.
     drop(machine);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::deploy::{Amd, DeviceFiles};
+use crate::deploy::gpus::{Amd, DeviceFiles};
 use crate::engine::Container;
 use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
 use crate::gpu::overview::Overview;

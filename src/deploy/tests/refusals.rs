@@ -141,7 +141,7 @@ fn containers_of_both_generations_and_of_others_tools_count() {
 fn what_others_hold_does_not_count() {
     let other = container("x._.1001", "running", &[("ds01.user", "eve"), ("ds01.gpu.uuids", "GPU-0,GPU-1")]);
     let case = asking(whole(2), vec![other]);
-    let order_allows = !matches!(case.request(), Err(Refusal::GpuEquivalents { .. }));
+    let order_allows = !matches!(case.request(), Err(DeployRefusal::GpuEquivalents { .. }));
     assert!(order_allows);
 }
 
@@ -191,7 +191,7 @@ fn variables_that_give_gpus_are_refused_whatever_they_say() {
     ] {
         let mut case = Case::new();
         case.asked.env = vec![pair.into()];
-        assert!(matches!(case.request(), Err(Refusal::GivenByEnv { .. })), "{pair}");
+        assert!(matches!(case.request(), Err(DeployRefusal::GivenByEnv { .. })), "{pair}");
     }
 }
 
@@ -233,7 +233,7 @@ proptest! {
                 }
             }
             Err(refusal) => {
-                if let Refusal::GpuEquivalents { most, ref held, asked, .. } = refusal {
+                if let DeployRefusal::GpuEquivalents { most, ref held, asked, .. } = refusal {
                     prop_assert_eq!(most, limit);
                     prop_assert!(used + asked > limit);
                     let help = refusal.help();
@@ -241,7 +241,7 @@ proptest! {
                     let freed: u32 = told.map(|held| held.sevenths).sum();
                     prop_assert!(asked > limit || used - freed + asked <= limit, "{}", help);
                 } else {
-                    prop_assert!(matches!(refusal, Refusal::Gpus(_)), "{}", refusal);
+                    prop_assert!(matches!(refusal, DeployRefusal::Gpus(_)), "{}", refusal);
                 }
             }
         }

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::deploy::Deployed;
-use crate::deploy::assign::{self, Stopped, World};
+use crate::deploy::start::{self, Machine};
+use crate::deploy::{DeployError, DeviceFiles};
 use crate::engine::address::Address;
 use crate::engine::buildkit::Builder;
 use crate::engine::docker::Docker;
@@ -48,18 +49,19 @@ impl Bench {
     }
 
     /// Under the locks of this machine: other tests deploy on this engine.
-    async fn deploy(&self, request: &CreateContainer) -> Result<Deployed, Stopped> {
+    async fn deploy(&self, request: &CreateContainer) -> Result<Deployed, DeployError> {
         let facts = self.engine.facts().await.unwrap();
-        let world = World {
+        let machine = Machine {
             engine: &self.engine,
             facts: &facts,
             locks: &Locks::open(Path::new(LOCKS), &facts.id).unwrap(),
             gpus: None,
+            device_files: &DeviceFiles::default(),
             users: &|_| None,
             limit: Duration::from_secs(60),
             cancel: &CancellationToken::new(),
         };
-        assign::run(&world, &|_| Ok(request.clone())).await
+        start::deploy_by(&machine, &|_| Ok(request.clone())).await
     }
 
     fn request(&self, name: &str) -> CreateContainer {

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use holder::Holder;
 pub(crate) use lease::ContainerLease;
-pub(crate) use permits::StartPermit;
 
 /// Held as long as it lives.
 #[derive(Debug)]

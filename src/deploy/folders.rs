@@ -8,21 +8,21 @@
 //! such a person has.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::DeployError;
+use super::mounts::{AllowedFolder, AllowedFolders, DATA, Location, MODELS, MountError, MountSpec};
 use super::owner::Owner;
-use crate::cli::args::DeployArgs;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
-use crate::deploy::mounts::{DATA, MODELS, Place, Root, Roots, Typed, Wrong};
 use crate::engine::Mount;
 use crate::host::people::People;
 use crate::model::account::Account;
-use crate::model::problem::Problem;
+
+const WORKSPACE_HELP: &str = "say another with --workspace DIR";
 
 /// What a container gets of the host.
 #[derive(Debug)]
@@ -40,35 +40,47 @@ impl Folders {
     }
 }
 
+/// What was typed of folders.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TypedFolders<'a> {
+    /// What relative paths are below.
+    pub(crate) here: &'a Path,
+    pub(crate) workspace: Option<&'a Path>,
+    pub(crate) data: Option<&'a Path>,
+    pub(crate) models: Option<&'a Path>,
+    /// `SRC:DST`, `SRC:DST:ro`.
+    pub(crate) mounts: &'a [String],
+}
+
 /// Finds them: the workspace that was named, or `workspace/NAME` in the
 /// owner's home, and what else is to be mounted. Makes nothing.
 ///
 /// # Errors
 /// The owner has no home here, a folder is missing, or it may not be mounted.
 pub(crate) fn find(
-    settings: &Settings,
-    args: &DeployArgs,
+    typed: TypedFolders<'_>,
     name: &str,
     owner: &Owner,
+    people: &dyn People,
     administrator: bool,
-) -> Result<Folders, CliError> {
-    let typed = typed(args)?;
-    let home = home(settings, &owner.account);
-    let roots = roots(owner, home.as_ref().ok().map(PathBuf::as_path), administrator);
-    let (workspace, roots_of_it) = match &args.workspace {
-        Some(folder) => (settings.here.join(folder), roots.clone()),
+) -> Result<Folders, DeployError> {
+    let mounts = typed_mounts(typed)?;
+    let home = home(people, &owner.account);
+    let allowed = allowed(owner, home.as_ref().ok().map(PathBuf::as_path), administrator);
+    let (workspace, for_it) = match typed.workspace {
+        Some(folder) => (typed.here.join(folder), allowed.clone()),
         // Nobody said this folder: where it leads is its owner's word alone.
-        None => (home?.join("workspace").join(name), Roots { anywhere: false, ..roots.clone() }),
+        None => (home?.join("workspace").join(name), AllowedFolders { anywhere: false, ..allowed.clone() }),
     };
-    let real = where_it_is(&workspace).map_err(|error| unusable(&workspace, &error, "--workspace"))?;
-    let Place { root, read_only } = roots_of_it.place(&workspace, &real).map_err(refused)?;
+    let real = where_it_is(&workspace).map_err(|error| unusable(&workspace, &error, WORKSPACE_HELP))?;
+    let Location { root, read_only } = for_it.locate(&workspace, &real)?;
     if read_only {
-        return Err(refused(Wrong::ReadOnlyWorkspace { path: real }));
+        return Err(MountError::ReadOnlyWorkspace { path: real }.into());
     }
     if real.exists() {
         writable(&real)?;
     }
-    let mounts = typed.iter().map(|typed| mount(&settings.here, &roots, typed)).collect::<Result<_, _>>()?;
+    let mounts = mounts.iter().map(|one| mount(typed.here, &allowed, one)).collect::<Result<_, _>>()?;
     Ok(Folders { workspace: real, root, mounts })
 }
 
@@ -76,63 +88,65 @@ pub(crate) fn find(
 ///
 /// # Errors
 /// It cannot be made, or a part of the way is not what it was.
-pub(crate) fn make(folders: &Folders, account: &Account) -> Result<(), CliError> {
+pub(crate) fn make(folders: &Folders, account: &Account) -> Result<(), DeployError> {
     let workspace = &folders.workspace;
     let owner = rustix::process::getuid().is_root().then_some(account);
-    walk(&folders.root, workspace, owner.map_or(Missing::Made, Missing::MadeFor))
+    walk(&folders.root, workspace, owner.map_or(Missing::Make, Missing::MakeFor))
         .map(drop)
-        .map_err(|error| unusable(workspace, &error, "--workspace"))
+        .map_err(|error| unusable(workspace, &error, WORKSPACE_HELP))
 }
 
 /// The owner's home on this machine.
-fn home(settings: &Settings, account: &Account) -> Result<PathBuf, CliError> {
-    let person = settings.people.by_uid(account.uid).map_err(|why| {
-        CliError::Refused(
-            Problem::new(format!("the workspace cannot be found: {why}")).help("say --workspace DIR"),
-        )
+fn home(people: &dyn People, account: &Account) -> Result<PathBuf, DeployError> {
+    let person = people.by_uid(account.uid).map_err(|why| {
+        DeployError::refused(format!("the workspace cannot be found: {why}"), "say --workspace DIR")
     })?;
     person.and_then(|person| person.home).ok_or_else(|| {
-        let problem = Problem::new(format!(
+        let message = format!(
             "{} (uid {}) has no home folder on this machine to take the workspace from",
             account.login, account.uid
-        ));
-        CliError::Refused(problem.help("say --workspace DIR"))
+        );
+        DeployError::refused(message, "say --workspace DIR")
     })
 }
 
 /// The owner's home and the group's folders; those that are not there hold nothing.
-fn roots(owner: &Owner, home: Option<&Path>, anywhere: bool) -> Roots {
+fn allowed(owner: &Owner, home: Option<&Path>, anywhere: bool) -> AllowedFolders {
     // A system's accounts have homes like `/` or `/usr`, which are no one's.
     let home = home.filter(|home| home.components().count() > 2).map(|home| (home, false));
     let allowed = owner.limits.limits.mounts.iter().map(|one| (one.path.as_path(), one.read_only));
     let roots = home.into_iter().chain(allowed).filter_map(|(named, read_only)| {
         let real = named.canonicalize().ok()?;
-        Some(Root { named: named.to_owned(), real, read_only })
+        Some(AllowedFolder { named: named.to_owned(), real, read_only })
     });
-    Roots { roots: roots.collect(), anywhere, group: owner.limits.group.clone() }
+    AllowedFolders { roots: roots.collect(), anywhere, group: owner.limits.group.clone() }
 }
 
 /// What was typed besides the workspace.
-fn typed(args: &DeployArgs) -> Result<Vec<Typed>, CliError> {
-    let at = |folder: &Option<PathBuf>, target: &str| {
-        folder.clone().map(|source| Typed { source, target: target.to_owned(), read_only: false })
+fn typed_mounts(typed: TypedFolders<'_>) -> Result<Vec<MountSpec>, DeployError> {
+    let at = |folder: Option<&Path>, target: &str| {
+        folder.map(|source| MountSpec {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only: false,
+        })
     };
-    let mut all: Vec<_> = at(&args.data, DATA).into_iter().chain(at(&args.models, MODELS)).collect();
-    for text in &args.mounts {
-        let wrong = |wrong: Wrong| CliError::Usage(Problem::new(wrong.to_string()).help(wrong.help()));
-        all.push(Typed::parse(text).map_err(wrong)?);
+    let mut all: Vec<_> = at(typed.data, DATA).into_iter().chain(at(typed.models, MODELS)).collect();
+    for text in typed.mounts {
+        let wrong = |error: MountError| DeployError::usage(error.to_string(), error.help());
+        all.push(MountSpec::parse(text).map_err(wrong)?);
     }
     Ok(all)
 }
 
-fn mount(here: &Path, roots: &Roots, typed: &Typed) -> Result<Mount, CliError> {
-    let named = here.join(&typed.source);
-    let real = named.canonicalize().map_err(|error| unusable(&named, &error, "the folder"))?;
-    let place = roots.place(&named, &real).map_err(refused)?;
-    let kind =
-        walk(&place.root, &real, Missing::Wrong).map_err(|error| unusable(&real, &error, "the folder"))?;
+fn mount(here: &Path, allowed: &AllowedFolders, spec: &MountSpec) -> Result<Mount, DeployError> {
+    let named = here.join(&spec.source);
+    let unusable = |path: &Path, error: &io::Error| self::unusable(path, error, "check the path");
+    let real = named.canonicalize().map_err(|error| unusable(&named, &error))?;
+    let location = allowed.locate(&named, &real)?;
+    let kind = walk(&location.root, &real, Missing::Error).map_err(|error| unusable(&real, &error))?;
     if !matches!(kind, FileType::Directory | FileType::RegularFile) {
-        return Err(refused(Wrong::Kind { path: real }));
+        return Err(MountError::Kind { path: real }.into());
     }
     access(&real, Access::READ_OK, "read")?;
     // Where the account may be root in its container, the disk's own rights
@@ -140,20 +154,20 @@ fn mount(here: &Path, roots: &Roots, typed: &Typed) -> Result<Mount, CliError> {
     let writes = rustix::fs::access(&real, Access::WRITE_OK).is_ok();
     Ok(Mount {
         source: real,
-        target: typed.target.clone(),
-        read_only: typed.read_only || place.read_only || !writes,
+        target: spec.target.clone(),
+        read_only: spec.read_only || location.read_only || !writes,
     })
 }
 
 /// Where a path leads, as far as it is there; the rest is taken as it is.
-fn where_it_is(path: &Path) -> std::io::Result<PathBuf> {
+fn where_it_is(path: &Path) -> io::Result<PathBuf> {
     let mut missing: Vec<&OsStr> = Vec::new();
     let mut here = path;
     loop {
         match here.canonicalize() {
             Ok(real) => return Ok(missing.iter().rev().fold(real, |path, part| path.join(part))),
             // A link that leads nowhere is there, and nothing can be made of it.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !here.is_symlink() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !here.is_symlink() => {
                 let (Some(parent), Some(Component::Normal(part))) =
                     (here.parent(), here.components().next_back())
                 else {
@@ -170,14 +184,14 @@ fn where_it_is(path: &Path) -> std::io::Result<PathBuf> {
 /// What to do about a folder that is not there.
 #[derive(Clone, Copy)]
 enum Missing<'a> {
-    Wrong,
-    Made,
-    MadeFor(&'a Account),
+    Error,
+    Make,
+    MakeFor(&'a Account),
 }
 
 /// Goes from `root` to `path`, both without links, and follows none: one that
 /// is there now was not there before. Says what the end is.
-fn walk(root: &Path, path: &Path, missing: Missing<'_>) -> std::io::Result<FileType> {
+fn walk(root: &Path, path: &Path, missing: Missing<'_>) -> io::Result<FileType> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut here = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())?;
     let below = path.strip_prefix(root).map_err(|_| Errno::XDEV)?;
@@ -198,13 +212,13 @@ fn walk(root: &Path, path: &Path, missing: Missing<'_>) -> std::io::Result<FileT
 }
 
 fn made(folder: &OwnedFd, name: &OsStr, missing: Missing<'_>) -> Result<OwnedFd, Errno> {
-    if matches!(missing, Missing::Wrong) {
+    if matches!(missing, Missing::Error) {
         return Err(Errno::NOENT);
     }
     rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = rustix::fs::openat(folder, name, flags, Mode::empty())?;
-    if let Missing::MadeFor(account) = missing {
+    if let Missing::MakeFor(account) = missing {
         let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
         rustix::fs::chownat(&made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
     }
@@ -212,31 +226,23 @@ fn made(folder: &OwnedFd, name: &OsStr, missing: Missing<'_>) -> Result<OwnedFd,
 }
 
 /// Nobody mounts as a workspace what they could not write themselves.
-fn writable(workspace: &Path) -> Result<(), CliError> {
+fn writable(workspace: &Path) -> Result<(), DeployError> {
     if !workspace.is_dir() {
-        let problem = Problem::new(format!("the workspace {} is no folder", workspace.display()));
-        return Err(CliError::Refused(problem.help("say another with --workspace DIR")));
+        let message = format!("the workspace {} is no folder", workspace.display());
+        return Err(DeployError::refused(message, WORKSPACE_HELP));
     }
     access(workspace, Access::WRITE_OK, "write to")
 }
 
-fn access(path: &Path, access: Access, verb: &str) -> Result<(), CliError> {
+fn access(path: &Path, access: Access, verb: &str) -> Result<(), DeployError> {
     rustix::fs::access(path, access).map_err(|error| {
-        let problem = Problem::new(format!("you may not {verb} {}: {error}", path.display()));
-        CliError::Refused(problem.help("say another folder, or ask its owner for the right to it"))
+        let message = format!("you may not {verb} {}: {error}", path.display());
+        DeployError::refused(message, "say another folder, or ask its owner for the right to it")
     })
 }
 
-fn unusable(path: &Path, error: &std::io::Error, what: &str) -> CliError {
-    let problem = Problem::new(format!("{} cannot be mounted: {error}", path.display()));
-    CliError::Refused(problem.help(match what {
-        "--workspace" => "say another with --workspace DIR",
-        _ => "check the path",
-    }))
-}
-
-fn refused(wrong: Wrong) -> CliError {
-    CliError::Refused(Problem::new(wrong.to_string()).help(wrong.help()))
+fn unusable(path: &Path, error: &io::Error, help: &str) -> DeployError {
+    DeployError::refused(format!("{} cannot be mounted: {error}", path.display()), help)
 }
 
 #[cfg(test)]
@@ -247,23 +253,27 @@ mod tests {
     use crate::model::names::Login;
 
     /// A home, and a folder for reading beside it.
-    fn place() -> (tempfile::TempDir, PathBuf, Roots) {
+    fn place() -> (tempfile::TempDir, PathBuf, AllowedFolders) {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         for folder in ["home/x", "data/corpus", "secret"] {
             std::fs::create_dir_all(base.join(folder)).unwrap();
         }
-        let root = |name: &str, read_only| Root { named: base.join(name), real: base.join(name), read_only };
+        let root = |name: &str, read_only| AllowedFolder {
+            named: base.join(name),
+            real: base.join(name),
+            read_only,
+        };
         let roots = vec![root("home", false), root("data", true)];
-        (dir, base, Roots { roots, anywhere: false, group: "student".into() })
+        (dir, base, AllowedFolders { roots, anywhere: false, group: "student".into() })
     }
 
-    fn typed(source: impl Into<PathBuf>) -> Typed {
-        Typed { source: source.into(), target: "/x".into(), read_only: false }
+    fn typed(source: impl Into<PathBuf>) -> MountSpec {
+        MountSpec { source: source.into(), target: "/x".into(), read_only: false }
     }
 
-    fn message(trouble: CliError) -> String {
-        let CliError::Refused(problem) = trouble else { panic!("{trouble:?}") };
+    fn message(error: DeployError) -> String {
+        let DeployError::Refused(problem) = error else { panic!("{error:?}") };
         format!("{}; {}", problem.message, problem.help.unwrap_or_default())
     }
 
@@ -296,15 +306,15 @@ mod tests {
         let (_dir, base, _) = place();
         let (root, path) = (base.join("home"), base.join("home/x/y"));
         std::fs::create_dir(&path).unwrap();
-        assert_eq!(walk(&root, &path, Missing::Wrong).unwrap(), FileType::Directory);
+        assert_eq!(walk(&root, &path, Missing::Error).unwrap(), FileType::Directory);
         std::fs::rename(base.join("home/x"), base.join("home/old")).unwrap();
         symlink(base.join("secret"), base.join("home/x")).unwrap();
-        for missing in [Missing::Wrong, Missing::Made] {
+        for missing in [Missing::Error, Missing::Make] {
             let error = walk(&root, &path, missing).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
         }
         assert!(!base.join("secret/y").exists());
-        assert!(walk(&root, &base.join("secret"), Missing::Wrong).is_err(), "it is not below");
+        assert!(walk(&root, &base.join("secret"), Missing::Error).is_err(), "it is not below");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! For whom a container is made: an account and a group.
 
+use super::DeployError;
 use crate::host::people::{People, Person};
+use crate::image::user_layer;
 use crate::model::account::{Account, account_name};
 use crate::model::names::Login;
 use crate::model::problem::Problem;
@@ -10,7 +12,7 @@ use crate::spec::{Project, Spec, User};
 const SHELL: &str = "/bin/bash";
 
 /// A person who may have containers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Owner {
     pub(crate) account: Account,
     /// What holds for them.
@@ -26,6 +28,15 @@ impl Owner {
     /// No limits are known.
     pub(crate) fn of_project(spec: &Spec, project: &Project) -> Result<Self, Problem> {
         Self::of(spec, project.account.clone(), project.group.as_deref())
+    }
+
+    /// Whether the account can be in an image at all.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(crate) fn check_account(&self) -> Result<(), DeployError> {
+        user_layer::check_account(&self.account)
+            .map_err(|refusal| DeployError::refused(refusal.to_string(), refusal.help))
     }
 
     fn of(spec: &Spec, account: Account, group: Option<&str>) -> Result<Self, Problem> {

@@ -7,10 +7,13 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
+use crate::deploy::DeviceFiles;
 use crate::engine::fake::FakeEngine;
-use crate::engine::{ContainerState, DeviceRequest, Devices};
+use crate::engine::{Container, ContainerState, DeviceRequest, Devices};
 use crate::gpu::overview::Availability;
-use crate::gpu::{Card, ComputeMode, Gpu, Memory, Mig, Process, ProcessKind, ProcessPlace};
+use crate::gpu::{
+    self, Card, ComputeMode, DriverState, Gpu, Memory, Mig, Process, ProcessKind, ProcessPlace,
+};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;
 
@@ -24,10 +27,10 @@ struct Cards {
 
 #[async_trait]
 impl GpuProbe for Cards {
-    async fn machine(&self) -> Machine {
+    async fn machine(&self) -> gpu::Machine {
         *self.looks.lock().unwrap() += 1;
         let foreign = self.foreign.lock().unwrap().clone();
-        Machine {
+        gpu::Machine {
             state: DriverState::Ready { driver: "570".into(), gpus: self.count },
             gpus: (0..self.count).map(|index| gpu(index, foreign.contains(&index))).collect(),
         }
@@ -99,34 +102,39 @@ impl Case {
         Locks::open(self.dir.path(), "e").unwrap()
     }
 
-    async fn run(&self, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
+    async fn run(&self, decide: &Assign<'_>) -> Result<Deployed, DeployError> {
         self.run_with(Some(&self.gpus), decide).await
     }
 
-    async fn run_with(&self, gpus: Option<&dyn GpuProbe>, decide: &Decide<'_>) -> Result<Deployed, Stopped> {
+    async fn run_with(
+        &self,
+        gpus: Option<&dyn GpuProbe>,
+        decide: &Assign<'_>,
+    ) -> Result<Deployed, DeployError> {
         let locks = self.locks();
-        let world = World {
+        let machine = Machine {
             engine: &self.engine,
             facts: &self.facts,
             locks: &locks,
             gpus,
+            device_files: &DeviceFiles::default(),
             users: &|uid| (uid == rustix::process::getuid().as_raw()).then(|| Login::new("me")),
             limit: self.limit,
             cancel: &self.cancel,
         };
-        run(&world, decide).await
+        deploy_by(&machine, decide).await
     }
 
     /// A container of that name with so many free GPUs.
-    fn request(&self, name: &str, count: usize, found: Found<'_>) -> Result<CreateContainer, Refusal> {
-        let gpus = found.gpus.map(|seen| seen.gpus.as_slice()).unwrap_or_default();
+    fn request(&self, name: &str, count: usize, found: &Snapshot) -> Result<CreateContainer, DeployRefusal> {
+        let gpus = found.gpus.as_ref().map(|seen| seen.gpus.as_slice()).unwrap_or_default();
         let free = gpus.iter().filter(|gpu| gpu.usage.availability == Availability::Free);
         let free: Vec<_> = free.filter_map(|gpu| gpu.uuid.clone()).take(count).collect();
         if free.len() < count {
-            return Err(Refusal::Workspace { path: "nothing/is/free".into() });
+            return Err(DeployRefusal::Workspace { path: "nothing/is/free".into() });
         }
         if found.containers.iter().any(|one| one.name == name) {
-            return Err(Refusal::NameTaken { name: name.into(), state: ContainerState::Created });
+            return Err(DeployRefusal::NameTaken { name: name.into(), state: ContainerState::Created });
         }
         Ok(CreateContainer {
             name: name.into(),
@@ -135,7 +143,7 @@ impl Case {
             command: Some(vec!["/bin/sh".into()]),
             ulimits: BTreeMap::from([("memlock".into(), (-1, -1)), ("stack".into(), (1, 1))]),
             init: true,
-            runtime: found.way.map(|way| format!("{way:?}")),
+            runtime: found.gaps.attach.map(|way| format!("{way:?}")),
             ..CreateContainer::default()
         })
     }
@@ -194,7 +202,7 @@ async fn a_deployed_container_runs_with_what_it_was_given_and_leaves_no_lock_of_
     assert_eq!(case.engine.containers().await.unwrap()[0].state, ContainerState::Running);
     let next = case.run(&|found| case.request("b", 1, found)).await.unwrap();
     assert_eq!(given_uuids(&next), ["GPU-2"]);
-    assert!(matches!(case.run(&|found| case.request("c", 1, found)).await, Err(Stopped::Refused(_))));
+    assert!(matches!(case.run(&|found| case.request("c", 1, found)).await, Err(DeployError::Refused(_))));
     assert_eq!(
         (case.names().await.len(), case.files()),
         (2, vec!["deploy".to_owned(), "e-start-0".to_owned()])
@@ -302,7 +310,7 @@ async fn what_somebody_is_about_to_start_is_theirs() {
     let case = Case::new(1);
     case.engine.add_container(container("new", "created", labels(&["GPU-0".into()])));
     let living = case.locks().living("new").unwrap().unwrap();
-    assert!(matches!(case.run(&|found| case.request("a", 1, found)).await, Err(Stopped::Refused(_))));
+    assert!(matches!(case.run(&|found| case.request("a", 1, found)).await, Err(DeployError::Refused(_))));
     drop(living);
     assert!(case.run(&|found| case.request("a", 1, found)).await.is_ok());
 }
@@ -323,7 +331,7 @@ async fn only_what_this_program_made_and_never_started_is_removed() {
 async fn an_engine_of_another_machine_gives_no_gpus_and_loses_nobody_s_containers() {
     let case = Case::with(1, |facts| facts.local = false);
     case.engine.add_container(container("new", "created", labels(&[])));
-    assert!(matches!(case.run(&|found| case.request("a", 1, found)).await, Err(Stopped::Elsewhere)));
+    assert!(matches!(case.run(&|found| case.request("a", 1, found)).await, Err(DeployError::Elsewhere)));
     case.run_with(None, &|found| case.request("a", 0, found)).await.unwrap();
     assert_eq!(case.names().await, ["new", "a"]);
 }
@@ -331,11 +339,11 @@ async fn an_engine_of_another_machine_gives_no_gpus_and_loses_nobody_s_container
 #[tokio::test]
 async fn two_at_once_with_a_limit_of_one_give_one() {
     let case = Case::new(2);
-    let one = |name: &'static str, found: Found<'_>| match found.containers.is_empty() {
+    let one = |name: &'static str, found: &Snapshot| match found.containers.is_empty() {
         true => case.request(name, 1, found),
-        false => Err(Refusal::Workspace { path: "one/is/enough".into() }),
+        false => Err(DeployRefusal::Workspace { path: "one/is/enough".into() }),
     };
-    let (a, b) = (|found: Found<'_>| one("a", found), |found: Found<'_>| one("b", found));
+    let (a, b) = (|found: &Snapshot| one("a", found), |found: &Snapshot| one("b", found));
     let (first, second) = tokio::join!(case.run(&a), case.run(&b));
     assert_eq!((first.is_ok(), second.is_ok()), (true, false));
     assert_eq!(case.names().await, ["a"]);
@@ -360,23 +368,23 @@ async fn a_driver_that_is_not_ready_is_told() {
     struct Broken;
     #[async_trait]
     impl GpuProbe for Broken {
-        async fn machine(&self) -> Machine {
-            Machine { state: DriverState::NoDriver, gpus: Vec::new() }
+        async fn machine(&self) -> gpu::Machine {
+            gpu::Machine { state: DriverState::NoDriver, gpus: Vec::new() }
         }
     }
     let case = Case::new(1);
     let stopped = case.run_with(Some(&Broken), &|found| case.request("a", 1, found)).await;
-    assert!(matches!(stopped, Err(Stopped::Driver(DriverState::NoDriver))));
+    assert!(matches!(stopped, Err(DeployError::Driver(DriverState::NoDriver))));
 }
 
 #[tokio::test]
 async fn an_interrupted_deploy_leaves_nothing() {
     let case = Case::new(1);
-    let decide = |found: Found<'_>| {
+    let decide = |found: &Snapshot| {
         case.cancel.cancel();
         case.request("a", 1, found)
     };
-    assert!(matches!(case.run(&decide).await, Err(Stopped::Cancelled)));
+    assert!(matches!(case.run(&decide).await, Err(DeployError::Cancelled)));
     assert!(case.names().await.is_empty());
 }
 
@@ -384,7 +392,7 @@ async fn an_interrupted_deploy_leaves_nothing() {
 async fn a_container_that_cannot_start_is_removed() {
     let case = Case::new(1);
     for (init, words) in [(true, "code 127"), (false, "/no/such/shell")] {
-        let decide = |found: Found<'_>| {
+        let decide = |found: &Snapshot| {
             let request = case.request("a", 1, found)?;
             Ok(CreateContainer { command: Some(vec!["/no/such/shell".into()]), init, ..request })
         };
@@ -397,7 +405,7 @@ async fn a_container_that_cannot_start_is_removed() {
 #[tokio::test]
 async fn a_program_that_ended_at_once_is_told_with_its_code() {
     let case = Case::new(1);
-    let decide = |found: Found<'_>| {
+    let decide = |found: &Snapshot| {
         Ok(CreateContainer { command: Some(vec!["/bin/false".into()]), ..case.request("a", 1, found)? })
     };
     assert_eq!(case.run(&decide).await.unwrap().ended, Some(1));
@@ -428,11 +436,11 @@ fn an_engine_without_a_driver_for_gpus_is_asked_in_the_way_that_is_left() {
         runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
         ..EngineInfo::default()
     };
-    let mut adjusted = Adjusted::default();
-    assert!(!adjusted.learn(&refused, &with(&["runc"])) && adjusted.way().is_none());
+    let mut adjusted = EngineGaps::default();
+    assert!(!adjusted.learn(&refused, &with(&["runc"])) && adjusted.attach.is_none());
     assert!(adjusted.learn(&refused, &with(&["runc", "nvidia"])));
-    assert_eq!(adjusted.way(), Some(AttachMethod::Runtime));
+    assert_eq!(adjusted.attach, Some(AttachMethod::Runtime));
     assert!(!adjusted.learn(&refused, &with(&["runc", "nvidia"])), "only once");
-    let help = Stopped::NoGpus(refused).help().unwrap();
+    let help = DeployError::NoGpus(refused).help().unwrap();
     assert!(help.contains("NVIDIA container toolkit") && help.contains("could not select"), "{help}");
 }

@@ -1,10 +1,8 @@
-//! What was typed of a container's sizes, ports and program, as it is meant.
+//! What is asked for of a container's GPUs, sizes, ports and program, and how
+//! that is typed. Pure.
 
 use std::net::IpAddr;
 
-use crate::cli::args::DeployArgs;
-use crate::cli::load::CliError;
-use crate::deploy::Asked;
 use crate::engine::Port;
 use crate::gpu::request::GpuRequest;
 use crate::model::problem::Problem;
@@ -17,58 +15,75 @@ const LOOPBACK: &str = "127.0.0.1";
 const LEAST_CPUS: f64 = 0.01;
 const LEAST_MEMORY: u64 = 6 << 20;
 
-/// What the options mean.
-///
-/// # Errors
-/// One of them means nothing.
-pub(crate) fn of(args: &DeployArgs) -> Result<Asked, CliError> {
-    Ok(Asked {
-        gpus: GpuRequest::parse(
-            args.gpus.as_deref(),
-            args.mig.as_deref(),
-            args.gpu_memory.as_deref(),
-            args.cpu_only,
-        )
-        .map_err(CliError::Usage)?,
-        cpus: args.cpus.map(cpus).transpose()?,
-        memory: args.memory.as_deref().map(|text| size("memory", text, LEAST_MEMORY)).transpose()?,
-        shm_size: args.shm_size.as_deref().map(|text| size("shm-size", text, 1)).transpose()?,
-        ports: args.publish.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
-        env: args.env.iter().map(|text| variable(text)).collect::<Result<_, _>>()?,
-        command: (!args.command.is_empty()).then(|| args.command.clone()),
-    })
+/// What was asked for besides; a `None` is the limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct DeployOptions {
+    pub(crate) gpus: GpuRequest,
+    pub(crate) cpus: Option<f64>,
+    /// Bytes.
+    pub(crate) memory: Option<u64>,
+    /// Bytes.
+    pub(crate) shm_size: Option<u64>,
+    pub(crate) ports: Vec<Port>,
+    /// `NAME=value`.
+    pub(crate) env: Vec<String>,
+    /// Instead of the image's.
+    pub(crate) command: Option<Vec<String>>,
 }
 
-fn cpus(cpus: f64) -> Result<f64, CliError> {
+/// `--cpus`.
+///
+/// # Errors
+/// An engine takes no such number.
+pub(crate) fn cpus(cpus: f64) -> Result<f64, Problem> {
     if cpus.is_finite() && cpus >= LEAST_CPUS {
         return Ok(cpus);
     }
     let problem = Problem::new(format!("`{cpus}` is no number of CPUs"));
-    Err(CliError::Usage(problem.help("write 0.01 or more, as --cpus 8 or --cpus 1.5")))
+    Err(problem.help("write 0.01 or more, as --cpus 8 or --cpus 1.5"))
+}
+
+/// `--memory`, in bytes.
+///
+/// # Errors
+/// It is no size, or too small for an engine.
+pub(crate) fn memory(text: &str) -> Result<u64, Problem> {
+    size("memory", text, LEAST_MEMORY)
+}
+
+/// `--shm-size`, in bytes.
+///
+/// # Errors
+/// It is no size.
+pub(crate) fn shm_size(text: &str) -> Result<u64, Problem> {
+    size("shm-size", text, 1)
 }
 
 /// Bytes, as limits of a spec are written: `16g`, `512m`; `16GiB` is the same.
-fn size(option: &str, text: &str, least: u64) -> Result<u64, CliError> {
+fn size(option: &str, text: &str, least: u64) -> Result<u64, Problem> {
     let lower = text.to_ascii_lowercase();
     let short = lower.strip_suffix("ib").unwrap_or(&lower);
     match sizes::bytes(short) {
         Some(bytes) if bytes >= least => Ok(bytes),
         Some(_) => {
             let problem = Problem::new(format!("`{text}` is too little for --{option}"));
-            Err(CliError::Usage(problem.help("write 6m or more")))
+            Err(problem.help("write 6m or more"))
         }
         None => {
             let problem = Problem::new(format!("`{}` is no size for --{option}", text.escape_debug()));
-            Err(CliError::Usage(problem.help("write a whole number and k, m, g or t, such as 16g")))
+            Err(problem.help("write a whole number and k, m, g or t, such as 16g"))
         }
     }
 }
 
 /// `8888`, `8888:80`, `0.0.0.0:8888:80`, `[::1]:8888:80`.
-fn port(text: &str) -> Result<Port, CliError> {
+///
+/// # Errors
+/// It has another form.
+pub(crate) fn port(text: &str) -> Result<Port, Problem> {
     let wrong = |help: &str| {
         let problem = Problem::new(format!("`{}` is no port to publish", text.escape_debug()));
-        Err(CliError::Usage(problem.help(help)))
+        Err(problem.help(help))
     };
     let form =
         "write CONTAINER, HOST:CONTAINER or ADDR:HOST:CONTAINER, as 8888, 8888:8888 or 0.0.0.0:8888:8888";
@@ -89,7 +104,10 @@ fn port(text: &str) -> Result<Port, CliError> {
 }
 
 /// `NAME=VALUE`; the value may be empty and hold `=`.
-fn variable(text: &str) -> Result<String, CliError> {
+///
+/// # Errors
+/// It has another form.
+pub(crate) fn variable(text: &str) -> Result<String, Problem> {
     let good = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
     match text.split_once('=') {
         Some((name, _)) if good(name) && !text.contains('\0') => Ok(text.to_owned()),
@@ -97,7 +115,7 @@ fn variable(text: &str) -> Result<String, CliError> {
             // A value may be a secret: it is not told.
             let name = text.split('=').next().unwrap_or_default();
             let problem = Problem::new(format!("`{}` is no variable", name.escape_debug()));
-            Err(CliError::Usage(problem.help("write NAME=VALUE, such as --env WANDB_MODE=offline")))
+            Err(problem.help("write NAME=VALUE, such as --env WANDB_MODE=offline"))
         }
     }
 }
@@ -105,6 +123,7 @@ fn variable(text: &str) -> Result<String, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::DeployArgs;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -113,19 +132,17 @@ mod tests {
         args: DeployArgs,
     }
 
-    fn typed(words: &[&str]) -> Result<Asked, String> {
+    fn typed(words: &[&str]) -> Result<DeployOptions, String> {
         let words = ["deploy", "thesis"].iter().chain(words);
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        of(&line.args).map_err(|trouble| match trouble {
-            CliError::Usage(problem) => format!("{}; {}", problem.message, problem.help.unwrap_or_default()),
-            other => panic!("{other:?}"),
-        })
+        let options = crate::cli::deploy::options(&line.args);
+        options.map_err(|problem| format!("{}; {}", problem.message, problem.help.unwrap_or_default()))
     }
 
     #[test]
     fn nothing_said_is_nothing_asked_for() {
-        assert_eq!(typed(&[]).unwrap(), Asked::default());
-        assert_eq!(typed(&["--cpu-only"]).unwrap(), Asked::default());
+        assert_eq!(typed(&[]).unwrap(), DeployOptions::default());
+        assert_eq!(typed(&["--cpu-only"]).unwrap(), DeployOptions::default());
     }
 
     #[test]

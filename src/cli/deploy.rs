@@ -1,0 +1,343 @@
+//! `deploy`: a container from a project's image, or from any image that its
+//! owner's account is put onto. What was typed becomes a request; the rest is
+//! [`crate::deploy`]'s.
+
+mod show;
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{BuildArgs, DeployArgs};
+use super::exit::Exit;
+use super::load::{self, CliError};
+use super::settings::Settings;
+use super::signals::{self, Signals};
+use super::{agree, build, pins, plan};
+use crate::admin::doctor;
+use crate::build::account_layer;
+use crate::build::request::Surroundings;
+use crate::deploy::folders::{self, TypedFolders};
+use crate::deploy::gpus::{is_for_amd, read_device_files};
+use crate::deploy::image::{self, AccountLayer};
+use crate::deploy::options;
+use crate::deploy::owner::Owner;
+use crate::deploy::start::{self, Machine};
+use crate::deploy::target::{self, Located, Lookup, Source, Target};
+use crate::deploy::{DeployError, DeployOptions, DeployRequest, Deployed};
+use crate::engine::{self, Engine, SolveError};
+use crate::gpu::nvml::{GpuProbe, NvmlProbe};
+use crate::gpu::request::GpuRequest;
+use crate::host::lock::Locks;
+use crate::model::event::Events;
+use crate::model::problem::Problem;
+use crate::plan::Planned;
+use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::ui;
+
+/// Why a deploy ends without a container.
+enum Ended {
+    Cli(CliError),
+    Deploy(DeployError),
+}
+
+impl From<CliError> for Ended {
+    fn from(error: CliError) -> Self {
+        Self::Cli(error)
+    }
+}
+
+impl From<DeployError> for Ended {
+    fn from(error: DeployError) -> Self {
+        Self::Deploy(error)
+    }
+}
+
+impl From<engine::Error> for Ended {
+    fn from(error: engine::Error) -> Self {
+        Self::Cli(error.into())
+    }
+}
+
+pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
+    match deploy(settings, args).await {
+        Ok(exit) => Ok(exit),
+        // The report has told already.
+        Err(Ended::Deploy(DeployError::Image(error))) => Ok(match error {
+            SolveError::Cancelled => Exit::Interrupted,
+            SolveError::Failed(_) => Exit::BuildFailed,
+            SolveError::Engine(_) => Exit::Engine,
+        }),
+        Err(Ended::Deploy(error)) => Err(cli_error(settings, error)),
+        Err(Ended::Cli(error)) => Err(error),
+    }
+}
+
+async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
+    check_name(args)?;
+    let options = options(args).map_err(CliError::Usage)?;
+    // NVML may take its time, and nobody is to wait for it with the lock.
+    let wants_gpus = options.gpus != GpuRequest::Nothing;
+    let probe = wants_gpus.then(|| NvmlProbe::open(settings.nvml_library.clone()));
+    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let (spec, graph) = load::spec(settings)?;
+    let (caller, people) = (settings.caller(Some(&spec)), settings.people.as_ref());
+    let (word, pull) = (args.image.as_str(), args.pull);
+    let lookup = Lookup { word, pull, spec: &spec, graph: &graph, people, caller: &caller };
+    let named = args.user.as_ref().map(|login| lookup.named_owner(login)).transpose()?;
+    let target = lookup.target(named.as_ref().map_or(settings.uid, |owner| owner.account.uid));
+    // Whom it is for is known before the engine is asked for anything.
+    let owner = lookup.owner(target, named)?;
+    let engine = load::engine(settings).await?;
+    let engine = engine.as_ref();
+    let (source, owner) = find_source(settings, lookup, target, owner, engine).await?;
+    agree::check(settings, &spec, [&owner.account.login])?;
+    let name = args.name.clone().unwrap_or_else(|| source.name.clone());
+    let typed = TypedFolders {
+        here: &settings.here,
+        workspace: args.workspace.as_deref(),
+        data: args.data.as_deref(),
+        models: args.models.as_deref(),
+        mounts: &args.mounts,
+    };
+    let folders = folders::find(typed, &name, &owner, people, caller.is_administrator())?;
+    let facts = engine.facts().await?;
+    let around = if owner.account.sudo {
+        build::surroundings(settings, &BuildArgs::default(), &spec)?
+    } else {
+        Surroundings::default()
+    };
+    let layer = AccountLayer::find(&source, &owner.account, &facts.platform, &around, engine).await?;
+    let probe = probe.filter(|_| !is_for_amd(&source.image));
+    if probe.is_some() && !facts.local {
+        return Err(DeployError::Elsewhere.into());
+    }
+    let locks = locks(settings, &facts.id)?;
+    let mut request = DeployRequest {
+        name,
+        project: source.project.clone(),
+        owner,
+        image: layer.image(&source).clone(),
+        workspace: folders.workspace().to_owned(),
+        mounts: folders.mounts.clone(),
+        options,
+    };
+    let (files, users) = (read_device_files(Path::new("/")), |uid| settings.login(uid));
+    let never = CancellationToken::new();
+    let machine = Machine {
+        engine,
+        facts: &facts,
+        locks: &locks,
+        gpus: probe.as_ref().map(|probe| probe as &dyn GpuProbe),
+        device_files: &files,
+        users: &users,
+        limit: Duration::from_secs(args.wait),
+        cancel: &never,
+    };
+    // Refused before anything is made for it; under the lock it is decided anew.
+    let is_missing = matches!(layer, AccountLayer::Missing { .. });
+    if args.dry_run || is_missing || !folders.workspace().is_dir() {
+        let decision = start::preview(&machine, &request).await?;
+        if args.dry_run {
+            return Ok(show::show_request(settings, &decision, &layer, &source, &request.owner)?);
+        }
+    }
+    folders::make(&folders, &request.owner.account)?;
+    if let AccountLayer::Missing { layer, why } = &layer {
+        let login = &request.owner.account.login;
+        let reason = format!("{} gets the account of {login}, since {why}", source.reference);
+        let working = signals.working();
+        let cancel = working.token();
+        request.image = reported(settings, async |events| {
+            image::put_account(engine, &locks, &source.image, layer, &reason, events, cancel).await
+        })
+        .await?;
+    }
+    let deployed = start(&signals, machine, &request).await?;
+    Ok(show::report(settings, &deployed, &source, &request)?)
+}
+
+/// A signal removes what was not started yet.
+async fn start(
+    signals: &Signals,
+    machine: Machine<'_>,
+    request: &DeployRequest,
+) -> Result<Deployed, DeployError> {
+    let working = signals.working();
+    start::deploy(&Machine { cancel: working.token(), ..machine }, request).await
+}
+
+/// `--name` is taken as it is, so it must be a name already.
+fn check_name(args: &DeployArgs) -> Result<(), CliError> {
+    let Some(typed) = &args.name else { return Ok(()) };
+    let name = account_layer::named(typed);
+    if name.as_ref() == Some(typed) {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("`{}` is no container name", typed.escape_debug()));
+    let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
+    Err(CliError::Usage(problem.help(match name {
+        Some(name) => format!("{grammar}: `{name}`"),
+        None => grammar.to_owned(),
+    })))
+}
+
+/// What was typed of GPUs, sizes, ports and the program.
+///
+/// # Errors
+/// One of the options means nothing.
+pub(crate) fn options(args: &DeployArgs) -> Result<DeployOptions, Problem> {
+    let (gpus, mig, memory) = (args.gpus.as_deref(), args.mig.as_deref(), args.gpu_memory.as_deref());
+    Ok(DeployOptions {
+        gpus: GpuRequest::parse(gpus, mig, memory, args.cpu_only)?,
+        cpus: args.cpus.map(options::cpus).transpose()?,
+        memory: args.memory.as_deref().map(options::memory).transpose()?,
+        shm_size: args.shm_size.as_deref().map(options::shm_size).transpose()?,
+        ports: args.publish.iter().map(|text| options::port(text)).collect::<Result<_, _>>()?,
+        env: args.env.iter().map(|text| options::variable(text)).collect::<Result<_, _>>()?,
+        command: (!args.command.is_empty()).then(|| args.command.clone()),
+    })
+}
+
+/// The image behind the word, and for whom the container is.
+async fn find_source(
+    settings: &Settings,
+    lookup: Lookup<'_>,
+    mut target: Option<Target<'_>>,
+    mut owner: Option<Owner>,
+    engine: &dyn Engine,
+) -> Result<(Source, Owner), Ended> {
+    let mut located = None;
+    if target.is_none() {
+        located = lookup.image(engine).await?;
+        if located.is_none() {
+            target = Some(lookup.others()?);
+            owner = lookup.owner(target, owner)?;
+        }
+    }
+    let mut located = match (located, target) {
+        (None, Some(target)) => locate(settings, lookup, target, engine).await?,
+        (located, _) => located.expect("an image or a name of the spec was found"),
+    };
+    let image = match located.image.take() {
+        Some(image) => image,
+        None => {
+            let reference = &located.reference;
+            reported(settings, async |events| image::pull(engine, reference, events).await).await?
+        }
+    };
+    let source = lookup.source(target, located, image)?;
+    let owner = owner.map_or_else(|| lookup.caller(), Ok)?;
+    owner.check_account()?;
+    Ok((source, owner))
+}
+
+/// The image of a name of the spec.
+async fn locate(
+    settings: &Settings,
+    lookup: Lookup<'_>,
+    target: Target<'_>,
+    engine: &dyn Engine,
+) -> Result<Located, Ended> {
+    Ok(match target {
+        Target::Project(node, project) => {
+            let mut located = lookup.built(engine, node, project).await?;
+            if let (Some(image), Some(planned)) =
+                (&located.image, planned(settings, lookup, engine, node).await)
+            {
+                located.behind = target::is_behind(image, &planned);
+            }
+            located
+        }
+        Target::Shared(node) => match lookup.external(node) {
+            Some(reference) => {
+                let pins = pins::load(settings)?;
+                let pinned = pins.of(reference).map(|pin| reference.pinned(pin.digest()));
+                lookup.base(engine, reference, pinned).await?
+            }
+            None => {
+                let planned = planned(settings, lookup, engine, node).await;
+                lookup.newest(engine, lookup.graph.node(node), planned.as_ref()).await?
+            }
+        },
+    })
+}
+
+/// What a build would do with it. A base that cannot be asked must not keep
+/// anyone from their container.
+async fn planned(
+    settings: &Settings,
+    lookup: Lookup<'_>,
+    engine: &dyn Engine,
+    node: NodeId,
+) -> Option<Planned> {
+    let mut selection = plan::everything(lookup.graph);
+    let needed = lookup.graph.ancestors(&[node]);
+    selection.nodes.retain(|n| *n == node || needed.contains(n));
+    let made = plan::make(settings, lookup.spec, lookup.graph, engine, &selection).await;
+    made.ok()?.plan.images.pop()
+}
+
+/// Shows the progress of a piece of work.
+async fn reported<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Events) -> Result<T, DeployError>,
+) -> Result<T, Ended> {
+    let (events, received) = mpsc::unbounded_channel();
+    let progress = settings.progress.settle(&settings.screen);
+    let reporter = ui::reporter(progress, settings.screen.stderr_look());
+    let reports = tokio::spawn(ui::drive(received, vec![reporter], None));
+    let done = work(&events).await;
+    drop(events);
+    reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
+    Ok(done?)
+}
+
+/// The locks of this machine's users of an engine.
+///
+/// # Errors
+/// Their folder cannot be used.
+pub(super) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
+    Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
+        let problem =
+            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
+        CliError::Usage(
+            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
+        )
+    })
+}
+
+/// The same end in the words of the command line.
+pub(super) fn cli_error(settings: &Settings, error: DeployError) -> CliError {
+    let problem = Problem { help: error.help(), ..Problem::new(error.to_string()) };
+    match (error.cause(), &error) {
+        (_, DeployError::Engine(error)) => CliError::Engine(error.clone()),
+        (DeployError::Cancelled, DeployError::Left { .. }) => {
+            settings.output().problems(&[problem]);
+            CliError::Interrupted
+        }
+        (DeployError::Cancelled, _) => CliError::Interrupted,
+        (DeployError::Driver(state), _) => {
+            let finding = doctor::machine::gpu_driver(state);
+            let message = format!("the GPUs cannot be seen: {}", finding.message);
+            CliError::Gpus(Problem { help: finding.help, ..Problem::new(message) })
+        }
+        (DeployError::NoGpus(_) | DeployError::Engine(_), _) => CliError::Gpus(problem),
+        (DeployError::Lock(_) | DeployError::Usage(_), _) => CliError::Usage(problem),
+        _ => CliError::Refused(problem),
+    }
+}
+
+/// The project of that name; of several people's, the caller's own.
+///
+/// # Errors
+/// There is none, or there are several of others.
+pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, CliError> {
+    match target::own_project(spec, graph, name, uid) {
+        Some(node) => Ok(node),
+        None => graph.find(name).map_err(CliError::Usage),
+    }
+}
