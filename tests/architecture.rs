@@ -62,7 +62,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("nvml_wrapper", &["gpu/nvml.rs"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("strsim", &["spec/reader.rs"]),
-    ("oci_spec", &["model/reference.rs", "model/reference/plain.rs"]),
+    ("oci_spec", &["model/reference.rs"]),
     ("parse_dockerfile", &["engine/fake"]),
 ];
 

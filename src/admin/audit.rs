@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::inventory::{display_name, owner_without_spec};
 use crate::engine::{Container, Image};
 use crate::image::user_layer::FIXED_TIME_SECONDS;
-use crate::model::labels::legacy::LEGACY;
+use crate::model::labels::LEGACY;
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::{self, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, Key, NAMESPACE, On};
 

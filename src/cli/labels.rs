@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
 use crate::admin::audit::{self, Audit, InvalidLabel, LegacyKeyUse, LegacyObject, ObjectKind};
-use crate::model::labels::show::{OWNER, Schema};
+use crate::model::labels::page::{OWNER, Schema};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 use crate::ui::{Look, human};

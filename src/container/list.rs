@@ -12,7 +12,7 @@ use crate::engine::{Container, ContainerState, Engine, Error, Image, Usage};
 use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::write::Labels;
-use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS, INTERFACE, MANAGED, PROJECT, USER, legacy};
+use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS, INTERFACE, MANAGED, PROJECT, USER, is_old};
 use crate::model::names::ImageId;
 
 /// Characters of a UUID that are shown where no slot is known.
@@ -125,7 +125,7 @@ impl Maker {
         let is_written = [USER, INTERFACE].iter().any(|key| labels.contains_key(key.name));
         if is_written || is_named && labels.get(MANAGED.name).is_some_and(|is| is == "true") {
             Self::Ours
-        } else if is_named || labels.keys().any(|key| legacy::is_old(key)) {
+        } else if is_named || labels.keys().any(|key| is_old(key)) {
             Self::Legacy
         } else if gpus.is_some_and(|gpus| !gpus.is_empty()) {
             Self::Foreign

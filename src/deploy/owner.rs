@@ -9,8 +9,6 @@ use crate::model::problem::Problem;
 use crate::spec::limits::PersonLimits;
 use crate::spec::{Project, Spec, User};
 
-const SHELL: &str = "/bin/bash";
-
 /// A person who may have containers.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
@@ -94,7 +92,6 @@ fn known(spec: &Spec, person: Option<Person>, who: &str) -> Result<Owner, Proble
         let problem = Problem::new(format!("{who} is neither in the spec nor in the user database"));
         return Err(problem.help("add the person under `users:` in the spec, with uid, gid and group"));
     };
-    let shell = shell.unwrap_or_else(|| SHELL.into());
     Owner::of(spec, account(login, (uid, gid), shell, false)?, None)
 }
 
@@ -102,14 +99,12 @@ fn known(spec: &Spec, person: Option<Person>, who: &str) -> Result<Owner, Proble
 const FIRST_UID: u32 = 1000;
 
 fn of_user(spec: &Spec, user: &User) -> Result<Owner, Problem> {
-    let shell = user.shell.clone().unwrap_or_else(|| SHELL.into());
-    let account = account(user.login.clone(), (user.uid, user.gid), shell, user.sudo)?;
+    let account = account(user.login.clone(), (user.uid, user.gid), user.shell.clone(), user.sudo)?;
     Owner::of(spec, account, user.group.as_deref())
 }
 
-fn account(login: Login, (uid, gid): (u32, u32), shell: String, sudo: bool) -> Result<Account, Problem> {
-    let name = account_name(&login).map_err(Problem::new)?;
-    Ok(Account { login, name, uid, gid, shell, sudo, jupyter: None })
+fn account(login: Login, ids: (u32, u32), shell: Option<String>, sudo: bool) -> Result<Account, Problem> {
+    Account::new(login, ids, shell, sudo).map_err(Problem::new)
 }
 
 #[cfg(test)]

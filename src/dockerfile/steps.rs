@@ -2,8 +2,8 @@
 //!
 //! Everything else (CMD, LABEL, WORKDIR, …) is the build's business.
 
+use super::Token;
 use super::lines::{self, Flag, Heredoc, Line};
-use super::pinned::Token;
 use crate::model::problem::{Place, Problem};
 
 /// An instruction of a stage.

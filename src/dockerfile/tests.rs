@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::model::reference::Repository;
 
-fn parse(text: &str) -> Result<EngineInfo, Vec<Problem>> {
-    EngineInfo::parse(&Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() }))
+fn parse(text: &str) -> Result<ParsedDockerfile, Vec<Problem>> {
+    ParsedDockerfile::parse(&Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() }))
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

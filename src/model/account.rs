@@ -20,6 +20,25 @@ pub(crate) struct Account {
     pub(crate) jupyter: Option<ProjectName>,
 }
 
+/// The shell where nobody says another.
+const SHELL: &str = "/bin/bash";
+
+impl Account {
+    /// The account of a login, without JupyterLab.
+    ///
+    /// # Errors
+    /// As [`account_name`].
+    pub(crate) fn new(
+        login: Login,
+        (uid, gid): (u32, u32),
+        shell: Option<String>,
+        sudo: bool,
+    ) -> Result<Self, String> {
+        let name = account_name(&login)?;
+        Ok(Self { login, name, uid, gid, shell: shell.unwrap_or_else(|| SHELL.into()), sudo, jupyter: None })
+    }
+}
+
 /// Longest name that useradd and utmp take.
 const MAX: usize = 32;
 /// What a shortened name keeps of the login; the rest is `-` and four digits.

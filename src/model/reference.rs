@@ -4,10 +4,10 @@
 //! (`debian:12`, not `docker.io/library/debian:12`), which is also how the
 //! engine lists its tags, and a way past the library for plain references.
 
-mod plain;
-
 use std::fmt;
 use std::str::FromStr;
+
+use oci_spec::distribution::Reference as OciReference;
 
 const HUB: &str = "docker.io";
 
@@ -57,13 +57,13 @@ impl Repository {
     /// again: a plan makes thousands of them.
     pub(crate) fn with_tag(&self, tag: &str) -> Reference {
         let (registry, path) = (self.registry.clone(), self.path.clone());
-        Reference(oci_spec::distribution::Reference::with_tag(registry, path, tag.to_owned()))
+        Reference(OciReference::with_tag(registry, path, tag.to_owned()))
     }
 
     /// This repository with a digest, `sha256:<64 hex>`.
     pub(crate) fn with_digest(&self, digest: &str) -> Reference {
         let (registry, path) = (self.registry.clone(), self.path.clone());
-        Reference(oci_spec::distribution::Reference::with_digest(registry, path, digest.to_owned()))
+        Reference(OciReference::with_digest(registry, path, digest.to_owned()))
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Repository {
 
 /// A whole reference; without a tag and a digest the tag is `latest`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Reference(oci_spec::distribution::Reference);
+pub(crate) struct Reference(OciReference);
 
 impl Reference {
     /// Parses any form.
@@ -83,10 +83,10 @@ impl Reference {
     /// # Errors
     /// Says which part of the grammar is broken.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if let Some(plain) = plain::parse(text) {
+        if let Some(plain) = parse_plain(text) {
             return Ok(Self(plain));
         }
-        oci_spec::distribution::Reference::from_str(text).map(Self).map_err(|e| e.to_string())
+        OciReference::from_str(text).map(Self).map_err(|e| e.to_string())
     }
 
     /// Without tag and digest.
@@ -157,9 +157,83 @@ impl serde::Serialize for Reference {
     }
 }
 
+// Plain references, read without a regular expression.
+// oci-spec's expression takes some 25 ms to compile, in every run of the
+// program, and a plan reads hundreds of references. What is not plain, errors
+// included, is left to oci-spec.
+
+/// Far below the grammar's limit on names.
+const LONGEST: usize = 200;
+
+/// `None`: oci-spec has to look.
+fn parse_plain(text: &str) -> Option<OciReference> {
+    let (rest, digest) = match text.split_once('@') {
+        Some((rest, digest)) if is_sha256(digest) => (rest, Some(digest.to_owned())),
+        Some(_) => return None,
+        None => (text, None),
+    };
+    let last = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest[last..].split_once(':') {
+        Some((name, tag)) if is_tag(tag) => (&rest[..last + name.len()], Some(tag.to_owned())),
+        Some(_) => return None,
+        None => (rest, None),
+    };
+    let (registry, path) = place(name)?;
+    Some(match (tag, digest) {
+        (Some(tag), Some(digest)) => OciReference::with_tag_and_digest(registry, path, tag, digest),
+        (None, Some(digest)) => OciReference::with_digest(registry, path, digest),
+        (tag, None) => OciReference::with_tag(registry, path, tag.unwrap_or_else(|| "latest".into())),
+    })
+}
+
+/// Registry and path of a name without tag.
+fn place(name: &str) -> Option<(String, String)> {
+    if name.len() > LONGEST {
+        return None;
+    }
+    let named = |first: &str| first == "localhost" || first.contains(['.', ':']);
+    let (registry, path) = match name.split_once('/') {
+        Some((HUB, path)) if path.contains('/') => (HUB, path.to_owned()),
+        Some((HUB, path)) => (HUB, format!("library/{path}")),
+        // Its other names are made this one by the library.
+        Some((first, _)) if first.ends_with(HUB) => return None,
+        Some((first, path)) if named(first) => (is_host(first).then_some(first)?, path.to_owned()),
+        Some(_) => (HUB, name.to_owned()),
+        None => (HUB, format!("library/{name}")),
+    };
+    path.split('/').all(|part| is_words(part, b"._-")).then(|| (registry.to_owned(), path))
+}
+
+/// `host` or `host:port`.
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let digits = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    host.split('.').all(|label| is_words(label, b"-")) && port.is_none_or(digits)
+}
+
+/// Lower-case words with one separator between each two.
+fn is_words(text: &str, separators: &[u8]) -> bool {
+    text.split(|c: char| c.is_ascii() && separators.contains(&(c as u8)))
+        .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (1..=128).contains(&text.len())
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|b| word(b) || b == b'.' || b == b'-')
+}
+
+fn is_sha256(digest: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    digest.strip_prefix("sha256:").is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::str::FromStr;
 
     #[test]
     fn a_registry_port_is_not_a_tag() {
@@ -220,5 +294,39 @@ mod tests {
         assert!(Repository::parse("reg.local:5000/x/y").is_ok());
         assert!(Repository::parse("x/y:v1").is_err());
         assert!(Repository::parse("x/Y").is_err());
+    }
+
+    #[test]
+    fn what_people_write_needs_no_expression() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        for text in
+            ["debian", "debian:12", "ds01/vision:r-0123456789abcdef", "reg.local:5000/x/y:2026.4-main"]
+        {
+            assert!(parse_plain(text).is_some(), "{text}");
+            assert!(parse_plain(&format!("{text}@{digest}")).is_some(), "{text} with a digest");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_plain_reference_is_what_the_library_says(
+            text in "([a-zL.:-]{1,9}/)?([a-z0-9._-]{1,6}/){0,2}[a-z0-9A._-]{1,8}(:[a-zA-Z0-9._-]{1,6})?(@sha256:([0-9a-f]{64}|[0-9a-f]{3}))?"
+        ) {
+            if let Some(plain) = parse_plain(&text) {
+                let library = OciReference::from_str(&text);
+                prop_assert_eq!(Some(plain), library.ok(), "{}", text);
+            }
+        }
+
+        #[test]
+        fn a_host_with_a_port_is_read_as_the_library_does(
+            text in "(localhost|docker.io|index.docker.io|reg.local|a-b.c)(:[0-9]{1,6})?/(library/)?[a-z]{1,3}([._-]{1,2}[a-z0-9]{1,2})?(:[a-z0-9]{1,3})?"
+        ) {
+            if let Some(plain) = parse_plain(&text) {
+                prop_assert_eq!(Some(plain), OciReference::from_str(&text).ok(), "{}", text);
+            }
+        }
     }
 }

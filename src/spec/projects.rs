@@ -6,7 +6,7 @@ use super::read::{DeclaredNames, Document, SpecReader};
 use super::reader::{Fields, Item, Key, Problems};
 use super::users::Users;
 use super::{Parent, Project, User, args, packages, people};
-use crate::model::account::{Account, account_name};
+use crate::model::account::Account;
 use crate::model::names::{PlanName, ProjectName};
 
 use crate::model::problem::{Place, Problem};
@@ -14,7 +14,6 @@ use crate::model::reference::Repository;
 
 const KEYS: &[&str] =
     &["user", "image", "packages", "jupyter", "dockerfile", "context", "target", "build_args", "use_case"];
-const DEFAULT_SHELL: &str = "/bin/bash";
 
 /// Projects without a problem; those with one are left out.
 pub(crate) fn projects(
@@ -87,15 +86,9 @@ fn bad_repository(name: &str, why: &str, place: &Place) -> Problem {
 }
 
 fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
-    Some(Account {
-        login: user.login.clone(),
-        name: account_name(&user.login).ok()?,
-        uid: user.uid,
-        gid: user.gid,
-        shell: user.shell.clone().unwrap_or_else(|| DEFAULT_SHELL.into()),
-        sudo: user.sudo,
-        jupyter,
-    })
+    let account =
+        Account::new(user.login.clone(), (user.uid, user.gid), user.shell.clone(), user.sudo).ok()?;
+    Some(Account { jupyter, ..account })
 }
 
 /// `image: NAME` or `image: NAME@PLAN`.

@@ -5,7 +5,7 @@ use super::{Check, Finding, count};
 use crate::engine::{Container, ImageDetail};
 use crate::image::user_layer::{self, BaseFacts, WORKSPACE};
 use crate::model::account::Account;
-use crate::model::labels::legacy::LEGACY;
+use crate::model::labels::LEGACY;
 use crate::model::labels::read::{self, UserSetup};
 use crate::model::labels::{HAS_USER_SETUP, IMAGE, MANAGED, RECIPE};
 

@@ -11,7 +11,7 @@ use crate::engine::{Container, Image};
 use crate::host::people::People;
 use crate::model::account::account_name;
 use crate::model::labels::NAMESPACE;
-use crate::model::labels::legacy::is_old;
+use crate::model::labels::is_old;
 use crate::model::labels::read::{self, UserSetup, split_name, user_setup};
 use crate::model::names::Login;
 use crate::spec::Spec;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{ContainerUse, InventoryError, Snapshot, is_of_project, owner_of, short_id};
 use crate::engine::{Container, Image};
+use crate::model::labels::is_saved;
 use crate::model::labels::read::{self, Owner, Users};
-use crate::model::labels::saved::is_saved;
 use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};

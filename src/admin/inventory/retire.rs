@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{GroupKey, ImageGroup, InventoryError, Snapshot, find, groups, short_id};
 use crate::engine::{Engine, Error, Image};
-use crate::model::labels::saved::is_saved;
+use crate::model::labels::is_saved;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 use crate::spec::Project;

@@ -8,7 +8,7 @@ use crate::image::recipe::{self, BaseIdentity, Ingredient, Parts, Recipe, UserPa
 use crate::image::solve::{ConfigChange, Solve, Start};
 use crate::model::account::Account;
 use crate::model::labels::write::{Catalogue, Labels, UserImage};
-use crate::model::labels::{ARCH, FRAMEWORK, ImageLabels, legacy, read};
+use crate::model::labels::{ARCH, FRAMEWORK, ImageLabels, is_old, read};
 use crate::model::names::{ImageId, NodeName, ProjectName};
 use crate::model::reference::{Reference, Repository};
 use crate::{image::user_layer, model::tags};
@@ -124,7 +124,7 @@ fn recipe(stand: &Stand<'_>, labels: &Labels) -> Recipe {
 /// saved as this image. Of it only framework and architecture are kept, under
 /// our own keys. Old `ds01.*` keys go with all others.
 fn old_labels(labels: &Labels) -> BTreeSet<String> {
-    labels.keys().filter(|key| legacy::is_old(key)).cloned().collect()
+    labels.keys().filter(|key| is_old(key)).cloned().collect()
 }
 
 fn expected(stand: &Stand<'_>, content: &Reference, config: &ConfigChange) -> ImageDetail {

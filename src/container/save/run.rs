@@ -21,8 +21,7 @@ use crate::engine::{
 };
 use crate::image::solve::{ConfigChange, Solve, Start};
 use crate::model::event::Events;
-use crate::model::labels::legacy;
-use crate::model::labels::saved::SavedLabels;
+use crate::model::labels::{SavedLabels, is_old};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 
@@ -280,7 +279,7 @@ impl Work<'_> {
             base_name: &base_name,
             base_digest: base.id.as_str(),
         };
-        let old = |key: &&String| legacy::is_old(key) || is_of_container(key);
+        let old = |key: &&String| is_old(key) || is_of_container(key);
         Solve {
             node: NodeName::new(self.save.target.to_string()),
             start: Start::Image(from),

@@ -3,28 +3,24 @@
 //! An edge: it reads the file system. What is left out is decided by
 //! `ignore` and `dockerfile`; what a digest means is decided by `recipe`.
 
-mod cache;
-mod error;
-mod readable;
-mod tree;
+mod hash;
 mod walk;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-pub(crate) use cache::HashCache;
-pub(crate) use error::Error;
-pub(crate) use tree::{Listing, Tree, digest_of, listing, scan_with};
-
 use crate::dockerfile::ignore::Ignore;
 use crate::model::digest::Digest;
-use crate::model::problem::SourceFile;
+use crate::model::problem::{Place, Problem, SourceFile};
+
+pub(crate) use hash::{HashCache, Listing, Tree, digest_of, listing, scan_with};
 
 /// A context folder as it is sent: the same for every image that shares it.
 #[derive(Debug)]
@@ -114,12 +110,12 @@ impl Context {
     /// Whether instructions that read `readable` get one of these entries of
     /// it that is `path` or lies below; the empty path is the folder itself.
     pub(crate) fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
-        let readable = readable::Readable::new(readable, &walk::Disk(&self.root));
+        let readable = walk::Readable::new(readable, &walk::FolderOnDisk(&self.root));
         let within = |entry: &Entry| {
             let rest = entry.path.strip_prefix(path);
             path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        entries.iter().any(|entry| within(entry) && readable.cover(&entry.path) == readable::Cover::Yes)
+        entries.iter().any(|entry| within(entry) && readable.cover(&entry.path) == walk::Cover::Yes)
     }
 }
 
@@ -159,3 +155,90 @@ pub(crate) fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Erro
 
 #[cfg(test)]
 mod tests;
+
+// Why a context cannot be read.
+
+/// Why a context cannot be read. Paths are relative to its folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// A name that BuildKit cannot carry.
+    #[error("the file name `{path}` is not UTF-8")]
+    Name {
+        /// With the broken bytes replaced.
+        path: String,
+    },
+    /// A link to such a name.
+    #[error("the link `{path}` points to a name that is not UTF-8")]
+    Target { path: String },
+    /// Neither file, folder nor link.
+    #[error("`{path}` is a {what}, which cannot be part of an image")]
+    Special { path: String, what: &'static str },
+    /// Somebody wrote while we read.
+    #[error("`{path}` changed while it was read")]
+    Changed { path: String },
+    /// Not for us to read.
+    #[error("`{path}` may not be read")]
+    Denied { path: String },
+    /// Anything else that the system says.
+    #[error("`{path}` cannot be read: {cause}")]
+    Io { path: String, cause: String },
+    /// The ignore file is not a text.
+    #[error("`{path}` is not UTF-8")]
+    Text { path: String },
+    /// A line of the ignore file is not a pattern.
+    #[error("{cause}")]
+    Ignore {
+        file: Arc<SourceFile>,
+        /// From 1.
+        line: usize,
+        cause: String,
+    },
+}
+
+impl Error {
+    /// An error of reading something that was there a moment ago.
+    pub(super) fn read(path: &str, error: &io::Error) -> Self {
+        // A link where a file was gives ELOOP, where a folder was ENOTDIR.
+        let linked = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Changed { path: path.to_owned() },
+            _ if linked => Self::Changed { path: path.to_owned() },
+            _ => Self::io(path, error),
+        }
+    }
+
+    pub(super) fn io(path: &str, error: &io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied { path },
+            _ => Self::Io { path, cause: error.to_string() },
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            Self::Name { .. } | Self::Target { .. } => "rename it, or leave it out in `.dockerignore`",
+            Self::Special { .. } => "remove it, or leave it out in `.dockerignore`",
+            Self::Changed { .. } => "run again when nothing writes there, or leave it out in `.dockerignore`",
+            Self::Denied { .. } => "make it readable (`chmod +r`), or leave it out in `.dockerignore`",
+            Self::Io { .. } => "check that the path exists and its disk is well",
+            Self::Text { .. } => "save the file as UTF-8",
+            Self::Ignore { .. } => "mend the pattern; a `\\` before `[`, `*` or `?` makes it plain",
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let problem = Self::new(error.to_string()).help(error.help());
+        match &error {
+            Error::Ignore { file, line, .. } => {
+                let start: usize = file.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+                let length = file.text[start..].lines().next().unwrap_or_default().len();
+                problem.at(&Place { file: Arc::clone(file), span: start..start + length })
+            }
+            _ => problem,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Contexts on a real file system.
 
-use super::tree::{Node, scan};
+use super::hash::{Node, scan};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,18 +1,19 @@
-//! Walks a context folder on the disk.
+//! Walks a context folder on the disk, as far as some instruction can read it:
+//! wildcards and links included.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::readable::{Cover, Look, Readable, Seen};
 use super::{Context, Entry, EntryKind, Error};
-use crate::dockerfile::ignore::Matched;
+use crate::dockerfile::ignore::{self, Element, Matched};
 
 /// An entry, and what tells a file from a later one at the same path.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct WalkedEntry {
     pub(crate) entry: Entry,
     pub(crate) stamp: Stamp,
     /// False for a folder that is listed only for what lies below it.
@@ -44,11 +45,11 @@ fn nanoseconds(seconds: i64, rest: i64) -> i64 {
 }
 
 /// Lists what is sent, in fsutil's order.
-pub(super) fn walk(context: &Context) -> Result<Vec<Found>, Error> {
+pub(super) fn walk(context: &Context) -> Result<Vec<WalkedEntry>, Error> {
     if context.readable.is_empty() {
         return Ok(Vec::new());
     }
-    let readable = Readable::new(&context.readable, &Disk(&context.root));
+    let readable = Readable::new(&context.readable, &FolderOnDisk(&context.root));
     let walk = Walk { context, readable };
     let mut found = Vec::new();
     let root = Rc::new(Folder { matched: None, ignored: false, covered: false });
@@ -112,7 +113,7 @@ impl Walk<'_> {
     }
 
     /// The entry if it counts, and what to know of it if it is a folder to go into.
-    fn visit(&self, item: &Item) -> Result<Option<(Found, Option<Folder>)>, Error> {
+    fn visit(&self, item: &Item) -> Result<Option<(WalkedEntry, Option<Folder>)>, Error> {
         let path = item.path.as_str();
         let cover = if item.folder.covered { Cover::Yes } else { self.readable.cover(path) };
         if cover == Cover::No {
@@ -149,7 +150,7 @@ impl Walk<'_> {
     }
 }
 
-fn found(path: &str, kind: EntryKind, metadata: &Metadata, target: Option<String>, own: bool) -> Found {
+fn found(path: &str, kind: EntryKind, metadata: &Metadata, target: Option<String>, own: bool) -> WalkedEntry {
     let stamp = Stamp::of(metadata);
     let entry = Entry {
         path: path.to_owned(),
@@ -159,7 +160,7 @@ fn found(path: &str, kind: EntryKind, metadata: &Metadata, target: Option<String
         mtime_ns: stamp.mtime_ns,
         link_target: target,
     };
-    Found { entry, stamp, own }
+    WalkedEntry { entry, stamp, own }
 }
 
 fn special(metadata: &Metadata) -> &'static str {
@@ -174,10 +175,10 @@ fn special(metadata: &Metadata) -> &'static str {
 }
 
 /// Drops folders that were only walked through and held nothing.
-fn without_empty_ways(found: Vec<Found>) -> Vec<Found> {
-    let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+fn without_empty_ways(found: Vec<WalkedEntry>) -> Vec<WalkedEntry> {
+    let mut kept: Vec<WalkedEntry> = Vec::with_capacity(found.len());
     for entry in found.into_iter().rev() {
-        let below = |last: &Found| {
+        let below = |last: &WalkedEntry| {
             last.entry.path.strip_prefix(&entry.entry.path).is_some_and(|rest| rest.starts_with('/'))
         };
         if entry.own || kept.last().is_some_and(below) {
@@ -189,18 +190,18 @@ fn without_empty_ways(found: Vec<Found>) -> Vec<Found> {
 }
 
 /// The folder itself. What cannot be seen is left to the walk to report.
-pub(super) struct Disk<'a>(pub(crate) &'a Path);
+pub(super) struct FolderOnDisk<'a>(pub(crate) &'a Path);
 
-impl Look for Disk<'_> {
-    fn seen(&self, path: &str) -> Option<Seen> {
+impl FileTree for FolderOnDisk<'_> {
+    fn kind(&self, path: &str) -> Option<FileKind> {
         let at = self.0.join(path);
         let metadata = fs::symlink_metadata(&at).ok()?;
         Some(if metadata.is_dir() {
-            Seen::Dir
+            FileKind::Dir
         } else if metadata.is_symlink() {
-            Seen::Link(fs::read_link(&at).ok()?.into_os_string().into_string().ok()?)
+            FileKind::Link(fs::read_link(&at).ok()?.into_os_string().into_string().ok()?)
         } else {
-            Seen::File
+            FileKind::File
         })
     }
 
@@ -208,4 +209,128 @@ impl Look for Disk<'_> {
         let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
         entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()
     }
+}
+
+// Which paths some instruction can read, wildcards and links included.
+
+/// Links that one path may go through; the kernel's own limit.
+const HOPS: usize = 40;
+
+/// What lies at a path, as far as following links needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Dir,
+    Link(String),
+    File,
+}
+
+/// Where paths are followed: the disk, or a tree that was read from it.
+pub(super) trait FileTree {
+    /// What lies there; a link is not followed.
+    fn kind(&self, path: &str) -> Option<FileKind>;
+    /// Names in a folder; `""` is the root.
+    fn names(&self, folder: &str) -> Vec<String>;
+}
+
+/// How a path stands to what can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cover {
+    No,
+    /// A folder on the way to something readable.
+    OnTheWay,
+    /// Readable, with all below it.
+    Yes,
+}
+
+/// Readable paths, compiled.
+pub(super) struct Readable(Vec<Vec<Element>>);
+
+impl Readable {
+    /// Compiles paths as `Context::readable` has them, and adds what the links
+    /// on the way point to. A path that is no pattern matches nothing.
+    pub(crate) fn new(paths: &BTreeSet<String>, tree: &impl FileTree) -> Self {
+        Self(follow(paths, tree).iter().filter_map(|path| elements(path)).collect())
+    }
+
+    /// How a path stands to them.
+    pub(crate) fn cover(&self, path: &str) -> Cover {
+        self.0.iter().map(|pattern| cover(pattern, path)).max().unwrap_or(Cover::No)
+    }
+}
+
+fn elements(path: &str) -> Option<Vec<Element>> {
+    if path == "." {
+        return Some(Vec::new());
+    }
+    path.split('/').map(|element| Element::new(element).ok()).collect()
+}
+
+fn cover(pattern: &[Element], path: &str) -> Cover {
+    let mut names = path.split('/');
+    for element in pattern {
+        match names.next() {
+            None => return Cover::OnTheWay,
+            Some(name) if !element.matches(name) => return Cover::No,
+            Some(_) => {}
+        }
+    }
+    Cover::Yes
+}
+
+/// BuildKit reads the source of a COPY through links, taking the context's
+/// root for `/`. So a link on the way is readable, and what it points to.
+fn follow(paths: &BTreeSet<String>, tree: &impl FileTree) -> BTreeSet<String> {
+    let mut found = paths.clone();
+    let mut queue: Vec<(String, usize)> = paths.iter().map(|path| (path.clone(), 0)).collect();
+    while let Some((path, hops)) = queue.pop() {
+        for (link, target) in links(&path, tree) {
+            found.insert(ignore::escape(&link));
+            if hops < HOPS && found.insert(target.clone()) {
+                queue.push((target, hops + 1));
+            }
+        }
+    }
+    found
+}
+
+/// The links that a path goes through first, each with the path that then
+/// takes the place of this one.
+fn links(path: &str, tree: &impl FileTree) -> Vec<(String, String)> {
+    let mut links = Vec::new();
+    let Some(elements) = elements(path) else { return links };
+    let parts: Vec<&str> = path.split('/').collect();
+    let mut folders = vec![String::new()];
+    for (i, element) in elements.iter().enumerate() {
+        let mut below = Vec::new();
+        for at in folders.iter().flat_map(|folder| matching(folder, element, tree)) {
+            match tree.kind(&at) {
+                Some(FileKind::Dir) => below.push(at),
+                Some(FileKind::Link(target)) => {
+                    let target = pointed(&at, &target);
+                    let rest = parts[i + 1..].join("/");
+                    links.push((at, ignore::rooted(&format!("{}/{rest}", ignore::escape(&target)))));
+                }
+                Some(FileKind::File) | None => {}
+            }
+        }
+        folders = below;
+    }
+    links
+}
+
+fn matching(folder: &str, element: &Element, tree: &impl FileTree) -> Vec<String> {
+    let at = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    match element {
+        Element::Name(name) => vec![at(name)],
+        wild => tree.names(folder).iter().filter(|n| wild.matches(n)).map(|n| at(n)).collect(),
+    }
+}
+
+/// Where a link leads, seen from the root, which it cannot leave.
+fn pointed(link: &str, target: &str) -> String {
+    if target.starts_with('/') {
+        return ignore::rooted(target);
+    }
+    let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
+    ignore::rooted(&format!("{folder}/{target}"))
 }

@@ -4,17 +4,16 @@
 //! variables are its base's, then its own in order; a stage counts if the
 //! target reaches it through FROM, COPY --from or a mount's `from`.
 
-mod reads;
+mod instructions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::expand;
-use super::pinned::Token;
 use super::steps::{Kind, Step};
-use super::variables::{Variables, platform_args};
-use super::{EngineInfo, Stage};
+use super::{ParsedDockerfile, Stage, Token};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
+use instructions::{Variables, platform_args};
 
 /// What a Dockerfile is evaluated with.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +59,7 @@ pub(crate) struct Evaluated {
     pub(crate) declared_args: BTreeSet<String>,
 }
 
-impl EngineInfo {
+impl ParsedDockerfile {
     /// Fills in the variables and follows the stages.
     ///
     /// # Errors
@@ -105,7 +104,7 @@ enum Base {
 }
 
 struct Work<'a> {
-    facts: &'a EngineInfo,
+    facts: &'a ParsedDockerfile,
     args: &'a BTreeMap<String, String>,
     global: Variables,
     bases: Vec<Base>,
@@ -118,7 +117,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(facts: &'a EngineInfo, inputs: &Inputs<'a>) -> Self {
+    fn new(facts: &'a ParsedDockerfile, inputs: &Inputs<'a>) -> Self {
         let all = platform_args(inputs.platform)
             .into_iter()
             .map(|(name, value)| {

@@ -5,19 +5,16 @@
 //! from the kernel, never from the file: it may be another user's.
 
 mod holder;
-mod lease;
-mod permits;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use holder::Holder;
-pub(crate) use lease::ContainerLease;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -91,8 +88,8 @@ impl Locks {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(ImageLock { _file: file })),
-                Err(std::fs::TryLockError::Error(error)) => return Err(error),
-                Err(std::fs::TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => {}
             }
             if let Some(tell) = waiting.take() {
                 tell();
@@ -119,8 +116,8 @@ impl Locks {
         let file = open_shared(&path)?;
         match file.try_lock() {
             Ok(()) => return Ok(LockOutcome::Mine(MachineLock { _file: file })),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error),
-            Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
         }
         tokio::select! {
             biased;
@@ -185,85 +182,140 @@ fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// A container while somebody makes or starts it.
+// It says of a container that exists and never ran whether somebody is still
+// at it, or was killed. The file is gone when nobody is.
 
-    #[tokio::test]
-    async fn a_second_run_waits_until_the_first_lets_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let locks = Locks::open(&dir.path().join("locks"), "engine:1").unwrap();
-        let cancel = CancellationToken::new();
-        let first = locks.take("abc", &cancel, || {}).await.unwrap();
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let second = tokio::spawn({
-            let (locks, cancel) = (locks.clone(), cancel.clone());
-            async move { locks.take("abc", &cancel, || tell.send(()).unwrap()).await.unwrap() }
-        });
-        told.await.expect("the second says that it waits");
-        assert!(!second.is_finished());
-        drop(first);
-        assert!(second.await.unwrap().is_some());
-    }
+/// Somebody is at a container, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct ContainerLease {
+    path: PathBuf,
+    _file: File,
+}
 
-    fn locks(dir: &tempfile::TempDir, engine: &str) -> Locks {
-        Locks::open(dir.path(), engine).unwrap()
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    #[tokio::test]
-    async fn the_machine_is_handed_over_at_once_and_to_every_engine_s_runs() {
-        let dir = tempfile::tempdir().unwrap();
-        let cancel = CancellationToken::new();
-        let LockOutcome::Mine(first) = locks(&dir, "a").machine(LONG, &cancel).await.unwrap() else {
-            panic!()
-        };
-        let second = tokio::spawn({
-            let (locks, cancel) = (locks(&dir, "b"), cancel.clone());
-            async move { locks.machine(LONG, &cancel).await.unwrap() }
-        });
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(!second.is_finished());
-        drop(first);
-        let handed = tokio::time::timeout(Duration::from_secs(5), second).await;
-        assert!(matches!(handed.expect("within 5 s").unwrap(), LockOutcome::Mine(_)));
-    }
-
-    #[tokio::test]
-    async fn who_comes_too_late_learns_who_has_the_machine() {
-        let dir = tempfile::tempdir().unwrap();
-        let (locks, cancel) = (locks(&dir, "a"), CancellationToken::new());
-        let LockOutcome::Mine(_held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
-        let late = locks.machine(Duration::from_millis(10), &cancel).await.unwrap();
-        let LockOutcome::Late(Some(holder)) = late else { panic!("{late:?}") };
-        assert_eq!(holder.pid, std::process::id());
-        assert_eq!(holder.uid, Some(rustix::process::getuid().as_raw()));
-        assert!(!holder.command.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn who_gave_up_waiting_does_not_hold_the_machine_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let (locks, cancel) = (locks(&dir, "a"), CancellationToken::new());
-        let LockOutcome::Mine(held) = locks.machine(LONG, &cancel).await.unwrap() else { panic!() };
-        let late = locks.machine(Duration::from_millis(10), &cancel).await.unwrap();
-        assert!(matches!(late, LockOutcome::Late(_)));
-        cancel.cancel();
-        assert!(matches!(locks.machine(LONG, &cancel).await.unwrap(), LockOutcome::Cancelled));
-        drop(held);
-        let again = locks.machine(LONG, &CancellationToken::new()).await.unwrap();
-        assert!(matches!(again, LockOutcome::Mine(_)), "{again:?}");
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_when_the_run_is_cancelled() {
-        let dir = tempfile::tempdir().unwrap();
-        let locks = Locks::open(dir.path(), "e").unwrap();
-        let cancel = CancellationToken::new();
-        let _held = locks.take("abc", &cancel, || {}).await.unwrap();
-        cancel.cancel();
-        assert!(locks.take("abc", &cancel, || {}).await.unwrap().is_none());
-        assert!(locks.take("other", &cancel, || {}).await.unwrap().is_some(), "another recipe is free");
+impl Drop for ContainerLease {
+    fn drop(&mut self) {
+        // Another user's file stays, and does no harm.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
+
+impl Locks {
+    /// Says that this run is at the container of that name; `None`: another
+    /// one is. To be held from before it is created until it was started.
+    ///
+    /// # Errors
+    /// The lock file cannot be opened or locked.
+    pub(crate) fn living(&self, container: &str) -> io::Result<Option<ContainerLease>> {
+        let path = self.of_engine(&format!("container-{container}"));
+        loop {
+            let file = open_shared(&path)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => return Ok(Some(ContainerLease { path, _file: file })),
+                // Its last holder took the file away; the next one made another.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The same for one who may wait: a run that only looks whether somebody
+    /// is at the container lets go at once.
+    ///
+    /// # Errors
+    /// As [`Locks::living`].
+    pub(crate) async fn living_within(
+        &self,
+        container: &str,
+        limit: Duration,
+    ) -> io::Result<Option<ContainerLease>> {
+        let mut left = limit;
+        loop {
+            if let Some(living) = self.living(container)? {
+                return Ok(Some(living));
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let pause = PAUSE.min(left);
+            tokio::time::sleep(pause).await;
+            left -= pause;
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(file), Ok(path)) => (file.dev(), file.ino()) == (path.dev(), path.ino()),
+        _ => false,
+    }
+}
+
+// How many containers an engine starts at once while something of the machine
+// is being given away: as many as it has processors. A start keeps one busy
+// for longer than all that is done to give somebody a GPU, and who waits for
+// that is not to wait for others' starts.
+// A courtesy, on which nothing depends: who does not get a slot in time goes
+// on without.
+
+/// Longest wait; an engine may hang.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Looks at which nobody had the machine, before it counts as needed no more:
+/// between one who had it and the next it is nobody's for a moment.
+const QUIET: u32 = 4;
+
+/// One start, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct StartPermit {
+    _file: File,
+}
+
+impl Locks {
+    /// Waits for one of so many. `None`: nobody needs the machine any more, or
+    /// it was not in time, or cancelled.
+    ///
+    /// # Errors
+    /// The lock file cannot be opened or locked.
+    pub(crate) async fn slot(
+        &self,
+        slots: u32,
+        cancel: &CancellationToken,
+    ) -> io::Result<Option<StartPermit>> {
+        let open = |slot: u32| open_shared(&self.of_engine(&format!("start-{slot}")));
+        let mut files = (0..slots.max(1)).map(open).collect::<io::Result<Vec<_>>>()?;
+        let machine = open_shared(&self.dir.join(MACHINE))?;
+        let (mut left, mut quiet) = (LONGEST, 0);
+        loop {
+            if let Some(at) = free(&files)? {
+                return Ok(Some(StartPermit { _file: files.swap_remove(at) }));
+            }
+            // Let go at once: nothing is given away by who looks.
+            let unneeded = machine.try_lock().is_ok() && machine.unlock().is_ok();
+            quiet = if unneeded { quiet + 1 } else { 0 };
+            if quiet >= QUIET || left.is_zero() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(None),
+                () = tokio::time::sleep(PAUSE) => left = left.saturating_sub(PAUSE),
+            }
+        }
+    }
+}
+
+/// The first that nobody has, which is taken.
+fn free(files: &[File]) -> io::Result<Option<usize>> {
+    for (at, file) in files.iter().enumerate() {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(at)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests;

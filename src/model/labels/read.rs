@@ -2,10 +2,10 @@
 //!
 //! A missing key is absent: no function here makes up a value.
 
-use super::legacy::{LEGACY, Legacy};
 use super::write::Labels;
 use super::{
-    GROUP_ID, HAS_USER_SETUP, Key, Kind, MANAGED, NAME, PROJECT, PROTECTED, USER, USER_ID, USERNAME,
+    GROUP_ID, HAS_USER_SETUP, Key, Kind, LEGACY, Legacy, MANAGED, NAME, PROJECT, PROTECTED, USER, USER_ID,
+    USERNAME,
 };
 use crate::model::names::Login;
 

@@ -1,20 +1,19 @@
 //! What goes onto an image and onto a container.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::legacy::LEGACY;
 use super::{
     ARCH, BASE_DIGEST, BASE_NAME, CREATED_AT, DATA_MOUNT, FRAMEWORK, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS,
-    GPUS, GROUP, GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, MANAGED, MODELS_MOUNT, NAME,
-    PROJECT, PROTECTED, RECIPE, RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT,
-    WORKSPACE_FOLDER,
+    GPUS, GROUP, GROUP_ID, HAS_USER_SETUP, IMAGE, INGREDIENTS, INTERFACE, Key, LEGACY, MANAGED, MODELS_MOUNT,
+    NAME, PROJECT, PROTECTED, RECIPE, RECORD, SCHEME, SLICE, TITLE, USER, USER_ID, USERNAME, WORK_MOUNT,
+    WORKSPACE_FOLDER, read,
 };
 use crate::model::account::Account;
 use crate::model::names::{Login, NodeName, ProjectName};
-
 /// Length of an ingredient's digest on the label, in hex digits.
 const SHORT_DIGEST: usize = 12;
 
@@ -70,7 +69,9 @@ impl ImageLabels {
     pub(crate) fn to_map(&self) -> Labels {
         let ingredients: Vec<_> =
             self.ingredients.iter().map(|(name, digest)| format!("{name}={}", short(digest))).collect();
-        let mut map = Writer::default()
+        let catalogue = self.catalogue.as_ref();
+        let account = self.user.as_ref().map(|user| &user.account);
+        Writer::default()
             .with(&MANAGED, "true")
             .with(&IMAGE, &self.image)
             .with(&RECIPE, &self.recipe)
@@ -79,21 +80,15 @@ impl ImageLabels {
             .with(&RECORD, &self.record)
             .with(&BASE_NAME, &self.base_name)
             .with(&BASE_DIGEST, &self.base_digest)
-            .with(&TITLE, &self.title);
-        if let Some(Catalogue { framework, arch }) = &self.catalogue {
-            map = map.with(&FRAMEWORK, framework).with(&ARCH, arch);
-        }
-        if let Some(UserImage { project, account }) = &self.user {
-            if let Some(project) = project {
-                map = map.with(&PROJECT, project);
-            }
-            map = map
-                .with(&HAS_USER_SETUP, "true")
-                .with(&USER_ID, account.uid)
-                .with(&GROUP_ID, account.gid)
-                .with(&USERNAME, &account.name);
-        }
-        map.0
+            .with(&TITLE, &self.title)
+            .with_some(&FRAMEWORK, catalogue.map(|catalogue| &catalogue.framework))
+            .with_some(&ARCH, catalogue.map(|catalogue| &catalogue.arch))
+            .with_some(&PROJECT, self.user.as_ref().and_then(|user| user.project.as_ref()))
+            .with_some(&HAS_USER_SETUP, account.map(|_| true))
+            .with_some(&USER_ID, account.map(|account| account.uid))
+            .with_some(&GROUP_ID, account.map(|account| account.gid))
+            .with_some(&USERNAME, account.map(|account| &account.name))
+            .0
     }
 }
 
@@ -156,7 +151,10 @@ pub(crate) struct Gpus {
 impl ContainerLabels {
     /// As the engine takes them.
     pub(crate) fn to_map(&self) -> Labels {
-        let mut map = Writer::default()
+        let folder = |folder: &Option<PathBuf>| folder.as_ref().map(|folder| folder.display().to_string());
+        let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.join(","));
+        let gpus = self.assigned.as_ref();
+        Writer::default()
             .with(&MANAGED, "true")
             .with(&USER, &self.user)
             .with(&GROUP, &self.group)
@@ -165,37 +163,17 @@ impl ContainerLabels {
             .with(&IMAGE, &self.image)
             .with(&CREATED_AT, format_args!("{:.0}", self.created_at))
             .with(&GPUS, &self.gpus)
-            .with(&WORKSPACE_FOLDER, &self.workspace_folder);
-        if let Some(project) = &self.project {
-            map = map.with(&PROJECT, project);
-        }
-        if let Some(slice) = &self.slice {
-            map = map.with(&SLICE, slice);
-        }
-        let mounts = [
-            (WORK_MOUNT, &self.work_mount),
-            (DATA_MOUNT, &self.data_mount),
-            (MODELS_MOUNT, &self.models_mount),
-        ];
-        for (key, folder) in mounts {
-            if let Some(folder) = folder {
-                map = map.with(&key, folder.display());
-            }
-        }
-        if let Some(gpus) = &self.assigned {
-            map = map.with(&GPU_EQUIVALENTS, &gpus.equivalents);
-            for (key, list) in [(GPU_UUIDS, &gpus.uuids), (GPU_SLOTS, &gpus.slots)] {
-                if !list.is_empty() {
-                    map = map.with(&key, list.join(","));
-                }
-            }
-        }
-        for key in [RECIPE, FRAMEWORK, ARCH] {
-            if let Some(value) = super::read::text(&self.inherited, &key) {
-                map = map.with(&key, value);
-            }
-        }
-        map.0
+            .with(&WORKSPACE_FOLDER, &self.workspace_folder)
+            .with_some(&PROJECT, self.project.as_ref())
+            .with_some(&SLICE, self.slice.as_ref())
+            .with_some(&WORK_MOUNT, folder(&self.work_mount))
+            .with_some(&DATA_MOUNT, folder(&self.data_mount))
+            .with_some(&MODELS_MOUNT, folder(&self.models_mount))
+            .with_some(&GPU_EQUIVALENTS, gpus.map(|gpus| &gpus.equivalents))
+            .with_some(&GPU_UUIDS, gpus.and_then(|gpus| list(&gpus.uuids)))
+            .with_some(&GPU_SLOTS, gpus.and_then(|gpus| list(&gpus.slots)))
+            .copied(&[RECIPE, FRAMEWORK, ARCH], &self.inherited)
+            .0
     }
 }
 
@@ -225,15 +203,77 @@ pub(crate) fn strays(image: &Labels, written: &Labels) -> Vec<String> {
 struct Writer(Labels);
 
 impl Writer {
-    fn with(mut self, key: &Key, value: impl std::fmt::Display) -> Self {
+    fn with(mut self, key: &Key, value: impl Display) -> Self {
         self.0.insert(key.name.to_owned(), value.to_string());
         self
+    }
+
+    fn with_some(self, key: &Key, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    /// What other labels say under these keys.
+    fn copied(self, keys: &[Key], from: &Labels) -> Self {
+        keys.iter().fold(self, |writer, key| writer.with_some(key, read::text(from, key)))
     }
 }
 
 fn short(digest: &str) -> &str {
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
     hex.get(..SHORT_DIGEST).unwrap_or(hex)
+}
+
+// An image that a container was saved as. Of the image below, what it says of the account and the framework is still
+// true; of the recipe nothing is, since somebody has changed files since.
+// Nothing of the container comes along.
+
+/// Ends the name of an image that is a saved container. A plan of a spec may
+/// be called so, too; then the image has a recipe.
+const SAVED: &str = "@saved";
+
+/// What is known of a saved image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SavedLabels<'a> {
+    /// The last part of its repository.
+    pub(crate) name: &'a str,
+    /// The container's whole name.
+    pub(crate) container: &'a str,
+    pub(crate) project: Option<&'a str>,
+    /// Labels of the image that the container was made from.
+    pub(crate) below: &'a Labels,
+    /// That image, by name and by id.
+    pub(crate) base_name: &'a str,
+    pub(crate) base_digest: &'a str,
+}
+
+impl SavedLabels<'_> {
+    /// As the engine takes them.
+    pub(crate) fn to_map(&self) -> Labels {
+        let account = read::user_setup(self.below);
+        let account = account.as_ref();
+        Writer::default()
+            .with(&MANAGED, "true")
+            .with(&IMAGE, format_args!("{}{SAVED}", self.name))
+            .with(&BASE_NAME, self.base_name)
+            .with(&BASE_DIGEST, self.base_digest)
+            .with(&TITLE, format_args!("{}, saved from {}", self.name, self.container))
+            .copied(&[FRAMEWORK, ARCH], self.below)
+            .with_some(&PROJECT, self.project)
+            .with_some(&HAS_USER_SETUP, account.map(|_| true))
+            .with_some(&USER_ID, account.map(|account| account.uid))
+            .with_some(&GROUP_ID, account.map(|account| account.gid))
+            .with_some(&USERNAME, account.and_then(|account| account.username.as_ref()))
+            .0
+    }
+}
+
+/// Whether an image is a saved container.
+pub(crate) fn is_saved(labels: &Labels) -> bool {
+    let named = labels.get(IMAGE.name).is_some_and(|name| name.ends_with(SAVED));
+    named && !labels.contains_key(RECIPE.name)
 }
 
 #[cfg(test)]
@@ -361,5 +401,68 @@ mod tests {
 
     fn lines(map: &Labels) -> String {
         map.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    }
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn saved(below: &Labels) -> Labels {
+        SavedLabels {
+            name: "thesis",
+            container: "thesis._.1001",
+            project: Some("thesis"),
+            below,
+            base_name: "ds01-1001/thesis:latest",
+            base_digest: "sha256:1",
+        }
+        .to_map()
+    }
+
+    #[test]
+    fn of_the_image_below_only_account_and_framework_are_kept() {
+        let below = labels(&[
+            ("ds01.managed", "true"),
+            ("ds01.image", "thesis"),
+            ("ds01.build.recipe", "ab"),
+            ("ds01.build.record", "{}"),
+            ("ds01.framework", "Pytorch-2.8.0"),
+            ("ds01.arch", "CUDA_ADA"),
+            ("ds01.has_user_setup", "true"),
+            ("ds01.user_id", "1001"),
+            ("ds01.group_id", "1001"),
+            ("ds01.username", "ann"),
+            ("ds01.gpu.uuids", "GPU-1"),
+            ("ds01.protected", "true"),
+        ]);
+        let saved = saved(&below);
+        let text: String = saved.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        insta::assert_snapshot!(text);
+        assert!(is_saved(&saved) && !is_saved(&below));
+        assert!(strays(&saved, &Labels::new()).is_empty());
+        for name in saved.keys() {
+            let on = labels::key(name).map(|key| key.on);
+            assert!(matches!(on, Some(On::Image | On::Both)), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_account_of_the_old_generation_is_written_with_new_keys_and_half_a_one_with_none() {
+        let old = labels(&[
+            ("aime.mlc.DS01_HAS_USER_SETUP", "true"),
+            ("aime.mlc.DS01_USER_ID", "1001"),
+            ("aime.mlc.DS01_GROUP_ID", "100"),
+            ("aime.mlc.USER", "ann"),
+        ]);
+        assert!(read::has_setup_for(&saved(&old), 1001, 100));
+        assert!(saved(&old).keys().all(|key| !key.starts_with("aime")));
+        let half = labels(&[("ds01.user_id", "1001")]);
+        assert!(read::setup_said(&saved(&half)).is_empty());
+    }
+
+    #[test]
+    fn a_plan_of_that_name_is_no_saved_container() {
+        let plan = labels(&[("ds01.image", "vision@saved"), ("ds01.build.recipe", "ab")]);
+        assert!(!is_saved(&plan));
     }
 }

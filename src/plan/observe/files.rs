@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::DockerfileSeen;
 use crate::dockerfile::context::{self, Context, HashCache, Tree};
 use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::{self, EngineInfo, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs};
+use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile};
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::{Reference, Repository};
 use crate::spec::SpecEntry;
@@ -23,7 +23,7 @@ struct Read {
     source: Arc<SourceFile>,
     spec: spec::Dockerfile,
     syntax: Option<String>,
-    facts: EngineInfo,
+    facts: ParsedDockerfile,
     evaluated: Evaluated,
     external: Vec<ImageUse>,
     ignore: Ignore,
@@ -103,7 +103,7 @@ fn understand(
     built: &BTreeMap<Repository, String>,
 ) -> Result<Read, Vec<Problem>> {
     let source = load(&spec.root, dockerfile)?;
-    let facts = EngineInfo::parse(&source)?;
+    let facts = ParsedDockerfile::parse(&source)?;
     let expectation = expectation(spec, graph, node, built);
     let further: Vec<_> =
         expectation.further.iter().map(|parent| (parent.name.clone(), parent.given.clone())).collect();

@@ -26,7 +26,7 @@ pub(crate) use uses::{Use, uses};
 
 use crate::dockerfile::context::Listing;
 use crate::dockerfile::context::{self, Context, Tree};
-use crate::dockerfile::{EngineInfo, Evaluated, ImageUse};
+use crate::dockerfile::{Evaluated, ImageUse, ParsedDockerfile};
 use crate::engine::{self, Engine};
 use crate::model::digest::Digest;
 use crate::model::problem::Problem;
@@ -80,7 +80,7 @@ pub(crate) struct DockerfileSeen {
     pub(crate) target: Option<String>,
     /// The front end that `# syntax=` asks for.
     pub(crate) syntax: Option<String>,
-    pub(crate) facts: EngineInfo,
+    pub(crate) facts: ParsedDockerfile,
     pub(crate) evaluated: Evaluated,
     /// Images that it names and the graph does not: `COPY --from=alpine`, or
     /// FROM where the spec leaves the base to the Dockerfile.

@@ -140,7 +140,7 @@ fn a_saved_container_is_not_what_was_built_whatever_tag_is_put_on_it() {
     let tree = Tree::new(["1", "1", "1", "1"]);
     let mut store = tree.store();
     let below = &store[2].labels;
-    let saved = labels::saved::SavedLabels {
+    let saved = labels::SavedLabels {
         name: "a1",
         container: "a1._.1001",
         project: None,

@@ -1,16 +1,17 @@
-//! A context with the content of its files hashed, and digests of parts of it.
+//! A context with the content of its files hashed, digests of parts of it, and
+//! the cache of digests from earlier runs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
-use super::cache::HashCache;
-use super::readable::{Cover, Look, Readable, Seen};
-use super::walk::{Found, Stamp, walk};
+use super::walk::{Cover, FileKind, FileTree, Readable, Stamp, WalkedEntry, walk};
 use super::{Context, EntryKind, Error};
+use crate::host::files;
 use crate::model::digest::{Digest, Framed};
 
 /// Hashing is bound by the processor; more threads would take it from builds.
@@ -78,7 +79,7 @@ pub(crate) fn scan(context: &Context) -> Result<Tree, Error> {
 /// As [`scan`].
 pub(crate) fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Error> {
     let found = walk(context)?;
-    let files: Vec<&Found> = found.iter().filter(|f| f.entry.kind == EntryKind::File).collect();
+    let files: Vec<&WalkedEntry> = found.iter().filter(|f| f.entry.kind == EntryKind::File).collect();
     let mut digests = hash_all(context, &files, cache)?.into_iter();
     let entries = found
         .iter()
@@ -99,10 +100,10 @@ pub(crate) fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Er
 }
 
 /// The digests in the order of the files; of several errors the first file's.
-fn hash_all(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Vec<Digest>, Error> {
+fn hash_all(context: &Context, files: &[&WalkedEntry], cache: &HashCache) -> Result<Vec<Digest>, Error> {
     let known: Vec<_> =
         files.iter().map(|file| cache.get(&context.root.join(&file.entry.path), &file.stamp)).collect();
-    let unknown: Vec<&Found> =
+    let unknown: Vec<&WalkedEntry> =
         files.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(file, _)| *file).collect();
     let mut hashed = hash_unknown(context, &unknown, cache)?.into_iter();
     let each = known.into_iter().map(|known| known.unwrap_or_else(|| hashed.next().expect("one for each")));
@@ -110,7 +111,7 @@ fn hash_all(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Ve
 }
 
 /// Reads files, several at a time where there are several.
-fn hash_unknown(context: &Context, files: &[&Found], cache: &HashCache) -> Result<Vec<Digest>, Error> {
+fn hash_unknown(context: &Context, files: &[&WalkedEntry], cache: &HashCache) -> Result<Vec<Digest>, Error> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None::<(usize, Error)>);
     let work = || {
@@ -146,7 +147,7 @@ fn hash_unknown(context: &Context, files: &[&Found], cache: &HashCache) -> Resul
     Ok(done.into_iter().map(|(_, digest)| digest).collect())
 }
 
-fn hash_kept(context: &Context, file: &Found, cache: &HashCache) -> Result<Digest, Error> {
+fn hash_kept(context: &Context, file: &WalkedEntry, cache: &HashCache) -> Result<Digest, Error> {
     let digest = hash(context, &file.entry.path, &file.stamp)?;
     cache.put(&context.root.join(&file.entry.path), &file.stamp, &digest);
     Ok(digest)
@@ -234,12 +235,12 @@ pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> 
     Some(files)
 }
 
-impl Look for Tree {
-    fn seen(&self, path: &str) -> Option<Seen> {
+impl FileTree for Tree {
+    fn kind(&self, path: &str) -> Option<FileKind> {
         Some(match &self.entries[self.position(path).ok()?].node {
-            Node::Dir => Seen::Dir,
-            Node::Link { target } => Seen::Link(target.clone()),
-            Node::File { .. } => Seen::File,
+            Node::Dir => FileKind::Dir,
+            Node::Link { target } => FileKind::Link(target.clone()),
+            Node::File { .. } => FileKind::File,
         })
     }
 
@@ -253,5 +254,97 @@ impl Look for Tree {
             .filter(|rest| !rest.contains('/'))
             .map(str::to_owned)
             .collect()
+    }
+}
+
+// Digests of files that were hashed before, so that a plan over unchanged
+// files costs a stat each.
+// Only saves time: a missing, old or broken cache file gives the same answers.
+
+const HEAD: &str = "ds01-build file hashes 1";
+/// More than this, and only what the last run used is kept.
+const MOST: usize = 200_000;
+/// A file that changed this shortly before may change again within the same
+/// tick of the file system's clock, and keep its stamp.
+const SETTLED_NS: i64 = 2_000_000_000;
+
+/// Digests by path and stamp. Shared by threads.
+#[derive(Debug, Default)]
+pub(crate) struct HashCache {
+    known: HashMap<PathBuf, (Stamp, Digest)>,
+    used: Mutex<HashMap<PathBuf, (Stamp, Digest)>>,
+}
+
+type CacheLine = (String, u64, i64, i64, u64, String);
+
+impl HashCache {
+    /// Reads a cache file; what cannot be read is not known.
+    pub(crate) fn load(path: &Path) -> Self {
+        let Ok(file) = std::fs::File::open(path) else { return Self::default() };
+        let mut lines = BufReader::new(file).lines().map_while(Result::ok);
+        if lines.next().as_deref() != Some(HEAD) {
+            return Self::default();
+        }
+        let known = lines.filter_map(|line| {
+            let (path, size, mtime_ns, ctime_ns, inode, digest): CacheLine =
+                serde_json::from_str(&line).ok()?;
+            let stamp = Stamp { size, mtime_ns, ctime_ns, inode };
+            Some((PathBuf::from(path), (stamp, Digest::parse(&digest)?)))
+        });
+        Self { known: known.collect(), used: Mutex::default() }
+    }
+
+    /// Whether anything was hashed that was not known.
+    pub(crate) fn has_news(&self) -> bool {
+        self.used().iter().any(|(path, seen)| self.known.get(path) != Some(seen))
+    }
+
+    /// Writes the cache file, whole or not at all.
+    ///
+    /// `begun_ns`: when hashing began, in nanoseconds since 1970. Files that
+    /// had changed within two seconds before are left out: they may have
+    /// changed once more, after they were hashed, without a new stamp.
+    ///
+    /// # Errors
+    /// The file cannot be written. The next run is slower, that is all.
+    pub(crate) fn save(&self, path: &Path, begun_ns: i64) -> io::Result<()> {
+        let used = self.used();
+        let old = self.known.iter().filter(|(path, _)| !used.contains_key(*path));
+        let room = MOST.saturating_sub(used.len());
+        let mut lines = format!("{HEAD}\n").into_bytes();
+        for (path, (stamp, digest)) in used.iter().chain(old.take(room)) {
+            let Some(text) = path.to_str() else { continue };
+            if stamp.ctime_ns > begun_ns.saturating_sub(SETTLED_NS) {
+                continue;
+            }
+            let row: CacheLine = (
+                text.to_owned(),
+                stamp.size,
+                stamp.mtime_ns,
+                stamp.ctime_ns,
+                stamp.inode,
+                digest.as_str().to_owned(),
+            );
+            serde_json::to_writer(&mut lines, &row)?;
+            lines.push(b'\n');
+        }
+        files::write(path, &lines)
+    }
+
+    pub(super) fn get(&self, path: &Path, stamp: &Stamp) -> Option<Digest> {
+        let (known, digest) = self.known.get(path)?;
+        if known != stamp {
+            return None;
+        }
+        self.used().insert(path.to_owned(), (*stamp, digest.clone()));
+        Some(digest.clone())
+    }
+
+    pub(super) fn put(&self, path: &Path, stamp: &Stamp, digest: &Digest) {
+        self.used().insert(path.to_owned(), (*stamp, digest.clone()));
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (Stamp, Digest)>> {
+        self.used.lock().expect("no thread panics while it holds the lock")
     }
 }

@@ -6,8 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::legacy::LEGACY;
-use super::{Key, Kind, On, Required, SCHEMA};
+use super::{Key, Kind, LEGACY, On, Required, SCHEMA};
 
 /// The command that writes the page.
 pub(crate) const COMMAND: &str = "ds01-build labels schema --markdown > docs/LABEL_SCHEMA.md";

@@ -1,8 +1,11 @@
-//! What one instruction sets and reads.
+//! What one instruction sets and reads, and the variables that its words name.
 
-use super::super::steps::{Copy, From, Mount};
-use super::{ImageUse, Variables, Work};
-use crate::dockerfile::ignore::glob;
+use std::collections::BTreeMap;
+
+use super::{ImageUse, Work};
+use crate::dockerfile::expand::Value;
+use crate::dockerfile::ignore;
+use crate::dockerfile::steps::{Copy, From, Mount};
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
 
@@ -53,8 +56,8 @@ impl Work<'_> {
             match self.expand(source, variables)? {
                 None => self.read(".")?,
                 Some(source) if copy.add && is_url(&source) => {}
-                Some(source) if copy.parents => self.read(before_deep(&glob::rooted(&source)))?,
-                Some(source) => self.read(&glob::rooted(&source))?,
+                Some(source) if copy.parents => self.read(before_deep(&ignore::rooted(&source)))?,
+                Some(source) => self.read(&ignore::rooted(&source))?,
             }
         }
         Ok(())
@@ -93,7 +96,7 @@ impl Work<'_> {
                 self.secrets.insert(id.ok_or("the secret has no id")?);
                 Ok(())
             }
-            Some("" | "bind") | None => self.read(&source.map_or(".".into(), |s| glob::rooted(&s))),
+            Some("" | "bind") | None => self.read(&source.map_or(".".into(), |s| ignore::rooted(&s))),
             Some(_) => Ok(()),
         }
     }
@@ -116,7 +119,7 @@ impl Work<'_> {
 
     fn read(&mut self, path: &str) -> Result<(), String> {
         for element in path.split('/') {
-            glob::Element::new(element).map_err(|cause| format!("`{path}` is no pattern: {cause}"))?;
+            ignore::Element::new(element).map_err(|cause| format!("`{path}` is no pattern: {cause}"))?;
         }
         self.readable.insert(path.to_owned());
         Ok(())
@@ -137,4 +140,45 @@ fn before_deep(path: &str) -> &str {
 
 fn is_url(source: &str) -> bool {
     ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|p| source.starts_with(p))
+}
+
+// The variables that a word of a Dockerfile can name.
+
+/// Variables of a stage; `None`: only the build knows the value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables {
+    pub(crate) all: BTreeMap<String, Option<String>>,
+    /// Those set by ENV, which a stage FROM this one sees whatever its args are.
+    pub(crate) env: BTreeMap<String, Option<String>>,
+    /// True when no base image can have set others.
+    pub(crate) complete: bool,
+}
+
+impl Variables {
+    /// What a word sees.
+    pub(crate) fn get(&self, name: &str) -> Value {
+        match self.all.get(name) {
+            Some(Some(value)) => Value::Set(value.clone()),
+            None if self.complete => Value::Unset,
+            Some(None) | None => Value::Unknown,
+        }
+    }
+}
+
+/// The args that BuildKit gives every Dockerfile before the first FROM.
+pub(super) fn platform_args(platform: &str) -> Vec<(String, String)> {
+    let mut parts = platform.splitn(3, '/');
+    let mut part = || parts.next().unwrap_or_default().to_owned();
+    let (os, arch, variant) = (part(), part(), part());
+    ["BUILD", "TARGET"]
+        .iter()
+        .flat_map(|side| {
+            [
+                (format!("{side}PLATFORM"), platform.to_owned()),
+                (format!("{side}OS"), os.clone()),
+                (format!("{side}ARCH"), arch.clone()),
+                (format!("{side}VARIANT"), variant.clone()),
+            ]
+        })
+        .collect()
 }
