@@ -12,7 +12,7 @@ use crate::engine::{Container, Image};
 use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::LEGACY;
 use crate::model::labels::read::{self, Users};
-use crate::model::labels::{self, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, Key, NAMESPACE, On};
+use crate::model::labels::{self, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, Key, LabelCarrier, NAMESPACE};
 
 /// What says together which GPUs a container holds.
 const GPU_KEYS: [Key; 3] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS];
@@ -161,7 +161,7 @@ fn fault(object: &Object<'_>, name: &str, value: &str) -> Option<String> {
     let Some(key) = old.map(|old| old.read_as).or(labels::key(name).copied()) else {
         return Some("is no key of the schema".into());
     };
-    if object.kind == ObjectKind::Image && key.on == On::Container {
+    if object.kind == ObjectKind::Image && key.on == LabelCarrier::Container {
         return Some("belongs to one container: every container of this image would inherit it".into());
     }
     // What an old key held was never of our types.

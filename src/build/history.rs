@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::build::Outcomes;
-use crate::image::recipe::{self, Ingredient, Recipe, Written, masked_text};
+use crate::image::recipe::{self, Ingredient, Recipe, RecipeRecord, masked_text};
 use crate::model::event::{Event, Outcome};
 use crate::plan::observe::{DockerfileSeen, Seen};
 use crate::plan::records::{Ended, MOST_FILES, Record, Records, Run};
@@ -45,7 +45,7 @@ fn recall_one(
     let mut recall = Recall::default();
     if let Some(dockerfile) = dockerfile {
         let record = tries.iter().rev().find(|record| record.recipe == last.recipe);
-        let now = question.recipe.recorded();
+        let now = question.recipe.ingredient_digests();
         if !last.has_same(Ingredient::Dockerfile, &now) {
             last.dockerfile = record.and_then(|record| record.dockerfile.clone());
             recall.dockerfile = Some(masked_text(&dockerfile.text));
@@ -109,7 +109,7 @@ impl RunRecorder {
             recipe: image.recipe.digest().to_string(),
             scheme: recipe::SCHEME,
             ingredients: image.recipe.ingredients_label(),
-            written: Written::of(&image.recipe),
+            written: RecipeRecord::of(&image.recipe),
             tree: dockerfile.map(|d| d.context_digest.to_string()),
             dockerfile: text,
             took_ms,
@@ -156,7 +156,7 @@ fn ended(outcome: &Outcome, recipe: &Recipe) -> Option<Ended> {
         Outcome::Failed { failure, .. } => {
             let step = failure.step.iter().map(|step| format!("{step}: "));
             let message = step.chain([failure.message.clone()]).collect::<String>();
-            Some(Ended::Failed { message: recipe.scrubbed(&message) })
+            Some(Ended::Failed { message: recipe.without_secrets(&message) })
         }
         // What was built, `Outcomes::built` says; its push may have failed.
         _ => None,

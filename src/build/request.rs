@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::dockerfile::{self, Foundation, Inputs};
+use crate::dockerfile::{self, BuildBase, Inputs};
 use crate::image::packages::{
-    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, Packages, Site, StepSettings,
+    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, PackageIndex, Packages,
+    StepSettings,
 };
-use crate::image::recipe::{Ingredient, Written};
+use crate::image::recipe::{Ingredient, RecipeRecord};
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
 use crate::image::user_layer;
 use crate::model::account::Account;
@@ -25,9 +26,9 @@ pub(crate) struct Surroundings {
     /// The site's CA certificates.
     pub(crate) ca_bundle: Option<PathBuf>,
     /// Index that pip asks instead of its default.
-    pub(crate) pip_index: Option<Site>,
+    pub(crate) pip_index: Option<PackageIndex>,
     /// Mirror that apt asks instead of the distribution's own.
-    pub(crate) apt_mirror: Option<Site>,
+    pub(crate) apt_mirror: Option<PackageIndex>,
     /// Secrets that RUN steps may mount: id → file.
     pub(crate) secrets: BTreeMap<String, PathBuf>,
     pub(crate) proxy: BTreeMap<String, String>,
@@ -42,7 +43,7 @@ impl Surroundings {
 
     /// All secrets that steps may mount.
     pub(crate) fn offered(&self) -> BTreeMap<String, Secret> {
-        let text = |id: &str, site: &Site, text: String| {
+        let text = |id: &str, site: &PackageIndex, text: String| {
             (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
         };
         let own = self.secrets.iter().map(|(id, file)| (id.clone(), file.into()));
@@ -144,13 +145,14 @@ impl Requests<'_> {
     fn config(&self, position: usize, base: Option<&Reference>) -> ConfigChange {
         let (node, recipe) = (self.nodes[position], &self.plan.images[position].recipe);
         let mut labels = recipes::labels(self.spec, self.graph, node);
-        let recorded = recipe.recorded();
-        let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
+        let ingredient_digests = recipe.ingredient_digests();
+        let digest =
+            |i: &Ingredient| Some((i.name().to_owned(), ingredient_digests.get(i.name())?.to_owned()));
         labels.recipe = recipe.digest().to_string();
         labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
-        let files = self.seen.dockerfiles.get(&node).and_then(|seen| seen.files(Written::MOST));
-        labels.record = Written::of(recipe).to_label(files.as_ref());
-        if let Some(base) = base.or_else(|| self.foundation(node)) {
+        let files = self.seen.dockerfiles.get(&node).and_then(|seen| seen.files(RecipeRecord::MOST));
+        labels.record = RecipeRecord::of(recipe).to_label(files.as_ref());
+        if let Some(base) = base.or_else(|| self.base(node)) {
             labels.base_name = base.to_string();
             // A parent that is built here has an ID only once it is there.
             let external =
@@ -164,13 +166,13 @@ impl Requests<'_> {
     }
 
     /// What a Dockerfile builds FROM where the spec leaves that to it.
-    fn foundation(&self, node: NodeId) -> Option<&Reference> {
-        match &self.seen.dockerfiles.get(&node)?.evaluated.foundation {
-            Foundation::Image(image) => {
+    fn base(&self, node: NodeId) -> Option<&Reference> {
+        match &self.seen.dockerfiles.get(&node)?.evaluated.base {
+            BuildBase::Image(image) => {
                 let known = self.seen.bases.get(&image.reference.canonical());
                 Some(known.map_or(&image.reference, |base| &base.given))
             }
-            Foundation::Scratch(_) => None,
+            BuildBase::Scratch(_) => None,
         }
     }
 

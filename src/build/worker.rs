@@ -57,7 +57,7 @@ async fn made(
     let waits = || {
         let _ = events.send(Event::ImageWaits { image: image.name.clone() });
     };
-    let lock = run.locks.take(&image.recipe.digest().to_string(), cancel, waits).await;
+    let lock = run.locks.lock_image(&image.recipe.digest().to_string(), cancel, waits).await;
     let lock = lock.map_err(|e| failed(format!("cannot lock the image against other runs: {e}")))?;
     let Some(_lock) = lock else { return Err(SolveError::Cancelled) };
     if let Some(id) = built_meanwhile(run, image).await? {
@@ -161,7 +161,7 @@ async fn fetch_parents(
         let (Action::Keep(Where::Registry(digest)) | Action::Fetch { digest, .. }) = &parent.action else {
             continue;
         };
-        let lock = run.locks.take(&parent.recipe.digest().to_string(), cancel, || {}).await;
+        let lock = run.locks.lock_image(&parent.recipe.digest().to_string(), cancel, || {}).await;
         let lock = lock.map_err(|e| failed(format!("cannot lock {}: {e}", parent.name)))?;
         let Some(_lock) = lock else { return Err(SolveError::Cancelled) };
         if built_meanwhile(run, parent).await?.is_none() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::load::CliError;
 use super::settings::Settings;
 use crate::build::request::Surroundings;
-use crate::image::packages::Site;
+use crate::image::packages::PackageIndex;
 use crate::model::problem::Problem;
 use crate::spec::{SiteSource, Spec};
 
@@ -20,7 +20,7 @@ pub(crate) fn read(
     settings: &Settings,
     key: &str,
     source: Option<&SiteSource>,
-) -> Result<Option<Site>, CliError> {
+) -> Result<Option<PackageIndex>, CliError> {
     let file = match source {
         None => return Ok(None),
         Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
@@ -33,7 +33,7 @@ pub(crate) fn read(
             problem.help(format!("`build.{key}` names it; write the address into it, in one line")),
         )
     })?;
-    Site::parse(&text).map(Some).map_err(|why| {
+    PackageIndex::parse(&text).map(Some).map_err(|why| {
         let problem = Problem::new(format!("what is in {} {why}", shown.display()));
         CliError::Usage(problem.help(format!("`build.{key}` names it")))
     })
@@ -46,14 +46,15 @@ pub(crate) fn exposed(settings: &Settings, spec: &Spec, around: &Surroundings) -
         ("pip_index", &spec.build.pip_index, &around.pip_index),
         ("apt_mirror", &spec.build.apt_mirror, &around.apt_mirror),
     ];
-    let sentence = |(key, source, site): (&str, &Option<SiteSource>, &Option<Site>)| match (source, site) {
-        (Some(SiteSource::File(file)), Some(site)) => open(key, file, &settings.shown(file), site),
-        _ => None,
-    };
+    let sentence =
+        |(key, source, site): (&str, &Option<SiteSource>, &Option<PackageIndex>)| match (source, site) {
+            (Some(SiteSource::File(file)), Some(site)) => open(key, file, &settings.shown(file), site),
+            _ => None,
+        };
     sites.into_iter().filter_map(sentence).collect()
 }
 
-fn open(key: &str, file: &Path, shown: &Path, site: &Site) -> Option<String> {
+fn open(key: &str, file: &Path, shown: &Path, site: &PackageIndex) -> Option<String> {
     let open = site.has_login() && std::fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
     let told = "which holds the login of";
     open.then(|| {
@@ -75,7 +76,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         let told = |mode, address| {
             fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            open("pip_index", &file, Path::new("index"), &Site::parse(address).unwrap())
+            open("pip_index", &file, Path::new("index"), &PackageIndex::parse(address).unwrap())
         };
         insta::assert_snapshot!(
             told(0o644, "https://ann:geheim@host/simple").unwrap(),

@@ -153,7 +153,7 @@ fn labels(
         inherited: request.image.labels.clone(),
     };
     let labels = labels.to_map();
-    let keys = write::strays(&request.image.labels, &labels);
+    let keys = write::leaked_labels(&request.image.labels, &labels);
     if keys.is_empty() {
         Ok(labels)
     } else {

@@ -13,7 +13,7 @@ use crate::engine::{ContainerState, Error, SolveError};
 use crate::gpu::DriverState;
 use crate::gpu::choose::{AllocationError, Equivalents};
 use crate::gpu::overview::WHOLE;
-use crate::host::lock::Holder;
+use crate::host::lock::LockHolder;
 use crate::model::names::{ImageId, Login};
 use crate::model::problem::Problem;
 
@@ -45,7 +45,7 @@ pub(crate) enum DeployError {
         holder_words(holder.as_ref(), owner.as_ref()),
         limit.as_secs()
     )]
-    Late { limit: Duration, holder: Option<Holder>, owner: Option<Login> },
+    Late { limit: Duration, holder: Option<LockHolder>, owner: Option<Login> },
     /// Somebody without our lock was quicker, again and again.
     #[error("the GPUs for `{name}` were taken by somebody else each time: {}", who.join(", "))]
     Rivals { name: String, who: Vec<String> },
@@ -122,7 +122,7 @@ impl DeployError {
     }
 }
 
-fn holder_words(holder: Option<&Holder>, owner: Option<&Login>) -> String {
+fn holder_words(holder: Option<&LockHolder>, owner: Option<&Login>) -> String {
     let Some(holder) = holder else { return "a process that cannot be seen from here".into() };
     match (owner, holder.uid) {
         (Some(login), _) => format!("{holder} of {login}"),

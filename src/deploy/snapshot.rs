@@ -60,7 +60,7 @@ impl Snapshot {
     /// As [`Self::take`].
     pub(super) async fn preview(machine: &Machine<'_>) -> Result<Self, DeployError> {
         let (gpus, (mut containers, mut claims)) = read(machine, &[]).await?;
-        let free = |one: &Container| matches!(machine.locks.living(&one.name), Ok(Some(_)));
+        let free = |one: &Container| matches!(machine.locks.lease(&one.name), Ok(Some(_)));
         containers.retain(|one| !(machine.facts.local && is_unfinished(one) && free(one)));
         claims.retain(|one| containers.iter().any(|left| left.id == one.container.id));
         Ok(Self::new(machine, EngineGaps::default(), gpus, (containers, claims)))
@@ -129,7 +129,7 @@ async fn remove_left_behind(
     let (mut changed, mut notes) = (false, Vec::new());
     let unfinished = |one: &&Container| is_unfinished(one) && Some(&*one.id) != mine;
     for container in containers.iter().filter(|_| machine.facts.local).filter(unfinished) {
-        let Ok(Some(_lease)) = machine.locks.living(&container.name) else { continue };
+        let Ok(Some(_lease)) = machine.locks.lease(&container.name) else { continue };
         changed = true;
         // It may have been started since it was listed. From here on nobody
         // of ours can, and without force nothing that runs is removed.

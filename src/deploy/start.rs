@@ -158,7 +158,7 @@ async fn create(
         let (snapshot, removed) = Snapshot::take(machine, gaps, &earlier, None).await?;
         notes.extend(removed);
         let request = gaps.without(assign(&snapshot)?);
-        let lease = machine.locks.living_within(&request.name, LEAVING).await.map_err(DeployError::Lock)?;
+        let lease = machine.locks.lease_within(&request.name, LEAVING).await.map_err(DeployError::Lock)?;
         let Some(_lease) = lease else { return Err(DeployError::Busy { name: request.name }) };
         if machine.cancel.is_cancelled() {
             return Err(DeployError::Cancelled);
@@ -203,7 +203,7 @@ pub(crate) async fn lock(
     cancel: &CancellationToken,
     users: Users<'_>,
 ) -> Result<MachineLock, DeployError> {
-    match locks.machine(limit, cancel).await.map_err(DeployError::Lock)? {
+    match locks.lock_machine(limit, cancel).await.map_err(DeployError::Lock)? {
         LockOutcome::Mine(lock) => Ok(lock),
         LockOutcome::Cancelled => Err(DeployError::Cancelled),
         LockOutcome::Late(holder) => {
@@ -231,7 +231,7 @@ impl Created {
     }
 
     async fn start(&self, machine: &Machine<'_>) -> Result<Deployed, DeployError> {
-        let permit = match machine.locks.slot(machine.facts.cpus, machine.cancel).await {
+        let permit = match machine.locks.start_permit(machine.facts.cpus, machine.cancel).await {
             Ok(permit) => permit,
             Err(error) => return Err(self.undo(machine, DeployError::Lock(error)).await),
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::parent_arg;
-use super::{Evaluated, Foundation, ImageUse};
+use super::{BuildBase, Evaluated, ImageUse};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::{Reference, Repository};
 
@@ -83,28 +83,28 @@ impl Evaluated {
         found
     }
 
-    fn foundation_place(&self) -> &Place {
-        match &self.foundation {
-            Foundation::Image(image) => &image.place,
-            Foundation::Scratch(place) => place,
+    fn base_place(&self) -> &Place {
+        match &self.base {
+            BuildBase::Image(image) => &image.place,
+            BuildBase::Scratch(place) => place,
         }
     }
 
     fn check_base(&self, base: &ExpectedParent) -> Option<Problem> {
-        let found = match &self.foundation {
-            Foundation::Image(image) if base.is(&image.reference) => return None,
-            Foundation::Image(image) if base.shares_repository(&image.reference) => {
+        let found = match &self.base {
+            BuildBase::Image(image) if base.is(&image.reference) => return None,
+            BuildBase::Image(image) if base.shares_repository(&image.reference) => {
                 return Some(wrong_tag(image, base, "BASE_IMAGE"));
             }
-            Foundation::Image(image) => image.reference.to_string(),
-            Foundation::Scratch(_) => "scratch".into(),
+            BuildBase::Image(image) => image.reference.to_string(),
+            BuildBase::Scratch(_) => "scratch".into(),
         };
         let name = &base.name;
         Some(
             Problem::new(format!(
                 "the Dockerfile builds on `{found}`, but the spec says it builds on `{name}`"
             ))
-            .at(self.foundation_place())
+            .at(self.base_place())
             .label(format!("not `{name}`"))
             .help(
                 "write `ARG BASE_IMAGE` before the first FROM and `FROM ${BASE_IMAGE}` here, \
@@ -123,7 +123,7 @@ impl Evaluated {
         }
         Some(
             Problem::new(format!("the Dockerfile never uses `{name}`, which the spec names as a parent"))
-                .at(self.foundation_place())
+                .at(self.base_place())
                 .help(format!(
                     "write `ARG {arg}` before the first FROM, `FROM ${{{arg}}} AS parent` and \
                      `COPY --from=parent …`, or take `{name}` out of `depend_on`"

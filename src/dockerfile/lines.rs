@@ -80,14 +80,14 @@ pub(super) struct Lines {
 
 /// Why a text cannot be cut into instructions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct SyntaxError {
     pub(crate) message: String,
     pub(crate) span: Range<usize>,
     pub(crate) help: String,
 }
 
 /// Cuts a whole text.
-pub(super) fn read(text: &str) -> Result<Lines, Broken> {
+pub(super) fn read(text: &str) -> Result<Lines, SyntaxError> {
     let mut reader = Reader::new(text);
     let (syntax, escape) = reader.directives()?;
     reader.escape = escape;
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `# syntax=`, `# escape=` and `# check=` stand before everything else.
-    fn directives(&mut self) -> Result<(Option<String>, char), Broken> {
+    fn directives(&mut self) -> Result<(Option<String>, char), SyntaxError> {
         let (mut syntax, mut escape, mut seen) = (None, '\\', Vec::new());
         loop {
             let before = self.at;
@@ -138,13 +138,16 @@ impl<'a> Reader<'a> {
                 self.at = before;
                 break;
             };
-            let broken = |message: String, help: &str| Broken {
+            let syntax_error = |message: String, help: &str| SyntaxError {
                 message,
                 span: start..start + line.len(),
                 help: help.into(),
             };
             if seen.contains(&key) {
-                return Err(broken(format!("the directive `{key}` stands here twice"), "keep one of them"));
+                return Err(syntax_error(
+                    format!("the directive `{key}` stands here twice"),
+                    "keep one of them",
+                ));
             }
             match key.as_str() {
                 "syntax" => syntax = Some(value.to_owned()),
@@ -153,7 +156,7 @@ impl<'a> Reader<'a> {
                         "\\" => '\\',
                         "`" => '`',
                         _ => {
-                            return Err(broken(
+                            return Err(syntax_error(
                                 format!("`{value}` cannot be the escape character"),
                                 "write `\\` or a backtick",
                             ));
@@ -167,7 +170,7 @@ impl<'a> Reader<'a> {
         Ok((syntax, escape))
     }
 
-    fn instruction(&mut self) -> Result<Option<Line>, Broken> {
+    fn instruction(&mut self) -> Result<Option<Line>, SyntaxError> {
         while let Some((raw, start)) = self.physical() {
             let first = raw.trim_start();
             if first.is_empty() || first.starts_with('#') {
@@ -217,7 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips the here-documents an instruction announces.
-    fn heredocs(&mut self, line: &Line, joined: &str) -> Result<(), Broken> {
+    fn heredocs(&mut self, line: &Line, joined: &str) -> Result<(), SyntaxError> {
         let inner = (line.keyword == "ONBUILD").then(|| nested(line, self.escape));
         let line = inner.as_ref().unwrap_or(line);
         if !matches!(line.keyword.as_str(), "RUN" | "COPY" | "ADD") || json(&line.args).is_some() {
@@ -226,7 +229,7 @@ impl<'a> Reader<'a> {
         for doc in words(joined).iter().filter_map(|w| Heredoc::parse(w)) {
             loop {
                 let Some((text, _)) = self.physical() else {
-                    return Err(Broken {
+                    return Err(SyntaxError {
                         message: format!("the here-document `{}` has no end", doc.name),
                         span: line.span.clone(),
                         help: format!("write a line that holds only `{}` after it", doc.name),
@@ -408,8 +411,8 @@ mod tests {
     #[test]
     fn a_here_document_without_end_is_an_error_at_its_instruction() {
         let text = "FROM a\nRUN cat <<EOF\nx\n";
-        let broken = read(text).unwrap_err();
-        assert_eq!(&text[broken.span], "RUN cat <<EOF");
+        let syntax_error = read(text).unwrap_err();
+        assert_eq!(&text[syntax_error.span], "RUN cat <<EOF");
     }
 
     #[test]

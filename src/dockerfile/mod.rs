@@ -20,10 +20,10 @@ use std::sync::Arc;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
 use lines::Flag;
-use steps::{Kind, Step};
+use steps::{Instruction, Step};
 
 pub(crate) use check::{Expectation, ExpectedParent};
-pub(crate) use evaluate::{Evaluated, Foundation, ImageUse, Inputs};
+pub(crate) use evaluate::{BuildBase, Evaluated, ImageUse, Inputs};
 
 /// A Dockerfile, read.
 #[derive(Clone, Debug)]
@@ -97,8 +97,8 @@ impl ParsedDockerfile {
         let step = steps::step(line, self.escape, foreign, place)?;
         match self.stages.last_mut() {
             Some(stage) => stage.steps.push(step),
-            None if matches!(step.kind, Kind::Arg(_)) => self.global_args.push(step),
-            None if step.kind == Kind::Foreign => {}
+            None if matches!(step.kind, Instruction::Arg(_)) => self.global_args.push(step),
+            None if step.kind == Instruction::Foreign => {}
             None => {
                 return Err(Problem::new(format!("{} stands before the first FROM", line.keyword))
                     .at(place)

@@ -9,13 +9,13 @@ use crate::model::problem::{Place, Problem};
 /// An instruction of a stage.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub(crate) kind: Kind,
+    pub(crate) kind: Instruction,
     pub(crate) place: Place,
 }
 
 /// The parts that matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Instruction {
     /// `ARG NAME[=default] …`.
     Arg(Vec<(String, Option<String>)>),
     /// `ENV NAME=value …`.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     /// `RUN`, with each `--mount`.
     Run { mounts: Vec<Mount> },
     /// Runs first in a stage that is built FROM this one.
-    Onbuild(Box<Kind>),
+    Onbuild(Box<Instruction>),
     /// Nothing to us.
     Other,
     /// Only a front end that `# syntax=` names may know it.
@@ -38,7 +38,7 @@ pub(super) struct Copy {
     /// `ADD`: sources may be URLs.
     pub(crate) add: bool,
     /// `--from=`, not expanded: BuildKit does not expand it either.
-    pub(crate) from: Option<From>,
+    pub(crate) from: Option<FileSource>,
     /// `--parents`: `**` in a source matches any depth.
     pub(crate) parents: bool,
     /// Without here-documents.
@@ -47,7 +47,7 @@ pub(super) struct Copy {
 
 /// A stage or an image, named as where files come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct From {
+pub(super) struct FileSource {
     pub(crate) name: String,
     pub(crate) token: Token,
 }
@@ -58,7 +58,7 @@ pub(super) struct Mount {
     /// `key=value`, keys in lower case.
     pub(crate) fields: Vec<(String, String)>,
     /// `from=`, if it names something.
-    pub(crate) from: Option<From>,
+    pub(crate) from: Option<FileSource>,
 }
 
 const OTHERS: [&str; 12] = [
@@ -82,21 +82,21 @@ pub(super) fn step(line: &Line, escape: char, foreign: bool, place: &Place) -> R
     kind(line, escape, foreign, place).map(|kind| Step { kind, place: place.clone() })
 }
 
-fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind, Problem> {
+fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Instruction, Problem> {
     let problem = |message: &str, help: &str| Problem::new(message).at(place).help(help);
     match line.keyword.as_str() {
-        "ARG" => Ok(Kind::Arg(words(&line.args, escape).iter().map(|w| argument(w)).collect())),
-        "ENV" => variables(&line.args, escape).map(Kind::Env).ok_or_else(|| {
+        "ARG" => Ok(Instruction::Arg(words(&line.args, escape).iter().map(|w| argument(w)).collect())),
+        "ENV" => variables(&line.args, escape).map(Instruction::Env).ok_or_else(|| {
             problem("ENV needs names and values", "write `ENV NAME=value`, with quotes around blanks")
         }),
-        "COPY" | "ADD" => copy(line).map(Kind::Copy).ok_or_else(|| {
+        "COPY" | "ADD" => copy(line).map(Instruction::Copy).ok_or_else(|| {
             let message = format!("{} needs a source and a destination", line.keyword);
             problem(&message, "write the sources first and the destination last")
         }),
-        "RUN" => Ok(Kind::Run { mounts: flag(line, "mount").map(mount).collect() }),
+        "RUN" => Ok(Instruction::Run { mounts: flag(line, "mount").map(mount).collect() }),
         "ONBUILD" => {
             let inner = lines::nested(line, escape);
-            Ok(Kind::Onbuild(Box::new(match inner.keyword.as_str() {
+            Ok(Instruction::Onbuild(Box::new(match inner.keyword.as_str() {
                 "ONBUILD" | "FROM" | "MAINTAINER" => {
                     let message = format!("{} cannot stand behind ONBUILD", inner.keyword);
                     return Err(problem(&message, "write another instruction behind ONBUILD"));
@@ -104,8 +104,8 @@ fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind,
                 _ => kind(&inner, escape, foreign, place)?,
             })))
         }
-        other if OTHERS.contains(&other) => Ok(Kind::Other),
-        _ if foreign => Ok(Kind::Foreign),
+        other if OTHERS.contains(&other) => Ok(Instruction::Other),
+        _ if foreign => Ok(Instruction::Foreign),
         other => {
             let message = format!("`{other}` is no Dockerfile instruction");
             Err(problem(
@@ -117,7 +117,7 @@ fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Kind,
 }
 
 /// Reads a FROM: the image, and the stage's name in lower case.
-pub(super) fn from(line: &Line, place: &Place) -> Result<(From, Option<String>), Problem> {
+pub(super) fn from(line: &Line, place: &Place) -> Result<(FileSource, Option<String>), Problem> {
     let words: Vec<&str> = line.args.split_whitespace().collect();
     let (image, name) = match words[..] {
         [image] => (image, None),
@@ -129,7 +129,7 @@ pub(super) fn from(line: &Line, place: &Place) -> Result<(From, Option<String>),
         }
     };
     let token = Token::word(line.span_of(image));
-    Ok((From { name: image.to_owned(), token }, name))
+    Ok((FileSource { name: image.to_owned(), token }, name))
 }
 
 fn argument(word: &str) -> (String, Option<String>) {
@@ -164,7 +164,7 @@ fn copy(line: &Line) -> Option<Copy> {
         from: flag(line, "from")
             .next()
             .filter(|(from, _)| !from.is_empty())
-            .map(|(from, flag)| From { name: from.to_owned(), token: Token::of(flag, from) }),
+            .map(|(from, flag)| FileSource { name: from.to_owned(), token: Token::of(flag, from) }),
         parents: flag(line, "parents").next().is_some_and(|(v, _)| v.is_empty() || v == "true"),
         sources: words,
     })
@@ -185,7 +185,7 @@ fn mount((value, flag): (&str, &Flag)) -> Mount {
     let from = fields.iter().rev().find(|(key, _)| key == "from").map(|(_, name)| name.clone());
     let from = from.filter(|name| !name.is_empty()).map(|name| {
         let token = Token::of(flag, &name);
-        From { name, token }
+        FileSource { name, token }
     });
     Mount { fields, from }
 }
@@ -241,7 +241,7 @@ mod tests {
     use crate::model::problem::SourceFile;
     use std::sync::Arc;
 
-    fn kind_of(text: &str) -> Result<Kind, Problem> {
+    fn kind_of(text: &str) -> Result<Instruction, Problem> {
         let file = Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() });
         let place = Place { file, span: 0..text.len() };
         kind(&lines::read(text).unwrap().lines[0], '\\', false, &place)
@@ -255,12 +255,12 @@ mod tests {
     fn env_and_arg_take_several_values() {
         assert_eq!(
             kind_of("ENV A=1 B=\"x y\" C=a\\ b").unwrap(),
-            Kind::Env(pairs(&[("A", "1"), ("B", "\"x y\""), ("C", "a\\ b")]))
+            Instruction::Env(pairs(&[("A", "1"), ("B", "\"x y\""), ("C", "a\\ b")]))
         );
-        assert_eq!(kind_of("ENV A b  c").unwrap(), Kind::Env(pairs(&[("A", "b  c")])));
+        assert_eq!(kind_of("ENV A b  c").unwrap(), Instruction::Env(pairs(&[("A", "b  c")])));
         assert_eq!(
             kind_of("arg A B= C='x y'").unwrap(),
-            Kind::Arg(vec![
+            Instruction::Arg(vec![
                 ("A".into(), None),
                 ("B".into(), Some(String::new())),
                 ("C".into(), Some("'x y'".into()))
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_copy_gives_its_sources_without_here_documents() {
         let copy = |text: &str| match kind_of(text).unwrap() {
-            Kind::Copy(copy) => copy,
+            Instruction::Copy(copy) => copy,
             other => panic!("{other:?}"),
         };
         assert_eq!(copy("COPY --from=b --chown=1:1 x y /z").from.unwrap().name, "b");
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn mounts_are_read_field_by_field() {
         let text = "RUN --mount=type=secret,id=a --mount=source=x,\\\"target=/a,b\\\",ro true";
-        let Kind::Run { mounts } = kind_of(text).unwrap() else { panic!("a RUN") };
+        let Instruction::Run { mounts } = kind_of(text).unwrap() else { panic!("a RUN") };
         assert_eq!(
             mounts.into_iter().map(|mount| mount.fields).collect::<Vec<_>>(),
             [

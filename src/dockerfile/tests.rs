@@ -104,7 +104,7 @@ fn only_stages_that_the_target_needs_count() {
     assert_eq!(last.readable, set(&["tools.txt", "build.txt"]));
     assert_eq!(last.secrets, set(&["token"]));
     assert_eq!(last.declared_args, set(&["TAG", "LATE"]));
-    let Foundation::Image(base) = &last.foundation else { panic!() };
+    let BuildBase::Image(base) = &last.base else { panic!() };
     assert_eq!(base.reference.to_string(), "python:3");
 
     let tools = evaluate(STAGES, Some("Tools"), &[("TAG", "13")]).unwrap();

@@ -22,7 +22,7 @@ use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::solve::Solve;
-use crate::image::user_layer::{BaseFacts, Layer, Want};
+use crate::image::user_layer::{BaseFacts, LayerFiles, UserLayerInput};
 use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
@@ -40,7 +40,7 @@ pub(crate) trait Engine: Send + Sync {
     async fn lacks(&self) -> Result<Vec<String>, Error>;
     /// Reads from an image's files what is wanted, without a container. The
     /// reference names an image of the store.
-    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error>;
+    async fn read_files(&self, image: &Reference, wants: &[UserLayerInput]) -> Result<BaseFacts, Error>;
     /// Every image of the store, in one call.
     async fn images(&self) -> Result<Vec<Image>, Error>;
     /// One image in full; `None`: there is none of that name or id.
@@ -244,7 +244,7 @@ impl Error {
 /// What a solve adds to an image for its account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserLayer {
-    pub(crate) layer: Layer,
+    pub(crate) layer: LayerFiles,
     /// Whether sudo is installed below it, since the image lacks it.
     pub(crate) sudo: bool,
 }

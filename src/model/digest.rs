@@ -16,7 +16,7 @@ impl Digest {
 
     /// Of several parts, each with its length before it.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut framed = Framed::new("parts");
+        let mut framed = FramedHash::new("parts");
         for part in parts {
             framed.bytes(part);
         }
@@ -65,9 +65,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// A hash under way. Every part is hashed behind its length, and the kind of
 /// what is hashed stands first: "ab", "c" differs from "a", "bc".
-pub(crate) struct Framed(Sha256);
+pub(crate) struct FramedHash(Sha256);
 
-impl Framed {
+impl FramedHash {
     pub(crate) fn new(kind: &str) -> Self {
         let mut framed = Self(Sha256::new());
         framed.text("ds01-build").text(kind);

@@ -8,9 +8,9 @@ use super::decide::Candidate;
 use super::shelf::Shelf;
 use crate::dockerfile::context::Listing;
 use crate::engine::Image;
-use crate::image::recipe::{Before, Ingredient, Now, Recipe, Recorded, Written};
+use crate::image::recipe::{Ingredient, IngredientDigests, NextBuild, PreviousBuild, Recipe, RecipeRecord};
 use crate::model::digest::Digest;
-use crate::model::labels::{self, On};
+use crate::model::labels::{self, LabelCarrier};
 use crate::plan::records::{Ended, Record};
 
 /// By position of the question. Missing: nothing but the engine's images is
@@ -37,8 +37,8 @@ pub(crate) struct Built {
     pub(crate) recipe: String,
     /// Version of the rules; `None`: it is not said.
     pub(crate) scheme: Option<u32>,
-    pub(crate) digests: Recorded,
-    pub(crate) fields: Option<Written>,
+    pub(crate) digests: IngredientDigests,
+    pub(crate) fields: Option<RecipeRecord>,
     pub(crate) files: Option<Arc<Listing>>,
     /// The Dockerfile's text, masked.
     pub(crate) dockerfile: Option<String>,
@@ -58,12 +58,12 @@ impl Built {
     /// image's are overridden there, so the labels themselves are not known.
     pub(crate) fn of_container(labels: &BTreeMap<String, String>) -> Option<Self> {
         let label = |key: &labels::Key| labels.get(key.name).map(String::as_str);
-        let record = label(&labels::RECORD).and_then(Written::from_label);
+        let record = label(&labels::RECORD).and_then(RecipeRecord::from_label);
         let (fields, files) = record.map_or((None, None), |(written, files)| (Some(written), files));
         Some(Self {
             recipe: label(&labels::RECIPE)?.to_owned(),
             scheme: label(&labels::SCHEME).and_then(|scheme| scheme.parse().ok()),
-            digests: label(&labels::INGREDIENTS).and_then(Recorded::parse).unwrap_or_default(),
+            digests: label(&labels::INGREDIENTS).and_then(IngredientDigests::parse).unwrap_or_default(),
             fields,
             files: files.map(Arc::new),
             dockerfile: None,
@@ -75,7 +75,7 @@ impl Built {
         Self {
             recipe: record.recipe.clone(),
             scheme: Some(record.scheme),
-            digests: Recorded::parse(&record.ingredients).unwrap_or_default(),
+            digests: IngredientDigests::parse(&record.ingredients).unwrap_or_default(),
             fields: Some(record.written.clone()),
             files: None,
             dockerfile: record.dockerfile.clone(),
@@ -83,8 +83,8 @@ impl Built {
     }
 
     /// As the side before of a comparison.
-    pub(crate) fn before(&self) -> Before<'_> {
-        Before {
+    pub(crate) fn before(&self) -> PreviousBuild<'_> {
+        PreviousBuild {
             digests: Some(&self.digests),
             fields: self.fields.as_ref(),
             files: self.files.as_deref(),
@@ -93,15 +93,15 @@ impl Built {
     }
 
     /// Whether an ingredient is as it was.
-    pub(crate) fn has_same(&self, ingredient: Ingredient, recorded: &Recorded) -> bool {
-        self.digests.get(ingredient.name()) == recorded.get(ingredient.name())
+    pub(crate) fn has_same(&self, ingredient: Ingredient, ingredient_digests: &IngredientDigests) -> bool {
+        self.digests.get(ingredient.name()) == ingredient_digests.get(ingredient.name())
     }
 }
 
 impl Recall {
     /// As the side after of a comparison.
-    pub(crate) fn now<'a>(&'a self, recipe: &'a Recipe) -> Now<'a> {
-        Now { recipe, files: self.files.as_ref(), dockerfile: self.dockerfile.as_deref() }
+    pub(crate) fn now<'a>(&'a self, recipe: &'a Recipe) -> NextBuild<'a> {
+        NextBuild { recipe, files: self.files.as_ref(), dockerfile: self.dockerfile.as_deref() }
     }
 
     /// The last try of this very recipe.
@@ -163,7 +163,7 @@ pub(crate) fn absent(questions: &[Candidate], store: &[Image]) -> Vec<Absent> {
 
 /// The labels of an image that its recipe counts.
 fn own_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let written = |name: &str| labels::key(name).is_some_and(|key| key.on != On::Container);
+    let written = |name: &str| labels::key(name).is_some_and(|key| key.on != LabelCarrier::Container);
     let own = labels.iter().filter(|(name, _)| written(name) && crate::image::recipe::counts(name));
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

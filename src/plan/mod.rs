@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::image::recipe::{Changed, Recipe};
+use crate::image::recipe::{IngredientChange, Recipe};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::{Reference, Repository};
@@ -95,7 +95,7 @@ pub(crate) enum Where {
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// An ingredient of the recipe is not what the last build had.
-    Changed(Changed),
+    Changed(IngredientChange),
     /// The last build counted by other rules, so that ingredients cannot be
     /// compared.
     RulesChanged { old: u32, new: u32 },

@@ -8,7 +8,7 @@ use super::memory::{Built, Recall};
 use super::shelf::Shelf;
 use super::{Planned, Reason};
 use crate::engine::Image;
-use crate::image::recipe::{self, Changed, Ingredient};
+use crate::image::recipe::{self, Ingredient, IngredientChange};
 use crate::plan::records::Ended;
 
 /// All reasons to build it; none: it is kept.
@@ -78,9 +78,9 @@ fn without(reason: Reason, rebuilt: &[&Planned]) -> Option<Reason> {
         rebuilt.iter().any(|parent| told(&parent) == *new)
     };
     match reason {
-        Reason::Changed(Changed { ingredient: Ingredient::Base, old, new, mut details }) => {
+        Reason::Changed(IngredientChange { ingredient: Ingredient::Base, old, new, mut details }) => {
             details.retain(|detail| !of_parent(&detail.new));
-            let changed = Changed { ingredient: Ingredient::Base, old, new, details };
+            let changed = IngredientChange { ingredient: Ingredient::Base, old, new, details };
             (!changed.details.is_empty()).then_some(Reason::Changed(changed))
         }
         reason => Some(reason),

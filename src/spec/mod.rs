@@ -46,7 +46,7 @@ use catalog::HostArch;
 use files::Files;
 
 use crate::host::people::{NoPeople, People};
-use crate::image::packages::{Allowed, Packages, Site};
+use crate::image::packages::{AllowedAddresses, PackageIndex, Packages};
 use crate::model::account::Account;
 use crate::model::names::{BaseName, ImageName, Login, PlanName, ProjectName};
 use crate::model::problem::Place;
@@ -313,14 +313,14 @@ pub(crate) struct BuildSettings {
     /// Debian mirror for apt steps.
     pub(crate) apt_mirror: Option<SiteSource>,
     /// Addresses that Python requirements may name.
-    pub(crate) allow_urls: Allowed,
+    pub(crate) allow_urls: AllowedAddresses,
 }
 
 /// Where the address of an index or mirror stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SiteSource {
     /// In the spec, and so without credentials.
-    Spec(Site),
+    Spec(PackageIndex),
     /// `{file: PATH}`: in a file of its own, which is read when something is
     /// built: another machine may only check.
     File(PathBuf),

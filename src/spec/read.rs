@@ -12,7 +12,7 @@ use super::reader::{Fields, Item, Problems, short};
 use super::requirements::RequirementsCache;
 use super::yaml::{self, YamlNode};
 use super::{Parent, Spec, SpecContext, bases, images, limits, parents, paths, projects, sections, users};
-use crate::image::packages::Allowed;
+use crate::image::packages::AllowedAddresses;
 use crate::model::names::{BaseName, ImageName};
 use crate::model::problem::{Place, Problem, SourceFile};
 
@@ -94,7 +94,7 @@ fn begin<'f>(
         world,
         shown: Shown::new(cwd, world.files),
         loaded: Vec::new(),
-        allow_urls: Allowed::default(),
+        allow_urls: AllowedAddresses::default(),
         requirements: RequirementsCache::default(),
         problems: Problems::default(),
     };
@@ -142,7 +142,7 @@ pub(crate) struct SpecReader<'f> {
     loaded: Vec<Arc<SourceFile>>,
     shown: Shown,
     /// `build.allow_urls`.
-    pub(crate) allow_urls: Allowed,
+    pub(crate) allow_urls: AllowedAddresses,
     pub(crate) requirements: RequirementsCache,
     pub(crate) problems: Problems,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::files::FileKind;
 use super::paths;
 use super::read::SpecReader;
-use crate::image::packages::{self, Content, Line};
+use crate::image::packages::{self, LineContent, RequirementLine};
 use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Largest file, and largest sum over the files of one image: what pip gets
@@ -121,13 +121,13 @@ impl RequirementsWalk<'_, '_> {
         self.open.pop();
     }
 
-    fn line(&mut self, line: Line, constraints: bool, source: &Arc<SourceFile>) {
+    fn line(&mut self, line: RequirementLine, constraints: bool, source: &Arc<SourceFile>) {
         let place = Place { file: source.clone(), span: line.span };
         match line.content {
-            Ok(Content::Requirement(text)) if constraints => self.found.constraints.push((text, place)),
-            Ok(Content::Requirement(text)) => self.found.pip.push((text, place)),
-            Ok(Content::RequireHashes) => self.found.require_hashes = Some(place),
-            Ok(Content::File { path, constraints }) => {
+            Ok(LineContent::Requirement(text)) if constraints => self.found.constraints.push((text, place)),
+            Ok(LineContent::Requirement(text)) => self.found.pip.push((text, place)),
+            Ok(LineContent::RequireHashes) => self.found.require_hashes = Some(place),
+            Ok(LineContent::File { path, constraints }) => {
                 let folder = self.open.last().and_then(|open| open.below.parent()).unwrap_or(Path::new(""));
                 let path = if Path::new(&path).is_absolute() { path.into() } else { folder.join(&path) };
                 self.file(&path.to_string_lossy(), constraints, &place);

@@ -10,7 +10,7 @@ use super::reader::{Fields, GrammarError, Item, Problems, short};
 use super::{
     Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, bases, datahub,
 };
-use crate::image::packages::{Allowed, Site};
+use crate::image::packages::{AllowedAddresses, PackageIndex};
 use crate::model::names::{BaseName, PlanName};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
@@ -165,7 +165,7 @@ pub(crate) fn build(item: Option<Item>, root: &Path, problems: &mut Problems) ->
     let mut site = |key: &str| fields.get(key).and_then(|item| site(item, root, problems));
     let (pip_index, apt_mirror) = (site("pip_index"), site("apt_mirror"));
     let ca_bundle = fields.get("ca_bundle").and_then(|item| outside(item, root, "a PEM file", problems));
-    let mut allow_urls = Allowed::default();
+    let mut allow_urls = AllowedAddresses::default();
     for (text, item) in fields.get("allow_urls").map(|item| item.one_or_more(problems)).unwrap_or_default() {
         if let Err(why) = allow_urls.add(text) {
             let problem = Problem::new(format!("`{}` cannot be allowed", short(text))).at(&item.place());
@@ -183,7 +183,7 @@ fn site(item: Item, root: &Path, problems: &mut Problems) -> Option<SiteSource> 
         return outside(file, root, "a file with the address in it", problems).map(SiteSource::File);
     }
     let text = checked(item, names::url, problems)?;
-    Site::parse(&text)
+    PackageIndex::parse(&text)
         .map_err(|why| {
             let problem = Problem::new(format!("`{}` {why}", short(&text))).at(&item.place());
             problems.push(problem.help("nothing else may stand in it"));

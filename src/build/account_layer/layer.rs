@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build::request::Surroundings;
 use crate::engine::ImageDetail;
-use crate::image::recipe::{self, BaseIdentity, Ingredient, Parts, Recipe, UserPart, Written};
+use crate::image::recipe::{self, BaseIdentity, Ingredient, Parts, Recipe, RecipeRecord, UserPart};
 use crate::image::solve::{ConfigChange, Solve, Start};
 use crate::model::account::Account;
 use crate::model::labels::write::{Catalogue, Labels, UserImage};
@@ -51,10 +51,10 @@ pub(crate) fn layer(stand: &Stand<'_>) -> Layer {
     let mut labels = labels(stand);
     let recipe = recipe(stand, &labels.to_map());
     labels.recipe = recipe.digest().to_string();
-    let recorded = recipe.recorded();
-    let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
+    let ingredient_digests = recipe.ingredient_digests();
+    let digest = |i: &Ingredient| Some((i.name().to_owned(), ingredient_digests.get(i.name())?.to_owned()));
     labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
-    labels.record = Written::of(&recipe).to_label(None);
+    labels.record = RecipeRecord::of(&recipe).to_label(None);
     labels.base_name = stand.reference.to_string();
     labels.base_digest = stand.image.id.to_string();
     let config = ConfigChange {

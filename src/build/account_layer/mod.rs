@@ -71,7 +71,7 @@ impl fmt::Display for Why {
 /// Decides by an image's labels, those of one generation: keys of two
 /// generations together describe no image that was ever made.
 pub(crate) fn decide(labels: &Labels, account: &Account) -> Decision {
-    let said = read::setup_said(labels);
+    let said = read::setup_labels(labels);
     if said.is_empty() {
         return Decision::Lay(Why::Unlabelled);
     }
@@ -85,7 +85,7 @@ pub(crate) fn decide(labels: &Labels, account: &Account) -> Decision {
     if setup.gid != account.gid {
         return Decision::Lay(Why::OtherGid(setup.gid));
     }
-    match write::strays(labels, &Labels::new()) {
+    match write::leaked_labels(labels, &Labels::new()) {
         keys if keys.is_empty() => Decision::Skip,
         keys => Decision::Lay(Why::OfContainer(keys)),
     }

@@ -53,7 +53,7 @@ pub(crate) async fn run(
     let waits = || {
         let _ = events.send(Event::ImageWaits { image: layer.solve.node.clone() });
     };
-    let lock = locks.take(&layer.recipe, cancel, waits).await;
+    let lock = locks.lock_image(&layer.recipe, cancel, waits).await;
     let lock = lock.map_err(|e| failed(format!("cannot lock the image against other runs: {e}")))?;
     let Some(_lock) = lock else { return Err(SolveError::Cancelled) };
     if let Some(image) = found(engine, layer).await? {

@@ -15,7 +15,7 @@ const PERSONAL: &str = "ds01-";
 /// that all share. `names`: those that it was asked by, or all it has if it
 /// was asked by id; it is personal if each of them is.
 pub(crate) fn personal(labels: &Labels, names: &[Reference]) -> Option<u32> {
-    let said = read::setup_said(labels);
+    let said = read::setup_labels(labels);
     let project = read::text(labels, &crate::model::labels::PROJECT).is_some();
     if let Some(setup) = said.account().filter(|_| !said.legacy || project) {
         return Some(setup.uid);

@@ -59,7 +59,7 @@ async fn waiting_for_another_run_ends_when_ours_is_stopped() {
     let run = stack.prepare(stack.plan().await);
     let recipe = run.plan.images[0].recipe.digest().to_string();
     let cancel = CancellationToken::new();
-    let _held = stack.locks().take(&recipe, &cancel, || {}).await.unwrap().unwrap();
+    let _held = stack.locks().lock_image(&recipe, &cancel, || {}).await.unwrap().unwrap();
     let stop = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         cancel.cancel();

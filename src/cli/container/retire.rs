@@ -206,7 +206,7 @@ impl Request<'_> {
         let locks = Locks::open(dir, &self.engine.facts().await?.id).map_err(unusable)?;
         let waits =
             || self.settings.output().note("waiting: another container of the same person is being saved");
-        locks.take(&save.lock(), cancel, waits).await.map_err(unusable)?.ok_or(CliError::Interrupted)
+        locks.lock_image(&save.lock(), cancel, waits).await.map_err(unusable)?.ok_or(CliError::Interrupted)
     }
 
     /// How the container was left, then why.

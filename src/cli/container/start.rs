@@ -96,8 +96,7 @@ async fn start(
         crate::deploy::start::lock(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
     let machine = machine.map_err(refused)?;
     // Nobody is to take it for one that is never started.
-    let lease =
-        locks.living_within(name, LEAVING).await.map_err(|error| refused(DeployError::Lock(error)))?;
+    let lease = locks.lease_within(name, LEAVING).await.map_err(|error| refused(DeployError::Lock(error)))?;
     let lease = lease.ok_or_else(|| refused(DeployError::Busy { name: name.clone() }))?;
     check_gpus(access, container, facts.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.

@@ -120,7 +120,7 @@ async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLo
     let locks = Locks::open(&settings.lock_dir, &id).map_err(unusable)?;
     let waiting = || settings.output().note("another sweep is under way; waiting for it");
     // A signal ends the program meanwhile: nothing was begun.
-    locks.take("sweep", &CancellationToken::new(), waiting).await.map_err(unusable)
+    locks.lock_image("sweep", &CancellationToken::new(), waiting).await.map_err(unusable)
 }
 
 fn cannot_keep(args: &SweepArgs, error: &std::io::Error) -> CliError {

@@ -165,7 +165,7 @@ async fn files(engine: &dyn Engine, name: &str, account: &Account, image: &Image
     let Some(reference): Option<&Reference> = image.tags.first() else {
         return doctor::image::files(name, account, Err("it has no tag".into()));
     };
-    let files = engine.read_files(reference, &user_layer::verify_wants(account)).await;
+    let files = engine.read_files(reference, &user_layer::verify_inputs(account)).await;
     doctor::image::files(name, account, files.as_ref().map_err(ToString::to_string))
 }
 

@@ -15,7 +15,7 @@ use crate::cli::pins;
 use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::engine::{SolveError, UserLayer};
-use crate::image::export::{Below, Equivalent};
+use crate::image::export::{BaseConfig, DockerfileExport};
 use crate::image::solve::Start;
 use crate::model::event::Failure;
 use crate::model::labels;
@@ -149,12 +149,12 @@ async fn equivalent(
         Some(_) => planned.repository().with_tag("latest"),
         None => planned.content.clone(),
     };
-    let written = Equivalent {
+    let written = DockerfileExport {
         solve: &solve,
         layer: &layer,
         tag: &tag,
         parents: &parents,
-        below: start.as_ref().map(|image| Below { user: &image.user, labels: &image.labels }),
+        below: start.as_ref().map(|image| BaseConfig { user: &image.user, labels: &image.labels }),
     };
     written.text().map_err(|why| {
         CliError::Refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))

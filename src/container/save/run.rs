@@ -343,5 +343,5 @@ impl Work<'_> {
 }
 
 fn is_of_container(key: &str) -> bool {
-    crate::model::labels::key(key).is_some_and(|key| key.on == crate::model::labels::On::Container)
+    crate::model::labels::key(key).is_some_and(|key| key.on == crate::model::labels::LabelCarrier::Container)
 }

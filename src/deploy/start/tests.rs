@@ -353,7 +353,7 @@ async fn two_at_once_with_a_limit_of_one_give_one() {
 async fn who_does_not_get_the_machine_in_time_learns_who_has_it() {
     let mut case = Case::new(1);
     case.limit = Duration::from_millis(20);
-    let LockOutcome::Mine(_held) = case.locks().machine(case.limit, &case.cancel).await.unwrap() else {
+    let LockOutcome::Mine(_held) = case.locks().lock_machine(case.limit, &case.cancel).await.unwrap() else {
         panic!()
     };
     let stopped = case.run(&|found| case.request("a", 1, found)).await.unwrap_err();

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
-use super::walk::{Cover, FileKind, FileTree, Readable, Stamp, WalkedEntry, walk};
+use super::walk::{Coverage, FileKind, FileTree, Readable, Stamp, WalkedEntry, walk};
 use super::{Context, EntryKind, Error};
 use crate::host::files;
-use crate::model::digest::{Digest, Framed};
+use crate::model::digest::{Digest, FramedHash};
 
 /// Hashing is bound by the processor; more threads would take it from builds.
 const THREADS: usize = 2;
@@ -189,8 +189,8 @@ pub(super) fn hash(context: &Context, path: &str, seen: &Stamp) -> Result<Digest
 /// the way to something do not count.
 pub(crate) fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
     let readable = Readable::new(readable, tree);
-    let mut hasher = Framed::new("tree");
-    for entry in tree.entries.iter().filter(|e| readable.cover(&e.path) == Cover::Yes) {
+    let mut hasher = FramedHash::new("tree");
+    for entry in tree.entries.iter().filter(|e| readable.coverage(&e.path) == Coverage::Yes) {
         hasher.text(&entry.path);
         match &entry.node {
             Node::Dir => hasher.text("dir"),
@@ -213,7 +213,7 @@ pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> 
     let readable = Readable::new(readable, tree);
     let (mut files, mut size) = (Listing::new(), 0);
     for (at, entry) in tree.entries.iter().enumerate() {
-        if readable.cover(&entry.path) != Cover::Yes {
+        if readable.coverage(&entry.path) != Coverage::Yes {
             continue;
         }
         let next = tree.entries.get(at + 1).and_then(|next| next.path.strip_prefix(&entry.path));

@@ -115,7 +115,7 @@ impl Context {
             let rest = entry.path.strip_prefix(path);
             path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        entries.iter().any(|entry| within(entry) && readable.cover(&entry.path) == walk::Cover::Yes)
+        entries.iter().any(|entry| within(entry) && readable.coverage(&entry.path) == walk::Coverage::Yes)
     }
 }
 

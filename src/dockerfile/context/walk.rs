@@ -9,7 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{Context, Entry, EntryKind, Error};
-use crate::dockerfile::ignore::{self, Element, Matched};
+use crate::dockerfile::ignore::{self, Element, MatchedPatterns};
 
 /// An entry, and what tells a file from a later one at the same path.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ struct Walk<'a> {
 
 /// A folder, as its children need to know it.
 struct Folder {
-    matched: Option<Matched>,
+    matched: Option<MatchedPatterns>,
     ignored: bool,
     covered: bool,
 }
@@ -115,22 +115,22 @@ impl Walk<'_> {
     /// The entry if it counts, and what to know of it if it is a folder to go into.
     fn visit(&self, item: &Item) -> Result<Option<(WalkedEntry, Option<Folder>)>, Error> {
         let path = item.path.as_str();
-        let cover = if item.folder.covered { Cover::Yes } else { self.readable.cover(path) };
-        if cover == Cover::No {
+        let coverage = if item.folder.covered { Coverage::Yes } else { self.readable.coverage(path) };
+        if coverage == Coverage::No {
             return Ok(None);
         }
         let (ignored, matched) = self.context.ignore.step(path, item.folder.matched.as_ref());
         if ignored && self.context.ignore.may_skip(path) {
             return Ok(None);
         }
-        let own = cover == Cover::Yes && !ignored;
+        let own = coverage == Coverage::Yes && !ignored;
         if !item.utf8 {
             return if own { Err(Error::Name { path: path.to_owned() }) } else { Ok(None) };
         }
         let at = self.context.root.join(path);
         let metadata = fs::symlink_metadata(&at).map_err(|e| Error::read(path, &e))?;
         if metadata.is_dir() {
-            let folder = Folder { matched: Some(matched), ignored, covered: cover == Cover::Yes };
+            let folder = Folder { matched: Some(matched), ignored, covered: coverage == Coverage::Yes };
             return Ok(Some((found(path, EntryKind::Dir, &metadata, None, own), Some(folder))));
         }
         if !own {
@@ -234,7 +234,7 @@ pub(super) trait FileTree {
 
 /// How a path stands to what can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cover {
+pub(super) enum Coverage {
     No,
     /// A folder on the way to something readable.
     OnTheWay,
@@ -253,8 +253,8 @@ impl Readable {
     }
 
     /// How a path stands to them.
-    pub(crate) fn cover(&self, path: &str) -> Cover {
-        self.0.iter().map(|pattern| cover(pattern, path)).max().unwrap_or(Cover::No)
+    pub(crate) fn coverage(&self, path: &str) -> Coverage {
+        self.0.iter().map(|pattern| coverage(pattern, path)).max().unwrap_or(Coverage::No)
     }
 }
 
@@ -265,16 +265,16 @@ fn elements(path: &str) -> Option<Vec<Element>> {
     path.split('/').map(|element| Element::new(element).ok()).collect()
 }
 
-fn cover(pattern: &[Element], path: &str) -> Cover {
+fn coverage(pattern: &[Element], path: &str) -> Coverage {
     let mut names = path.split('/');
     for element in pattern {
         match names.next() {
-            None => return Cover::OnTheWay,
-            Some(name) if !element.matches(name) => return Cover::No,
+            None => return Coverage::OnTheWay,
+            Some(name) if !element.matches(name) => return Coverage::No,
             Some(_) => {}
         }
     }
-    Cover::Yes
+    Coverage::Yes
 }
 
 /// BuildKit reads the source of a COPY through links, taking the context's

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{ImageUse, Work};
+use super::{Evaluation, ImageUse};
 use crate::dockerfile::expand::Value;
 use crate::dockerfile::ignore;
-use crate::dockerfile::steps::{Copy, From, Mount};
+use crate::dockerfile::steps::{Copy, FileSource, Mount};
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
 
-impl Work<'_> {
+impl Evaluation<'_> {
     pub(super) fn arg(
         &mut self,
         args: &[(String, Option<String>)],
@@ -102,7 +102,7 @@ impl Work<'_> {
     }
 
     /// A `from`: a stage, which `reach` has seen, or an image.
-    fn source(&mut self, from: &From, index: usize, place: &Place) -> Result<(), String> {
+    fn source(&mut self, from: &FileSource, index: usize, place: &Place) -> Result<(), String> {
         let name = from.name.as_str();
         if name.contains('$') {
             return Err(format!(

@@ -9,7 +9,7 @@ mod instructions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::expand;
-use super::steps::{Kind, Step};
+use super::steps::{Instruction, Step};
 use super::{ParsedDockerfile, Stage, Token};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
@@ -38,7 +38,7 @@ pub(crate) struct ImageUse {
 
 /// What the target stands on, through the stages it is built FROM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Foundation {
+pub(crate) enum BuildBase {
     Image(ImageUse),
     /// `FROM scratch`, here.
     Scratch(Place),
@@ -47,7 +47,7 @@ pub(crate) enum Foundation {
 /// What building the target depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Evaluated {
-    pub(crate) foundation: Foundation,
+    pub(crate) base: BuildBase,
     /// Images of all FROM, COPY --from and mounts that count, in order.
     pub(crate) images: Vec<ImageUse>,
     /// Paths of the context that some instruction can read: relative,
@@ -66,16 +66,16 @@ impl ParsedDockerfile {
     /// Everything that is wrong with what counts for the target.
     pub(crate) fn evaluate(&self, inputs: &Inputs<'_>) -> Result<Evaluated, Vec<Problem>> {
         let target = self.target(inputs.target).map_err(|p| vec![p])?;
-        let mut work = Work::new(self, inputs);
-        work.global_args();
-        work.bases(target);
-        let reached = work.reach(target);
+        let mut evaluation = Evaluation::new(self, inputs);
+        evaluation.global_args();
+        evaluation.bases(target);
+        let reached = evaluation.reach(target);
         for stage in 0..=target {
             if reached.contains(&stage) {
-                work.stage(stage);
+                evaluation.stage(stage);
             }
         }
-        work.finish(target)
+        evaluation.finish(target)
     }
 
     fn target(&self, name: Option<&str>) -> Result<usize, Problem> {
@@ -103,7 +103,7 @@ enum Base {
     Broken(Problem),
 }
 
-struct Work<'a> {
+struct Evaluation<'a> {
     facts: &'a ParsedDockerfile,
     args: &'a BTreeMap<String, String>,
     global: Variables,
@@ -116,7 +116,7 @@ struct Work<'a> {
     declared: BTreeSet<String>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Evaluation<'a> {
     fn new(facts: &'a ParsedDockerfile, inputs: &Inputs<'a>) -> Self {
         let all = platform_args(inputs.platform)
             .into_iter()
@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
 
     fn global_args(&mut self) {
         for step in &self.facts.global_args {
-            let Kind::Arg(args) = &step.kind else { continue };
+            let Instruction::Arg(args) = &step.kind else { continue };
             for (name, default) in args {
                 self.declared.insert(name.clone());
                 let value = match (self.args.get(name), default) {
@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
             _ => &[],
         };
         let left = left.iter().filter_map(|step| match &step.kind {
-            Kind::Onbuild(kind) => Some(Step { kind: (**kind).clone(), place: step.place.clone() }),
+            Instruction::Onbuild(kind) => Some(Step { kind: (**kind).clone(), place: step.place.clone() }),
             _ => None,
         });
         left.chain(self.facts.stages[index].steps.iter().cloned()).collect()
@@ -260,17 +260,17 @@ impl<'a> Work<'a> {
 
     fn step(&mut self, step: &Step, index: usize, variables: &mut Variables) {
         let done = match &step.kind {
-            Kind::Arg(args) => self.arg(args, variables),
-            Kind::Env(pairs) => self.env(pairs, variables),
-            Kind::Copy(copy) => self.copy(copy, index, &step.place, variables),
-            Kind::Run { mounts } => {
+            Instruction::Arg(args) => self.arg(args, variables),
+            Instruction::Env(pairs) => self.env(pairs, variables),
+            Instruction::Copy(copy) => self.copy(copy, index, &step.place, variables),
+            Instruction::Run { mounts } => {
                 mounts.iter().try_for_each(|m| self.mount(m, index, &step.place, variables))
             }
-            Kind::Foreign => {
+            Instruction::Foreign => {
                 self.readable.insert(".".into());
                 Ok(())
             }
-            Kind::Onbuild(_) | Kind::Other => Ok(()),
+            Instruction::Onbuild(_) | Instruction::Other => Ok(()),
         };
         if let Err(cause) = done {
             self.problems.push(broken_word(&cause, &step.place));
@@ -286,15 +286,15 @@ impl<'a> Work<'a> {
             bottom = base;
         }
         let Stage { place, token, .. } = self.facts.stages[bottom].clone();
-        let foundation = match &self.bases[bottom] {
+        let base = match &self.bases[bottom] {
             Base::Image(reference) => {
-                Foundation::Image(ImageUse { reference: reference.clone(), place, token })
+                BuildBase::Image(ImageUse { reference: reference.clone(), place, token })
             }
-            _ => Foundation::Scratch(place),
+            _ => BuildBase::Scratch(place),
         };
         let readable = if self.readable.contains(".") { [".".into()].into() } else { self.readable };
         Ok(Evaluated {
-            foundation,
+            base,
             images: self.images,
             readable,
             secrets: self.secrets,
@@ -304,10 +304,10 @@ impl<'a> Work<'a> {
 }
 
 /// The `from`s of a step.
-fn sources(kind: &Kind) -> impl Iterator<Item = &str> {
+fn sources(kind: &Instruction) -> impl Iterator<Item = &str> {
     let (copy, mounts) = match kind {
-        Kind::Copy(copy) => (copy.from.as_ref(), &[][..]),
-        Kind::Run { mounts } => (None, mounts.as_slice()),
+        Instruction::Copy(copy) => (copy.from.as_ref(), &[][..]),
+        Instruction::Run { mounts } => (None, mounts.as_slice()),
         _ => (None, &[][..]),
     };
     copy.into_iter().chain(mounts.iter().filter_map(|m| m.from.as_ref())).map(|from| from.name.as_str())

@@ -23,12 +23,12 @@ struct Pattern {
     exception: bool,
     regex: Regex,
     /// Its parts at `/`, to say what can lie below a folder.
-    reach: Vec<Affected>,
+    parts: Vec<PatternPart>,
 }
 
 /// What an element of a pattern can match.
 #[derive(Clone, Debug)]
-enum Affected {
+enum PatternPart {
     /// One name.
     Name(Element),
     /// Any number of names: has `**`, or a class, which may match a `/`.
@@ -37,7 +37,7 @@ enum Affected {
 
 /// Which patterns matched a folder; handed down to what lies in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Matched(Vec<bool>);
+pub(crate) struct MatchedPatterns(Vec<bool>);
 
 impl Ignore {
     /// Reads a `.dockerignore`.
@@ -73,7 +73,7 @@ impl Ignore {
     /// As [`Self::ignores`] for a walk from the root downwards: takes what
     /// this gave for the folder the path lies in (`None` in the root), and
     /// gives what to hand to the path's own children.
-    pub(crate) fn step(&self, path: &str, parent: Option<&Matched>) -> (bool, Matched) {
+    pub(crate) fn step(&self, path: &str, parent: Option<&MatchedPatterns>) -> (bool, MatchedPatterns) {
         let mut ignored = false;
         let mut own = vec![false; self.patterns.len()];
         for (i, pattern) in self.patterns.iter().enumerate() {
@@ -85,7 +85,7 @@ impl Ignore {
                 ignored = !pattern.exception;
             }
         }
-        (ignored, Matched(own))
+        (ignored, MatchedPatterns(own))
     }
 
     /// Whether a folder that is left out may be skipped with all it holds:
@@ -115,30 +115,30 @@ impl Pattern {
         }
         tokens(&text)?;
         let regex = Regex::new(&expression(&text)?).map_err(|e| e.to_string())?;
-        let reach = text.split('/').map(reach).collect();
-        Ok(Self { text, exception, regex, reach })
+        let parts = text.split('/').map(parts).collect();
+        Ok(Self { text, exception, regex, parts })
     }
 
     /// Whether it can match something strictly below a folder that it does
     /// not match itself.
     fn reaches_below(&self, folder: &str) -> bool {
         let mut names = folder.split('/');
-        for element in &self.reach {
+        for element in &self.parts {
             match (element, names.next()) {
-                (Affected::Deep, _) | (_, None) => return true,
-                (Affected::Name(element), Some(name)) if !element.matches(name) => return false,
-                (Affected::Name(_), Some(_)) => {}
+                (PatternPart::Deep, _) | (_, None) => return true,
+                (PatternPart::Name(element), Some(name)) if !element.matches(name) => return false,
+                (PatternPart::Name(_), Some(_)) => {}
             }
         }
         false
     }
 }
 
-fn reach(element: &str) -> Affected {
+fn parts(element: &str) -> PatternPart {
     if element.contains("**") || element.contains('[') {
-        return Affected::Deep;
+        return PatternPart::Deep;
     }
-    Element::new(element).map_or(Affected::Deep, Affected::Name)
+    Element::new(element).map_or(PatternPart::Deep, PatternPart::Name)
 }
 
 /// Go's `filepath.Clean`, then without the leading `/`. Unlike a source of

@@ -15,7 +15,7 @@ use super::config::Layer;
 use super::job::Job;
 use super::session::files::mode_from_go;
 use crate::dockerfile::context::EntryKind;
-use crate::image::user_layer::{self, BaseFacts, FactKind, FileFact, Refusal, Want};
+use crate::image::user_layer::{self, AccountError, BaseFacts, FactKind, FileFact, UserLayerInput};
 use crate::model::account::Account;
 use crate::model::event::{Event, Failure};
 
@@ -35,7 +35,7 @@ impl ImageBuild<'_> {
         })?;
         draft.layers.push(Layer { made_by: title, created: Some(fixed_time()) });
         let result = self.evaluate(draft).await?;
-        let read = read_back(self.job, &result.id, &user_layer::verify_wants(account)).await?;
+        let read = read_back(self.job, &result.id, &user_layer::verify_inputs(account)).await?;
         draft.known = Some(result);
         user_layer::verify(&read, account).map_err(|e| {
             // What was built is not what was asked for.
@@ -49,7 +49,7 @@ impl ImageBuild<'_> {
         &self,
         draft: &mut ImageDraft,
         account: &Account,
-    ) -> Result<user_layer::Layer, BuildError> {
+    ) -> Result<user_layer::LayerFiles, BuildError> {
         if draft.state.is_scratch() {
             let help = "an account needs a base with files: start from another image".to_owned();
             return Err(BuildError::refused("the image is empty", help));
@@ -73,7 +73,7 @@ impl ImageBuild<'_> {
         let mut known = self.facts_of(draft).lock_owned().await;
         let mut base = None;
         for _ in 0..MOST_ROUNDS {
-            let wants = user_layer::wanted(&known, account);
+            let wants = user_layer::missing_inputs(&known, account);
             if wants.is_empty() {
                 break;
             }
@@ -99,7 +99,7 @@ impl ImageBuild<'_> {
     }
 }
 
-fn refused(refusal: Refusal) -> BuildError {
+fn refused(refusal: AccountError) -> BuildError {
     BuildError::refused(refusal.to_string(), refusal.help)
 }
 
@@ -116,7 +116,12 @@ struct PathFacts {
 }
 
 /// Reads all of `wants` at once.
-async fn read_wants(job: &Job, result: &str, base: &mut BaseFacts, wants: &[Want]) -> Result<(), Status> {
+async fn read_wants(
+    job: &Job,
+    result: &str,
+    base: &mut BaseFacts,
+    wants: &[UserLayerInput],
+) -> Result<(), Status> {
     let reads = wants.iter().map(|want| {
         let want = shared(base, want);
         let known = base.files.get(want.path()).cloned();
@@ -133,9 +138,15 @@ async fn read_wants(job: &Job, result: &str, base: &mut BaseFacts, wants: &[Want
 
 /// Reads an image's own files back. Every call is a mount in the engine, so
 /// mode and owner of files whose bytes are asked for are not read.
-pub(super) async fn read_back(job: &Job, result: &str, wants: &[Want]) -> Result<BaseFacts, Status> {
+pub(super) async fn read_back(
+    job: &Job,
+    result: &str,
+    wants: &[UserLayerInput],
+) -> Result<BaseFacts, Status> {
     let reads = wants.iter().map(async |want| {
-        let Want::Content(path) = want else { return read_want(job, result, want.clone(), None).await };
+        let UserLayerInput::Content(path) = want else {
+            return read_want(job, result, want.clone(), None).await;
+        };
         let bytes = job.read(result, path).await?;
         let kind = bytes.map_or(FactKind::Absent, |bytes| FactKind::File(Some(bytes)));
         let fact = FileFact { kind, ..FileFact::absent() };
@@ -150,13 +161,13 @@ pub(super) async fn read_back(job: &Job, result: &str, wants: &[Want]) -> Result
 
 /// What everybody can use instead: a home that is not there yet is shown by
 /// `/home`, which is read once for all users of the base.
-fn shared(known: &BaseFacts, want: &Want) -> Want {
+fn shared(known: &BaseFacts, want: &UserLayerInput) -> UserLayerInput {
     let parent = want.path().rsplit_once('/').map(|(parent, _)| parent);
     match (want, parent) {
-        (Want::Entries(_), Some(parent))
+        (UserLayerInput::Entries(_), Some(parent))
             if matches!(known.files.get(parent).map(|f| &f.kind), Some(FactKind::Dir(None))) =>
         {
-            Want::Entries(parent.to_owned())
+            UserLayerInput::Entries(parent.to_owned())
         }
         _ => want.clone(),
     }
@@ -168,7 +179,7 @@ fn shared(known: &BaseFacts, want: &Want) -> Want {
 async fn read_want(
     job: &Job,
     result: &str,
-    want: Want,
+    want: UserLayerInput,
     known: Option<FileFact>,
 ) -> Result<PathFacts, Status> {
     let path = want.path().to_owned();
@@ -179,10 +190,10 @@ async fn read_want(
     };
     let mut entries = None;
     match (&want, &fact.kind) {
-        (Want::Content(_), FactKind::File(_)) => {
+        (UserLayerInput::Content(_), FactKind::File(_)) => {
             fact.kind = FactKind::File(Some(job.read(result, &path).await?.unwrap_or_default()));
         }
-        (Want::Entries(_), FactKind::Dir(_)) => {
+        (UserLayerInput::Entries(_), FactKind::Dir(_)) => {
             let stats = job.list(result, &path).await?;
             entries = Some(stats.iter().map(|stat| (name(&stat.path), self::fact(stat))).collect());
         }

@@ -31,7 +31,7 @@ use self::session::{Session, SessionContent};
 use crate::engine::address::Address;
 use crate::engine::{Error, SolveError, Solved, UserLayer, http, llb};
 use crate::image::solve::Solve;
-use crate::image::user_layer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, UserLayerInput};
 use crate::model::digest::sha256;
 use crate::model::event::Events;
 use crate::model::reference::Reference;
@@ -188,7 +188,11 @@ impl Builder {
     ///
     /// # Errors
     /// When there is no such image, or the engine cannot be asked.
-    pub(crate) async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+    pub(crate) async fn read_files(
+        &self,
+        image: &Reference,
+        wants: &[UserLayerInput],
+    ) -> Result<BaseFacts, Error> {
         let read = self
             .in_job("read files", async |job| {
                 let definition = llb::State::image(image).definition();

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::engine::buildkit::Builder;
 use crate::image::solve::Solve;
-use crate::image::user_layer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, UserLayerInput};
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
@@ -108,7 +108,7 @@ impl Engine for Docker {
         self.builder.lacks().await
     }
 
-    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+    async fn read_files(&self, image: &Reference, wants: &[UserLayerInput]) -> Result<BaseFacts, Error> {
         self.builder.read_files(image, wants).await
     }
 

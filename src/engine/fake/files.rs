@@ -1,11 +1,11 @@
 //! The files of a fake image: those of its account, and none other.
 
 use super::store::Stored;
-use crate::image::user_layer::{BaseFacts, FactKind, FileFact, WORKSPACE, Want, home_of};
+use crate::image::user_layer::{BaseFacts, FactKind, FileFact, UserLayerInput, WORKSPACE, home_of};
 use crate::model::account::Account;
 
 /// What a real engine would read back, for accounts without sudo.
-pub(crate) fn read(image: &Stored, wants: &[Want]) -> BaseFacts {
+pub(crate) fn read(image: &Stored, wants: &[UserLayerInput]) -> BaseFacts {
     let mut facts = BaseFacts::default();
     for want in wants {
         let fact = image.account.as_ref().and_then(|account| of(account, want.path()));

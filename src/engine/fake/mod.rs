@@ -36,7 +36,7 @@ use super::{
     UserLayer,
 };
 use crate::image::solve::{Solve, Start};
-use crate::image::user_layer::{BaseFacts, Want};
+use crate::image::user_layer::{BaseFacts, UserLayerInput};
 use crate::model::account::Account;
 use crate::model::event::Events;
 use crate::model::names::{ImageId, NodeName};
@@ -210,7 +210,7 @@ impl Engine for FakeEngine {
         self.reached().map(|_| Vec::new())
     }
 
-    async fn read_files(&self, image: &Reference, wants: &[Want]) -> Result<BaseFacts, Error> {
+    async fn read_files(&self, image: &Reference, wants: &[UserLayerInput]) -> Result<BaseFacts, Error> {
         let state = self.reached()?;
         let id = state.store.find(&image.to_string());
         let stored = id.and_then(|id| state.store.images.get(&id)).ok_or_else(|| Error::Refused {

@@ -174,7 +174,7 @@ async fn the_account_is_kept_with_the_image() {
     request.config.path_first = vec!["/home/h-baker/.local/bin".into()];
     let id = solve(&engine, &request).await.0.unwrap();
     assert_eq!(engine.account_of(id.as_str()), Some(account.clone()));
-    let (tag, wants) = (reference("h-baker/x:1"), crate::image::user_layer::verify_wants(&account));
+    let (tag, wants) = (reference("h-baker/x:1"), crate::image::user_layer::verify_inputs(&account));
     engine.tag(&id, &tag).await.unwrap();
     let read = engine.read_files(&tag, &wants).await.unwrap();
     assert_eq!(crate::image::user_layer::verify(&read, &account), Ok(()));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
+pub(crate) struct LockHolder {
     pub(crate) pid: u32,
     /// `None`: gone by now, or not to be seen by this user.
     pub(crate) uid: Option<u32>,
@@ -14,7 +14,7 @@ pub(crate) struct Holder {
     pub(crate) command: Option<String>,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {}", self.pid)?;
         match &self.command {
@@ -25,16 +25,16 @@ impl fmt::Display for Holder {
 }
 
 /// Longest part of a command line that is shown.
-const LONGEST: usize = 120;
+const LONGEST_COMMAND: usize = 120;
 
 /// Who holds the lock on this file now.
-pub(crate) fn of(path: &Path) -> Option<Holder> {
+pub(crate) fn of(path: &Path) -> Option<LockHolder> {
     let file = std::fs::metadata(path).ok()?;
     let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
     let pid = pid_in(&std::fs::read_to_string("/proc/locks").ok()?, device, file.ino())?;
     let process = Path::new("/proc").join(pid.to_string());
     let command = std::fs::read(process.join("cmdline")).ok().map(|words| shown(&words));
-    Some(Holder {
+    Some(LockHolder {
         pid,
         uid: std::fs::metadata(&process).ok().map(|process| process.uid()),
         command: command.filter(|command| !command.is_empty()),
@@ -64,7 +64,7 @@ fn pid_in(locks: &str, device: (u32, u32), inode: u64) -> Option<u32> {
 fn shown(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words).replace('\0', " ");
     let text: String = text.trim().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(LONGEST_COMMAND) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
@@ -98,6 +98,6 @@ mod tests {
     #[test]
     fn a_command_line_is_shown_safely_and_not_at_any_length() {
         assert_eq!(shown(b"ds01-build\0deploy\0a\x1bb\0"), "ds01-build deploy a?b");
-        assert!(shown(&b"x".repeat(1000)).chars().count() == LONGEST + 1);
+        assert!(shown(&b"x".repeat(1000)).chars().count() == LONGEST_COMMAND + 1);
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use holder::Holder;
+pub(crate) use holder::LockHolder;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) enum LockOutcome {
     /// Told to stop while waiting.
     Cancelled,
     /// Not in time; who has it, where that can be seen.
-    Late(Option<Holder>),
+    Late(Option<LockHolder>),
 }
 
 /// The folder of the locks of one engine.
@@ -77,7 +77,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub(crate) async fn take(
+    pub(crate) async fn lock_image(
         &self,
         recipe: &str,
         cancel: &CancellationToken,
@@ -107,7 +107,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub(crate) async fn machine(
+    pub(crate) async fn lock_machine(
         &self,
         limit: Duration,
         cancel: &CancellationToken,
@@ -206,7 +206,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub(crate) fn living(&self, container: &str) -> io::Result<Option<ContainerLease>> {
+    pub(crate) fn lease(&self, container: &str) -> io::Result<Option<ContainerLease>> {
         let path = self.of_engine(&format!("container-{container}"));
         loop {
             let file = open_shared(&path)?;
@@ -224,16 +224,16 @@ impl Locks {
     /// is at the container lets go at once.
     ///
     /// # Errors
-    /// As [`Locks::living`].
-    pub(crate) async fn living_within(
+    /// As [`Locks::lease`].
+    pub(crate) async fn lease_within(
         &self,
         container: &str,
         limit: Duration,
     ) -> io::Result<Option<ContainerLease>> {
         let mut left = limit;
         loop {
-            if let Some(living) = self.living(container)? {
-                return Ok(Some(living));
+            if let Some(lease) = self.lease(container)? {
+                return Ok(Some(lease));
             }
             if left.is_zero() {
                 return Ok(None);
@@ -278,7 +278,7 @@ impl Locks {
     ///
     /// # Errors
     /// The lock file cannot be opened or locked.
-    pub(crate) async fn slot(
+    pub(crate) async fn start_permit(
         &self,
         slots: u32,
         cancel: &CancellationToken,

@@ -16,33 +16,33 @@ use std::collections::BTreeMap;
 
 use crate::image::recipe::looks_secret;
 use crate::image::solve::{DockerfileBuild, Solve, Start};
-use crate::image::user_layer::Layer;
+use crate::image::user_layer::LayerFiles;
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;
 
 /// Everything that a Dockerfile is written from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Equivalent<'a> {
+pub(crate) struct DockerfileExport<'a> {
     pub(crate) solve: &'a Solve,
     /// The account's files; empty without an account.
-    pub(crate) layer: &'a Layer,
+    pub(crate) layer: &'a LayerFiles,
     /// The tag to build it under.
     pub(crate) tag: &'a Reference,
     /// Images built here that it is made from, and their tags.
     pub(crate) parents: &'a [(NodeName, Reference)],
     /// What is known of the image that it is built on; `None`: it has a
     /// Dockerfile, or nobody knows.
-    pub(crate) below: Option<Below<'a>>,
+    pub(crate) below: Option<BaseConfig<'a>>,
 }
 
 /// Of the config of the image below.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Below<'a> {
+pub(crate) struct BaseConfig<'a> {
     pub(crate) user: &'a str,
     pub(crate) labels: &'a BTreeMap<String, String>,
 }
 
-impl Equivalent<'_> {
+impl DockerfileExport<'_> {
     /// The text.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn step() -> ExecStep {
     }
 }
 
-fn account() -> (Account, Layer) {
+fn account() -> (Account, LayerFiles) {
     let account = Account {
         login: Login::new("ann@x"),
         name: "ann".into(),
@@ -69,16 +69,16 @@ fn account() -> (Account, Layer) {
         ),
         node("/home/ann", FileKind::Dir, 0o755, 1001),
     ];
-    (account, Layer { nodes, notes: Vec::new() })
+    (account, LayerFiles { nodes, notes: Vec::new() })
 }
 
-fn text(solve: &Solve, layer: &Layer, below: Option<Below<'_>>) -> Result<String, String> {
+fn text(solve: &Solve, layer: &LayerFiles, below: Option<BaseConfig<'_>>) -> Result<String, String> {
     let parents = [(NodeName::new("tool"), reference("ds01/tool:r-0123456789abcdef"))];
     let tag = reference("ds01-1001/thesis:latest");
-    Equivalent { solve, layer, tag: &tag, parents: &parents, below }.text()
+    DockerfileExport { solve, layer, tag: &tag, parents: &parents, below }.text()
 }
 
-const NOTHING: Layer = Layer { nodes: Vec::new(), notes: Vec::new() };
+const NOTHING: LayerFiles = LayerFiles { nodes: Vec::new(), notes: Vec::new() };
 
 #[test]
 fn packages_and_an_account_on_a_shared_image() {
@@ -89,7 +89,7 @@ fn packages_and_an_account_on_a_shared_image() {
     solve.config.labels = map(&[("ds01.managed", "true"), ("ds01.build.record", r#"{"a":"$b\\"}"#)]);
     solve.user = Some(account);
     let labels = map(&[("ds01.framework", "Pytorch"), ("ds01.managed", "true"), ("other", "x")]);
-    let below = Below { user: "", labels: &labels };
+    let below = BaseConfig { user: "", labels: &labels };
     insta::assert_snapshot!(text(&solve, &layer, Some(below)).unwrap());
 }
 
@@ -138,7 +138,7 @@ fn packages_alone_leave_the_user_of_what_they_stand_on() {
     let mut solve = solve(Start::Image(reference("debian:12")));
     solve.steps = vec![step()];
     let labels = BTreeMap::new();
-    let text = |user: &str| text(&solve, &NOTHING, Some(Below { user, labels: &labels })).unwrap();
+    let text = |user: &str| text(&solve, &NOTHING, Some(BaseConfig { user, labels: &labels })).unwrap();
     assert!(text("app").ends_with("\nUSER \"app\"\n"));
     assert!(!text("").contains("\nUSER \"\""));
 }
@@ -157,7 +157,7 @@ fn what_a_dockerfile_cannot_say_is_an_error_and_no_other_image() {
 fn long_files_are_written_in_pieces_that_a_line_has_room_for() {
     let bytes: Vec<u8> = (0..100_000u32).map(|n| (n % 251) as u8).collect();
     let node = FileNode { path: "/x".into(), kind: FileKind::File(bytes), mode: 0o600, uid: 0, gid: 0 };
-    let layer = Layer { nodes: vec![node; 2], notes: Vec::new() };
+    let layer = LayerFiles { nodes: vec![node; 2], notes: Vec::new() };
     let text = text(&solve(Start::Image(reference("debian:12"))), &layer, None).unwrap();
     assert!(text.lines().all(|line| line.len() < 60_000));
     assert!(text.matches("\nRUN ").count() > 1 && text.matches("\"file:00600\"").count() == 2);

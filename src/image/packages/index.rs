@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A package index or mirror.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Site {
+pub(crate) struct PackageIndex {
     /// `http` or `https`.
     scheme: String,
     /// `user:password` or `token`, percent-encoded as written; may be empty.
@@ -15,13 +15,13 @@ pub(crate) struct Site {
     rest: String,
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for PackageIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Site(…)")
     }
 }
 
-impl Site {
+impl PackageIndex {
     /// Reads `https://user:password@host/path`; blanks and line ends around
     /// it are dropped, since files end in one.
     ///
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn pip_gets_the_address_as_it_is_and_apt_gets_it_in_two_parts() {
-        let site = Site::parse("https://jane:p%40ss%25@pypi.example.org:8443/simple/\n").unwrap();
+        let site = PackageIndex::parse("https://jane:p%40ss%25@pypi.example.org:8443/simple/\n").unwrap();
         assert_eq!(
             site.pip_conf(),
             "[global]\nindex-url = https://jane:p%40ss%25@pypi.example.org:8443/simple/\n"
@@ -146,14 +146,14 @@ mod tests {
 
     #[test]
     fn a_site_without_credentials_hides_nothing_and_http_is_trusted_as_written() {
-        let site = Site::parse("http://mirror.example.org:3141/root").unwrap();
+        let site = PackageIndex::parse("http://mirror.example.org:3141/root").unwrap();
         assert_eq!((site.apt_auth(), site.hidden(), site.has_login()), (None, Vec::new(), false));
         assert!(site.pip_conf().ends_with("trusted-host = mirror.example.org:3141\n"));
     }
 
     #[test]
     fn every_writing_of_a_password_is_hidden_but_no_short_word() {
-        let hidden = Site::parse("https://abc:se%40cret@host/").unwrap().hidden();
+        let hidden = PackageIndex::parse("https://abc:se%40cret@host/").unwrap().hidden();
         for text in ["se%40cret", "se@cret", "abc:se%40cret", "YWJjOnNlQGNyZXQ="] {
             assert!(hidden.iter().any(|h| h == text), "{text}: {hidden:?}");
         }
@@ -175,7 +175,7 @@ mod tests {
             "https://u:secret@h@x/",
             "https://u:secret@:8080/simple",
         ] {
-            let why = Site::parse(bad).expect_err(bad);
+            let why = PackageIndex::parse(bad).expect_err(bad);
             assert!(!why.contains("secret"), "{why}");
         }
     }

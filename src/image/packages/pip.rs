@@ -16,11 +16,11 @@ const KIND: &str = "a Python requirement";
 const LONGEST_ADDRESS: usize = 2000;
 
 /// Addresses that requirements may name: all that begin with one of these,
-/// which [`Allowed::add`] has checked.
+/// which [`AllowedAddresses::add`] has checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Allowed(Vec<String>);
+pub(crate) struct AllowedAddresses(Vec<String>);
 
-impl Allowed {
+impl AllowedAddresses {
     /// Takes in `https://host/path/`: everything below it.
     ///
     /// # Errors
@@ -79,14 +79,14 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
 /// Says what is wrong and what to write instead. Addresses and options are
 /// refused: what they would fetch is not fixed by the recipe.
 pub(crate) fn parse_pip(text: &str) -> Result<String, String> {
-    parse_pip_from(text, &Allowed::default())
+    parse_pip_from(text, &AllowedAddresses::default())
 }
 
 /// The same, and `name @ https://…` where the address is allowed.
 ///
 /// # Errors
 /// As [`parse_pip`].
-pub(crate) fn parse_pip_from(text: &str, allowed: &Allowed) -> Result<String, String> {
+pub(crate) fn parse_pip_from(text: &str, allowed: &AllowedAddresses) -> Result<String, String> {
     let text = text.trim_matches([' ', '\t']);
     if let Some((head, address)) = text.split_once('@')
         && address.trim_start().starts_with("https://")
@@ -109,7 +109,7 @@ pub(crate) fn parse_pip_from(text: &str, allowed: &Allowed) -> Result<String, St
 }
 
 /// `name[extras] @ https://… ; marker`.
-fn parse_address(head: &str, rest: &str, allowed: &Allowed) -> Result<String, String> {
+fn parse_address(head: &str, rest: &str, allowed: &AllowedAddresses) -> Result<String, String> {
     // Only a blank ends an address: it may hold a `;` itself.
     let (address, marker) = rest.split_once([' ', '\t']).map_or((rest, ""), |(a, m)| (a, m.trim()));
     check_address(address)?;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::pip::{Allowed, parse_pip_from};
+use super::pip::{AllowedAddresses, parse_pip_from};
 
 /// What stands before the hashes of a requirement.
 pub(super) const HASH: &str = " --hash=";
@@ -17,16 +17,16 @@ static VARIABLE: LazyLock<Regex> =
 
 /// One logical line: what a line that ends in `\` begins goes on in the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct RequirementLine {
     /// Bytes of the file: the first of its lines, without blanks around it.
     pub(crate) span: Range<usize>,
     /// What it says, or what is wrong with it.
-    pub(crate) content: Result<Content, Refused>,
+    pub(crate) content: Result<LineContent, LineError>,
 }
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum LineContent {
     /// A requirement in normal form, its hashes behind it.
     Requirement(String),
     /// Another file, relative to this one.
@@ -37,12 +37,12 @@ pub(crate) enum Content {
 
 /// What is wrong, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct LineError {
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-impl Refused {
+impl LineError {
     fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
@@ -50,10 +50,10 @@ impl Refused {
 
 /// The lines of a file that say something. `constraints`: it was named with
 /// `-c`.
-pub(crate) fn lines(text: &str, constraints: bool, allowed: &Allowed) -> Vec<Line> {
+pub(crate) fn lines(text: &str, constraints: bool, allowed: &AllowedAddresses) -> Vec<RequirementLine> {
     let said = logical(text).into_iter().map(|(span, line)| (span, without_comment(&line).to_owned()));
     let said = said.filter(|(_, line)| !line.is_empty());
-    said.map(|(span, line)| Line { span, content: content(&line, constraints, allowed) }).collect()
+    said.map(|(span, line)| RequirementLine { span, content: content(&line, constraints, allowed) }).collect()
 }
 
 /// Lines joined where one ends in `\`; a comment ends what went on.
@@ -90,9 +90,9 @@ fn without_comment(line: &str) -> &str {
     comment.map_or(line, |(at, _)| &line[..at]).trim()
 }
 
-fn content(line: &str, constraints: bool, allowed: &Allowed) -> Result<Content, Refused> {
+fn content(line: &str, constraints: bool, allowed: &AllowedAddresses) -> Result<LineContent, LineError> {
     if let Some(variable) = VARIABLE.find(line) {
-        return Err(Refused::new(
+        return Err(LineError::new(
             format!("`{}` stands for a variable of the environment, which is not read", variable.as_str()),
             "write the value; credentials of an index belong into the file that `build.pip_index` names",
         ));
@@ -108,13 +108,13 @@ fn content(line: &str, constraints: bool, allowed: &Allowed) -> Result<Content, 
 }
 
 /// An option with its value.
-enum Given {
+enum LineOption {
     Hash(String),
     File { path: String, constraints: bool },
     RequireHashes,
 }
 
-fn read_options(words: &[&str]) -> Result<Vec<Given>, Refused> {
+fn read_options(words: &[&str]) -> Result<Vec<LineOption>, LineError> {
     let mut given = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -122,21 +122,21 @@ fn read_options(words: &[&str]) -> Result<Vec<Given>, Refused> {
         let mut value = || {
             let value = value.or_else(|| words.next().copied()).filter(|value| !value.is_empty());
             value.map(unquoted).ok_or_else(|| {
-                Refused::new(format!("`{name}` lacks its value"), format!("write it behind `{name}`"))
+                LineError::new(format!("`{name}` lacks its value"), format!("write it behind `{name}`"))
             })
         };
         given.push(match name {
-            "--hash" => Given::Hash(hash(value()?)?),
-            "-r" | "--requirement" => Given::File { path: file(value()?)?, constraints: false },
-            "-c" | "--constraint" => Given::File { path: file(value()?)?, constraints: true },
-            "--require-hashes" => Given::RequireHashes,
+            "--hash" => LineOption::Hash(hash(value()?)?),
+            "-r" | "--requirement" => LineOption::File { path: file(value()?)?, constraints: false },
+            "-c" | "--constraint" => LineOption::File { path: file(value()?)?, constraints: true },
+            "--require-hashes" => LineOption::RequireHashes,
             _ if !word.starts_with('-') => {
-                return Err(Refused::new(
-                    format!("`{}` stands behind an option", cut(word)),
+                return Err(LineError::new(
+                    format!("`{}` stands behind an option", shortened(word)),
                     "write one requirement or one option in each line",
                 ));
             }
-            _ => return Err(refused(name)),
+            _ => return Err(unread_option(name)),
         });
     }
     Ok(given)
@@ -157,7 +157,7 @@ fn unquoted(value: &str) -> &str {
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
-fn hash(value: &str) -> Result<String, Refused> {
+fn hash(value: &str) -> Result<String, LineError> {
     let (algorithm, digits) = value.split_once(':').unwrap_or(("", value));
     let length = match algorithm {
         "sha256" => 64,
@@ -169,16 +169,16 @@ fn hash(value: &str) -> Result<String, Refused> {
     if length > 0 && digits.len() == length && hex {
         return Ok(value.to_owned());
     }
-    Err(Refused::new(
-        format!("`{}` is no hash that pip takes", cut(value)),
+    Err(LineError::new(
+        format!("`{}` is no hash that pip takes", shortened(value)),
         "write `--hash=sha256:` and 64 digits of small hexadecimal, as `pip hash FILE` prints them",
     ))
 }
 
-fn file(path: &str) -> Result<String, Refused> {
+fn file(path: &str) -> Result<String, LineError> {
     if path.contains("://") {
-        return Err(Refused::new(
-            format!("`{}` is an address: only files beside the spec are read", cut(path)),
+        return Err(LineError::new(
+            format!("`{}` is an address: only files beside the spec are read", shortened(path)),
             "put a copy of the file into the repository and name it by its path",
         ));
     }
@@ -186,30 +186,30 @@ fn file(path: &str) -> Result<String, Refused> {
 }
 
 /// A line without a requirement names one file, or says one thing.
-fn alone(given: Vec<Given>) -> Result<Content, Refused> {
+fn alone(given: Vec<LineOption>) -> Result<LineContent, LineError> {
     let mut given = given.into_iter();
     match (given.next(), given.next()) {
-        (Some(Given::File { path, constraints }), None) => Ok(Content::File { path, constraints }),
-        (Some(Given::RequireHashes), None) => Ok(Content::RequireHashes),
-        (Some(Given::Hash(_)), _) => Err(Refused::new(
+        (Some(LineOption::File { path, constraints }), None) => Ok(LineContent::File { path, constraints }),
+        (Some(LineOption::RequireHashes), None) => Ok(LineContent::RequireHashes),
+        (Some(LineOption::Hash(_)), _) => Err(LineError::new(
             "a hash without a requirement",
             "write it behind its requirement; a line that goes on in the next ends in `\\`",
         )),
-        _ => Err(Refused::new("several options in one line", "write one in each line")),
+        _ => Err(LineError::new("several options in one line", "write one in each line")),
     }
 }
 
 fn requirement(
     text: &str,
-    given: &[Given],
+    given: &[LineOption],
     constraints: bool,
-    allowed: &Allowed,
-) -> Result<Content, Refused> {
+    allowed: &AllowedAddresses,
+) -> Result<LineContent, LineError> {
     let mut hashes = Vec::new();
     for given in given {
-        let Given::Hash(hash) = given else {
-            return Err(Refused::new(
-                format!("an option behind the requirement `{}`", cut(text)),
+        let LineOption::Hash(hash) = given else {
+            return Err(LineError::new(
+                format!("an option behind the requirement `{}`", shortened(text)),
                 "write it in a line of its own",
             ));
         };
@@ -217,20 +217,20 @@ fn requirement(
     }
     let what = if constraints { "pip constraint" } else { "pip requirement" };
     let normal = parse_pip_from(text, allowed)
-        .map_err(|why| Refused::new(format!("`{}` is no {what}", cut(text)), why))?;
+        .map_err(|why| LineError::new(format!("`{}` is no {what}", shortened(text)), why))?;
     if constraints && normal.split([' ', ';']).next().is_some_and(|name| name.contains('[')) {
-        return Err(Refused::new(
-            format!("the constraint `{}` has extras, which pip refuses", cut(text)),
+        return Err(LineError::new(
+            format!("the constraint `{}` has extras, which pip refuses", shortened(text)),
             "leave them out here, and ask for them where the package is required",
         ));
     }
     hashes.sort_unstable();
     hashes.dedup();
     let hashes = hashes.iter().map(|hash| format!("{HASH}{hash}"));
-    Ok(Content::Requirement(hashes.fold(normal, |line, hash| line + &hash)))
+    Ok(LineContent::Requirement(hashes.fold(normal, |line, hash| line + &hash)))
 }
 
-fn refused(option: &str) -> Refused {
+fn unread_option(option: &str) -> LineError {
     let help = match option {
         "-i" | "--index-url" | "--pypi-url" | "--no-index" => {
             "remove the line: the index is set for all images with `build.pip_index`"
@@ -248,11 +248,11 @@ fn refused(option: &str) -> Refused {
             "keep requirements, `-r`, `-c`, `--hash` and `--require-hashes`; what needs more is a case for a Dockerfile"
         }
     };
-    Refused::new(format!("the option `{}` is not read from requirements files", cut(option)), help)
+    LineError::new(format!("the option `{}` is not read from requirements files", shortened(option)), help)
 }
 
-fn cut(text: &str) -> String {
-    let cut: String = text.chars().take(60).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", cut.escape_debug())
+fn shortened(text: &str) -> String {
+    let shortened: String = text.chars().take(60).collect();
+    let more = if shortened.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", shortened.escape_debug())
 }

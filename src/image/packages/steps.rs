@@ -28,11 +28,11 @@ const CONSTRAINTS: &str = "/run/ds01/constraints.txt";
 
 /// Id of the secret that holds the site's CA certificates.
 pub(crate) const CA_SECRET: &str = "ca";
-/// Id of the secret that holds [`Site::pip_conf`](super::Site::pip_conf).
+/// Id of the secret that holds [`PackageIndex::pip_conf`](super::Site::pip_conf).
 pub(crate) const PIP_CONF_SECRET: &str = "ds01-pip-conf";
-/// Id of the secret that holds [`Site::apt_mirror`](super::Site::apt_mirror).
+/// Id of the secret that holds [`PackageIndex::apt_mirror`](super::Site::apt_mirror).
 pub(crate) const APT_MIRROR_SECRET: &str = "ds01-apt-mirror";
-/// Id of the secret that holds [`Site::apt_auth`](super::Site::apt_auth).
+/// Id of the secret that holds [`PackageIndex::apt_auth`](super::Site::apt_auth).
 pub(crate) const APT_AUTH_SECRET: &str = "ds01-apt-auth";
 
 /// Undoes what container bases set so that downloads are thrown away, for here
@@ -211,7 +211,7 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// Those of `declared` that the output names as what went wrong, in the order
 /// in which it names them. The texts are those of
 /// [`Packages`](super::Packages).
-pub(crate) fn culprits<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn blamed<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
     for name in output.iter().flat_map(|line| SAID.iter().flat_map(|said| names(said, line))) {
         for text in declared.iter().filter(|text| means(text, &name)) {
@@ -249,7 +249,7 @@ mod tests {
 
     fn blamed(output: &str, declared: &[&str]) -> Vec<String> {
         let lines: Vec<String> = output.lines().map(str::to_owned).collect();
-        culprits(&lines, declared).into_iter().map(str::to_owned).collect()
+        blamed(&lines, declared).into_iter().map(str::to_owned).collect()
     }
 
     #[test]

@@ -218,8 +218,8 @@ proptest::proptest! {
 }
 
 /// What a requirements file says, line by line, as `at | what`.
-fn read(text: &str, allowed: &Allowed) -> String {
-    let show = |line: Line| {
+fn read(text: &str, allowed: &AllowedAddresses) -> String {
+    let show = |line: RequirementLine| {
         let what = match line.content {
             Ok(content) => format!("{content:?}"),
             Err(refused) => format!("refused: {} | {}", refused.message, refused.help),
@@ -242,7 +242,7 @@ fn a_requirements_file_is_read_by_pips_rules() {
         other = "b2".repeat(32),
     );
     insta::assert_snapshot!(
-        read(&text, &Allowed::default()).replace(&hash, "<a>").replace(&"b2".repeat(32), "<b>")
+        read(&text, &AllowedAddresses::default()).replace(&hash, "<a>").replace(&"b2".repeat(32), "<b>")
     );
 }
 
@@ -253,14 +253,14 @@ fn what_a_requirements_file_may_not_say_is_refused_with_what_to_do_instead() {
                 https://x/y.whl\n./local\ngit+https://x/y.git\nx @ https://x.example.org/a/x.whl\n\
                 -r https://x/r.txt\n-r\n-r a.txt -r b.txt\nsix -r a.txt\n--hash=sha256:00\n\
                 six==1 --hash=md5:00\nsix==1 --hash=sha256:zz\n${INDEX}six\nsix; rm -rf /\n\u{1b}[31m\n";
-    insta::assert_snapshot!(read(text, &Allowed::default()));
-    let bound = lines("six[a]<2", true, &Allowed::default());
+    insta::assert_snapshot!(read(text, &AllowedAddresses::default()));
+    let bound = lines("six[a]<2", true, &AllowedAddresses::default());
     assert!(bound[0].content.as_ref().unwrap_err().message.contains("has extras"));
 }
 
 #[test]
 fn an_address_is_read_only_below_what_is_allowed() {
-    let mut allowed = Allowed::default();
+    let mut allowed = AllowedAddresses::default();
     allowed.add("https://wheels.example.org/ours/").unwrap();
     let read = |text: &str| parse_pip_from(text, &allowed);
     let good = "x[a] @ https://wheels.example.org/ours/x-1.whl#sha256=00";
@@ -288,13 +288,13 @@ fn an_address_is_read_only_below_what_is_allowed() {
     for bad in
         ["https://x", "http://x/", "https://x/a", "https://a:b@x/", "https://x/?a=/", "https:///", "x/"]
     {
-        assert!(Allowed::default().add(bad).is_err(), "{bad}");
+        assert!(AllowedAddresses::default().add(bad).is_err(), "{bad}");
     }
 }
 
 #[test]
 fn hashes_and_constraints_become_files_of_the_step() {
-    let mut allowed = Allowed::default();
+    let mut allowed = AllowedAddresses::default();
     allowed.add("https://w.example.org/a/").unwrap();
     let hashed = format!("six==1.16.0 --hash=sha256:{}", "0".repeat(64));
     let address = "x @ https://w.example.org/a/x.whl#sha256=1".to_owned();
@@ -329,11 +329,11 @@ proptest::proptest! {
     #[test]
     fn no_requirements_file_breaks_the_reader(text in "([-a-z0-9 =<>@:/#;,.$\\\\{}\\[\\]\"'\n\r\t]|\\PC|--hash=|-r |https://){0,60}") {
         let mut end = 0;
-        for line in lines(&text, false, &Allowed::default()) {
+        for line in lines(&text, false, &AllowedAddresses::default()) {
             proptest::prop_assert!(line.span.start >= end && line.span.end <= text.len());
             proptest::prop_assert!(text.get(line.span.clone()).is_some());
             end = line.span.end;
-            if let Ok(Content::Requirement(read)) = line.content {
+            if let Ok(LineContent::Requirement(read)) = line.content {
                 proptest::prop_assert!(read.starts_with(|c: char| c.is_ascii_alphanumeric()));
                 proptest::prop_assert!(!read.contains(char::is_control));
                 proptest::prop_assert!(!read.contains(" -") || read.contains(" --hash="));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::record::{Written, told};
+use super::record::{RecipeRecord, shown_fields};
 use super::{Fields, Ingredient, Recipe};
 use crate::dockerfile::context::Listing;
 
@@ -14,7 +14,7 @@ const WIDE: usize = 60;
 
 /// An ingredient that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Changed {
+pub(crate) struct IngredientChange {
     pub(crate) ingredient: Ingredient,
     /// Short digests of the whole ingredient; `none`: it was not there.
     pub(crate) old: String,
@@ -34,7 +34,7 @@ pub(crate) struct Detail {
     pub(crate) new: Option<String>,
 }
 
-impl fmt::Display for Changed {
+impl fmt::Display for IngredientChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} changed: ", self.ingredient)?;
         if self.details.is_empty() {
@@ -90,9 +90,9 @@ impl fmt::Display for Space<'_> {
 
 /// Short digests by ingredient name, as an image carries them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recorded(BTreeMap<String, String>);
+pub(crate) struct IngredientDigests(BTreeMap<String, String>);
 
-impl Recorded {
+impl IngredientDigests {
     pub(super) fn new(digests: BTreeMap<String, String>) -> Self {
         Self(digests)
     }
@@ -117,9 +117,9 @@ impl Recorded {
 
 /// What is known of an earlier build.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Before<'a> {
-    pub(crate) digests: Option<&'a Recorded>,
-    pub(crate) fields: Option<&'a Written>,
+pub(crate) struct PreviousBuild<'a> {
+    pub(crate) digests: Option<&'a IngredientDigests>,
+    pub(crate) fields: Option<&'a RecipeRecord>,
     pub(crate) files: Option<&'a Listing>,
     /// The Dockerfile's text, masked.
     pub(crate) dockerfile: Option<&'a str>,
@@ -127,7 +127,7 @@ pub(crate) struct Before<'a> {
 
 /// What would be built.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Now<'a> {
+pub(crate) struct NextBuild<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) files: Option<&'a Listing>,
     /// The Dockerfile's text, masked.
@@ -138,16 +138,16 @@ const NONE: &str = "none";
 
 /// The ingredients that differ, in their order, each with what is known of
 /// how. Digests decide; what else is written only explains.
-pub(crate) fn compare(before: Before<'_>, now: Now<'_>) -> Vec<Changed> {
-    let digests = now.recipe.recorded();
-    let short = |recorded: Option<&Recorded>, i: Ingredient| {
-        recorded.and_then(|r| r.get(i.name())).unwrap_or(NONE).to_owned()
+pub(crate) fn compare(before: PreviousBuild<'_>, now: NextBuild<'_>) -> Vec<IngredientChange> {
+    let digests = now.recipe.ingredient_digests();
+    let short = |ingredient_digests: Option<&IngredientDigests>, i: Ingredient| {
+        ingredient_digests.and_then(|r| r.get(i.name())).unwrap_or(NONE).to_owned()
     };
     Ingredient::ALL
         .into_iter()
         .map(|i| (i, short(before.digests, i), short(Some(&digests), i)))
         .filter(|(_, old, new)| old != new)
-        .map(|(ingredient, old, new)| Changed {
+        .map(|(ingredient, old, new)| IngredientChange {
             ingredient,
             old,
             new,
@@ -156,9 +156,9 @@ pub(crate) fn compare(before: Before<'_>, now: Now<'_>) -> Vec<Changed> {
         .collect()
 }
 
-fn details(ingredient: Ingredient, before: Before<'_>, now: Now<'_>) -> Vec<Detail> {
+fn details(ingredient: Ingredient, before: PreviousBuild<'_>, now: NextBuild<'_>) -> Vec<Detail> {
     let known = before.fields.and_then(|written| written.fields(ingredient));
-    let new = told(now.recipe, ingredient);
+    let new = shown_fields(now.recipe, ingredient);
     match ingredient {
         Ingredient::Context => {
             if let (Some(old), Some(new)) = (before.files, now.files) {
@@ -198,12 +198,12 @@ fn files(old: &Listing, new: &Listing) -> Vec<Detail> {
         let below = format!("{folder}/");
         files.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below))
     };
-    let told = |detail: &Detail| match (detail.old.as_deref(), detail.new.as_deref()) {
+    let shown_fields = |detail: &Detail| match (detail.old.as_deref(), detail.new.as_deref()) {
         (Some("dir"), None) => !holds(new, &detail.what),
         (None, Some("dir")) => !holds(old, &detail.what),
         _ => true,
     };
-    fields(old, new).into_iter().filter(told).collect()
+    fields(old, new).into_iter().filter(shown_fields).collect()
 }
 
 /// `pip timm>=1` and `pip timm>=1.2` are one package with two versions.

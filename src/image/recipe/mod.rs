@@ -9,12 +9,12 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use changes::{Before, Changed, Detail, Now, Recorded, compare};
-pub(crate) use record::{Written, looks_secret, masked, masked_text};
+pub(crate) use changes::{Detail, IngredientChange, IngredientDigests, NextBuild, PreviousBuild, compare};
+pub(crate) use record::{RecipeRecord, looks_secret, masked, masked_text};
 
 use crate::image::packages::Packages;
 use crate::model::account::Account;
-use crate::model::digest::{Digest, Framed};
+use crate::model::digest::{Digest, FramedHash};
 use crate::model::names::ImageId;
 
 /// Version of the rules in this module. Raising it rebuilds every image.
@@ -154,7 +154,7 @@ pub(crate) type Fields = BTreeMap<String, String>;
 static NO_FIELDS: Fields = Fields::new();
 
 /// A whole recipe. It holds values of secrets, so it cannot be written
-/// anywhere: [`Written`] can.
+/// anywhere: [`RecipeRecord`] can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipe {
     ingredients: BTreeMap<Ingredient, Fields>,
@@ -198,7 +198,7 @@ impl Recipe {
 
     /// A text without the values of args that look secret, and of secrets
     /// that are set in it.
-    pub(crate) fn scrubbed(&self, text: &str) -> String {
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
         let args = self.fields(Ingredient::Args).iter();
         let secret = args.filter(|(name, value)| looks_secret(name) && !value.is_empty());
         let known =
@@ -207,22 +207,23 @@ impl Recipe {
     }
 
     /// Each ingredient's short digest, as recorded on the image.
-    pub(crate) fn recorded(&self) -> Recorded {
+    pub(crate) fn ingredient_digests(&self) -> IngredientDigests {
         let short =
             |(i, f): (&Ingredient, &Fields)| (i.name().to_owned(), digest(*i, f).first(SHORT).to_owned());
-        Recorded::new(self.ingredients.iter().map(short).collect())
+        IngredientDigests::new(self.ingredients.iter().map(short).collect())
     }
 
     /// The value of `ds01.build.ingredients`: `dockerfile=<12 hex>,context=…`.
     pub(crate) fn ingredients_label(&self) -> String {
-        let recorded = self.recorded();
-        let pairs = Ingredient::ALL.iter().filter_map(|i| Some(format!("{i}={}", recorded.get(i.name())?)));
+        let ingredient_digests = self.ingredient_digests();
+        let pairs =
+            Ingredient::ALL.iter().filter_map(|i| Some(format!("{i}={}", ingredient_digests.get(i.name())?)));
         pairs.collect::<Vec<_>>().join(",")
     }
 }
 
 fn whole(ingredients: &BTreeMap<Ingredient, Fields>) -> Digest {
-    let mut hash = Framed::new("recipe");
+    let mut hash = FramedHash::new("recipe");
     hash.text(&SCHEME.to_string());
     for (ingredient, fields) in ingredients {
         hash.text(ingredient.name()).text(digest(*ingredient, fields).as_str());
@@ -231,7 +232,7 @@ fn whole(ingredients: &BTreeMap<Ingredient, Fields>) -> Digest {
 }
 
 fn digest(ingredient: Ingredient, fields: &Fields) -> Digest {
-    let mut hash = Framed::new("ingredient");
+    let mut hash = FramedHash::new("ingredient");
     hash.text(ingredient.name());
     for (key, value) in fields {
         hash.text(key).text(value);

@@ -15,7 +15,7 @@ use crate::dockerfile::context::Listing;
 
 /// The fields of a recipe. An ingredient without fields is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Written {
+pub(crate) struct RecipeRecord {
     fields: BTreeMap<String, Fields>,
     /// Ingredients that were too large to be written.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -25,19 +25,19 @@ pub(crate) struct Written {
 /// The label's JSON.
 #[derive(Serialize, Deserialize)]
 struct Label {
-    recipe: Written,
+    recipe: RecipeRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     files: Option<Listing>,
 }
 
-impl Written {
+impl RecipeRecord {
     /// Longest value of `ds01.build.record`, in bytes. An engine's list of
     /// images carries the labels of all of them.
     pub(crate) const MOST: usize = 4096;
 
     /// All that may be written of a recipe.
     pub(crate) fn of(recipe: &Recipe) -> Self {
-        let named = Ingredient::ALL.iter().map(|i| (i.name().to_owned(), told(recipe, *i)));
+        let named = Ingredient::ALL.iter().map(|i| (i.name().to_owned(), shown_fields(recipe, *i)));
         Self { fields: named.filter(|(_, fields)| !fields.is_empty()).collect(), left_out: BTreeSet::new() }
     }
 
@@ -78,7 +78,7 @@ impl Written {
         text
     }
 
-    /// Reads what [`Written::to_label`] wrote; `None`: it is something else.
+    /// Reads what [`RecipeRecord::to_label`] wrote; `None`: it is something else.
     pub(crate) fn from_label(text: &str) -> Option<(Self, Option<Listing>)> {
         let label: Label = serde_json::from_str(text).ok()?;
         Some((label.recipe, label.files))
@@ -95,7 +95,7 @@ fn json(label: &Label) -> String {
 }
 
 /// The fields of an ingredient as they may be written and shown.
-pub(super) fn told(recipe: &Recipe, ingredient: Ingredient) -> Fields {
+pub(super) fn shown_fields(recipe: &Recipe, ingredient: Ingredient) -> Fields {
     let value = |key: &str, value: &str| match ingredient {
         Ingredient::Args => masked(key, value),
         _ => shortened(value),

@@ -75,11 +75,12 @@ impl Owned {
 }
 
 /// What a later run finds out from the labels of an image of `old`.
-fn changes(old: &Recipe, new: &Recipe) -> Vec<Changed> {
-    let digests = Recorded::parse(&old.ingredients_label()).unwrap();
-    let written = Written::of(old);
-    let before = Before { digests: Some(&digests), fields: Some(&written), ..Before::default() };
-    compare(before, Now { recipe: new, files: None, dockerfile: None })
+fn changes(old: &Recipe, new: &Recipe) -> Vec<IngredientChange> {
+    let digests = IngredientDigests::parse(&old.ingredients_label()).unwrap();
+    let written = RecipeRecord::of(old);
+    let before =
+        PreviousBuild { digests: Some(&digests), fields: Some(&written), ..PreviousBuild::default() };
+    compare(before, NextBuild { recipe: new, files: None, dockerfile: None })
 }
 
 type Change = (Ingredient, fn(&mut Owned));
@@ -172,10 +173,10 @@ fn the_label_is_read_back() {
     let recipe = Owned::sample().recipe();
     let label = recipe.ingredients_label();
     assert!(label.starts_with("dockerfile=") && label.split(',').count() == 9);
-    let recorded = Recorded::parse(&label).unwrap();
-    assert_eq!(recorded, recipe.recorded());
+    let ingredient_digests = IngredientDigests::parse(&label).unwrap();
+    assert_eq!(ingredient_digests, recipe.ingredient_digests());
     for broken in ["", "x", "a=,b=1", "=1", "a=zz"] {
-        assert!(Recorded::parse(broken).is_none(), "{broken}");
+        assert!(IngredientDigests::parse(broken).is_none(), "{broken}");
     }
 }
 
@@ -183,26 +184,26 @@ fn the_label_is_read_back() {
 fn what_is_written_is_read_back_and_labels_stand_elsewhere() {
     let files = Listing::from([("bin/run".to_owned(), "0123456789ab+x".to_owned())]);
     let recipe = Owned::sample().recipe();
-    let written = Written::of(&recipe);
+    let written = RecipeRecord::of(&recipe);
     let label = written.to_label(Some(&files));
     assert!(!label.contains("ds01.managed"), "{label}");
-    let (mut read, read_files) = Written::from_label(&label).unwrap();
+    let (mut read, read_files) = RecipeRecord::from_label(&label).unwrap();
     assert_eq!(read.fields(Ingredient::Labels), None);
     read.supply(Ingredient::Labels, recipe.fields(Ingredient::Labels).clone());
     assert_eq!((read, read_files), (written, Some(files)));
-    assert!(Written::from_label("{}").is_none() && Written::from_label("").is_none());
+    assert!(RecipeRecord::from_label("{}").is_none() && RecipeRecord::from_label("").is_none());
 }
 
 #[test]
 fn what_does_not_fit_is_left_out_the_largest_first() {
     let mut owned = Owned::sample();
     let files = (0..400).map(|n| (format!("data/file-{n}"), "0123456789ab".to_owned())).collect();
-    let label = Written::of(&owned.recipe()).to_label(Some(&files));
-    assert!(label.len() < 1000 && Written::from_label(&label).unwrap().1.is_none(), "{label}");
+    let label = RecipeRecord::of(&owned.recipe()).to_label(Some(&files));
+    assert!(label.len() < 1000 && RecipeRecord::from_label(&label).unwrap().1.is_none(), "{label}");
     owned.packages.pip = (0..500).map(|n| format!("package-{n}==1.0")).collect();
-    let label = Written::of(&owned.recipe()).to_label(Some(&files));
-    let (read, _) = Written::from_label(&label).unwrap();
-    assert!(label.len() <= Written::MOST);
+    let label = RecipeRecord::of(&owned.recipe()).to_label(Some(&files));
+    let (read, _) = RecipeRecord::from_label(&label).unwrap();
+    assert!(label.len() <= RecipeRecord::MOST);
     assert_eq!(read.fields(Ingredient::Packages), None);
     assert!(read.fields(Ingredient::Args).is_some_and(|args| args.len() == 2));
 }
@@ -212,9 +213,9 @@ fn an_ingredient_that_an_old_label_lacks_was_none() {
     let recipe = Owned::sample().recipe();
     let label = recipe.ingredients_label();
     let (first, rest) = label.split_once(',').unwrap();
-    let old = Recorded::parse(&format!("{rest},later=12ab")).unwrap();
-    let before = Before { digests: Some(&old), ..Before::default() };
-    let changed = compare(before, Now { recipe: &recipe, files: None, dockerfile: None });
+    let old = IngredientDigests::parse(&format!("{rest},later=12ab")).unwrap();
+    let before = PreviousBuild { digests: Some(&old), ..PreviousBuild::default() };
+    let changed = compare(before, NextBuild { recipe: &recipe, files: None, dockerfile: None });
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].old, "none");
     assert_eq!(format!("dockerfile={}", changed[0].new), first);
@@ -231,7 +232,8 @@ fn a_change_is_shown_with_its_old_and_its_new_value() {
     new.packages.apt.clear();
     new.labels.remove("ds01.managed");
     new.secrets.insert("netrc".into());
-    let lines: Vec<String> = changes(&old.recipe(), &new.recipe()).iter().map(Changed::to_string).collect();
+    let lines: Vec<String> =
+        changes(&old.recipe(), &new.recipe()).iter().map(IngredientChange::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -244,14 +246,14 @@ fn files_and_lines_are_shown_where_they_are_known() {
     let was = files(&[("bin/old", "1f"), ("bin/run", "2f+x"), ("same", "3f"), ("tmp", "dir")]);
     let is = files(&[("bin/new", "1f"), ("bin/run", "2f"), ("same", "3f"), ("tmp/x", "4f")]);
     let (old, new) = (old.recipe(), new.recipe());
-    let (digests, written) = (old.recorded(), Written::of(&old));
-    let before = Before {
+    let (digests, written) = (old.ingredient_digests(), RecipeRecord::of(&old));
+    let before = PreviousBuild {
         digests: Some(&digests),
         fields: Some(&written),
         files: Some(&was),
         dockerfile: Some("FROM a\n"),
     };
-    let now = Now { recipe: &new, files: Some(&is), dockerfile: Some("FROM a\nRUN b\n") };
+    let now = NextBuild { recipe: &new, files: Some(&is), dockerfile: Some("FROM a\nRUN b\n") };
     let changed = compare(before, now);
     insta::assert_snapshot!(changed.iter().map(|c| format!("{c}\n")).collect::<String>(), @r"
     dockerfile changed: line 2: RUN b added
@@ -281,9 +283,9 @@ fn the_value_of_a_secret_is_nowhere_and_still_counts() {
     let texts = [
         serde_json::to_string(&changed).unwrap(),
         changed[0].to_string(),
-        Written::of(&new).to_label(None),
-        serde_json::to_string(&Written::of(&new)).unwrap(),
-        new.scrubbed("RUN login hunter3: failed"),
+        RecipeRecord::of(&new).to_label(None),
+        serde_json::to_string(&RecipeRecord::of(&new)).unwrap(),
+        new.without_secrets("RUN login hunter3: failed"),
     ];
     assert_eq!(changed[0].details.len(), 2);
     for text in texts {
@@ -322,7 +324,7 @@ proptest! {
         };
         let changed = changes(&recipe(&old), &recipe(&new));
         prop_assert_eq!(changed.len(), 1);
-        let Changed { ingredient, details, .. } = &changed[0];
+        let IngredientChange { ingredient, details, .. } = &changed[0];
         prop_assert_eq!((*ingredient, details.len(), &details[0].what), (Ingredient::Args, 1, &name));
         let shown = (details[0].old.as_deref(), details[0].new.as_deref());
         if looks_secret(&name) {

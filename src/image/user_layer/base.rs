@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::checks::sudo_wants;
-use super::databases::{DATABASES, Standing, standing};
-use super::home::{SKELETON, jupyter_folders, old_home, skeleton, survey};
+use super::checks::sudo_inputs;
+use super::databases::{AccountInBase, DATABASES, account_in_base};
+use super::home::{SKELETON, home_contents, jupyter_folders, old_home, skeleton};
 use super::home_of;
 use crate::model::account::Account;
 
 /// Something that must be read from the base. Paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Want {
+pub(crate) enum UserLayerInput {
     /// Kind, mode and owner; a symbolic link may be followed.
     Stat(String),
     /// A file's mode, owner and bytes; a symbolic link may be followed.
@@ -22,7 +22,7 @@ pub(crate) enum Want {
     Entries(String),
 }
 
-impl Want {
+impl UserLayerInput {
     /// The path that is asked about.
     pub(crate) fn path(&self) -> &str {
         match self {
@@ -72,7 +72,7 @@ impl FileFact {
 }
 
 /// What is known of a base. Of one base it can be kept and reused for all its
-/// users: [`wanted`](super::wanted) asks only for what is still missing.
+/// users: [`missing_inputs`](super::wanted) asks only for what is still missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BaseFacts {
     /// By absolute path. A path that is in no entry is unknown, unless its
@@ -110,12 +110,12 @@ impl BaseFacts {
         }
     }
 
-    /// Whether nothing more is to be read for `want`.
-    pub(crate) fn answers(&self, want: &Want) -> bool {
-        match (self.files.get(want.path()).map(|fact| &fact.kind), want) {
-            (None, _) => self.is_left_out_of_its_folder(want.path()),
-            (Some(FactKind::File(None) | FactKind::Symlink(_)), Want::Content(_)) => false,
-            (Some(FactKind::Dir(None)), Want::Entries(_)) => false,
+    /// Whether nothing more is to be read for `input`.
+    pub(crate) fn answers(&self, input: &UserLayerInput) -> bool {
+        match (self.files.get(input.path()).map(|fact| &fact.kind), input) {
+            (None, _) => self.is_left_out_of_its_folder(input.path()),
+            (Some(FactKind::File(None) | FactKind::Symlink(_)), UserLayerInput::Content(_)) => false,
+            (Some(FactKind::Dir(None)), UserLayerInput::Entries(_)) => false,
             (Some(_), _) => true,
         }
     }
@@ -167,40 +167,41 @@ const ETC: &str = "/etc";
 /// `known` with `learn` and `learn_entries` (a missing path as
 /// [`FileFact::absent`](super::FileFact::absent)), and ask again: three rounds
 /// are enough unless homes collide.
-pub(crate) fn wanted(known: &BaseFacts, account: &Account) -> Vec<Want> {
+pub(crate) fn missing_inputs(known: &BaseFacts, account: &Account) -> Vec<UserLayerInput> {
     // The root's entries show links that a `Stat` would follow, those of
     // `/etc` which databases there are.
-    let mut wants: Vec<Want> = ["/", ETC, SKELETON].map(|path| Want::Entries(path.to_owned())).into();
-    if known.answers(&wants[1]) {
-        wants.extend(DATABASES.map(|path| Want::Content(path.to_owned())));
+    let mut inputs: Vec<UserLayerInput> =
+        ["/", ETC, SKELETON].map(|path| UserLayerInput::Entries(path.to_owned())).into();
+    if known.answers(&inputs[1]) {
+        inputs.extend(DATABASES.map(|path| UserLayerInput::Content(path.to_owned())));
     }
-    wants.push(Want::Stat(account.shell.clone()));
-    wants.extend(sudo_wants(account));
-    wants.extend(skeleton(known).into_iter().filter_map(|(name, fact)| {
+    inputs.push(UserLayerInput::Stat(account.shell.clone()));
+    inputs.extend(sudo_inputs(account));
+    inputs.extend(skeleton(known).into_iter().filter_map(|(name, fact)| {
         let path = join(SKELETON, &name);
         match fact.kind {
-            FactKind::File(None) => Some(Want::Content(path)),
-            FactKind::Dir(None) => Some(Want::Entries(path)),
+            FactKind::File(None) => Some(UserLayerInput::Content(path)),
+            FactKind::Dir(None) => Some(UserLayerInput::Entries(path)),
             _ => None,
         }
     }));
-    wants.extend(home_wants(known, account));
-    if known.answers(&Want::Content("/etc/passwd".into())) {
-        wants.extend(old_home_wants(known, account));
+    inputs.extend(home_inputs(known, account));
+    if known.answers(&UserLayerInput::Content("/etc/passwd".into())) {
+        inputs.extend(old_home_inputs(known, account));
     }
-    wants.retain(|want| !known.answers(want));
-    wants.sort();
-    wants.dedup();
-    wants
+    inputs.retain(|input| !known.answers(input));
+    inputs.sort();
+    inputs.dedup();
+    inputs
 }
 
 /// The folder that will be the home, as far as the layer writes into it.
-fn home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
+fn home_inputs(known: &BaseFacts, account: &Account) -> Vec<UserLayerInput> {
     let home = home_of(account);
-    let Some(fact) = known.get(&home) else { return vec![Want::Entries(home)] };
-    let mut wants = vec![Want::Entries(home.clone())];
+    let Some(fact) = known.get(&home) else { return vec![UserLayerInput::Entries(home)] };
+    let mut inputs = vec![UserLayerInput::Entries(home.clone())];
     if fact.uid != account.uid {
-        wants.extend(survey(known, &home).wants);
+        inputs.extend(home_contents(known, &home).inputs);
     }
     let below = skeleton(known)
         .into_iter()
@@ -209,23 +210,23 @@ fn home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
         .chain(jupyter_folders(account));
     for path in below.map(|name| join(&home, &name)) {
         if let Some(FactKind::Dir(None)) = known.get(&path).map(|fact| &fact.kind) {
-            wants.push(Want::Entries(path));
+            inputs.push(UserLayerInput::Entries(path));
         }
     }
     let bashrc = join(&home, ".bashrc");
     if let Some(FactKind::File(None)) = known.get(&bashrc).map(|fact| &fact.kind) {
-        wants.push(Want::Content(bashrc));
+        inputs.push(UserLayerInput::Content(bashrc));
     }
-    wants
+    inputs
 }
 
 /// The home of the base's own account with this uid.
-fn old_home_wants(known: &BaseFacts, account: &Account) -> Vec<Want> {
-    let Ok(standing) = standing(known, account) else { return Vec::new() };
-    match (&standing, old_home(known, account, &standing)) {
-        (_, Some(home)) => survey(known, home).wants,
-        (Standing::Known { home, .. }, None) if home.starts_with('/') => {
-            vec![Want::Entries(home.clone())]
+fn old_home_inputs(known: &BaseFacts, account: &Account) -> Vec<UserLayerInput> {
+    let Ok(account_in_base) = account_in_base(known, account) else { return Vec::new() };
+    match (&account_in_base, old_home(known, account, &account_in_base)) {
+        (_, Some(home)) => home_contents(known, home).inputs,
+        (AccountInBase::Known { home, .. }, None) if home.starts_with('/') => {
+            vec![UserLayerInput::Entries(home.clone())]
         }
         _ => Vec::new(),
     }

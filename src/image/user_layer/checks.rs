@@ -1,8 +1,8 @@
 //! Accounts that cannot or must not be in an image, the right to become root,
 //! and whether an image has the account that it was made for.
 
-use super::base::{BaseFacts, FactKind, Want};
-use super::databases::{Table, passwd};
+use super::base::{BaseFacts, FactKind, UserLayerInput};
+use super::databases::{Database, passwd};
 use super::{WORKSPACE, home_of};
 use crate::model::account::Account;
 
@@ -20,14 +20,14 @@ const LONGEST_NAME: usize = 32;
 /// Why an account is not laid on a base.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Refusal {
+pub(crate) struct AccountError {
     /// A lowercase fragment that names what collides.
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) help: String,
 }
 
-impl Refusal {
+impl AccountError {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
@@ -38,14 +38,14 @@ impl Refusal {
 ///
 /// # Errors
 /// Names the field and what it may be.
-pub(crate) fn check_account(account: &Account) -> Result<(), Refusal> {
+pub(crate) fn check_account(account: &Account) -> Result<(), AccountError> {
     check_uid(account)?;
     check_gid(account)?;
     check_name(&account.name)?;
     check_shell(&account.shell)
 }
 
-fn check_uid(account: &Account) -> Result<(), Refusal> {
+fn check_uid(account: &Account) -> Result<(), AccountError> {
     let uid = account.uid;
     let what = match uid {
         0 => "root",
@@ -54,13 +54,13 @@ fn check_uid(account: &Account) -> Result<(), Refusal> {
         u32::MAX => "no uid at all (-1)",
         _ => return Ok(()),
     };
-    Err(Refusal::new(
+    Err(AccountError::new(
         format!("uid {uid} of `{}` is {what}", account.login),
         format!("use the uid that `id -u` shows for this person; it is {FIRST_PERSON} or above"),
     ))
 }
 
-fn check_gid(account: &Account) -> Result<(), Refusal> {
+fn check_gid(account: &Account) -> Result<(), AccountError> {
     let gid = account.gid;
     let what = match gid {
         0 => "root's group",
@@ -69,15 +69,15 @@ fn check_gid(account: &Account) -> Result<(), Refusal> {
         u32::MAX => "no gid at all (-1)",
         _ => return Ok(()),
     };
-    Err(Refusal::new(
+    Err(AccountError::new(
         format!("gid {gid} of `{}` is {what}", account.login),
         format!("use the gid that `id -g` shows for this person; it is {FIRST_GROUP} or above"),
     ))
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
+fn check_name(name: &str) -> Result<(), AccountError> {
     if name == "root" {
-        return Err(Refusal::new(
+        return Err(AccountError::new(
             "`root` is the account with uid 0, not a person's",
             "use the person's own login",
         ));
@@ -87,7 +87,7 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     if !numeric && name.len() <= LONGEST_NAME && !name.starts_with('-') && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(AccountError::new(
         format!("{name:?} cannot be an account name"),
         format!(
             "write 1 to {LONGEST_NAME} of the characters A-Z, a-z, 0-9, `-` and `_`, not only digits and no `-` first"
@@ -95,12 +95,12 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     ))
 }
 
-fn check_shell(shell: &str) -> Result<(), Refusal> {
+fn check_shell(shell: &str) -> Result<(), AccountError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/._+-".contains(&b);
     if shell.len() > 1 && shell.starts_with('/') && !shell.ends_with('/') && shell.bytes().all(allowed) {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(AccountError::new(
         format!("{shell:?} cannot be a shell"),
         "write an absolute path of letters, digits and `/._+-`, such as `/bin/bash`",
     ))
@@ -109,10 +109,11 @@ fn check_shell(shell: &str) -> Result<(), Refusal> {
 // Whether an image has the account that it was made for.
 
 /// What must be read back from the image for [`verify`].
-pub(crate) fn verify_wants(account: &Account) -> Vec<Want> {
-    let contents = ["/etc/passwd", "/etc/group", "/etc/shadow"].map(|path| Want::Content(path.to_owned()));
-    let folders = folders(account).map(Want::Stat);
-    let rule = account.sudo.then(|| Want::Stat(sudo_rule_path(account)));
+pub(crate) fn verify_inputs(account: &Account) -> Vec<UserLayerInput> {
+    let contents =
+        ["/etc/passwd", "/etc/group", "/etc/shadow"].map(|path| UserLayerInput::Content(path.to_owned()));
+    let folders = folders(account).map(UserLayerInput::Stat);
+    let rule = account.sudo.then(|| UserLayerInput::Stat(sudo_rule_path(account)));
     contents.into_iter().chain(folders).chain(rule).collect()
 }
 
@@ -147,28 +148,28 @@ pub(crate) fn verify(read: &BaseFacts, account: &Account) -> Result<(), String> 
 
 fn verify_entries(read: &BaseFacts, account: &Account) -> Result<(), String> {
     let name = account.name.as_bytes();
-    let accounts = Table::parse(read.content("/etc/passwd").ok_or("`/etc/passwd` is not in the image")?);
+    let accounts = Database::parse(read.content("/etc/passwd").ok_or("`/etc/passwd` is not in the image")?);
     // The first entry of a uid is the one that `whoami` shows.
-    let row = accounts
-        .rows()
-        .find(|row| row.number(passwd::UID) == Some(account.uid))
+    let entry = accounts
+        .entries()
+        .find(|entry| entry.number(passwd::UID) == Some(account.uid))
         .ok_or_else(|| format!("`/etc/passwd` has no uid {}", account.uid))?;
-    let shown = (row.field(0), row.number(passwd::GID), row.field(passwd::HOME));
+    let shown = (entry.field(0), entry.number(passwd::GID), entry.field(passwd::HOME));
     if shown != (name, Some(account.gid), home_of(account).as_bytes()) {
         return Err(format!(
             "`/etc/passwd` says that uid {} is `{}` with gid {} and home `{}`",
             account.uid,
-            row.text(0),
-            row.text(passwd::GID),
-            row.text(passwd::HOME)
+            entry.text(0),
+            entry.text(passwd::GID),
+            entry.text(passwd::HOME)
         ));
     }
-    let groups = Table::parse(read.content("/etc/group").ok_or("`/etc/group` is not in the image")?);
-    if !groups.rows().any(|row| row.number(2) == Some(account.gid)) {
+    let groups = Database::parse(read.content("/etc/group").ok_or("`/etc/group` is not in the image")?);
+    if !groups.entries().any(|entry| entry.number(2) == Some(account.gid)) {
         return Err(format!("`/etc/group` has no gid {}", account.gid));
     }
     match read.content("/etc/shadow") {
-        Some(shadow) if Table::parse(shadow).named(name).is_none() => {
+        Some(shadow) if Database::parse(shadow).named(name).is_none() => {
             Err(format!("`/etc/shadow` has no `{}`", account.name))
         }
         _ => Ok(()),
@@ -201,30 +202,30 @@ pub(super) fn sudo_rule_path(account: &Account) -> String {
 }
 
 /// What must be known of a base.
-pub(super) fn sudo_wants(account: &Account) -> Vec<Want> {
+pub(super) fn sudo_inputs(account: &Account) -> Vec<UserLayerInput> {
     let programs = [PROGRAM, APT].into_iter().filter(|_| account.sudo);
-    let programs = programs.map(|path| Want::Stat(path.to_owned()));
-    programs.chain([Want::Entries(RULES.to_owned())]).collect()
+    let programs = programs.map(|path| UserLayerInput::Stat(path.to_owned()));
+    programs.chain([UserLayerInput::Entries(RULES.to_owned())]).collect()
 }
 
 /// The group whose members may use sudo: `sudo`, or `wheel` in a base that has
 /// only that.
 pub(super) fn sudo_group(base: &BaseFacts) -> Option<&'static str> {
-    let table = Table::parse(base.content("/etc/group").unwrap_or_default());
+    let table = Database::parse(base.content("/etc/group").unwrap_or_default());
     ["sudo", "wheel"].into_iter().find(|name| table.named(name.as_bytes()).is_some())
 }
 
 /// Whether sudo has to be installed into this base before the account is laid
-/// on it. What [`wanted`](super::wanted) asks for must be known.
+/// on it. What [`missing_inputs`](super::wanted) asks for must be known.
 ///
 /// # Errors
 /// If that cannot be done, since the base has no apt.
-pub(crate) fn lacks_sudo(base: &BaseFacts, account: &Account) -> Result<bool, Refusal> {
+pub(crate) fn lacks_sudo(base: &BaseFacts, account: &Account) -> Result<bool, AccountError> {
     if !account.sudo || base.get(PROGRAM).is_some() {
         return Ok(false);
     }
     if base.get(APT).is_none() {
-        return Err(Refusal::new(
+        return Err(AccountError::new(
             format!(
                 "`{}` is to have sudo, and the base has neither `{PROGRAM}` nor `{APT}` to install it with",
                 account.name
@@ -244,7 +245,7 @@ pub(crate) fn lacks_sudo(base: &BaseFacts, account: &Account) -> Result<bool, Re
 ///
 /// # Errors
 /// If the base has no sudo.
-pub(super) fn sudo_rule(base: &BaseFacts, account: &Account) -> Result<Option<String>, Refusal> {
+pub(super) fn sudo_rule(base: &BaseFacts, account: &Account) -> Result<Option<String>, AccountError> {
     let name = &account.name;
     if !account.sudo {
         let inherited =
@@ -252,7 +253,7 @@ pub(super) fn sudo_rule(base: &BaseFacts, account: &Account) -> Result<Option<St
         return Ok(inherited.then(|| format!("# {name} has no right to become root\n")));
     }
     if base.get(PROGRAM).is_none() {
-        return Err(Refusal::new(
+        return Err(AccountError::new(
             format!("`{name}` is to have sudo, and the base has no `{PROGRAM}`"),
             "add sudo to the packages of the image below (`packages: {apt: [sudo]}`), or drop `sudo: true`",
         ));

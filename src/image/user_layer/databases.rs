@@ -2,7 +2,7 @@
 //! that it gets.
 
 use super::base::BaseFacts;
-use super::checks::{FIRST_PERSON, Refusal, TRUSTED_GROUPS, sudo_group};
+use super::checks::{AccountError, FIRST_PERSON, TRUSTED_GROUPS, sudo_group};
 use super::{FIXED_TIME_SECONDS, home_of};
 use crate::model::account::Account;
 
@@ -24,19 +24,19 @@ const SUB_IDS: u64 = 65_536;
 pub(super) fn edit(
     base: &BaseFacts,
     account: &Account,
-    standing: &Standing,
+    account_in_base: &AccountInBase,
     shell: &str,
     notes: &mut Vec<String>,
 ) -> Vec<(&'static str, Vec<u8>)> {
-    let edit = Edit { base, account, shell, old_name: old_name(account, standing) };
+    let edit = Edit { base, account, shell, old_name: old_name(account, account_in_base) };
     if let Some(old) = edit.old_name {
         let old = String::from_utf8_lossy(old);
         notes.push(format!("uid {} was `{old}` in the base and is now `{}`", account.uid, account.name));
     }
     let tables = [
-        Some(edit.passwd(standing)),
+        Some(edit.passwd(account_in_base)),
         Some(edit.group()),
-        edit.shadow(standing),
+        edit.shadow(account_in_base),
         edit.gshadow(),
         edit.sub_ids("/etc/subuid"),
         edit.sub_ids("/etc/subgid"),
@@ -44,15 +44,15 @@ pub(super) fn edit(
     let changed = DATABASES.into_iter().zip(tables).filter_map(|(path, table)| {
         let table = table?;
         let old = base.content(path);
-        (old.is_none() || old.map(Table::parse) != Some(table.clone())).then(|| (path, table.bytes()))
+        (old.is_none() || old.map(Database::parse) != Some(table.clone())).then(|| (path, table.bytes()))
     });
     changed.collect()
 }
 
 /// The name under which the base knows the uid, if that is another one.
-fn old_name<'a>(account: &Account, standing: &'a Standing) -> Option<&'a [u8]> {
-    match standing {
-        Standing::Known { name, .. } if name != account.name.as_bytes() => Some(name),
+fn old_name<'a>(account: &Account, account_in_base: &'a AccountInBase) -> Option<&'a [u8]> {
+    match account_in_base {
+        AccountInBase::Known { name, .. } if name != account.name.as_bytes() => Some(name),
         _ => None,
     }
 }
@@ -65,20 +65,20 @@ struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    fn table(&self, path: &str) -> Option<Table> {
-        self.base.content(path).map(Table::parse)
+    fn table(&self, path: &str) -> Option<Database> {
+        self.base.content(path).map(Database::parse)
     }
 
-    fn passwd(&self, standing: &Standing) -> Table {
+    fn passwd(&self, account_in_base: &AccountInBase) -> Database {
         let mut table = self.table("/etc/passwd").unwrap_or_default();
         let account = self.account;
         let (uid, gid, home) = (account.uid.to_string(), account.gid.to_string(), home_of(account));
-        let Standing::Known { name, .. } = standing else {
+        let AccountInBase::Known { name, .. } = account_in_base else {
             let password = if self.base.content("/etc/shadow").is_some() { "x" } else { "*" };
             table.add(&[&account.name, password, &uid, &gid, full_name(account), &home, self.shell]);
             return table;
         };
-        if let Some(line) = table.named(name).map(|row| row.line) {
+        if let Some(line) = table.named(name).map(|entry| entry.line) {
             table.set(line, 0, account.name.as_bytes());
             table.set(line, passwd::GID, gid.as_bytes());
             if self.old_name.is_some() {
@@ -90,7 +90,7 @@ impl Edit<'_> {
         table
     }
 
-    fn group(&self) -> Table {
+    fn group(&self) -> Database {
         let mut table = self.table("/etc/group").unwrap_or_default();
         if self.needs_group() {
             table.add(&[&self.account.name, "x", &self.account.gid.to_string(), ""]);
@@ -99,14 +99,14 @@ impl Edit<'_> {
         table
     }
 
-    fn shadow(&self, standing: &Standing) -> Option<Table> {
+    fn shadow(&self, account_in_base: &AccountInBase) -> Option<Database> {
         let mut table = self.table("/etc/shadow")?;
         let name = self.account.name.as_bytes();
-        let entry = match standing {
-            Standing::Known { name, .. } => table.named(name),
-            Standing::New => table.named(name),
+        let entry = match account_in_base {
+            AccountInBase::Known { name, .. } => table.named(name),
+            AccountInBase::New => table.named(name),
         };
-        match entry.map(|row| row.line) {
+        match entry.map(|entry| entry.line) {
             Some(line) => table.set(line, 0, name),
             // No password, as system accounts have it: not locked, so that
             // other ways in (keys, sudo) go on working.
@@ -118,7 +118,7 @@ impl Edit<'_> {
         Some(table)
     }
 
-    fn gshadow(&self) -> Option<Table> {
+    fn gshadow(&self) -> Option<Database> {
         let mut table = self.table("/etc/gshadow")?;
         if self.needs_group() && table.named(self.account.name.as_bytes()).is_none() {
             table.add(&[&self.account.name, "!", "", ""]);
@@ -131,18 +131,18 @@ impl Edit<'_> {
     /// An entry whose range follows from the uid, so that it is the same in
     /// every base. None for a uid so high that the range would not fit, and
     /// none where the range overlaps one that is there.
-    fn sub_ids(&self, path: &str) -> Option<Table> {
+    fn sub_ids(&self, path: &str) -> Option<Database> {
         let mut table = self.table(path)?;
         let (name, uid) = (self.account.name.as_bytes(), self.account.uid.to_string());
-        if let Some(line) = self.old_name.and_then(|old| table.named(old)).map(|row| row.line) {
+        if let Some(line) = self.old_name.and_then(|old| table.named(old)).map(|entry| entry.line) {
             table.set(line, 0, name);
         }
         if table.named(name).is_some() || table.named(uid.as_bytes()).is_some() {
             return Some(table);
         }
         let start = FIRST_SUB_ID + u64::from(self.account.uid - FIRST_PERSON) * SUB_IDS;
-        let overlaps = table.rows().any(|row| {
-            let (first, count) = (row.number(1).unwrap_or(0), row.number(2).unwrap_or(0));
+        let overlaps = table.entries().any(|entry| {
+            let (first, count) = (entry.number(1).unwrap_or(0), entry.number(2).unwrap_or(0));
             u64::from(first) < start + SUB_IDS && start < u64::from(first) + u64::from(count)
         });
         if start + SUB_IDS <= u64::from(u32::MAX) && !overlaps {
@@ -153,22 +153,23 @@ impl Edit<'_> {
 
     fn needs_group(&self) -> bool {
         let table = self.table("/etc/group").unwrap_or_default();
-        !table.rows().any(|row| row.number(2) == Some(self.account.gid))
+        !table.entries().any(|entry| entry.number(2) == Some(self.account.gid))
     }
 
     /// Renames the account in the lists of members, and puts it into or out
     /// of the groups that sudo trusts: a renamed account must not bring along
     /// rights that were not asked for.
-    fn edit_members(&self, table: &mut Table, column: usize) {
+    fn edit_members(&self, table: &mut Database, column: usize) {
         let name = self.account.name.as_bytes();
         let sudo_group = sudo_group(self.base);
-        table.edit_lists(column, |row, names| {
+        table.edit_lists(column, |entry, names| {
             let mut names = self.renamed(names);
-            if column == MEMBERS && self.account.sudo && Some(row.field(0)) == sudo_group.map(str::as_bytes) {
+            if column == MEMBERS && self.account.sudo && Some(entry.field(0)) == sudo_group.map(str::as_bytes)
+            {
                 if !names.iter().any(|member| member == name) {
                     names.push(name.to_vec());
                 }
-            } else if !self.account.sudo && TRUSTED_GROUPS.iter().any(|g| g.as_bytes() == row.field(0)) {
+            } else if !self.account.sudo && TRUSTED_GROUPS.iter().any(|g| g.as_bytes() == entry.field(0)) {
                 names.retain(|member| member != name);
             }
             names
@@ -201,19 +202,19 @@ fn full_name(account: &Account) -> &str {
 
 /// A file such as `/etc/passwd`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct Database {
     /// Without their newlines.
     lines: Vec<Vec<u8>>,
 }
 
 /// A line that is an entry.
 #[derive(Clone, Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct DatabaseEntry<'a> {
     pub(crate) line: usize,
     fields: Vec<&'a [u8]>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> DatabaseEntry<'a> {
     /// A field; empty where the line is too short.
     pub(crate) fn field(&self, column: usize) -> &'a [u8] {
         self.fields.get(column).copied().unwrap_or_default()
@@ -230,7 +231,7 @@ impl<'a> Row<'a> {
     }
 }
 
-impl Table {
+impl Database {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut lines: Vec<Vec<u8>> = bytes.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
         lines.pop_if(|last| last.is_empty());
@@ -243,17 +244,17 @@ impl Table {
     }
 
     /// The entries; comments, blank lines and NIS lines (`+`, `-`) are none.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = DatabaseEntry<'_>> {
         self.lines
             .iter()
             .enumerate()
             .filter(|(_, line)| is_entry(line))
-            .map(|(line, bytes)| Row { line, fields: bytes.split(|&b| b == b':').collect() })
+            .map(|(line, bytes)| DatabaseEntry { line, fields: bytes.split(|&b| b == b':').collect() })
     }
 
     /// The first entry whose first field is `name`.
-    pub(crate) fn named(&self, name: &[u8]) -> Option<Row<'_>> {
-        self.rows().find(|row| row.field(0) == name)
+    pub(crate) fn named(&self, name: &[u8]) -> Option<DatabaseEntry<'_>> {
+        self.entries().find(|entry| entry.field(0) == name)
     }
 
     /// Sets one field of a line, which is lengthened if it is too short.
@@ -275,14 +276,14 @@ impl Table {
     pub(crate) fn edit_lists(
         &mut self,
         column: usize,
-        edit: impl Fn(&Row<'_>, Vec<Vec<u8>>) -> Vec<Vec<u8>>,
+        edit: impl Fn(&DatabaseEntry<'_>, Vec<Vec<u8>>) -> Vec<Vec<u8>>,
     ) {
         let changes: Vec<_> = self
-            .rows()
-            .filter_map(|row| {
-                let old = list(row.field(column));
-                let new = edit(&row, old.clone());
-                (new != old).then(|| (row.line, new.join(&b',')))
+            .entries()
+            .filter_map(|entry| {
+                let old = list(entry.field(column));
+                let new = edit(&entry, old.clone());
+                (new != old).then(|| (entry.line, new.join(&b',')))
             })
             .collect();
         for (line, value) in changes {
@@ -313,7 +314,7 @@ pub(super) mod passwd {
 
 /// How the base knows the uid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum AccountInBase {
     /// Not at all.
     New,
     /// By an entry under this name and with this home; the name may differ
@@ -326,49 +327,49 @@ pub(super) enum Standing {
 /// # Errors
 /// If the name belongs to another uid, the uid to several names, or the
 /// group's name to another gid.
-pub(super) fn standing(base: &BaseFacts, account: &Account) -> Result<Standing, Refusal> {
-    let table = Table::parse(base.content("/etc/passwd").unwrap_or_default());
+pub(super) fn account_in_base(base: &BaseFacts, account: &Account) -> Result<AccountInBase, AccountError> {
+    let table = Database::parse(base.content("/etc/passwd").unwrap_or_default());
     let name = account.name.as_bytes();
-    if let Some(row) = table.named(name).filter(|row| row.number(passwd::UID) != Some(account.uid)) {
-        return Err(Refusal::new(
+    if let Some(entry) = table.named(name).filter(|entry| entry.number(passwd::UID) != Some(account.uid)) {
+        return Err(AccountError::new(
             format!(
                 "the base has an account `{}` with uid {}, not {}",
                 account.name,
-                row.text(passwd::UID),
+                entry.text(passwd::UID),
                 account.uid
             ),
             "use a base without this account, or another login for this person",
         ));
     }
     check_group(base, account)?;
-    let mut rows = table.rows().filter(|row| row.number(passwd::UID) == Some(account.uid));
-    let Some(row) = rows.next() else { return Ok(Standing::New) };
-    if let Some(other) = rows.next() {
-        return Err(Refusal::new(
+    let mut entries = table.entries().filter(|entry| entry.number(passwd::UID) == Some(account.uid));
+    let Some(entry) = entries.next() else { return Ok(AccountInBase::New) };
+    if let Some(other) = entries.next() {
+        return Err(AccountError::new(
             format!(
                 "uid {} has two names in the base: `{}` and `{}`",
                 account.uid,
-                row.text(0),
+                entry.text(0),
                 other.text(0)
             ),
             "use a base in which a uid has one name",
         ));
     }
-    Ok(Standing::Known { name: row.field(0).to_vec(), home: row.text(passwd::HOME) })
+    Ok(AccountInBase::Known { name: entry.field(0).to_vec(), home: entry.text(passwd::HOME) })
 }
 
-fn check_group(base: &BaseFacts, account: &Account) -> Result<(), Refusal> {
-    let table = Table::parse(base.content("/etc/group").unwrap_or_default());
-    if table.rows().any(|row| row.number(2) == Some(account.gid)) {
+fn check_group(base: &BaseFacts, account: &Account) -> Result<(), AccountError> {
+    let table = Database::parse(base.content("/etc/group").unwrap_or_default());
+    if table.entries().any(|entry| entry.number(2) == Some(account.gid)) {
         return Ok(());
     }
     match table.named(account.name.as_bytes()) {
         None => Ok(()),
-        Some(row) => Err(Refusal::new(
+        Some(entry) => Err(AccountError::new(
             format!(
                 "the base has a group `{}` with gid {}, and none with gid {}",
                 account.name,
-                row.text(2),
+                entry.text(2),
                 account.gid
             ),
             format!("add a group with gid {} in an image between, or use another base", account.gid),
@@ -383,36 +384,36 @@ mod tests {
     #[test]
     fn lines_that_are_no_entries_are_kept_and_not_read() {
         let bytes = b"# users: all\n\nroot:x:0:0::/root:/bin/sh\n-bad:::\n+::::::\n";
-        let table = Table::parse(bytes);
-        let names: Vec<String> = table.rows().map(|row| row.text(0)).collect();
+        let table = Database::parse(bytes);
+        let names: Vec<String> = table.entries().map(|entry| entry.text(0)).collect();
         assert_eq!(names, ["root"]);
         assert_eq!(table.bytes(), bytes);
     }
 
     #[test]
     fn a_missing_last_newline_is_added() {
-        let mut table = Table::parse(b"a:x:1");
+        let mut table = Database::parse(b"a:x:1");
         table.add(&["b", "x", "2"]);
         assert_eq!(table.bytes(), b"a:x:1\nb:x:2\n");
     }
 
     #[test]
     fn an_entry_goes_before_nis_lines() {
-        let mut table = Table::parse(b"a:x:1\n+@staff::\n+::\n");
+        let mut table = Database::parse(b"a:x:1\n+@staff::\n+::\n");
         table.add(&["b", "x", "2"]);
         assert_eq!(table.bytes(), b"a:x:1\nb:x:2\n+@staff::\n+::\n");
     }
 
     #[test]
     fn a_short_line_is_lengthened_when_a_field_is_set() {
-        let mut table = Table::parse(b"a:x\n");
+        let mut table = Database::parse(b"a:x\n");
         table.set(0, 3, b"z");
         assert_eq!(table.bytes(), b"a:x::z\n");
     }
 
     #[test]
     fn only_changed_lists_are_written_anew() {
-        let mut table = Table::parse(b"adm:x:4:,b,\nsudo:x:27:a,b\n");
+        let mut table = Database::parse(b"adm:x:4:,b,\nsudo:x:27:a,b\n");
         table.edit_lists(3, |_, names| names.into_iter().filter(|name| name != b"a").collect());
         assert_eq!(table.bytes(), b"adm:x:4:,b,\nsudo:x:27:b\n");
     }

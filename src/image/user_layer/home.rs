@@ -2,9 +2,9 @@
 //! JupyterLab reads there.
 //! A home that is already there is never emptied and never given away.
 
-use super::base::{BaseFacts, FactKind, FileFact, Want, join};
-use super::checks::Refusal;
-use super::databases::Standing;
+use super::base::{BaseFacts, FactKind, FileFact, UserLayerInput, join};
+use super::checks::AccountError;
+use super::databases::AccountInBase;
 use super::{Tree, home_of};
 use crate::model::account::Account;
 use crate::model::names::ProjectName;
@@ -19,44 +19,50 @@ const BLOCK_BEGIN: &str = "# >>> ds01 >>>";
 const BLOCK_END: &str = "# <<< ds01 <<<";
 
 /// What can be said of a folder that would have to be free of user files.
-pub(super) struct Survey {
+pub(super) struct HomeContents {
     /// Unknown so far.
-    pub(crate) wants: Vec<Want>,
+    pub(crate) inputs: Vec<UserLayerInput>,
     /// A path that is neither of the skeleton nor an empty folder.
     pub(crate) user_file: Option<String>,
 }
 
 /// Looks for user files in a home.
-pub(super) fn survey(base: &BaseFacts, home: &str) -> Survey {
-    let mut survey = Survey { wants: Vec::new(), user_file: None };
-    survey_folder(base, home, SKELETON, &mut survey);
-    if survey.user_file.is_some() {
-        survey.wants.clear();
+pub(super) fn home_contents(base: &BaseFacts, home: &str) -> HomeContents {
+    let mut home_contents = HomeContents { inputs: Vec::new(), user_file: None };
+    add_folder_contents(base, home, SKELETON, &mut home_contents);
+    if home_contents.user_file.is_some() {
+        home_contents.inputs.clear();
     }
-    survey
+    home_contents
 }
 
-fn survey_folder(base: &BaseFacts, folder: &str, skeleton: &str, survey: &mut Survey) {
-    let want = Want::Entries(folder.to_owned());
-    if !base.answers(&want) {
-        survey.wants.push(want);
+fn add_folder_contents(base: &BaseFacts, folder: &str, skeleton: &str, home_contents: &mut HomeContents) {
+    let input = UserLayerInput::Entries(folder.to_owned());
+    if !base.answers(&input) {
+        home_contents.inputs.push(input);
         return;
     }
     for path in base.children(folder) {
         let twin = join(skeleton, path.rsplit('/').next().unwrap_or_default());
         match base.get(&path).map(|fact| &fact.kind) {
-            Some(FactKind::Dir(_)) => survey_folder(base, &path, &twin, survey),
-            Some(FactKind::File(None)) if base.get(&twin).is_some() => survey.wants.push(Want::Content(path)),
+            Some(FactKind::Dir(_)) => add_folder_contents(base, &path, &twin, home_contents),
+            Some(FactKind::File(None)) if base.get(&twin).is_some() => {
+                home_contents.inputs.push(UserLayerInput::Content(path))
+            }
             Some(FactKind::File(Some(bytes))) if base.content(&twin) == Some(bytes) => {}
-            _ => survey.user_file = Some(path),
+            _ => home_contents.user_file = Some(path),
         }
     }
 }
 
 /// The home of the base's own entry for this uid, if it is another folder
 /// and belongs to the uid. Its entries must be known.
-pub(super) fn old_home<'a>(base: &BaseFacts, account: &Account, standing: &'a Standing) -> Option<&'a str> {
-    let Standing::Known { home, .. } = standing else { return None };
+pub(super) fn old_home<'a>(
+    base: &BaseFacts,
+    account: &Account,
+    account_in_base: &'a AccountInBase,
+) -> Option<&'a str> {
+    let AccountInBase::Known { home, .. } = account_in_base else { return None };
     let owned = base.get(home).is_some_and(|fact| fact.uid == account.uid);
     (*home != home_of(account) && owned).then_some(home)
 }
@@ -69,13 +75,15 @@ pub(super) fn old_home<'a>(base: &BaseFacts, account: &Account, standing: &'a St
 pub(super) fn check(
     base: &BaseFacts,
     account: &Account,
-    standing: &Standing,
+    account_in_base: &AccountInBase,
     notes: &mut Vec<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), AccountError> {
     let free_it = "use a base without these files, or move them away in an image between";
-    if let (Some(old), Standing::Known { name, .. }) = (old_home(base, account, standing), standing) {
-        if let Some(file) = survey(base, old).user_file {
-            return Err(Refusal::new(
+    if let (Some(old), AccountInBase::Known { name, .. }) =
+        (old_home(base, account, account_in_base), account_in_base)
+    {
+        if let Some(file) = home_contents(base, old).user_file {
+            return Err(AccountError::new(
                 format!(
                     "uid {} of `{}` is `{}` in the base, whose home holds files (`{file}`)",
                     account.uid,
@@ -89,8 +97,8 @@ pub(super) fn check(
     }
     let home = home_of(account);
     match base.get(&home) {
-        Some(fact) if fact.uid != account.uid => match survey(base, &home).user_file {
-            Some(file) => Err(Refusal::new(
+        Some(fact) if fact.uid != account.uid => match home_contents(base, &home).user_file {
+            Some(file) => Err(AccountError::new(
                 format!(
                     "`{home}` of the base belongs to uid {}, not {}, and holds `{file}`",
                     fact.uid, account.uid

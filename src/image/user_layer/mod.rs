@@ -4,7 +4,7 @@
 //! No `useradd` runs: it would write `/var/log/lastlog` and `faillog` as
 //! sparse files indexed by uid, and the same input would not give the same
 //! bytes on another day. Knows nothing of engines, and not how files of the
-//! base are read: [`wanted`] says which ones, until there is nothing left.
+//! base are read: [`missing_inputs`] says which ones, until there is nothing left.
 
 mod base;
 mod checks;
@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use crate::image::solve::ConfigChange;
 use crate::model::account::Account;
 
-pub(crate) use base::{BaseFacts, FactKind, FileFact, Want, wanted};
-pub(crate) use checks::{Refusal, check_account, lacks_sudo, verify, verify_wants};
+pub(crate) use base::{BaseFacts, FactKind, FileFact, UserLayerInput, missing_inputs};
+pub(crate) use checks::{AccountError, check_account, lacks_sudo, verify, verify_inputs};
 
 /// Changes whenever the same base and account would give another layer, or
 /// sudo would be brought to it in another way; part of the recipe, so that
@@ -46,7 +46,7 @@ const FALLBACK_SHELL: &str = "/bin/sh";
 
 /// What is laid on the base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Layer {
+pub(crate) struct LayerFiles {
     /// Folders before what is in them; every folder on the way is there too,
     /// with the mode and owner that the base has for it.
     pub(crate) nodes: Vec<FileNode>,
@@ -102,22 +102,22 @@ pub(crate) fn config(account: &Account) -> ConfigChange {
 /// - same gid: the group is used under the name it has.
 ///
 /// # Errors
-/// A [`Refusal`] if the account cannot or must not be in this base.
-pub(crate) fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusal> {
+/// A [`AccountError`] if the account cannot or must not be in this base.
+pub(crate) fn layer(base: &BaseFacts, account: &Account) -> Result<LayerFiles, AccountError> {
     check_account(account)?;
-    if let Some(want) = wanted(base, account).first() {
-        return Err(Refusal::new(
-            format!("`{}` of the base was not read", want.path()),
+    if let Some(input) = missing_inputs(base, account).first() {
+        return Err(AccountError::new(
+            format!("`{}` of the base was not read", input.path()),
             "read everything that `wanted` asks for; this is a fault of the program",
         ));
     }
     let mut notes = Vec::new();
     let mut tree = Tree::new(base);
-    let standing = databases::standing(base, account)?;
-    home::check(base, account, &standing, &mut notes)?;
+    let account_in_base = databases::account_in_base(base, account)?;
+    home::check(base, account, &account_in_base, &mut notes)?;
     let shell = shell(base, account, &mut notes);
     let sudo = checks::sudo_rule(base, account)?;
-    for (path, bytes) in databases::edit(base, account, &standing, shell, &mut notes) {
+    for (path, bytes) in databases::edit(base, account, &account_in_base, shell, &mut notes) {
         tree.system_file(path, bytes);
     }
     home::add_home(&mut tree, base, account, &mut notes);
@@ -126,7 +126,7 @@ pub(crate) fn layer(base: &BaseFacts, account: &Account) -> Result<Layer, Refusa
         tree.file(&checks::sudo_rule_path(account), text.into_bytes(), 0o440, 0, 0);
     }
     tree.dir(WORKSPACE, 0o755, account.uid, account.gid);
-    Ok(Layer { nodes: tree.into_nodes()?, notes })
+    Ok(LayerFiles { nodes: tree.into_nodes()?, notes })
 }
 
 fn shell<'a>(base: &BaseFacts, account: &'a Account, notes: &mut Vec<String>) -> &'a str {
@@ -170,14 +170,14 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// If the base has something else where the layer has a folder: copying
     /// would go through the link, or fail.
-    pub(crate) fn into_nodes(self) -> Result<Vec<FileNode>, Refusal> {
+    pub(crate) fn into_nodes(self) -> Result<Vec<FileNode>, AccountError> {
         for node in self.nodes.values().filter(|node| node.kind == FileKind::Dir) {
             let what = match self.base.get(&node.path).map(|fact| &fact.kind) {
                 None | Some(FactKind::Dir(_)) => continue,
                 Some(FactKind::Symlink(target)) => format!("a symbolic link to `{target}`"),
                 Some(_) => "not a folder".to_owned(),
             };
-            return Err(Refusal::new(
+            return Err(AccountError::new(
                 format!("`{}` of the base is {what}", node.path),
                 "use a base in which it is a folder, or make it one in an image between",
             ));

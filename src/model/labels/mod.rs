@@ -18,15 +18,15 @@ pub(crate) const NAMESPACE: &str = "ds01.";
 pub(crate) struct Key {
     /// As it stands on the engine.
     pub(crate) name: &'static str,
-    pub(crate) on: On,
-    pub(crate) kind: Kind,
+    pub(crate) on: LabelCarrier,
+    pub(crate) kind: ValueType,
     pub(crate) required: Required,
     pub(crate) meaning: &'static str,
 }
 
 /// What a key is written onto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
+pub(crate) enum LabelCarrier {
     Image,
     Container,
     Both,
@@ -34,7 +34,7 @@ pub(crate) enum On {
 
 /// What a value looks like; on the engine each is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueType {
     /// Exactly `true`, or the key is absent.
     Bool,
     Text,
@@ -54,7 +54,7 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
 }
 
-impl Kind {
+impl ValueType {
     /// Its name in the schema.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ macro_rules! schema {
             #[doc = concat!("`", $name, "`: ", $meaning, ".")]
             pub(crate) const $constant: Key = Key {
                 name: $name,
-                on: On::$on,
+                on: LabelCarrier::$on,
                 kind: $kind,
                 required: $required,
                 meaning: $meaning,
@@ -99,8 +99,8 @@ macro_rules! schema {
     };
 }
 
-use Kind::{Bool, Choice, Decimal, Integer, Json, List, Path, Sha256, Text, Time};
 use Required::{No, When, Yes};
+use ValueType::{Bool, Choice, Decimal, Integer, Json, List, Path, Sha256, Text, Time};
 
 schema! {
     MANAGED = "ds01.managed", Both, Bool, Yes,
@@ -239,7 +239,7 @@ pub(crate) fn is_old(name: &str) -> bool {
 /// Hex digits of a SHA-256.
 const SHA256_DIGITS: usize = 64;
 
-impl Kind {
+impl ValueType {
     /// What is wrong with a value, as the end of a sentence about it.
     pub(crate) fn fault(self, value: &str) -> Option<String> {
         let is_wrong = |right: bool, rule: &str| (!right).then(|| rule.to_owned());
@@ -326,21 +326,21 @@ mod tests {
     fn each_type_takes_its_values_and_no_others() {
         let hex = "ab".repeat(32);
         let upper = hex.to_uppercase();
-        let cases: [(Kind, &[&str], &[&str]); 10] = [
-            (Kind::Bool, &["true"], &["false", "True", "1", "yes", " true", ""]),
-            (Kind::Text, &["x", "ann@x"], &[""]),
-            (Kind::Integer, &["0", "1722830498"], &["-1", "+1", "1.5", "x", "4294967296", ""]),
-            (Kind::Decimal, &["1", "2.142857", "0.5"], &["1.", ".5", "1e3", "-1", "NaN", "1,5", ""]),
-            (Kind::Sha256, &[&hex], &[&upper, "ab", "sha256:ab", ""]),
-            (Kind::List, &["GPU-1", "0,0.1"], &["a,", ",a", "a, b", ""]),
-            (Kind::Path, &["/workspace"], &["work", "~/x", ""]),
+        let cases: [(ValueType, &[&str], &[&str]); 10] = [
+            (ValueType::Bool, &["true"], &["false", "True", "1", "yes", " true", ""]),
+            (ValueType::Text, &["x", "ann@x"], &[""]),
+            (ValueType::Integer, &["0", "1722830498"], &["-1", "+1", "1.5", "x", "4294967296", ""]),
+            (ValueType::Decimal, &["1", "2.142857", "0.5"], &["1.", ".5", "1e3", "-1", "NaN", "1,5", ""]),
+            (ValueType::Sha256, &[&hex], &[&upper, "ab", "sha256:ab", ""]),
+            (ValueType::List, &["GPU-1", "0,0.1"], &["a,", ",a", "a, b", ""]),
+            (ValueType::Path, &["/workspace"], &["work", "~/x", ""]),
             (
-                Kind::Time,
+                ValueType::Time,
                 &["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678Z"],
                 &["2026-01-02T03:04:05+01:00", "2026-01-02", "yesterday", ""],
             ),
-            (Kind::Json, &["{}", r#"{"a":[1]}"#], &["{", "", "x"]),
-            (Kind::Choice(&["api", "docker"]), &["api"], &["API", "compose", ""]),
+            (ValueType::Json, &["{}", r#"{"a":[1]}"#], &["{", "", "x"]),
+            (ValueType::Choice(&["api", "docker"]), &["api"], &["API", "compose", ""]),
         ];
         for (kind, right, wrong) in cases {
             for value in right {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{Key, Kind, LEGACY, On, Required, SCHEMA};
+use super::{Key, LEGACY, LabelCarrier, Required, SCHEMA, ValueType};
 
 /// The command that writes the page.
 pub(crate) const COMMAND: &str = "ds01-build labels schema --markdown > docs/LABEL_SCHEMA.md";
@@ -15,14 +15,14 @@ pub(crate) const COMMAND: &str = "ds01-build labels schema --markdown > docs/LAB
 #[derive(Debug, Serialize)]
 pub(crate) struct Schema {
     /// Keys that are written.
-    pub(crate) keys: Vec<Row>,
+    pub(crate) keys: Vec<KeyRow>,
     /// Keys that are read, and never written.
-    pub(crate) legacy: Vec<Old>,
+    pub(crate) legacy: Vec<LegacyRow>,
 }
 
 /// A key.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct KeyRow {
     pub(crate) key: &'static str,
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
@@ -38,7 +38,7 @@ pub(crate) struct Row {
 
 /// A key of an older system.
 #[derive(Debug, Serialize)]
-pub(crate) struct Old {
+pub(crate) struct LegacyRow {
     pub(crate) key: &'static str,
     pub(crate) read_as: &'static str,
 }
@@ -46,8 +46,8 @@ pub(crate) struct Old {
 impl Schema {
     /// As it is declared.
     pub(crate) fn declared() -> Self {
-        let old = LEGACY.iter().map(|old| Old { key: old.name, read_as: old.read_as.name });
-        Self { keys: SCHEMA.iter().map(Row::of).collect(), legacy: old.collect() }
+        let old = LEGACY.iter().map(|old| LegacyRow { key: old.name, read_as: old.read_as.name });
+        Self { keys: SCHEMA.iter().map(KeyRow::of).collect(), legacy: old.collect() }
     }
 
     /// As a page.
@@ -81,16 +81,16 @@ pub(crate) const OWNER: &str = "The owner of a container is told by the first th
 that are read as it; the uid after the last `._.` in its name, by the system's accounts; \
 `devcontainer.local_folder` below `/home/<user>/`; else by nothing.";
 
-impl Row {
+impl KeyRow {
     fn of(key: &Key) -> Self {
         Self {
             key: key.name,
             kind: key.kind.word(),
-            values: if let Kind::Choice(words) = key.kind { words } else { &[] },
+            values: if let ValueType::Choice(words) = key.kind { words } else { &[] },
             on: match key.on {
-                On::Image => &["image"],
-                On::Container => &["container"],
-                On::Both => &["image", "container"],
+                LabelCarrier::Image => &["image"],
+                LabelCarrier::Container => &["container"],
+                LabelCarrier::Both => &["image", "container"],
             },
             required: match key.required {
                 Required::Yes => "yes",

@@ -4,8 +4,8 @@
 
 use super::write::Labels;
 use super::{
-    GROUP_ID, HAS_USER_SETUP, Key, Kind, LEGACY, Legacy, MANAGED, NAME, PROJECT, PROTECTED, USER, USER_ID,
-    USERNAME,
+    GROUP_ID, HAS_USER_SETUP, Key, LEGACY, Legacy, MANAGED, NAME, PROJECT, PROTECTED, USER, USER_ID,
+    USERNAME, ValueType,
 };
 use crate::model::names::Login;
 
@@ -17,7 +17,7 @@ const SETUP: [Key; 4] = [HAS_USER_SETUP, USER_ID, GROUP_ID, USERNAME];
 
 /// A value, and the key it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found<'a> {
+pub(crate) struct LabelValue<'a> {
     pub(crate) value: &'a str,
     /// The key that answered; a legacy one if it is not the one asked for.
     pub(crate) key: &'a str,
@@ -25,18 +25,18 @@ pub(crate) struct Found<'a> {
 
 /// The value of a key or of the first legacy key read as it. An empty value
 /// is no value.
-pub(crate) fn find<'a>(labels: &'a Labels, key: &Key) -> Option<Found<'a>> {
+pub(crate) fn find<'a>(labels: &'a Labels, key: &Key) -> Option<LabelValue<'a>> {
     let old = LEGACY.iter().filter(|old| old.read_as == *key).map(|old| old.name);
     std::iter::once(key.name).chain(old).find_map(|name| {
         let (key, value) = labels.get_key_value(name)?;
-        (!value.is_empty()).then_some(Found { value, key })
+        (!value.is_empty()).then_some(LabelValue { value, key })
     })
 }
 
 /// The old keys that something is still understood by: those that answer for
 /// a key because no newer one does.
 pub(crate) fn relied_on(labels: &Labels) -> impl Iterator<Item = &'static Legacy> + '_ {
-    let setup = setup_said(labels);
+    let setup = setup_labels(labels);
     LEGACY.iter().filter(move |old| {
         let mixed = SETUP.contains(&old.read_as) && !setup.legacy;
         !mixed && find(labels, &old.read_as).is_some_and(|found| found.key == old.name)
@@ -50,7 +50,7 @@ pub(crate) fn text<'a>(labels: &'a Labels, key: &Key) -> Option<&'a str> {
 
 /// A boolean key: only `true` is true.
 pub(crate) fn flag(labels: &Labels, key: &Key) -> bool {
-    debug_assert_eq!(key.kind, Kind::Bool);
+    debug_assert_eq!(key.kind, ValueType::Bool);
     text(labels, key) == Some("true")
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct UserSetup {
 
 /// What the labels of one generation say of an account, as it stands there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SetupSaid<'a> {
+pub(crate) struct SetupLabels<'a> {
     /// They are those of the system before us.
     pub(crate) legacy: bool,
     pub(crate) has: Option<&'a str>,
@@ -86,7 +86,7 @@ pub(crate) struct SetupSaid<'a> {
     pub(crate) username: Option<&'a str>,
 }
 
-impl SetupSaid<'_> {
+impl SetupLabels<'_> {
     /// Nothing is said.
     pub(crate) fn is_empty(&self) -> bool {
         [self.has, self.uid, self.gid, self.username].iter().all(Option::is_none)
@@ -106,18 +106,18 @@ impl SetupSaid<'_> {
 /// What is said of an account: by our keys if any of them is there, else by
 /// old ones. The two are never mixed: half a new group and half an old one
 /// describe no image that was ever made.
-pub(crate) fn setup_said(labels: &Labels) -> SetupSaid<'_> {
+pub(crate) fn setup_labels(labels: &Labels) -> SetupLabels<'_> {
     let new = SETUP.map(|key| key.name);
     let old = SETUP.map(|key| LEGACY.iter().find(|old| old.read_as == key).map_or("", |old| old.name));
     let legacy = !new.iter().any(|name| labels.contains_key(*name));
     let names = if legacy { old } else { new };
     let [has, uid, gid, username] = names.map(|name| labels.get(name).map(String::as_str));
-    SetupSaid { legacy, has, uid, gid, username }
+    SetupLabels { legacy, has, uid, gid, username }
 }
 
 /// The account that is baked in; `None` unless all of it is said.
 pub(crate) fn user_setup(labels: &Labels) -> Option<UserSetup> {
-    setup_said(labels).account()
+    setup_labels(labels).account()
 }
 
 /// Whether an image already has this account.
@@ -193,9 +193,9 @@ mod tests {
     #[test]
     fn a_new_key_wins_over_an_old_one() {
         let both = labels(&[("ds01.user", "new"), ("aime.mlc.USER", "old"), ("aime.mlc", "older")]);
-        assert_eq!(find(&both, &USER), Some(Found { value: "new", key: "ds01.user" }));
+        assert_eq!(find(&both, &USER), Some(LabelValue { value: "new", key: "ds01.user" }));
         let old = labels(&[("aime.mlc", "older"), ("aime.mlc.USER", "old")]);
-        assert_eq!(find(&old, &USER), Some(Found { value: "old", key: "aime.mlc.USER" }));
+        assert_eq!(find(&old, &USER), Some(LabelValue { value: "old", key: "aime.mlc.USER" }));
     }
 
     #[test]

@@ -184,7 +184,7 @@ const DECISIVE: [Key; 6] = [GPU_UUIDS, GPU_SLOTS, GPU_EQUIVALENTS, PROTECTED, DA
 /// GPU, mount and protection keys, new or legacy, that `written` does not override.
 /// The engine can override an inherited label but not drop it, so that a GPU
 /// key on an image would look like an assignment.
-pub(crate) fn strays(image: &Labels, written: &Labels) -> Vec<String> {
+pub(crate) fn leaked_labels(image: &Labels, written: &Labels) -> Vec<String> {
     let meant = |name: &str| {
         let old = LEGACY.iter().find(|old| old.name == name);
         old.map_or(name, |old| old.read_as.name).to_owned()
@@ -279,7 +279,7 @@ pub(crate) fn is_saved(labels: &Labels) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::labels::{self, NAMESPACE, On};
+    use crate::model::labels::{self, LabelCarrier, NAMESPACE};
 
     fn account() -> Account {
         Account {
@@ -332,7 +332,7 @@ mod tests {
     fn a_user_image_carries_every_image_key() {
         let map = image().to_map();
         insta::assert_snapshot!(lines(&map));
-        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Container) {
+        for key in labels::SCHEMA.iter().filter(|key| key.on != LabelCarrier::Container) {
             assert!(map.contains_key(key.name), "{}", key.name);
         }
     }
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn an_image_never_carries_a_key_of_one_container() {
         for name in image().to_map().keys() {
-            assert_ne!(labels::key(name).map(|key| key.on), Some(On::Container), "{name}");
+            assert_ne!(labels::key(name).map(|key| key.on), Some(LabelCarrier::Container), "{name}");
         }
     }
 
@@ -348,7 +348,7 @@ mod tests {
     fn a_container_carries_every_required_key() {
         let map = container().to_map();
         insta::assert_snapshot!(lines(&map));
-        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image) {
+        for key in labels::SCHEMA.iter().filter(|key| key.on != LabelCarrier::Image) {
             assert!(key.required != labels::Required::Yes || map.contains_key(key.name), "{}", key.name);
         }
     }
@@ -372,7 +372,9 @@ mod tests {
         assert_eq!(map["ds01.gpu.slots"], "0,1.3");
         assert_eq!(map["ds01.gpu.equivalents"], "1.1429");
         let never = [PROTECTED.name, labels::MLC_VERSION.name];
-        for key in labels::SCHEMA.iter().filter(|key| key.on != On::Image && !never.contains(&key.name)) {
+        for key in
+            labels::SCHEMA.iter().filter(|key| key.on != LabelCarrier::Image && !never.contains(&key.name))
+        {
             assert!(map.contains_key(key.name), "{}", key.name);
         }
     }
@@ -389,14 +391,17 @@ mod tests {
     fn an_allocation_baked_into_an_image_is_a_stray() {
         let written = container().to_map();
         let mut image = image().to_map();
-        assert!(strays(&image, &written).is_empty());
+        assert!(leaked_labels(&image, &written).is_empty());
         for name in
             ["ds01.gpu.uuids", "ds01.gpu.allocated", "ds01.protected", "aime.mlc.USER", "aime.mlc.GPUS"]
         {
             image.insert(name.into(), "x".into());
         }
         // The owner and the request are written anew, and new keys win.
-        assert_eq!(strays(&image, &written), ["ds01.gpu.allocated", "ds01.gpu.uuids", "ds01.protected"]);
+        assert_eq!(
+            leaked_labels(&image, &written),
+            ["ds01.gpu.allocated", "ds01.gpu.uuids", "ds01.protected"]
+        );
     }
 
     fn lines(map: &Labels) -> String {
@@ -439,10 +444,10 @@ mod tests {
         let text: String = saved.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         insta::assert_snapshot!(text);
         assert!(is_saved(&saved) && !is_saved(&below));
-        assert!(strays(&saved, &Labels::new()).is_empty());
+        assert!(leaked_labels(&saved, &Labels::new()).is_empty());
         for name in saved.keys() {
             let on = labels::key(name).map(|key| key.on);
-            assert!(matches!(on, Some(On::Image | On::Both)), "{name}");
+            assert!(matches!(on, Some(LabelCarrier::Image | LabelCarrier::Both)), "{name}");
         }
     }
 
@@ -457,7 +462,7 @@ mod tests {
         assert!(read::has_setup_for(&saved(&old), 1001, 100));
         assert!(saved(&old).keys().all(|key| !key.starts_with("aime")));
         let half = labels(&[("ds01.user_id", "1001")]);
-        assert!(read::setup_said(&saved(&half)).is_empty());
+        assert!(read::setup_labels(&saved(&half)).is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ask::is;
 use super::{Asked, Stack};
-use crate::dockerfile::Foundation;
+use crate::dockerfile::BuildBase;
 use crate::image::recipe::masked;
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
@@ -108,8 +108,8 @@ fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
         if let Some((at, parent)) = parent {
             direct.causes.insert(node, what(at == 0, stack.graph.node(*parent).name.to_string()));
         } else if let Some(image) = names() {
-            let foundation = seen.is_some_and(|seen| stands_on(seen, reference));
-            direct.causes.insert(node, what(foundation, image.reference.to_string()));
+            let base = seen.is_some_and(|seen| stands_on(seen, reference));
+            direct.causes.insert(node, what(base, image.reference.to_string()));
         }
     }
     if direct.causes.is_empty() {
@@ -120,9 +120,9 @@ fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
 
 /// Whether a Dockerfile is built from it, where the spec leaves that to it.
 fn stands_on(seen: &DockerfileSeen, reference: &Reference) -> bool {
-    match &seen.evaluated.foundation {
-        Foundation::Image(image) => is(&image.reference, reference),
-        Foundation::Scratch(_) => false,
+    match &seen.evaluated.base {
+        BuildBase::Image(image) => is(&image.reference, reference),
+        BuildBase::Scratch(_) => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::engine::{self, Image};
-use crate::image::recipe::{Parts, Recipe, SCHEME, Written};
+use crate::image::recipe::{Parts, Recipe, RecipeRecord, SCHEME};
 use crate::model::names::Login;
 use crate::model::reference::Reference;
 use crate::plan::observe::{self, HashCache};
@@ -307,7 +307,7 @@ fn record(seconds: u64, ok: Option<&str>) -> Record {
         recipe: recipe.digest().to_string(),
         scheme: SCHEME,
         ingredients: recipe.ingredients_label(),
-        written: Written::of(&recipe),
+        written: RecipeRecord::of(&recipe),
         tree: None,
         dockerfile: None,
         took_ms: seconds * 1000,

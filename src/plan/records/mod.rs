@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use runs::Run;
 pub(crate) use store::{MOST_FILES, Records};
 
-use crate::image::recipe::Written;
+use crate::image::recipe::RecipeRecord;
 use crate::model::names::ImageId;
 
 /// One try to build an image.
@@ -27,7 +27,7 @@ pub(crate) struct Record {
     pub(crate) scheme: u32,
     /// As on the label `ds01.build.ingredients`.
     pub(crate) ingredients: String,
-    pub(crate) written: Written,
+    pub(crate) written: RecipeRecord,
     /// Digest of the context; its files are kept beside the records.
     pub(crate) tree: Option<String>,
     /// The Dockerfile's text, masked.

@@ -9,7 +9,7 @@ fn record(at: i64) -> Record {
         recipe: "ab".repeat(32),
         scheme: 1,
         ingredients: "base=0123".into(),
-        written: Written::default(),
+        written: RecipeRecord::default(),
         tree: None,
         dockerfile: None,
         took_ms: 1,

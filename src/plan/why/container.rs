@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Known, Made, declared, told};
 use crate::engine::{Container, Image};
-use crate::image::recipe::{self, Changed, Now};
+use crate::image::recipe::{self, IngredientChange, NextBuild};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
@@ -39,9 +39,9 @@ pub(crate) enum Standing {
     /// It runs what the spec says.
     Current,
     /// Another image is up to date now, by its ID or its digest in a registry.
-    Newer { image: String, changed: Vec<Changed> },
+    Newer { image: String, changed: Vec<IngredientChange> },
     /// Its image would be built again.
-    Outdated { reasons: Vec<Reason>, changed: Vec<Changed> },
+    Outdated { reasons: Vec<Reason>, changed: Vec<IngredientChange> },
     /// The spec has no such image, or there is no spec here.
     NotInSpec,
     /// Looking failed.
@@ -90,12 +90,12 @@ impl Known<'_> {
             let Some(built) = built.as_ref().filter(|b| b.scheme.is_none_or(|s| s == recipe::SCHEME)) else {
                 return Vec::new();
             };
-            let most = recipe::Written::MOST;
+            let most = recipe::RecipeRecord::MOST;
             let files = || self.seen.dockerfiles.get(&node)?.files(most);
             let files = built.files.is_some().then(files).flatten();
             recipe::compare(
                 built.before(),
-                Now { recipe: &image.recipe, files: files.as_ref(), dockerfile: None },
+                NextBuild { recipe: &image.recipe, files: files.as_ref(), dockerfile: None },
             )
         };
         match &image.action {

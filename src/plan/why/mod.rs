@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub(crate) use container::{OfContainer, Standing, node_of};
 
-use crate::image::recipe::{Detail, Fields, Ingredient, Recorded, Written};
+use crate::image::recipe::{Detail, Fields, Ingredient, IngredientDigests, RecipeRecord};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::problem::Place;
@@ -164,7 +164,7 @@ impl Known<'_> {
             recipe: image.recipe.digest().to_string(),
             base: label(&labels::BASE_NAME),
             base_digest: label(&labels::BASE_DIGEST),
-            ingredients: told(&image.recipe.recorded(), Some(&Written::of(&image.recipe))),
+            ingredients: told(&image.recipe.ingredient_digests(), Some(&RecipeRecord::of(&image.recipe))),
         };
         // An image with an account has the same time on any day.
         let timed = stored.filter(|stored| !stored.labels.contains_key(labels::USER_ID.name));
@@ -186,7 +186,7 @@ fn rebuilt(image: &Planned, parent: &Planned) -> bool {
 
 /// The ingredients that there are, in their order. Labels that are not known
 /// stand on the image itself.
-fn told(digests: &Recorded, written: Option<&Written>) -> Vec<Told> {
+fn told(digests: &IngredientDigests, written: Option<&RecipeRecord>) -> Vec<Told> {
     let one = |ingredient: Ingredient| {
         let fields = written.and_then(|written| written.fields(ingredient)).cloned();
         let digest = digests.get(ingredient.name())?.to_owned();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{Kept, Link, Made, OfBase, OfContainer, OfImage, Paths, Standing, Told};
-use crate::image::recipe::{Changed, Detail, Ingredient};
+use crate::image::recipe::{Detail, Ingredient, IngredientChange};
 use crate::plan::Reason;
 
 /// Details and fields that are shown unless all are wanted.
@@ -71,7 +71,7 @@ impl OfImage {
     }
 
     /// The lines of a change, each with how far it is moved in.
-    fn changed(&self, link: &Link, changed: &Changed, all: bool) -> Vec<(usize, String)> {
+    fn changed(&self, link: &Link, changed: &IngredientChange, all: bool) -> Vec<(usize, String)> {
         let head = format!("because {} changed:", changed.ingredient);
         match changed.details.as_slice() {
             [] => vec![(0, format!("{head} {} → {}", changed.old, changed.new))],

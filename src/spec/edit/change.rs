@@ -3,7 +3,7 @@
 //! flag of `image update` that asked for what cannot be done.
 
 use super::{EntryChange, EntryTree, KeyPath, NewValue};
-use crate::image::packages::{Allowed, parse_apt, parse_pip_from};
+use crate::image::packages::{AllowedAddresses, parse_apt, parse_pip_from};
 use crate::model::problem::Problem;
 use crate::spec::nearest;
 
@@ -41,7 +41,7 @@ pub(crate) struct EntryEdit {
 pub(crate) fn change(
     entry: &EntryTree,
     changes: &ProjectChanges,
-    allowed: &Allowed,
+    allowed: &AllowedAddresses,
 ) -> Result<EntryEdit, Vec<Problem>> {
     if let Some(dockerfile) = entry.get(&["dockerfile"]).map(EntryTree::texts)
         && changes.need_packages()
@@ -93,7 +93,7 @@ impl ProjectChanges {
 struct PackageList {
     path: KeyPath,
     noun: &'static str,
-    parse: fn(&str, &Allowed) -> Result<String, String>,
+    parse: fn(&str, &AllowedAddresses) -> Result<String, String>,
 }
 
 const PIP: PackageList =
@@ -104,7 +104,7 @@ const USE_CASE: KeyPath = &["use_case"];
 
 impl PackageList {
     /// The package's name in its normal form, without versions and the like.
-    fn name(&self, text: &str, allowed: &Allowed) -> Result<String, String> {
+    fn name(&self, text: &str, allowed: &AllowedAddresses) -> Result<String, String> {
         let normal = (self.parse)(text, allowed)?;
         let name = |c: char| c.is_ascii_alphanumeric() || "-.+".contains(c);
         Ok(normal.chars().take_while(|c| name(*c)).collect())
@@ -113,7 +113,7 @@ impl PackageList {
 
 struct Editor<'a> {
     /// Addresses that requirements may name.
-    allowed: &'a Allowed,
+    allowed: &'a AllowedAddresses,
     /// What the entry says after the changes so far.
     entry: EntryTree,
     edit: EntryEdit,
@@ -291,7 +291,7 @@ mod tests {
 
     fn changed(file: &str, words: &str) -> Result<(String, Vec<String>), Vec<Problem>> {
         let entry = edit::read(file, "thesis").unwrap();
-        let change = change(&entry, &args(words).changes(), &Allowed::default())?;
+        let change = change(&entry, &args(words).changes(), &AllowedAddresses::default())?;
         let text = edit::apply(file, "thesis", &change.changes).unwrap();
         Ok((text.lines().skip(2).map(|line| format!("{}\n", line.trim())).collect(), change.messages))
     }

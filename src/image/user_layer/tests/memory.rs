@@ -9,9 +9,9 @@ use crate::model::names::Login;
 
 /// Everything on it by path, folders without their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Disk(BTreeMap<String, FileFact>);
+pub(crate) struct MemoryBase(BTreeMap<String, FileFact>);
 
-impl Disk {
+impl MemoryBase {
     pub(crate) fn new() -> Self {
         Self(BTreeMap::new()).dir("/", 0o755, 0, 0).dir("/etc", 0o755, 0, 0)
     }
@@ -45,12 +45,12 @@ impl Disk {
         self
     }
 
-    fn answer(&self, want: &Want, facts: &mut BaseFacts) {
-        let path = want.path();
+    fn answer(&self, input: &UserLayerInput, facts: &mut BaseFacts) {
+        let path = input.path();
         let Some(fact) = self.0.get(path) else { return facts.learn(path, FileFact::absent()) };
-        match (want, &fact.kind) {
-            (Want::Content(_), _) => facts.learn(path, fact.clone()),
-            (Want::Entries(_), FactKind::Dir(_)) => {
+        match (input, &fact.kind) {
+            (UserLayerInput::Content(_), _) => facts.learn(path, fact.clone()),
+            (UserLayerInput::Entries(_), FactKind::Dir(_)) => {
                 let inside = self.0.iter().filter_map(|(p, fact)| {
                     let name = p.strip_prefix(&join(path, ""))?;
                     (!name.is_empty() && !name.contains('/')).then(|| (name.to_owned(), stat(fact)))
@@ -65,17 +65,17 @@ impl Disk {
     pub(crate) fn facts(&self, account: &Account) -> BaseFacts {
         let mut facts = BaseFacts::default();
         for _ in 0..8 {
-            let wants = wanted(&facts, account);
-            if wants.is_empty() {
+            let inputs = missing_inputs(&facts, account);
+            if inputs.is_empty() {
                 return facts;
             }
-            wants.iter().for_each(|want| self.answer(want, &mut facts));
+            inputs.iter().for_each(|input| self.answer(input, &mut facts));
         }
-        panic!("still wanted: {:?}", wanted(&facts, account));
+        panic!("still wanted: {:?}", missing_inputs(&facts, account));
     }
 
     /// What an engine does with a layer.
-    pub(crate) fn with(&self, layer: &Layer) -> Self {
+    pub(crate) fn with(&self, layer: &LayerFiles) -> Self {
         let mut disk = self.clone();
         for node in &layer.nodes {
             let kind = match &node.kind {
@@ -96,7 +96,7 @@ impl Disk {
 
     pub(crate) fn verified(&self, account: &Account) -> Result<(), String> {
         let mut facts = BaseFacts::default();
-        verify_wants(account).iter().for_each(|want| self.answer(want, &mut facts));
+        verify_inputs(account).iter().for_each(|input| self.answer(input, &mut facts));
         verify(&facts, account)
     }
 }
@@ -122,8 +122,8 @@ pub(crate) fn account(name: &str, uid: u32, gid: u32) -> Account {
 }
 
 /// A small Debian.
-pub(crate) fn debian() -> Disk {
-    Disk::new()
+pub(crate) fn debian() -> MemoryBase {
+    MemoryBase::new()
         .file("/bin/bash", "", 0o755, 0, 0)
         .file("/bin/sh", "", 0o755, 0, 0)
         .dir("/home", 0o755, 0, 0)
@@ -145,7 +145,7 @@ pub(crate) fn debian() -> Disk {
 }
 
 /// An Ubuntu of 2024, with its account `ubuntu`.
-pub(crate) fn ubuntu() -> Disk {
+pub(crate) fn ubuntu() -> MemoryBase {
     let debian = debian();
     let more = |path: &str, text: &str| debian.text(path).unwrap() + text;
     debian
@@ -181,8 +181,8 @@ pub(crate) fn ubuntu() -> Disk {
 }
 
 /// Nothing but a shell and two lines.
-pub(crate) fn busybox() -> Disk {
-    Disk::new()
+pub(crate) fn busybox() -> MemoryBase {
+    MemoryBase::new()
         .file("/bin/sh", "", 0o755, 0, 0)
         .file(
             "/etc/passwd",

@@ -3,11 +3,11 @@ mod properties;
 
 use super::*;
 use crate::model::names::Login;
-use memory::{Disk, account, busybox, debian, ubuntu};
+use memory::{MemoryBase, account, busybox, debian, ubuntu};
 
 /// A layer as text: each node, and of files the lines that the base lacks (+)
 /// and those that go (-).
-fn show(base: &Disk, account: &Account) -> String {
+fn show(base: &MemoryBase, account: &Account) -> String {
     let layer = match layer(&base.facts(account), account) {
         Ok(layer) => layer,
         Err(refusal) => return format!("refused: {}\nhelp: {}\n", refusal.message, refusal.help),
@@ -298,7 +298,7 @@ fn facts_that_were_not_read_are_not_guessed() {
 fn facts_of_a_base_serve_all_its_users() {
     let (one, two) = (account("h-baker", 5000, 5000), account("john", 5001, 5001));
     let facts = ubuntu().facts(&one);
-    assert_eq!(wanted(&facts, &two), [Want::Entries("/home/john".into())]);
+    assert_eq!(missing_inputs(&facts, &two), [UserLayerInput::Entries("/home/john".into())]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::memory::{Disk, account, debian, ubuntu};
+use super::memory::{MemoryBase, account, debian, ubuntu};
 use crate::image::user_layer::*;
 
 const DATABASES: [&str; 6] = databases::DATABASES;
@@ -28,7 +28,7 @@ fn foreign_lines() -> impl Strategy<Value = String> {
         .prop_map(|(lines, newline)| lines.join("\n") + if newline { "\n" } else { "" })
 }
 
-fn bases() -> impl Strategy<Value = Disk> {
+fn bases() -> impl Strategy<Value = MemoryBase> {
     let texts = prop::collection::vec(foreign_lines(), DATABASES.len());
     (texts, prop_oneof![Just(debian()), Just(ubuntu())]).prop_map(|(texts, disk)| {
         let disk = disk.file("/usr/bin/sudo", "", 0o4755, 0, 0);
