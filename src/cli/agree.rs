@@ -21,7 +21,7 @@ pub(crate) fn check<'a>(
 ) -> Result<(), CliError> {
     match spec.disagreements(logins, settings.people.as_ref()) {
         Ok(problems) if problems.is_empty() => Ok(()),
-        Ok(problems) => Err(CliError::Problems(problems)),
+        Ok(problems) => Err(CliError::problems(problems)),
         Err(why) => {
             settings.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
             Ok(())

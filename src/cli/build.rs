@@ -122,7 +122,7 @@ pub(super) fn surroundings(
     for file in ca_bundle.iter().chain(secrets.values()) {
         std::fs::File::open(file).map_err(|error| {
             let problem = Problem::new(format!("{} cannot be read: {error}", settings.shown(file).display()));
-            CliError::Usage(
+            CliError::usage(
                 problem.help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists"),
             )
         })?;
@@ -148,7 +148,7 @@ fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings)
             problems.push(problem.at(&image.place).help(format!("say --secret {id}=FILE")));
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(CliError::Problems(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(CliError::problems(problems)) }
 }
 
 /// Refuses to begin where the largest base would not even fit.
@@ -161,7 +161,7 @@ fn room(seen: &Seen) -> Result<(), CliError> {
             "make room in {}, e.g. with `docker image rm` for images nobody uses",
             seen.engine.root.display()
         );
-        CliError::Space(Problem::new(why).help(help))
+        CliError::engine(Problem::new(why).help(help))
     })
 }
 
@@ -249,9 +249,9 @@ async fn carry_out(
         output.value(&data);
         // Data is one document, whatever went wrong after it was made.
         let trouble = moved.err().map(CliError::from);
-        trouble.iter().for_each(|trouble| output.note(&trouble.sentence()));
+        trouble.iter().for_each(|trouble| output.note(&trouble.to_string()));
         output.finish()?;
-        return Ok(trouble.map_or_else(|| exit(&outcomes, stop), |trouble| trouble.exit()));
+        return Ok(trouble.map_or_else(|| exit(&outcomes, stop), |trouble| trouble.exit));
     }
     moved?;
     Ok(exit(&outcomes, stop))

@@ -69,7 +69,7 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
     let reading = file.as_ref().map(catalog::read);
     let catalog = match &reading {
         Some(reading) if !reading.errors.is_empty() => {
-            return Err(CliError::Problems(reading.errors.clone()));
+            return Err(CliError::problems(reading.errors.clone()));
         }
         Some(reading) => &reading.catalog,
         None => Catalog::own(),
@@ -140,7 +140,7 @@ fn chosen<'c>(
             (message, format!("it has: {known}; --all shows every row"))
         }
     };
-    Err(CliError::Usage(Problem::new(message).help(help)))
+    Err(CliError::usage(Problem::new(message).help(help)))
 }
 
 fn heading(catalog: &Catalog, arch: Option<&str>, host: &HostArch) -> String {
@@ -228,7 +228,7 @@ fn sentence(warning: &Problem) -> String {
 /// The file that the spec names; `None`: there is no spec, or it names none.
 fn named(settings: &Settings) -> Result<Option<Arc<SourceFile>>, CliError> {
     let Some(spec_file) = &settings.spec_file else { return Ok(None) };
-    spec::catalog_file(&settings.here, spec_file, &SpecContext::of(&Disk)).map_err(CliError::Problems)
+    spec::catalog_file(&settings.here, spec_file, &SpecContext::of(&Disk)).map_err(CliError::problems)
 }
 
 /// A file that the command line names.
@@ -241,7 +241,7 @@ fn read(settings: &Settings, path: &Path) -> Result<Arc<SourceFile>, CliError> {
             Unreadable::Io(error) => error.to_string(),
         };
         let problem = Problem::new(format!("cannot read the catalogue {}: {why}", path.display()));
-        CliError::Usage(problem.help("name an ml_images.repo"))
+        CliError::usage(problem.help("name an ml_images.repo"))
     })?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Arc::new(SourceFile { path: path.to_owned(), text }))

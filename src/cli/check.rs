@@ -15,7 +15,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
     agree::check(settings, &spec, spec.users.keys())?;
     super::pins::load(settings)?;
     let hashes = Hashes::open(settings);
-    observe::check_files(&spec, &graph, &hashes.cache).map_err(CliError::Problems)?;
+    observe::check_files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
     hashes.save(settings);
     let counts = json!({
         "problems": [],

@@ -78,7 +78,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
 
 async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     check_name(args)?;
-    let options = options(args).map_err(CliError::Usage)?;
+    let options = options(args).map_err(CliError::usage)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
     let wants_gpus = options.gpus != GpuRequest::Nothing;
     let probe = wants_gpus.then(|| NvmlProbe::open(settings.nvml_library.clone()));
@@ -179,7 +179,7 @@ fn check_name(args: &DeployArgs) -> Result<(), CliError> {
     }
     let problem = Problem::new(format!("`{}` is no container name", typed.escape_debug()));
     let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
-    Err(CliError::Usage(problem.help(match name {
+    Err(CliError::usage(problem.help(match name {
         Some(name) => format!("{grammar}: `{name}`"),
         None => grammar.to_owned(),
     })))
@@ -304,7 +304,7 @@ pub(super) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliEr
     Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
         let problem =
             Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        CliError::Usage(
+        CliError::usage(
             problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
         )
     })
@@ -314,20 +314,20 @@ pub(super) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliEr
 pub(super) fn cli_error(settings: &Settings, error: DeployError) -> CliError {
     let problem = Problem { help: error.help(), ..Problem::new(error.to_string()) };
     match (error.cause(), &error) {
-        (_, DeployError::Engine(error)) => CliError::Engine(error.clone()),
+        (_, DeployError::Engine(error)) => CliError::engine(error),
         (DeployError::Cancelled, DeployError::Left { .. }) => {
             settings.output().problems(&[problem]);
-            CliError::Interrupted
+            CliError::interrupted()
         }
-        (DeployError::Cancelled, _) => CliError::Interrupted,
+        (DeployError::Cancelled, _) => CliError::interrupted(),
         (DeployError::Driver(state), _) => {
             let finding = doctor::machine::gpu_driver(state);
             let message = format!("the GPUs cannot be seen: {}", finding.message);
-            CliError::Gpus(Problem { help: finding.help, ..Problem::new(message) })
+            CliError::engine(Problem { help: finding.help, ..Problem::new(message) })
         }
-        (DeployError::NoGpus(_) | DeployError::Engine(_), _) => CliError::Gpus(problem),
-        (DeployError::Lock(_) | DeployError::Usage(_), _) => CliError::Usage(problem),
-        _ => CliError::Refused(problem),
+        (DeployError::NoGpus(_) | DeployError::Engine(_), _) => CliError::engine(problem),
+        (DeployError::Lock(_) | DeployError::Usage(_), _) => CliError::usage(problem),
+        _ => CliError::refused(problem),
     }
 }
 
@@ -338,6 +338,6 @@ pub(super) fn cli_error(settings: &Settings, error: DeployError) -> CliError {
 pub(super) fn find(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> Result<NodeId, CliError> {
     match target::own_project(spec, graph, name, uid) {
         Some(node) => Ok(node),
-        None => graph.find(name).map_err(CliError::Usage),
+        None => graph.find(name).map_err(CliError::usage),
     }
 }

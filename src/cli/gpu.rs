@@ -99,7 +99,7 @@ async fn read_claims(
 ) -> Result<Vec<GpuClaim>, String> {
     let reached = match engine {
         Some(engine) => engine.clone(),
-        None => load::engine(settings).await.map_err(|error| error.sentence())?,
+        None => load::engine(settings).await.map_err(|error| error.to_string())?,
     };
     *engine = Some(reached.clone());
     claims::read_all(reached.as_ref()).await.map_err(|error| error.to_string())

@@ -30,13 +30,13 @@ pub(crate) async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, C
     if let Some(trouble) = unknown {
         // Data is one document: the graph.
         if settings.json {
-            output.note(&format!("the states are unknown: {}", trouble.sentence()));
+            output.note(&format!("the states are unknown: {}", trouble.to_string()));
             output.finish()?;
-            return Ok(trouble.exit());
+            return Ok(trouble.exit);
         }
         output.note("the states are unknown:");
         output.finish()?;
-        return Ok(trouble.show(settings.output()));
+        return Ok(trouble.report(settings.output()));
     }
     output.finish()?;
     Ok(Exit::Done)

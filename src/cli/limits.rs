@@ -26,7 +26,7 @@ pub(crate) fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliErr
         Some(login) => owner::by_login(&spec, people, login),
         None => owner::by_uid(&spec, people, settings.uid),
     };
-    let owner = owner.map_err(CliError::Usage)?;
+    let owner = owner.map_err(CliError::usage)?;
     let (login, group) = (&owner.account.login, &owner.limits.group);
     let told = spec.limits.effective(&owner.limits);
     let mut output = settings.output();

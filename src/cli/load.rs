@@ -1,158 +1,19 @@
-//! Reads the spec for a command, and what can go wrong before one starts.
+//! Reads the spec for a command, and connects to engine and registries.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::exit::Exit;
+pub(crate) use super::error::CliError;
 use super::settings::Settings;
-use crate::build::MoveError;
 use crate::engine::buildkit;
 use crate::engine::{self, Engine};
 use crate::model::problem::Problem;
-use crate::plan::observe;
 use crate::registry::credentials::Credentials;
 use crate::registry::{self, Registry};
 use crate::spec::catalog::HostArch;
 use crate::spec::files::{Disk, Files};
 use crate::spec::graph::Graph;
 use crate::spec::{self, BaseSource, Spec};
-use crate::ui::Output;
-
-/// Why a command ended before it did anything.
-#[derive(Debug)]
-pub(crate) enum CliError {
-    /// The spec, a Dockerfile or a context is wrong.
-    Problems(Vec<Problem>),
-    /// Bases are missing, on the engine and elsewhere.
-    Bases(Vec<Problem>),
-    /// The engine, a registry or the network.
-    Engine(engine::Error),
-    /// Registries that have to answer and do not.
-    Registries(Vec<registry::Error>),
-    /// The engine's disk is full.
-    Space(Problem),
-    /// The machine's GPUs or their driver.
-    Gpus(Problem),
-    /// A rule says no.
-    Refused(Problem),
-    /// The command line, or a folder we need.
-    Usage(Problem),
-    /// Ours.
-    Bug(Problem),
-    /// Standard output cannot be written.
-    Output(std::io::Error),
-    /// Told to stop before it did anything.
-    Interrupted,
-}
-
-impl CliError {
-    /// A wrong command line or surroundings.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self::Usage(Problem::new(message))
-    }
-
-    /// Something that cannot happen.
-    pub(crate) fn bug(message: impl Into<String>) -> Self {
-        Self::Bug(
-            Problem::new(message).help("this is a bug of ds01-build; please report it with this output"),
-        )
-    }
-
-    /// What is wrong, in one line.
-    pub(crate) fn sentence(&self) -> String {
-        match self {
-            Self::Problems(problems) | Self::Bases(problems) => {
-                let more = problems.len().saturating_sub(1);
-                let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
-                if more == 0 { first } else { format!("{first}, and {more} more problems") }
-            }
-            Self::Engine(error) => error.to_string(),
-            Self::Registries(errors) => errors.first().map(ToString::to_string).unwrap_or_default(),
-            Self::Space(problem)
-            | Self::Gpus(problem)
-            | Self::Refused(problem)
-            | Self::Usage(problem)
-            | Self::Bug(problem) => problem.message.clone(),
-            Self::Output(error) => error.to_string(),
-            Self::Interrupted => "interrupted".into(),
-        }
-    }
-
-    /// The code of the shell.
-    pub(crate) fn exit(&self) -> Exit {
-        match self {
-            Self::Problems(_) | Self::Usage(_) | Self::Output(_) => Exit::Usage,
-            Self::Engine(_) | Self::Registries(_) | Self::Space(_) | Self::Gpus(_) | Self::Bases(_) => {
-                Exit::Engine
-            }
-            Self::Refused(_) => Exit::Refused,
-            Self::Bug(_) => Exit::Bug,
-            Self::Interrupted => Exit::Interrupted,
-        }
-    }
-
-    /// Reports it and gives the code.
-    pub(crate) fn show(self, mut output: Output) -> Exit {
-        let exit = self.exit();
-        match self {
-            Self::Problems(problems) | Self::Bases(problems) => output.problems(&problems),
-            Self::Engine(error) => {
-                let mut problem = Problem::new(error.to_string());
-                problem.help = error.help();
-                output.problems(&[problem]);
-            }
-            Self::Registries(errors) => {
-                let problem = |error: &registry::Error| Problem {
-                    help: error.help(),
-                    ..Problem::new(error.to_string())
-                };
-                output.problems(&errors.iter().map(problem).collect::<Vec<_>>());
-            }
-            Self::Refused(problem)
-            | Self::Usage(problem)
-            | Self::Bug(problem)
-            | Self::Space(problem)
-            | Self::Gpus(problem) => output.problems(&[problem]),
-            Self::Output(error) => {
-                output.problems(&[Problem::new(format!("the output cannot be written: {error}"))]);
-            }
-            Self::Interrupted => {}
-        }
-        let _ = output.finish();
-        exit
-    }
-}
-
-impl From<std::io::Error> for CliError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-impl From<observe::Error> for CliError {
-    fn from(error: observe::Error) -> Self {
-        match error {
-            observe::Error::Problems(problems) => Self::Problems(problems),
-            observe::Error::Bases(problems) => Self::Bases(problems),
-            observe::Error::Engine(error) => Self::Engine(error),
-        }
-    }
-}
-
-impl From<MoveError> for CliError {
-    fn from(error: MoveError) -> Self {
-        match error {
-            MoveError::Engine(error) => Self::Engine(error),
-            MoveError::Registry(error) => Self::Registries(vec![error]),
-        }
-    }
-}
-
-impl From<engine::Error> for CliError {
-    fn from(error: engine::Error) -> Self {
-        Self::Engine(error)
-    }
-}
 
 /// The spec and its graph, `--base` applied.
 ///
@@ -170,14 +31,14 @@ pub(crate) fn spec_in(settings: &Settings, files: &dyn Files) -> Result<(Spec, G
     let Some(file) = &settings.spec_file else {
         let problem = Problem::new("there is no spec.yml here or in a folder above")
             .help("go to the folder of the stack, or say --spec FILE");
-        return Err(CliError::Usage(problem));
+        return Err(CliError::usage(problem));
     };
     let world = spec::SpecContext {
         people: settings.people.as_ref(),
         arch: &settings.host,
         ..spec::SpecContext::of(files)
     };
-    let mut spec = spec::read(&settings.here, file, &world).map_err(CliError::Problems)?;
+    let mut spec = spec::read(&settings.here, file, &world).map_err(CliError::problems)?;
     stand_in(&mut spec, settings)?;
     settings.remark(&format!("spec: {}", settings.shown(file).display()));
     remark_catalogue(&spec, settings);
@@ -214,7 +75,7 @@ fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), CliError> {
             let known: Vec<_> = known.iter().map(String::as_str).collect();
             let problem = Problem::new(format!("--base {name}=…: the spec has no base `{name}`"))
                 .help(format!("it has {}", known.join(", ")));
-            return Err(CliError::Usage(problem));
+            return Err(CliError::usage(problem));
         };
         base.source = BaseSource::Image(image.clone());
     }
@@ -225,7 +86,7 @@ fn stand_in(spec: &mut Spec, settings: &Settings) -> Result<(), CliError> {
 ///
 /// # Errors
 /// The address is none, or nobody answers there.
-pub(crate) async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, CliError> {
+pub(crate) async fn engine(settings: &Settings) -> Result<Arc<dyn Engine>, engine::Error> {
     let address = settings.address()?;
     settings.remark(&format!("engine: {address}"));
     let credentials = Credentials::new(Some(settings.docker_config.clone()));

@@ -73,7 +73,7 @@ async fn containers(
 ) -> Result<Vec<GpuClaim>, String> {
     let reached = match engine {
         Some(engine) => engine.clone(),
-        None => load::engine(settings).await.map_err(|trouble| trouble.sentence())?,
+        None => load::engine(settings).await.map_err(|trouble| trouble.to_string())?,
     };
     *engine = Some(reached.clone());
     claims::read_all(reached.as_ref()).await.map_err(|error| error.to_string())

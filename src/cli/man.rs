@@ -27,7 +27,7 @@ pub(crate) fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError>
     };
     let written = write().map_err(|error| {
         let message = format!("cannot write the pages to {}: {error}", args.folder.display());
-        CliError::Usage(Problem::new(message).help("name a folder that you may write to"))
+        CliError::usage(Problem::new(message).help("name a folder that you may write to"))
     })?;
     settings.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
     Ok(Exit::Done)

@@ -66,5 +66,5 @@ async fn lists(settings: &Settings, engine: &Arc<dyn Engine>) -> Result<EngineLi
 
 fn unwritable(file: &Path, error: &io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", file.display()));
-    CliError::Usage(problem.help("name a file in a folder that is there and that you may write to"))
+    CliError::usage(problem.help("name a file in a folder that is there and that you may write to"))
 }

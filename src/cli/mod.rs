@@ -12,6 +12,7 @@ mod completions;
 mod container;
 mod deploy;
 mod doctor;
+mod error;
 pub(crate) mod exit;
 mod gpu;
 mod graph;
@@ -60,7 +61,7 @@ fn run(cli: Cli) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            return CliError::bug(format!("cannot start: {error}")).show(Output::standard(
+            return CliError::bug(format!("cannot start: {error}")).report(Output::standard(
                 false,
                 Look::default(),
                 Look::default(),
@@ -71,13 +72,13 @@ fn run(cli: Cli) -> Exit {
         Ok(settings) => settings,
         Err(error) => {
             return CliError::usage(format!("the working folder cannot be read: {error}"))
-                .show(Output::standard(cli.global.json, Look::default(), Look::default()));
+                .report(Output::standard(cli.global.json, Look::default(), Look::default()));
         }
     };
     let exit = runtime.block_on(async {
         match command(cli.command, &settings).await {
             Ok(exit) => exit,
-            Err(trouble) => trouble.show(settings.output()),
+            Err(trouble) => trouble.report(settings.output()),
         }
     });
     // A hanging look-up in a blocking thread must not hold the program.

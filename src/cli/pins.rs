@@ -28,7 +28,7 @@ pub(crate) fn path(settings: &Settings) -> PathBuf {
 /// All that is wrong with spec.lock.
 pub(crate) fn load(settings: &Settings) -> Result<Pins, CliError> {
     let path = path(settings);
-    let lock = file::load(&path, &settings.shown(&path)).map_err(CliError::Problems)?;
+    let lock = file::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
     let stand_ins = settings.bases.values().map(Reference::canonical).collect();
     Ok(Pins { lock, stand_ins, locked: false })
 }
@@ -57,7 +57,7 @@ pub(crate) async fn learn(
     }
     // Another run may have pinned more, or the same, since we looked.
     let path = path(settings);
-    let mut lock = file::load(&path, &settings.shown(&path)).map_err(CliError::Problems)?;
+    let mut lock = file::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
     for (name, pin) in &learnt {
         if lock.get(name).is_none() {
             lock.set(name, pin.clone());

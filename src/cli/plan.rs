@@ -158,7 +158,7 @@ pub(crate) async fn make_with(
     let world = observe::World { engine, registry, pins, hashes: &hashes.cache };
     let seen = observe::observe(spec, graph, &selection.nodes, &world).await?;
     hashes.save(settings);
-    let questions = plan::questions(spec, graph, &seen, selection).map_err(CliError::Usage)?;
+    let questions = plan::questions(spec, graph, &seen, selection).map_err(CliError::usage)?;
     let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
     let (remote, warnings) = remote::look(registry, &questions, &seen.store, selection.push).await?;
     let records = settings.records(&seen.engine.id);
@@ -195,11 +195,11 @@ pub(crate) fn select_of(
     args: &args::Selection,
     changed: Option<&[NodeId]>,
 ) -> Result<Selected, CliError> {
-    let mut named = graph.select(&args.images).map_err(CliError::Problems)?;
+    let mut named = graph.select(&args.images).map_err(CliError::problems)?;
     let forced = if args.force.is_empty() {
         Vec::new()
     } else {
-        graph.select(&args.force).map_err(CliError::Problems)?
+        graph.select(&args.force).map_err(CliError::problems)?
     };
     let mut unchanged = None;
     if let (Some(revision), Some(changed)) = (&args.since, changed) {

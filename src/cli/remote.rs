@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exit::Exit;
 use super::load::CliError;
 use super::settings::Settings;
 use crate::engine::Image;
@@ -31,7 +32,8 @@ pub(crate) async fn look(
     wanted.retain(|reference| !unasked.contains_key(reference.registry()));
     take(&mut remote, &mut unasked, ask(registry, wanted).await);
     if push && !unasked.is_empty() {
-        return Err(CliError::Registries(unasked.into_values().collect()));
+        let problems = unasked.values().map(Problem::from).collect();
+        return Err(CliError { exit: Exit::Engine, problems });
     }
     Ok((remote, unasked.values().map(warning).collect()))
 }
@@ -60,7 +62,7 @@ pub(crate) fn may_send(settings: &Settings, graph: &Graph, selection: &Selection
     if let Some(name) = settings.bases.keys().next() {
         let problem =
             Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));
-        return Err(CliError::Usage(
+        return Err(CliError::usage(
             problem.help(
                 "leave --push out to build here; or change the base in the spec, and all have the same",
             ),
@@ -71,7 +73,7 @@ pub(crate) fn may_send(settings: &Settings, graph: &Graph, selection: &Selection
         return Ok(());
     }
     let problem = Problem::new("--push: no selected image lives in a registry");
-    Err(CliError::Usage(problem.help(
+    Err(CliError::usage(problem.help(
         "say `registry: reg.example.org/NAME` in the spec; a project's own image always stays on the engine",
     )))
 }
@@ -116,7 +118,7 @@ mod tests {
         assert!(warnings[0].contains("gone.local") && warnings[0].ends_with("are built"));
         assert_eq!(registry.heads(), 3, "a content tag each is 2, once for equal ones, and 1 cache");
         let refused = look(&registry, &questions, &[], true).await;
-        assert!(matches!(refused, Err(CliError::Registries(errors)) if errors.len() == 1));
+        assert!(matches!(refused, Err(error) if error.exit == Exit::Engine && error.problems.len() == 1));
     }
 
     #[tokio::test]

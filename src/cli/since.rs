@@ -33,7 +33,7 @@ pub(crate) async fn changed(
 ) -> Result<Option<Vec<NodeId>>, CliError> {
     if revision.is_empty() || revision.starts_with('-') {
         let problem = Problem::new(format!("`{revision}` is no revision of git"));
-        return Err(CliError::Usage(problem.help("say one such as HEAD~1, main, a tag or a commit")));
+        return Err(CliError::usage(problem.help("say one such as HEAD~1, main, a tag or a commit")));
     }
     let lock = locks::load(settings)?.lock;
     // From here on there is a folder to be removed.
@@ -41,13 +41,13 @@ pub(crate) async fn changed(
     match then(settings, spec, &lock, revision, working.token()).await {
         Ok((then, lock)) => {
             let hashes = Hashes::open(settings);
-            let now = since::images(spec, graph, &lock, &hashes.cache).map_err(CliError::Problems)?;
+            let now = since::images(spec, graph, &lock, &hashes.cache).map_err(CliError::problems)?;
             hashes.save(settings);
             let difference = since::difference(graph, &now, &then);
             tell(settings, graph, &difference, now.len(), revision);
             Ok(Some(difference.changed))
         }
-        Err(Failed::Stopped) => Err(CliError::Interrupted),
+        Err(Failed::Stopped) => Err(CliError::interrupted()),
         Err(Failed::Unknown(Unknown { why, help })) => {
             let help = help.map(|help| format!("\n  help: {help}")).unwrap_or_default();
             settings.output().note(&format!(

@@ -29,13 +29,13 @@ pub(crate) fn read(
     let shown = settings.shown(file);
     let text = std::fs::read_to_string(file).map_err(|error| {
         let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
-        CliError::Usage(
+        CliError::usage(
             problem.help(format!("`build.{key}` names it; write the address into it, in one line")),
         )
     })?;
     PackageIndex::parse(&text).map(Some).map_err(|why| {
         let problem = Problem::new(format!("what is in {} {why}", shown.display()));
-        CliError::Usage(problem.help(format!("`build.{key}` names it")))
+        CliError::usage(problem.help(format!("`build.{key}` names it")))
     })
 }
 

@@ -46,15 +46,15 @@ pub(crate) async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Cli
 }
 
 /// No image and no container of that name.
-fn neither(unknown: CliError, name: &str, error: &AccessError, all: &[Container]) -> CliError {
-    let CliError::Usage(mut problem) = unknown else { return unknown };
+fn neither(mut unknown: CliError, name: &str, error: &AccessError, all: &[Container]) -> CliError {
+    let [problem] = &mut unknown.problems[..] else { return unknown };
     if problem.message.starts_with("no image") {
         problem.message = format!("no image and no container `{}`", name.escape_debug());
     }
     if let Some(near) = error.near(all) {
         problem.help = Some(format!("did you mean the container `{near}`?"));
     }
-    CliError::Usage(problem)
+    unknown
 }
 
 async fn image(
@@ -104,7 +104,7 @@ async fn of_container(
         Err(trouble) => {
             // Without a spec in sight there is nothing to compare with.
             if settings.spec_file.is_some() {
-                answer.standing = Standing::Unknown { cause: trouble.sentence() };
+                answer.standing = Standing::Unknown { cause: trouble.to_string() };
             }
             return show(settings, &answer);
         }
@@ -114,7 +114,7 @@ async fn of_container(
         // A base that cannot be asked must not keep the rest from being told.
         answer.standing = match make(settings, args, &spec, &graph, node, engine).await {
             Ok(made) => known(&spec, &graph, &made).standing(container, position(&made, node)),
-            Err(trouble) => Standing::Unknown { cause: trouble.sentence() },
+            Err(trouble) => Standing::Unknown { cause: trouble.to_string() },
         };
     }
     show(settings, &answer)

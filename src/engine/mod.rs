@@ -25,6 +25,7 @@ use crate::image::solve::Solve;
 use crate::image::user_layer::{BaseFacts, LayerFiles, UserLayerInput};
 use crate::model::event::{Events, Failure};
 use crate::model::names::{ImageId, NodeName};
+use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 pub(crate) use container::{
     Attached, Change, ChangeKind, Chunk, Container, ContainerDetail, ContainerState, CreateContainer,
@@ -216,6 +217,12 @@ pub(crate) enum Error {
     /// The connection broke.
     #[error("the connection to the engine broke while trying to {action}: {cause}")]
     Broken { action: String, cause: String },
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        Self { help: error.help(), ..Self::new(error.to_string()) }
+    }
 }
 
 impl Error {

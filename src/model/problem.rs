@@ -1,6 +1,6 @@
 //! What is wrong with something a person wrote, and where.
 //!
-//! Pure data: `report` draws it. A problem never stops reading; readers push
+//! Pure data: `ui` draws it. A problem never stops reading; readers push
 //! it onto a list so that all of a spec's problems are shown at once.
 
 use std::error::Error;
@@ -72,6 +72,18 @@ impl Problem {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+}
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(message: &str) -> Self {
+        Self::new(message)
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use crate::model::problem::Problem;
 use crate::model::reference::{Reference, Repository};
 
 /// Any number of registries, each found by the host of a reference.
@@ -63,6 +64,12 @@ pub(crate) enum Error {
     /// Docker's `config.json` or a credential helper is broken.
     #[error("{0}")]
     Credentials(String),
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        Self { help: error.help(), ..Self::new(error.to_string()) }
+    }
 }
 
 impl Error {

@@ -95,7 +95,7 @@ fn runs(container: &Container) -> Result<(), CliError> {
             format!("`ds01-build container start {name}` starts it"),
         ),
     };
-    Err(CliError::Refused(Problem::new(format!("container `{name}` {what}")).help(help)))
+    Err(CliError::refused(Problem::new(format!("container `{name}` {what}")).help(help)))
 }
 
 /// How a session ended.

@@ -94,7 +94,7 @@ impl<'a> Access<'a> {
         may(action, name, force, &self.containers, &self.caller, &users).map_err(|error| {
             let near = error.near(&self.containers).map(|near| format!("did you mean `{near}`? "));
             let help = near.unwrap_or_default() + &error.help(action);
-            CliError::Refused(Problem::new(error.to_string()).help(help))
+            CliError::refused(Problem::new(error.to_string()).help(help))
         })
     }
 }
@@ -102,7 +102,7 @@ impl<'a> Access<'a> {
 /// A container that is only looked at, and is not there or not the only one.
 pub(crate) fn not_found(error: &AccessError, all: &[Container]) -> CliError {
     let near = error.near(all).map(|near| format!("did you mean `{near}`?"));
-    CliError::Refused(Problem::new(error.to_string()).help(near.unwrap_or_else(|| error.help(Action::Logs))))
+    CliError::refused(Problem::new(error.to_string()).help(near.unwrap_or_else(|| error.help(Action::Logs))))
 }
 
 /// What was done with one container, for people and for programs.
@@ -162,13 +162,13 @@ async fn each<T: Report>(
                 output.finish()?;
                 all.push(JsonItem::Success(report));
             }
-            Err(error) if names.len() == 1 || matches!(error, CliError::Interrupted) => return Err(error),
+            Err(error) if names.len() == 1 || error.exit == Exit::Interrupted => return Err(error),
             Err(error) => {
-                exit = if error.exit().code() > exit.code() { error.exit() } else { exit };
-                let (container, message) = (name.clone(), error.sentence());
+                exit = if error.exit.code() > exit.code() { error.exit } else { exit };
+                let (container, message) = (name.clone(), error.to_string());
                 all.push(JsonItem::Failure(ActionReport { container, outcome: "failed", message }));
                 if !settings.json {
-                    error.show(settings.output());
+                    error.report(settings.output());
                 }
             }
         }

@@ -106,7 +106,7 @@ impl Request<'_> {
     async fn decide(&self, name: &str) -> Result<Retirement, CliError> {
         let (containers, users) = (self.engine.containers().await?, |uid| self.settings.login(uid));
         retire::decide(name, self.args.force, &containers, self.caller, &users).map_err(|error| {
-            CliError::Refused(Problem::new(error.to_string()).help(error.help(Action::Retire)))
+            CliError::refused(Problem::new(error.to_string()).help(error.help(Action::Retire)))
         })
     }
 
@@ -191,7 +191,7 @@ impl Request<'_> {
         let now = Timestamp::now();
         save::decide(retirement, self.args.save.as_deref(), &images, now).map_err(|refusal| {
             let problem = Problem::new(refusal.to_string()).help(refusal.help());
-            if refusal.is_usage() { CliError::Usage(problem) } else { CliError::Refused(problem) }
+            if refusal.is_usage() { CliError::usage(problem) } else { CliError::refused(problem) }
         })
     }
 
@@ -199,14 +199,18 @@ impl Request<'_> {
         let dir = &self.settings.lock_dir;
         let unusable = |error: std::io::Error| {
             let problem = Problem::new(format!("{} cannot be used for locks: {error}", dir.display()));
-            CliError::Usage(
+            CliError::usage(
                 problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
             )
         };
         let locks = Locks::open(dir, &self.engine.facts().await?.id).map_err(unusable)?;
         let waits =
             || self.settings.output().note("waiting: another container of the same person is being saved");
-        locks.lock_image(&save.lock(), cancel, waits).await.map_err(unusable)?.ok_or(CliError::Interrupted)
+        locks
+            .lock_image(&save.lock(), cancel, waits)
+            .await
+            .map_err(unusable)?
+            .ok_or_else(CliError::interrupted)
     }
 
     /// How the container was left, then why.
@@ -235,13 +239,13 @@ fn not_saved(save: &Save, error: SaveError) -> CliError {
     match error {
         SaveError::BaseGone | SaveError::TooLarge { .. } => {
             let problem = Problem::new(format!("{target} cannot be made: {error}"));
-            CliError::Refused(Problem { help: error.help(), ..problem })
+            CliError::refused(Problem { help: error.help(), ..problem })
         }
-        SaveError::Engine(error) => CliError::Engine(error),
+        SaveError::Engine(error) => error.into(),
         SaveError::Unsound(message) => {
-            CliError::Engine(engine::Error::Refused { action: format!("make {target}"), message })
+            engine::Error::Refused { action: format!("make {target}"), message }.into()
         }
-        SaveError::Cancelled => CliError::Interrupted,
+        SaveError::Cancelled => CliError::interrupted(),
     }
 }
 

@@ -77,7 +77,7 @@ async fn start(
         }
         ContainerState::Paused => {
             let problem = Problem::new(format!("container `{name}` is paused"));
-            return Err(CliError::Refused(problem.help(format!("`docker unpause {name}` lets it go on"))));
+            return Err(CliError::refused(problem.help(format!("`docker unpause {name}` lets it go on"))));
         }
         _ => {}
     }
@@ -125,7 +125,7 @@ async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) 
     }
     if !is_local {
         let message = format!("the GPUs of container `{}` cannot be seen from this machine", container.name);
-        return Err(CliError::Refused(Problem::new(message).help("run this on the engine's own machine")));
+        return Err(CliError::refused(Problem::new(message).help("run this on the engine's own machine")));
     }
     let users = |uid| settings.login(uid);
     let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
@@ -147,7 +147,7 @@ async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) 
         }
     };
     let message = format!("container `{}` cannot have its GPUs: {why}", container.name);
-    Err(CliError::Refused(Problem::new(message).help(help)))
+    Err(CliError::refused(Problem::new(message).help(help)))
 }
 
 /// Refused if its owner would hold more than they may: limits change, and of a
@@ -170,11 +170,11 @@ fn check_limits(
     };
     let Some(limits) = spec.limits_of(&login) else {
         let problem = Problem::new(format!("no limits are known of {login}"));
-        return Err(CliError::Refused(problem.help(format!("see `ds01-build limits {login}`"))));
+        return Err(CliError::refused(problem.help(format!("see `ds01-build limits {login}`"))));
     };
     let containers: Vec<_> = claims.iter().map(|one| one.container.clone()).collect();
     limits::may_run(container, &login, &limits, &containers, overview, &users)
-        .map_err(|refusal| CliError::Refused(Problem::new(refusal.to_string()).help(refusal.help())))
+        .map_err(|refusal| CliError::refused(Problem::new(refusal.to_string()).help(refusal.help())))
 }
 
 /// What a program wrote before it ended, for people.

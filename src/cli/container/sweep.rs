@@ -65,7 +65,7 @@ pub(crate) async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, C
         let problem = Problem::new("only root and administrators may sweep everybody's containers");
         let help = "`ds01-build container list` shows what will happen to yours; \
                     `administrators:` in the spec names the groups of administrators";
-        return Err(CliError::Refused(problem.help(help)));
+        return Err(CliError::refused(problem.help(help)));
     }
     let engine = load::engine(settings).await?;
     let mut output = settings.output();
@@ -114,7 +114,7 @@ async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLo
     let unusable = |error: std::io::Error| {
         let folder = settings.lock_dir.display();
         let problem = Problem::new(format!("{folder} cannot be used for locks: {error}"));
-        CliError::Usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
+        CliError::usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
     };
     let id = engine.facts().await?.id;
     let locks = Locks::open(&settings.lock_dir, &id).map_err(unusable)?;
@@ -125,7 +125,7 @@ async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLo
 
 fn cannot_keep(args: &SweepArgs, error: &std::io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", args.state.display()));
-    CliError::Usage(problem.help("nothing was done; run it as root, or name another file with --state"))
+    CliError::usage(problem.help("nothing was done; run it as root, or name another file with --state"))
 }
 
 /// Every step; each is reported as soon as it and those before it are done.

@@ -84,13 +84,13 @@ fn unknown(settings: &Settings, name: &str, trouble: Option<CliError>) -> CliErr
     let problem = match trouble {
         Some(trouble) if settings.spec_file.is_some() => Problem::new(format!(
             "the engine has no image `{name}`, and the spec cannot be read: {}",
-            trouble.sentence()
+            trouble.to_string()
         ))
         .help("see `ds01-build check`"),
         _ => Problem::new(format!("neither the spec nor the engine has an image `{name}`"))
             .help("`ds01-build graph` shows those of the spec, `docker images` those of the engine"),
     };
-    CliError::Usage(problem)
+    CliError::usage(problem)
 }
 
 /// The image that stands for a node, and whether it is up to date. A plan that
@@ -127,7 +127,7 @@ async fn of_spec(
             let node = graph.node(*node).name.as_str();
             (image, Some(doctor::image::up_to_date(name, node, Ok(reasons))))
         }
-        Err(trouble) => (latest, Some(doctor::image::up_to_date(name, name, Err(trouble.sentence())))),
+        Err(trouble) => (latest, Some(doctor::image::up_to_date(name, name, Err(trouble.to_string())))),
     }
 }
 

@@ -77,10 +77,7 @@ fn spec(settings: &Settings, stack: &Result<(Spec, Graph), CliError>) -> Vec<Fin
             let agreement = machine::users(&file, spec, &disagreements);
             [vec![machine::valid_spec(&file, spec)], agreement].concat()
         }
-        Err(CliError::Problems(problems)) => machine::invalid_spec(&file, problems),
-        Err(trouble) => {
-            machine::invalid_spec(&file, &[crate::model::problem::Problem::new(trouble.sentence())])
-        }
+        Err(error) => machine::invalid_spec(&file, &error.problems),
     }
 }
 
@@ -102,12 +99,7 @@ async fn engine(settings: &Settings) -> SeenEngine {
     };
     let engine = match load::engine(settings).await {
         Ok(engine) => engine,
-        Err(CliError::Engine(error)) => {
-            seen.findings.push(machine::engine(&address, how, &Err(error)));
-            return seen;
-        }
-        Err(trouble) => {
-            let error = engine::Error::Broken { action: "connect".into(), cause: trouble.sentence() };
+        Err(error) => {
             seen.findings.push(machine::engine(&address, how, &Err(error)));
             return seen;
         }

@@ -72,14 +72,14 @@ fn draft(spec: &Spec, entry: &ProjectEntry) -> Result<Draft, CliError> {
         let file = there.place.file.path.display();
         let problem =
             Problem::new(format!("NAME: {login} has a project `{}` already, in {file}", entry.name));
-        return Err(CliError::Usage(
+        return Err(CliError::usage(
             problem
                 .help(format!("choose another name, or change it: ds01-build image update {}", entry.name)),
         ));
     }
     let account = account_name(&login).map_err(CliError::usage)?;
     let path = new_project_file(spec, &account, &entry.name, &Disk).map_err(|why| {
-        CliError::Usage(match why {
+        CliError::usage(match why {
             PlacementError::NoPattern => Problem::new("the spec takes in no new project files")
                 .help("add `include: [projects/*.yml]` to it; nothing was written"),
             PlacementError::Taken(file) => {
@@ -103,12 +103,9 @@ pub(super) fn in_use<'a>(spec: &'a Spec, name: &str, login: &Login) -> Option<&'
 
 /// Problems of the file that is not there yet are those of flags.
 fn of_flags(trouble: CliError, draft: &Draft) -> CliError {
-    match trouble {
-        CliError::Problems(problems) => CliError::Problems(
-            problems.into_iter().map(|problem| options::of_flag(problem, &draft.text)).collect(),
-        ),
-        other => other,
-    }
+    let CliError { exit, problems } = trouble;
+    let problems = problems.into_iter().map(|problem| options::of_flag(problem, &draft.text));
+    CliError { exit, problems: problems.collect() }
 }
 
 fn facts(checked: &Checked, shown: &str, text: &str) -> Value {

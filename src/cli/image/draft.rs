@@ -111,5 +111,5 @@ pub(crate) fn build_args(image: &str, around: &ImageSurroundings) -> BuildArgs {
 /// A file that could not be written.
 pub(crate) fn unwritten(settings: &Settings, path: &std::path::Path, error: &std::io::Error) -> CliError {
     let problem = Problem::new(format!("{} cannot be written: {error}", settings.shown(path).display()));
-    CliError::Usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
+    CliError::usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
 }

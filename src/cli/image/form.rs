@@ -186,7 +186,7 @@ async fn on_terminal<T: Send + 'static>(
     let Some(answer) = answer.filter(|_| !working.token().is_cancelled()) else {
         // Below the line of the question.
         settings.output().note("\nnothing was written");
-        return Err(CliError::Interrupted);
+        return Err(CliError::interrupted());
     };
     match answer {
         Err(error) => Err(CliError::bug(format!("the form broke off: {error}"))),
@@ -196,5 +196,5 @@ async fn on_terminal<T: Send + 'static>(
 
 fn gone(error: &dyn Display) -> CliError {
     let problem = Problem::new(format!("nothing was answered: {error}"));
-    CliError::Usage(problem.help("say NAME and --image, and --pip, --apt, --jupyter as you like"))
+    CliError::usage(problem.help("say NAME and --image, and --pip, --apt, --jupyter as you like"))
 }

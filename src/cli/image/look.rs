@@ -81,7 +81,7 @@ impl Inventory {
         nodes: &[NodeId],
     ) -> Result<HashMap<NodeId, ImageState>, String> {
         let Some((spec, graph)) = &self.snapshot.spec else {
-            return Err(self.spec_error.as_ref().map(CliError::sentence).unwrap_or_default());
+            return Err(self.spec_error.as_ref().map(ToString::to_string).unwrap_or_default());
         };
         let below = graph.ancestors(nodes);
         let mut selection = plan::everything(graph);
@@ -93,7 +93,7 @@ impl Inventory {
         let made = tokio::time::timeout(PATIENCE, planned)
             .await
             .map_err(|_| format!("no answer about bases within {} s", PATIENCE.as_secs()))?
-            .map_err(|error| error.sentence())?;
+            .map_err(|error| error.to_string())?;
         let states = made.nodes.iter().zip(&made.plan.images);
         Ok(states.map(|(node, planned)| (*node, ImageState::of(planned))).collect())
     }

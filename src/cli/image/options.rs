@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::cli::args::CreateArgs;
+use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::image::packages::{parse_apt, parse_pip_from};
@@ -39,7 +40,7 @@ pub(crate) fn entry(
 ) -> Result<ProjectEntry, CliError> {
     let mut problems = Vec::new();
     let (Some(name), Some(image)) = (&args.name, &args.image) else {
-        return Err(CliError::Problems(missing(graph, args)));
+        return Err(CliError::problems(missing(graph, args)));
     };
     problems.extend(edit::check_name(name).err().map(|problem| flagged("NAME", problem)));
     problems.extend(stands_on(graph, image).err());
@@ -59,15 +60,15 @@ pub(crate) fn entry(
     let dockerfile = path("--dockerfile", args.dockerfile.as_deref());
     let user = match user {
         Ok(user) => user,
-        Err(CliError::Problems(more)) => {
-            problems.extend(more);
-            return Err(CliError::Problems(problems));
+        Err(error) if error.exit == Exit::Usage => {
+            problems.extend(error.problems);
+            return Err(CliError::problems(problems));
         }
         Err(refused) if problems.is_empty() => return Err(refused),
-        Err(_) => return Err(CliError::Problems(problems)),
+        Err(_) => return Err(CliError::problems(problems)),
     };
     if !problems.is_empty() {
-        return Err(CliError::Problems(problems));
+        return Err(CliError::problems(problems));
     }
     let trimmed = |texts: &[String]| texts.iter().map(|text| text.trim().to_owned()).collect();
     Ok(ProjectEntry {
@@ -140,7 +141,7 @@ pub(crate) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Re
     let caller = settings.caller(Some(spec));
     let own = spec.users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
     let own = own.unwrap_or(&caller.login).clone();
-    let wrong = |problem| CliError::Problems(vec![flagged("--user", problem)]);
+    let wrong = |problem| CliError::problems(vec![flagged("--user", problem)]);
     let login = asked.map_or_else(|| own.clone(), Login::new);
     edit::check_login(login.as_str()).map_err(wrong)?;
     account_name(&login).map_err(|why| wrong(Problem::new(why)))?;
@@ -154,7 +155,7 @@ pub(crate) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Re
         return Ok(login);
     }
     let problem = Problem::new(format!("--user: you are {own}, not {login}"));
-    Err(CliError::Refused(problem.help("only an administrator asks for an image for somebody else")))
+    Err(CliError::refused(problem.help("only an administrator asks for an image for somebody else")))
 }
 
 /// A file as the spec names it: relative to its folder.

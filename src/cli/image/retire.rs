@@ -85,14 +85,14 @@ impl Change {
             true => None,
             false => edit::remove(&entry.text, &entry.project).map_err(|why| {
                 let problem = Problem::new(format!("{}: {why}", entry.file.display()));
-                CliError::Refused(problem.help("take the entry out by hand, or say --keep-spec"))
+                CliError::refused(problem.help("take the entry out by hand, or say --keep-spec"))
             })?,
         };
         let file = settings.here.join(&entry.file);
         changeable(&file).map_err(|error| {
             let problem = Problem::new(format!("{} cannot be changed: {error}", entry.file.display()));
             let help = "somebody with rights can take the entry out; --keep-spec removes the image alone";
-            CliError::Refused(problem.help(help))
+            CliError::refused(problem.help(help))
         })?;
         Ok(Self { file, shown: entry.file.clone(), before: entry.text.clone(), after })
     }
@@ -121,7 +121,7 @@ fn not_written(settings: &Settings, change: &Change, retirement: &Retirement, er
         retirement.name(),
         file.display()
     );
-    CliError::Refused(
+    CliError::refused(
         Problem::new(message).help("take the entry out by hand; until then `build` makes the image again"),
     )
 }

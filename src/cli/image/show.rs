@@ -76,8 +76,8 @@ async fn base<'a>(inventory: &'a Inventory, name: &str) -> Result<Option<ImageGr
 pub(super) fn refused(refusal: &InventoryError) -> CliError {
     let problem = Problem::new(refusal.to_string()).help(refusal.help());
     match refusal {
-        InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::Usage(problem),
-        _ => CliError::Refused(problem),
+        InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::usage(problem),
+        _ => CliError::refused(problem),
     }
 }
 
@@ -90,7 +90,7 @@ async fn dockerfile(
     let (GroupKey::Node(node), Some((spec, graph))) = (&group.key, &inventory.snapshot.spec) else {
         let problem =
             Problem::new(format!("`{}` is not in the spec, so nothing says how it is made", group.name));
-        return Err(CliError::Usage(
+        return Err(CliError::usage(
             problem.help("`docker history` shows the steps of an image that is there"),
         ));
     };
@@ -128,7 +128,7 @@ async fn equivalent(
                 "`{}` stands on `{}`, which is not on the engine",
                 planned.name, parent.name
             ));
-            return Err(CliError::Refused(
+            return Err(CliError::refused(
                 problem.help(format!("make it first: ds01-build build {}", parent.name)),
             ));
         }
@@ -157,7 +157,7 @@ async fn equivalent(
         below: start.as_ref().map(|image| BaseConfig { user: &image.user, labels: &image.labels }),
     };
     written.text().map_err(|why| {
-        CliError::Refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))
+        CliError::refused(Problem::new(format!("`{}` cannot be said as a Dockerfile: {why}", planned.name)))
     })
 }
 
@@ -168,9 +168,9 @@ async fn layer(
 ) -> Result<UserLayer, CliError> {
     let (events, _unread) = mpsc::unbounded_channel();
     engine.user_layer(solve, &events).await.map_err(|error| match error {
-        SolveError::Engine(error) => CliError::Engine(error),
-        SolveError::Cancelled => CliError::Interrupted,
-        SolveError::Failed(failure) => CliError::Refused(not_laid(&solve.node, &failure)),
+        SolveError::Engine(error) => error.into(),
+        SolveError::Cancelled => CliError::interrupted(),
+        SolveError::Failed(failure) => CliError::refused(not_laid(&solve.node, &failure)),
     })
 }
 

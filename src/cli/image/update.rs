@@ -28,7 +28,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
     let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;
     let SpecEntry::Project(project) = SpecEntry::of(&spec, &graph, node) else {
         let problem = Problem::new(format!("`{}` is no project's image", args.name));
-        return Err(CliError::Usage(problem.help("shared images are changed in the spec itself")));
+        return Err(CliError::usage(problem.help("shared images are changed in the spec itself")));
     };
     allowed(settings, &spec, project)?;
     let old = Old::read(settings, project)?;
@@ -60,7 +60,7 @@ fn allowed(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), Cl
         return Ok(());
     }
     let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
-    Err(CliError::Refused(problem.help("only its owner or an administrator can change it")))
+    Err(CliError::refused(problem.help("only its owner or an administrator can change it")))
 }
 
 /// The project file as it is.
@@ -84,7 +84,7 @@ impl Old {
     fn stuck(&self, settings: &Settings, why: &str) -> CliError {
         let shown = settings.shown(&self.path);
         let problem = Problem::new(format!("{} was not changed: {why}", shown.display()));
-        CliError::Usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
+        CliError::usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
     }
 }
 
@@ -110,10 +110,10 @@ fn changes(
     let entry = edit::read(&old.text, project.name.as_str()).map_err(|why| old.stuck(settings, &why))?;
     match edit::change(&entry, &changes, &spec.build.allow_urls) {
         Ok(change) if problems.is_empty() => Ok(change),
-        Ok(_) => Err(CliError::Problems(problems)),
+        Ok(_) => Err(CliError::problems(problems)),
         Err(more) => {
             problems.extend(more);
-            Err(CliError::Problems(problems))
+            Err(CliError::problems(problems))
         }
     }
 }

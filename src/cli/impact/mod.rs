@@ -19,13 +19,13 @@ use crate::spec::graph::NodeId;
 pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let hashes = Hashes::open(settings);
-    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::Problems)?;
+    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
     hashes.save(settings);
     let stack = Stack { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
     let path = settings.here.join(&args.name);
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());
     let (asked, others) =
-        impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(CliError::Usage)?;
+        impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(CliError::usage)?;
     let read = read(settings, &stack, &asked)?;
     let mut reach = impact::reach(&stack, &asked, &read);
     reach.notes.extend(impact::otherwise(&args.name, &others));
@@ -35,8 +35,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, 
     let (listed, silent) = match if asks { list(settings).await.map(Some) } else { Ok(None) } {
         Ok(listed) => (listed, None),
         // The question is mostly about the spec.
-        Err(CliError::Engine(error)) => (None, Some(error)),
-        Err(trouble) => return Err(trouble),
+        Err(error) => (None, Some(error)),
     };
     let (listed, records) = match listed {
         Some((engine, listed)) => (Some(listed), records(settings, &engine, &stack, &nodes)),
@@ -73,7 +72,7 @@ fn sort(kind: Kind) -> Sort {
 fn read(settings: &Settings, stack: &Stack<'_>, asked: &Asked) -> Result<Read, CliError> {
     let Asked::File { path } = asked else { return Ok(Read::default()) };
     let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
-    let readers = readers.map_err(|problem| CliError::Problems(vec![problem]))?;
+    let readers = readers.map_err(|problem| CliError::problems(vec![problem]))?;
     let place = real(path);
     let is_in = |file: &Path| real(&settings.here.join(file)).starts_with(&place);
     let declares = impact::declared(stack.spec, stack.graph, &is_in);
@@ -86,7 +85,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// The engine's name among engines, its images and containers.
-async fn list(settings: &Settings) -> Result<(String, Listed), CliError> {
+async fn list(settings: &Settings) -> Result<(String, Listed), crate::engine::Error> {
     let engine = load::engine(settings).await?;
     let (facts, images, containers) = tokio::join!(engine.facts(), engine.images(), engine.containers());
     Ok((facts?.id, Listed { images: images?, containers: containers? }))

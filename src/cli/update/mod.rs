@@ -28,7 +28,7 @@ pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, 
         let problem = Problem::new(format!(
             "--base {name}=… stands an image in for one run, and spec.lock outlasts it"
         ));
-        return Err(CliError::Usage(
+        return Err(CliError::usage(
             problem.help("leave --base away; `update` moves the pins of what the spec names"),
         ));
     }
@@ -37,9 +37,9 @@ pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, 
     let engine = Seen::of(settings).await;
     let hashes = Hashes::open(settings);
     let platform = engine.as_ref().map(|seen| seen.platform.as_str());
-    let uses = observe::external(&spec, &graph, platform, &hashes.cache).map_err(CliError::Problems)?;
+    let uses = observe::external(&spec, &graph, platform, &hashes.cache).map_err(CliError::problems)?;
     hashes.save(settings);
-    let chosen = choice::choose(&spec, &uses, &args.images).map_err(CliError::Problems)?;
+    let chosen = choice::choose(&spec, &uses, &args.images).map_err(CliError::problems)?;
     let registry = load::registry(settings, &spec);
     let steps = ask(&chosen, &pins.lock, registry.as_ref(), engine.as_ref()).await;
     for step in &steps {
