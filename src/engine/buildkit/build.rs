@@ -197,7 +197,7 @@ impl ImageBuild<'_> {
         let inputs = [("context", context), ("dockerfile", dockerfile)];
         let inputs = inputs.into_iter().filter_map(|(name, state)| Some((name, state.definition()?)));
         let frontend = self.job.dockerfile(self.options(build), inputs).await?;
-        let state = match frontend.result.definition.clone().filter(|d| !d.def.is_empty()) {
+        let state = match frontend.result.def.clone().filter(|d| !d.def.is_empty()) {
             Some(definition) => {
                 self.reader.progress().source.clone_from(&definition.source);
                 State::from_pb(definition)

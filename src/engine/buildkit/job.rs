@@ -12,11 +12,10 @@ use bollard_buildkit_proto::google::rpc;
 use bollard_buildkit_proto::moby::buildkit::v1::apicaps::ApiCap;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
-use bollard_buildkit_proto::moby::buildkit::v1::frontend::{self, result};
+use bollard_buildkit_proto::moby::buildkit::v1::frontend::{self, ResolveImageConfigResponse, result};
 use bollard_buildkit_proto::moby::buildkit::v1::{
     CacheOptions, CacheOptionsEntry, SolveRequest, StatusRequest, StatusResponse,
 };
-use bollard_buildkit_proto::pb;
 use prost::Message;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -48,6 +47,10 @@ const NEEDED: [&str; 9] = [
     "file.base",
 ];
 
+/// A result that is known to BuildKit, evaluated or not; its id is empty for
+/// `scratch`.
+pub(super) use frontend::Ref;
+
 /// What a job gives in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Export {
@@ -57,22 +60,6 @@ pub(super) enum Export {
         cache: bool,
     },
     Nothing,
-}
-
-/// A result that is known to BuildKit, evaluated or not.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ref {
-    /// Empty for `scratch`.
-    pub(super) id: String,
-    pub(super) definition: Option<pb::Definition>,
-}
-
-/// An image as a base: the config, and the manifest's digest if it was looked
-/// up in a registry.
-#[derive(Clone, Debug)]
-pub(super) struct Resolved {
-    pub(super) digest: String,
-    pub(super) config: Vec<u8>,
 }
 
 /// The result of a front end.
@@ -163,17 +150,21 @@ impl Job {
         Ok(NEEDED.into_iter().filter(|name| !has(name)).collect())
     }
 
-    /// Looks an image up. `mode`: `default` asks the engine's store first,
-    /// `pull` the registry only.
-    pub(super) async fn resolve(&self, reference: &str, mode: &str) -> Result<Resolved, Status> {
+    /// Looks up an image's config, and its manifest's digest if a registry was
+    /// asked. `mode`: `default` asks the engine's store first, `pull` the
+    /// registry only.
+    pub(super) async fn resolve(
+        &self,
+        reference: &str,
+        mode: &str,
+    ) -> Result<ResolveImageConfigResponse, Status> {
         let request = frontend::ResolveImageConfigRequest {
             r#ref: reference.to_owned(),
             resolve_mode: mode.to_owned(),
             log_name: format!("load metadata for {reference}"),
             ..Default::default()
         };
-        let response = self.bridge.clone().resolve_image_config(self.request(request)).await?.into_inner();
-        Ok(Resolved { digest: response.digest, config: response.config })
+        Ok(self.bridge.clone().resolve_image_config(self.request(request)).await?.into_inner())
     }
 
     /// Makes a definition known. It runs when its files are read or it is returned.
@@ -219,8 +210,8 @@ impl Job {
         let result = response.result.unwrap_or_default();
         let config = result.metadata.get(IMAGE_CONFIG).cloned().unwrap_or_default();
         let result = match result.result {
-            Some(result::Result::Ref(r)) => Ref { id: r.id, definition: r.def },
-            Some(result::Result::RefDeprecated(id)) => Ref { id, definition: None },
+            Some(result::Result::Ref(known)) => known,
+            Some(result::Result::RefDeprecated(id)) => Ref { id, def: None },
             None => Ref::default(),
             Some(_) => return Err(Status::unimplemented("a build for several platforms at once")),
         };
@@ -253,11 +244,10 @@ impl Job {
     pub(super) async fn succeed(&self, result: &str, config: Option<Vec<u8>>) -> Result<(), Status> {
         let result = frontend::Result {
             metadata: config.map(|c| (IMAGE_CONFIG.to_owned(), c)).into_iter().collect(),
-            result: Some(result::Result::Ref(frontend::Ref { id: result.to_owned(), def: None })),
+            result: Some(result::Result::Ref(Ref { id: result.to_owned(), def: None })),
             ..Default::default()
         };
-        let request = frontend::ReturnRequest { result: Some(result), error: None };
-        self.bridge.clone().r#return(self.request(request)).await.map(drop)
+        self.end(frontend::ReturnRequest { result: Some(result), error: None }).await
     }
 
     /// Says that the job has failed, so that it ends in order.
@@ -267,7 +257,10 @@ impl Job {
             message: status.message().to_owned(),
             details: rpc::Status::decode(status.details()).map(|s| s.details).unwrap_or_default(),
         };
-        let request = frontend::ReturnRequest { result: None, error: Some(error) };
+        self.end(frontend::ReturnRequest { result: None, error: Some(error) }).await
+    }
+
+    async fn end(&self, request: frontend::ReturnRequest) -> Result<(), Status> {
         self.bridge.clone().r#return(self.request(request)).await.map(drop)
     }
 }

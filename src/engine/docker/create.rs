@@ -49,26 +49,24 @@ fn host_config(request: &CreateContainer) -> HostConfig {
         shm_size: request.shm_size.map(bytes),
         pids_limit: request.pids.map(i64::from),
         cgroup_parent: request.cgroup_parent.clone(),
-        ulimits: Some(
-            request.ulimits.iter().map(|(name, (soft, hard))| ulimit(name, *soft, *hard)).collect(),
-        ),
+        ulimits: Some(request.ulimits.iter().map(ulimit).collect()),
         group_add: Some(request.group_add.clone()),
         security_opt: request.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
         mounts: Some(request.mounts.iter().map(mount).collect()),
         init: Some(request.init),
         network_mode: Some(network(&request.network).to_owned()),
         port_bindings: bindings(&request.ports),
-        cap_add: some(&request.capabilities),
-        device_requests: some(&request.device_requests)
-            .map(|all| all.into_iter().map(device_request).collect()),
-        devices: some(&request.devices).map(|all| all.into_iter().map(device).collect()),
+        cap_add: some(request.capabilities.iter().cloned()),
+        device_requests: some(request.device_requests.iter().map(device_request)),
+        devices: some(request.devices.iter().map(device)),
         runtime: request.runtime.clone(),
         ..Default::default()
     }
 }
 
-fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
-    (!list.is_empty()).then(|| list.to_vec())
+/// `None`: there is nothing to send.
+fn some<T>(list: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    Some(list.collect()).filter(|list: &Vec<T>| !list.is_empty())
 }
 
 /// Memory and swap together, as the engine counts: equal to memory means no
@@ -93,7 +91,7 @@ fn tcp(port: u16) -> String {
 
 fn exposed(ports: &[Port]) -> Option<Vec<String>> {
     let ports: BTreeSet<_> = ports.iter().map(|port| port.container).collect();
-    (!ports.is_empty()).then(|| ports.into_iter().map(tcp).collect())
+    some(ports.into_iter().map(tcp))
 }
 
 fn bindings(ports: &[Port]) -> Option<PortMap> {
@@ -109,8 +107,8 @@ fn bindings(ports: &[Port]) -> Option<PortMap> {
     (!map.is_empty()).then_some(map)
 }
 
-fn device_request(request: engine::DeviceRequest) -> DeviceRequest {
-    let engine::DeviceRequest { driver, count, ids, capabilities } = request;
+fn device_request(request: &engine::DeviceRequest) -> DeviceRequest {
+    let engine::DeviceRequest { driver, count, ids, capabilities } = request.clone();
     DeviceRequest {
         driver: Some(driver),
         // An engine takes either names or a number.
@@ -122,10 +120,10 @@ fn device_request(request: engine::DeviceRequest) -> DeviceRequest {
 }
 
 /// At the same path, for reading and writing; not to make more of its kind.
-fn device(path: String) -> DeviceMapping {
+fn device(path: &String) -> DeviceMapping {
     DeviceMapping {
         path_on_host: Some(path.clone()),
-        path_in_container: Some(path),
+        path_in_container: Some(path.clone()),
         cgroup_permissions: Some("rw".into()),
     }
 }
@@ -140,8 +138,8 @@ fn bytes(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn ulimit(name: &str, soft: i64, hard: i64) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(soft), hard: Some(hard) }
+fn ulimit((name, (soft, hard)): (&String, &(i64, i64))) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) }
 }
 
 fn mount(mount: &engine::Mount) -> Mount {

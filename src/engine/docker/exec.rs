@@ -112,9 +112,11 @@ fn chunks(pieces: ByteStream, tty: bool, action: String) -> BoxStream<'static, R
         .boxed()
 }
 
+/// A byte that says which stream, three of nothing, the length in four.
 const HEAD: usize = 8;
 
-/// Takes frames apart that come in pieces of any size.
+/// Takes the frames apart in which an engine sends two streams over one: a
+/// head, then so many bytes. They come in pieces of any size.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     /// The beginning of a head.

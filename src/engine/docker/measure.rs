@@ -16,6 +16,10 @@ use super::client::{self, failed};
 use crate::engine::{Error, Footprint, Usage};
 use crate::model::names::ImageId;
 
+// Of containers: CPU is the difference of two samples. Engines from 23 on answer
+// at once if they are asked for one sample; older ones sample once a second
+// whatever they are asked, so there a pair takes one to two seconds.
+
 /// Containers that are measured together. Each takes a connection, and an
 /// older engine lets each wait for its next second: few would take long.
 const SAMPLED_AT_ONCE: usize = 256;
@@ -88,6 +92,10 @@ fn between(first: Sample, last: Sample) -> Option<Usage> {
     let cpu = last.cpu.checked_sub(first.cpu)?;
     (elapsed > 0).then(|| Usage { cpus: cpu as f64 / elapsed as f64, memory: last.memory, pids: last.pids })
 }
+
+// Of images: an engine from 23 on counts shared bytes in its list. An older one
+// counts them in `/system/df` only, which also walks every container and volume:
+// there layers are compared instead, with two small calls for an image.
 
 /// Calls about images under way at one time.
 const ASKED_AT_ONCE: usize = 16;

@@ -8,6 +8,11 @@ use pb::file_action::Action;
 use super::{Output, State, Step};
 use crate::image::user_layer::{FileKind, FileNode};
 
+/// BuildKit's word for "no input", "no output", "no mode" and "no time".
+const NONE: i64 = -1;
+/// Bits of a mode that file operations give.
+const WRITABLE: u32 = 0o755;
+
 /// A process, run as root in `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exec {
@@ -34,6 +39,17 @@ pub(crate) enum Mount {
     File { target: String, content: String },
 }
 
+/// Why a tree cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TreeError {
+    /// The engine runs with umask 022 and knows no setuid, setgid or sticky bits here.
+    #[error("`{path}` cannot be written with mode {mode:04o}: file operations give at most 0755")]
+    Mode { path: String, mode: u32 },
+    /// A tree has at least one node.
+    #[error("there is nothing to write")]
+    Empty,
+}
+
 impl State {
     /// What the process leaves behind.
     pub(crate) fn exec(&self, exec: &Exec, step: &Step) -> Self {
@@ -51,43 +67,90 @@ impl State {
         let op = pb::ExecOp { meta: Some(meta), mounts, ..Default::default() };
         self.with_op(pb::op::Op::Exec(op), &inputs, step)
     }
+
+    /// One file of root's and nothing else; its time is when it was written.
+    pub(crate) fn file(path: &str, content: &[u8], mode: u32, step: &Step) -> Self {
+        let action = pb::FileAction {
+            input: NONE,
+            secondary_input: NONE,
+            output: 0,
+            action: Some(mkfile(path, content, mode, (0, 0), NONE)),
+        };
+        Self::scratch().with_op(pb::op::Op::File(pb::FileOp { actions: vec![action] }), &[], step)
+    }
+
+    /// This state with the nodes (parents first) on it, all of them and the
+    /// folders above them with one time, in seconds since 1970: the same bytes
+    /// on any day.
+    ///
+    /// One operation: the tree is made on scratch, every owner, mode and time
+    /// given, then copied onto the base. Writing into the base directly would
+    /// leave its folders with the present as their time; the copy sets the
+    /// time of the folders it passes through.
+    ///
+    /// # Errors
+    /// When a mode cannot be expressed, or there are no nodes.
+    pub(crate) fn with_tree(&self, nodes: &[FileNode], seconds: i64, step: &Step) -> Result<Self, TreeError> {
+        if nodes.is_empty() {
+            return Err(TreeError::Empty);
+        }
+        let time = seconds * 1_000_000_000;
+        let inputs: Vec<_> = self.output.iter().cloned().collect();
+        let first = inputs.len() as i64;
+        let mut actions = Vec::with_capacity(nodes.len() + 1);
+        for (at, node) in nodes.iter().enumerate() {
+            if node.mode & !WRITABLE != 0 {
+                return Err(TreeError::Mode { path: node.path.clone(), mode: node.mode });
+            }
+            let owner = (node.uid, node.gid);
+            let action = match &node.kind {
+                FileKind::Dir => mkdir(&node.path, node.mode, owner, time),
+                FileKind::File(content) => mkfile(&node.path, content, node.mode, owner, time),
+            };
+            actions.push(pb::FileAction {
+                input: if at == 0 { NONE } else { first + at as i64 - 1 },
+                secondary_input: NONE,
+                output: NONE,
+                action: Some(action),
+            });
+        }
+        actions.push(pb::FileAction {
+            input: if self.is_scratch() { NONE } else { 0 },
+            secondary_input: first + nodes.len() as i64 - 1,
+            output: 0,
+            action: Some(copy("/", "/", time)),
+        });
+        Ok(self.with_op(pb::op::Op::File(pb::FileOp { actions }), &inputs, step))
+    }
 }
 
 fn place(mount: &Mount, inputs: &mut Vec<Output>) -> pb::Mount {
-    let empty = pb::Mount { input: NONE, output: NONE, ..Default::default() };
+    let at = |target: &str, kind: pb::MountType| pb::Mount {
+        input: NONE,
+        output: NONE,
+        dest: target.to_owned(),
+        mount_type: kind.into(),
+        ..Default::default()
+    };
     match mount {
         Mount::Cache { target, id, locked } => {
             let sharing = if *locked { pb::CacheSharingOpt::Locked } else { pb::CacheSharingOpt::Shared };
-            pb::Mount {
-                dest: target.clone(),
-                mount_type: pb::MountType::Cache.into(),
-                cache_opt: Some(pb::CacheOpt { id: id.clone(), sharing: sharing.into() }),
-                ..empty
-            }
+            let cache = pb::CacheOpt { id: id.clone(), sharing: sharing.into() };
+            pb::Mount { cache_opt: Some(cache), ..at(target, pb::MountType::Cache) }
         }
-        Mount::Secret { target, id } => pb::Mount {
-            dest: target.clone(),
-            mount_type: pb::MountType::Secret.into(),
-            secret_opt: Some(pb::SecretOpt { id: id.clone(), mode: 0o400, ..Default::default() }),
-            ..empty
-        },
-        Mount::Tmpfs { target } => pb::Mount {
-            dest: target.clone(),
-            mount_type: pb::MountType::Tmpfs.into(),
-            tmpfs_opt: Some(pb::TmpfsOpt::default()),
-            ..empty
-        },
+        Mount::Secret { target, id } => {
+            let secret = pb::SecretOpt { id: id.clone(), mode: 0o400, ..Default::default() };
+            pb::Mount { secret_opt: Some(secret), ..at(target, pb::MountType::Secret) }
+        }
+        Mount::Tmpfs { target } => {
+            let tmpfs = pb::TmpfsOpt::default();
+            pb::Mount { tmpfs_opt: Some(tmpfs), ..at(target, pb::MountType::Tmpfs) }
+        }
         Mount::File { target, content } => {
             let step = Step::new(format!("write {target}"));
-            let state = State::file("/file", content.as_bytes(), 0o444, &step);
-            inputs.extend(state.output);
-            pb::Mount {
-                input: inputs.len() as i64 - 1,
-                selector: "/file".into(),
-                dest: target.clone(),
-                readonly: true,
-                ..empty
-            }
+            inputs.extend(State::file("/file", content.as_bytes(), 0o444, &step).output);
+            let (input, selector) = (inputs.len() as i64 - 1, "/file".into());
+            pb::Mount { input, selector, readonly: true, ..at(target, pb::MountType::Bind) }
         }
     }
 }
@@ -106,22 +169,6 @@ fn proxy(variables: &BTreeMap<String, String>) -> Option<pb::ProxyEnv> {
         slot.clone_from(value);
     }
     (env != pb::ProxyEnv::default()).then_some(env)
-}
-
-/// BuildKit's word for "no input", "no output", "no mode" and "no time".
-const NONE: i64 = -1;
-
-impl State {
-    /// One file of root's and nothing else; its time is when it was written.
-    pub(crate) fn file(path: &str, content: &[u8], mode: u32, step: &Step) -> Self {
-        let action = pb::FileAction {
-            input: NONE,
-            secondary_input: NONE,
-            output: 0,
-            action: Some(mkfile(path, content, mode, (0, 0), NONE)),
-        };
-        Self::scratch().with_op(pb::op::Op::File(pb::FileOp { actions: vec![action] }), &[], step)
-    }
 }
 
 /// A folder without its parents; `time` in nanoseconds since 1970.
@@ -162,57 +209,4 @@ fn copy(from: &str, to: &str, time: i64) -> Action {
 fn by_id((uid, gid): (u32, u32)) -> pb::ChownOpt {
     let id = |id| Some(pb::UserOpt { user: Some(pb::user_opt::User::ById(id)) });
     pb::ChownOpt { user: id(uid), group: id(gid) }
-}
-
-/// Why a tree cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TreeError {
-    /// The engine runs with umask 022 and knows no setuid, setgid or sticky bits here.
-    #[error("`{path}` cannot be written with mode {mode:04o}: file operations give at most 0755")]
-    Mode { path: String, mode: u32 },
-    /// A tree has at least one node.
-    #[error("there is nothing to write")]
-    Empty,
-}
-
-const WRITABLE: u32 = 0o755;
-
-impl State {
-    /// This state with the nodes (parents first) on it, all of them and the
-    /// folders above them with one time, in seconds since 1970.
-    ///
-    /// # Errors
-    /// When a mode cannot be expressed, or there are no nodes.
-    pub(crate) fn with_tree(&self, nodes: &[FileNode], seconds: i64, step: &Step) -> Result<Self, TreeError> {
-        if nodes.is_empty() {
-            return Err(TreeError::Empty);
-        }
-        let time = seconds * 1_000_000_000;
-        let inputs: Vec<_> = self.output.iter().cloned().collect();
-        let first = inputs.len() as i64;
-        let mut actions = Vec::with_capacity(nodes.len() + 1);
-        for (at, node) in nodes.iter().enumerate() {
-            if node.mode & !WRITABLE != 0 {
-                return Err(TreeError::Mode { path: node.path.clone(), mode: node.mode });
-            }
-            let owner = (node.uid, node.gid);
-            let action = match &node.kind {
-                FileKind::Dir => mkdir(&node.path, node.mode, owner, time),
-                FileKind::File(content) => mkfile(&node.path, content, node.mode, owner, time),
-            };
-            actions.push(pb::FileAction {
-                input: if at == 0 { NONE } else { first + at as i64 - 1 },
-                secondary_input: NONE,
-                output: NONE,
-                action: Some(action),
-            });
-        }
-        actions.push(pb::FileAction {
-            input: if self.is_scratch() { NONE } else { 0 },
-            secondary_input: first + nodes.len() as i64 - 1,
-            output: 0,
-            action: Some(copy("/", "/", time)),
-        });
-        Ok(self.with_op(pb::op::Op::File(pb::FileOp { actions }), &inputs, step))
-    }
 }
