@@ -104,7 +104,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
         mounts: &args.mounts,
     };
     let folders = folders::find(typed, &name, &owner, people, caller.is_administrator())?;
-    let facts = engine.facts().await?;
+    let facts = engine.info().await?;
     let around = if owner.account.sudo {
         build::surroundings(settings, &BuildArgs::default(), &spec)?
     } else {

@@ -60,7 +60,7 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
 }
 
 async fn lists(settings: &Settings, engine: &Arc<dyn Engine>) -> Result<EngineLists, engine::Error> {
-    let (facts, containers, images) = tokio::try_join!(engine.facts(), engine.containers(), engine.images())?;
+    let (facts, containers, images) = tokio::try_join!(engine.info(), engine.containers(), engine.images())?;
     Ok(EngineLists { containers, images, last_run: settings.records(&facts.id).last_run() })
 }
 

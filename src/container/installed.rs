@@ -65,7 +65,7 @@ pub(crate) async fn inspect_briefly(
     engine: &dyn Engine,
     container: &str,
 ) -> Result<InstalledPackages, String> {
-    if let Ok(facts) = engine.facts().await
+    if let Ok(facts) = engine.info().await
         && COMPARES.contains(&facts.storage_driver.as_str())
     {
         let driver = facts.storage_driver;

@@ -36,7 +36,7 @@ pub(crate) use container::{
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
     /// What it is and has.
-    async fn facts(&self) -> Result<EngineInfo, Error>;
+    async fn info(&self) -> Result<EngineInfo, Error>;
     /// What a solve needs and its BuildKit does not have, by BuildKit's names.
     async fn lacks(&self) -> Result<Vec<String>, Error>;
     /// Reads from an image's files what is wanted, without a container. The

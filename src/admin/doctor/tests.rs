@@ -74,7 +74,7 @@ fn only_errors_make_a_machine_broken() {
 #[tokio::test]
 async fn an_engine_says_what_it_is_or_what_to_do() {
     let fake = FakeEngine::new();
-    let facts = fake.facts().await;
+    let facts = fake.info().await;
     let found = machine::engine("fake://", "--engine", &facts);
     assert_eq!(
         (found.severity, found.message.as_str()),

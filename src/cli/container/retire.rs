@@ -203,7 +203,7 @@ impl Request<'_> {
                 problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
             )
         };
-        let locks = Locks::open(dir, &self.engine.facts().await?.id).map_err(unusable)?;
+        let locks = Locks::open(dir, &self.engine.info().await?.id).map_err(unusable)?;
         let waits =
             || self.settings.output().note("waiting: another container of the same person is being saved");
         locks

@@ -82,7 +82,7 @@ async fn start(
         _ => {}
     }
     let (settings, engine) = (access.settings, access.engine.as_ref());
-    let facts = engine.facts().await?;
+    let facts = engine.info().await?;
     if args.dry_run {
         check_gpus(access, container, facts.local).await?;
         return report("would_start", format!("{name} would be started; nothing was done"));

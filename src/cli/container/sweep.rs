@@ -116,7 +116,7 @@ async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLo
         let problem = Problem::new(format!("{folder} cannot be used for locks: {error}"));
         CliError::usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
     };
-    let id = engine.facts().await?.id;
+    let id = engine.info().await?.id;
     let locks = Locks::open(&settings.lock_dir, &id).map_err(unusable)?;
     let waiting = || settings.output().note("another sweep is under way; waiting for it");
     // A signal ends the program meanwhile: nothing was begun.

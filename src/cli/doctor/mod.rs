@@ -110,7 +110,7 @@ async fn engine(settings: &Settings) -> SeenEngine {
 
 async fn look(engine: &dyn Engine, address: &str, how: &str, seen: &mut SeenEngine) {
     let (facts, lacks, images, containers) =
-        tokio::join!(engine.facts(), engine.lacks(), engine.images(), engine.containers());
+        tokio::join!(engine.info(), engine.lacks(), engine.images(), engine.containers());
     seen.findings.push(machine::engine(address, how, &facts));
     seen.findings.push(machine::buildkit(address, &lacks));
     let lists = images.and_then(|images| Ok((images, containers?)));

@@ -101,7 +101,7 @@ impl Inventory {
     /// When runs of this user built what is there.
     async fn built(&self, settings: &Settings, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
         let Some((_, graph)) = &self.snapshot.spec else { return Ok(HashMap::new()) };
-        let records = settings.records(&self.engine.facts().await?.id);
+        let records = settings.records(&self.engine.info().await?.id);
         let tries = nodes.iter().filter_map(|node| {
             let node = graph.node(*node);
             Some(records.of(node.repository.as_ref()?, &node.name))

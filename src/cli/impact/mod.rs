@@ -87,7 +87,7 @@ fn real(path: &Path) -> PathBuf {
 /// The engine's name among engines, its images and containers.
 async fn list(settings: &Settings) -> Result<(String, Listed), crate::engine::Error> {
     let engine = load::engine(settings).await?;
-    let (facts, images, containers) = tokio::join!(engine.facts(), engine.images(), engine.containers());
+    let (facts, images, containers) = tokio::join!(engine.info(), engine.images(), engine.containers());
     Ok((facts?.id, Listed { images: images?, containers: containers? }))
 }
 

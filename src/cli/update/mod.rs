@@ -74,7 +74,7 @@ impl Seen {
                 return None;
             }
         };
-        let (facts, store) = tokio::join!(engine.facts(), engine.images());
+        let (facts, store) = tokio::join!(engine.info(), engine.images());
         Some(Self { platform: facts.ok()?.platform, store: store.ok()?, engine })
     }
 }

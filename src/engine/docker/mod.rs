@@ -60,7 +60,7 @@ pub(crate) struct Docker {
     http: http::Client,
     builder: Builder,
     /// Asked for once: dockerd runs two programs to answer.
-    facts: OnceCell<EngineInfo>,
+    info: OnceCell<EngineInfo>,
 }
 
 impl Docker {
@@ -72,7 +72,7 @@ impl Docker {
     /// is not an engine's.
     pub(crate) async fn connect(builder: Builder) -> Result<Self, Error> {
         let http = builder.http().clone();
-        Ok(Self { client: client::connect(&http).await?, http, builder, facts: OnceCell::new() })
+        Ok(Self { client: client::connect(&http).await?, http, builder, info: OnceCell::new() })
     }
 
     /// For calls about all files of a container.
@@ -95,11 +95,11 @@ impl Docker {
 
 #[async_trait]
 impl Engine for Docker {
-    async fn facts(&self) -> Result<EngineInfo, Error> {
-        let info = self.facts.get_or_try_init(async || {
+    async fn info(&self) -> Result<EngineInfo, Error> {
+        let info = self.info.get_or_try_init(async || {
             let info = self.client.info().await.map_err(|e| failed("say what it is", e))?;
             let local = self.http.address().is_local();
-            Ok(EngineInfo { api: self.client.client_version().to_string(), ..read::facts(info, local) })
+            Ok(EngineInfo { api: self.client.client_version().to_string(), ..read::engine_info(info, local) })
         });
         info.await.cloned()
     }

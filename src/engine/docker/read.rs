@@ -18,7 +18,7 @@ use crate::model::reference::Reference;
 
 /// `/info` has all of it: `/version` would say the platform in OCI's words,
 /// and costs as much again.
-pub(crate) fn facts(info: SystemInfo, local: bool) -> EngineInfo {
+pub(crate) fn engine_info(info: SystemInfo, local: bool) -> EngineInfo {
     let root = info.docker_root_dir.unwrap_or_default();
     // An engine without an id (Podman) is told from others by its host and folder.
     let id = info.id.filter(|id| !id.is_empty());
@@ -281,7 +281,7 @@ mod tests {
             architecture: Some("aarch64".into()),
             ..Default::default()
         };
-        let facts = facts(info, false);
+        let facts = engine_info(info, false);
         assert_eq!((facts.id.as_str(), facts.platform.as_str()), ("host:/r", "linux/arm64"));
     }
 
@@ -293,7 +293,7 @@ mod tests {
             {"Source": "other", "ID": "x"},
             {"Source": "cdi"},
         ], "Runtimes": {"runc": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}}});
-        let facts = facts(serde_json::from_value(info).unwrap(), true);
+        let facts = engine_info(serde_json::from_value(info).unwrap(), true);
         assert_eq!(Vec::from_iter(facts.cdi_devices), ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1"]);
         assert_eq!(Vec::from_iter(facts.runtimes), ["nvidia", "runc"]);
     }
@@ -311,7 +311,7 @@ mod tests {
             ("amd64", "amd64"),
         ] {
             let info = SystemInfo { architecture: Some(kernel.into()), ..Default::default() };
-            assert_eq!(facts(info, false).platform, format!("linux/{oci}"));
+            assert_eq!(engine_info(info, false).platform, format!("linux/{oci}"));
         }
     }
 

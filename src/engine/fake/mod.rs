@@ -202,7 +202,7 @@ impl FakeEngine {
 
 #[async_trait]
 impl Engine for FakeEngine {
-    async fn facts(&self) -> Result<EngineInfo, Error> {
+    async fn info(&self) -> Result<EngineInfo, Error> {
         self.reached().map(|_| self.facts.clone())
     }
 

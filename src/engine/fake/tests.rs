@@ -255,7 +255,7 @@ async fn a_network_that_comes_back_fails_the_first_solves_of_each_image() {
 #[tokio::test]
 async fn an_engine_that_is_gone_fails_every_call() {
     let engine = FakeEngine::unreachable();
-    assert!(matches!(engine.facts().await, Err(Error::Unreachable { .. })));
+    assert!(matches!(engine.info().await, Err(Error::Unreachable { .. })));
     assert!(matches!(solve(&engine, &image("x", "y")).await.0, Err(SolveError::Engine(_))));
     assert!(engine.solves().is_empty());
 }

@@ -50,7 +50,7 @@ impl Bench {
 
     /// Under the locks of this machine: other tests deploy on this engine.
     async fn deploy(&self, request: &CreateContainer) -> Result<Deployed, DeployError> {
-        let facts = self.engine.facts().await.unwrap();
+        let facts = self.engine.info().await.unwrap();
         let machine = Machine {
             engine: &self.engine,
             facts: &facts,
@@ -147,7 +147,7 @@ async fn state(bench: &Bench, id: &str) -> Option<String> {
 #[tokio::test]
 async fn the_engine_says_what_it_is_and_has() {
     let bench = Bench::new("facts").await;
-    let facts = bench.engine.facts().await.unwrap();
+    let facts = bench.engine.info().await.unwrap();
     assert!(facts.version.starts_with(|c: char| c.is_ascii_digit()), "{facts:?}");
     assert!(!facts.id.is_empty() && !facts.storage_driver.is_empty());
     assert!(facts.local && facts.root.is_dir(), "{facts:?}");

@@ -172,7 +172,7 @@ pub(crate) async fn observe(
     world: &World<'_>,
 ) -> Result<Seen, Error> {
     let files = async {
-        let facts = world.engine.facts().await?;
+        let facts = world.engine.info().await?;
         let dockerfiles = files::read(spec, graph, &facts.platform, world.hashes);
         Ok::<_, engine::Error>((facts, dockerfiles))
     };
