@@ -78,13 +78,13 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
     let rows = chosen(catalog, args.framework.as_deref(), arch)?;
     let mut output = settings.output();
     if settings.json {
-        let (known, told_by) = match &settings.host {
-            HostArch::Known { arch, told_by } => (Some(arch), told_by),
+        let (known, source) = match &settings.host {
+            HostArch::Known { arch, source } => (Some(arch), source),
             HostArch::Unknown(why) => (None, why),
         };
         output.value(&json!({
             "file": file.as_ref().map(|file| file.path.display().to_string()),
-            "machine": {"arch": known, "because": told_by},
+            "machine": {"arch": known, "because": source},
             "arch": arch,
             "rows": rows.iter().map(|row| json!({
                 "framework": row.framework,
@@ -146,7 +146,7 @@ fn chosen<'c>(
 fn heading(catalog: &Catalog, arch: Option<&str>, host: &HostArch) -> String {
     let title = catalog.title();
     let machine = match host {
-        HostArch::Known { arch, told_by } => format!("this machine is {arch} ({told_by})"),
+        HostArch::Known { arch, source } => format!("this machine is {arch} ({source})"),
         HostArch::Unknown(why) => format!("this machine's architecture is not known: {why}"),
     };
     let shown = arch.map_or("all architectures".into(), |arch| format!("for {arch}"));

@@ -62,8 +62,8 @@ fn remark_catalogue(spec: &Spec, settings: &Settings) {
             settings.remark(&format!("base {}: {framework} {version} for {arch}, {image}", base.name));
         }
     }
-    if let (true, HostArch::Known { arch, told_by }) = (found, &settings.host) {
-        settings.remark(&format!("architecture of this machine: {arch} ({told_by})"));
+    if let (true, HostArch::Known { arch, source }) = (found, &settings.host) {
+        settings.remark(&format!("architecture of this machine: {arch} ({source})"));
     }
 }
 

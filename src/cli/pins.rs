@@ -14,12 +14,12 @@ use crate::plan::observe::{self, BaseSeen, Newest, Pinning, Seen};
 use crate::registry::Registry;
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::{self, Lock, Pin, Pins, file};
+use crate::spec::pins::{self, Lock, Pin, Pins};
 use crate::ui::{Output, human};
 
 /// Where the lock of the spec is. A command that has a spec has its file.
 pub(crate) fn path(settings: &Settings) -> PathBuf {
-    settings.here.join(file::beside(settings.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
+    settings.here.join(pins::beside(settings.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
 }
 
 /// The lock and what `--base` stands in.
@@ -28,7 +28,7 @@ pub(crate) fn path(settings: &Settings) -> PathBuf {
 /// All that is wrong with spec.lock.
 pub(crate) fn load(settings: &Settings) -> Result<Pins, CliError> {
     let path = path(settings);
-    let lock = file::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
+    let lock = pins::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
     let stand_ins = settings.bases.values().map(Reference::canonical).collect();
     Ok(Pins { lock, stand_ins, locked: false })
 }
@@ -57,7 +57,7 @@ pub(crate) async fn learn(
     }
     // Another run may have pinned more, or the same, since we looked.
     let path = path(settings);
-    let mut lock = file::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
+    let mut lock = pins::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
     for (name, pin) in &learnt {
         if lock.get(name).is_none() {
             lock.set(name, pin.clone());
@@ -66,7 +66,7 @@ pub(crate) async fn learn(
     pins.lock = lock;
     let shown = settings.shown(&path).display().to_string();
     let mut output = settings.output();
-    match file::save(&path, &pins.lock) {
+    match pins::save(&path, &pins.lock) {
         Ok(true) => output.note(&format!("{shown}: {} pinned", human::count(learnt.len() as u64, "base"))),
         Ok(false) => {}
         Err(error) => output.note(&format!(
@@ -207,7 +207,7 @@ impl Checked {
 /// The folder or the file cannot be written.
 pub(crate) fn save(settings: &Settings, lock: &Lock) -> Result<bool, CliError> {
     let path = path(settings);
-    file::save(&path, lock).map_err(|error| {
+    pins::save(&path, lock).map_err(|error| {
         CliError::usage(format!("{} cannot be written: {error}", settings.shown(&path).display()))
     })
 }

@@ -99,8 +99,8 @@ fn read(
     bases: &BTreeMap<String, Reference>,
     mut now: Lock,
 ) -> Result<(Images, Lock), Vec<Problem>> {
-    let path = pins::file::beside(&root.join(file));
-    let mut then = pins::file::load(&path, &pins::file::beside(file))?;
+    let path = pins::beside(&root.join(file));
+    let mut then = pins::load(&path, &pins::beside(file))?;
     // A base that was not pinned yet did not change by being pinned.
     let names = |lock: &Lock| lock.iter().map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
     let (before, after) = (names(&then), names(&now));

@@ -11,7 +11,7 @@ use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
 use crate::model::labels::read::{Owner, Users};
 use crate::model::names::Login;
-use crate::spec::limits::{GroupLimits, PersonLimits, sizes};
+use crate::spec::limits::{GroupLimits, PersonLimits, size_text};
 
 /// Whose limit it is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +107,8 @@ fn within(
         (Some(limit), Some(asked)) if asked > limit => Err(DeployRefusal::OverLimit {
             who: LimitHolder::of(request, key),
             key,
-            limit: sizes::text(limit),
-            asked: sizes::text(asked),
+            limit: size_text(limit),
+            asked: size_text(asked),
         }),
         (limit, asked) => Ok(asked.or(limit)),
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::engine::Port;
 use crate::gpu::request::GpuRequest;
 use crate::model::problem::Problem;
-use crate::spec::limits::sizes;
+use crate::spec::limits::parse_size;
 
 /// Only who is on the machine, or comes through ssh, reaches it.
 const LOOPBACK: &str = "127.0.0.1";
@@ -63,7 +63,7 @@ pub(crate) fn shm_size(text: &str) -> Result<u64, Problem> {
 fn size(option: &str, text: &str, least: u64) -> Result<u64, Problem> {
     let lower = text.to_ascii_lowercase();
     let short = lower.strip_suffix("ib").unwrap_or(&lower);
-    match sizes::bytes(short) {
+    match parse_size(short) {
         Some(bytes) if bytes >= least => Ok(bytes),
         Some(_) => {
             let problem = Problem::new(format!("`{text}` is too little for --{option}"));

@@ -53,10 +53,12 @@ pub(crate) struct Disk;
 impl Files for Disk {
     fn kind(&self, path: &Path) -> Option<FileKind> {
         let found = fs::metadata(path).ok()?;
-        Some(match () {
-            () if found.is_file() => FileKind::File,
-            () if found.is_dir() => FileKind::Folder,
-            () => FileKind::Other,
+        Some(if found.is_file() {
+            FileKind::File
+        } else if found.is_dir() {
+            FileKind::Folder
+        } else {
+            FileKind::Other
         })
     }
 

@@ -1,15 +1,19 @@
-//! `images:` — shared images, and Dockerfiles wherever they are named.
+//! `images:` — shared images; and what is said of Dockerfiles and build args,
+//! wherever a spec has them.
+//!
+//! Keys of the DataHub stack that have other names here are read with their
+//! old meaning, or refused with a sentence that says what replaced them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::files::{FileKind, Files};
-use super::names::{self, passes};
-use super::read::{DeclaredNames, SpecReader};
-use super::reader::{Fields, GrammarError, Item, Key, Problems, short};
-use super::{Content, Dockerfile, Image, Origins, Parent, Registry, datahub, packages, paths};
+use super::files::FileKind;
+use super::parents::DeclaredNames;
+use super::read::SpecReader;
+use super::reader::{Fields, Item, Key};
+use super::{Content, Dockerfile, Image, Origins, Parent, grammar, packages, paths};
 use crate::model::names::{ImageName, PlanName};
-use crate::model::problem::{Place, Problem};
+use crate::model::problem::Place;
 use crate::model::reference::Repository;
 
 const KEYS: &[&str] = &[
@@ -42,50 +46,42 @@ pub(crate) struct ImageDraft {
     pub(crate) image: Option<Image>,
 }
 
-pub(crate) fn images(
-    item: Option<Item>,
-    registry: Option<&Registry>,
-    known: &DeclaredNames,
-    rd: &mut SpecReader,
-) -> Vec<ImageDraft> {
-    let entries = item.map(|item| item.entries(&mut rd.problems)).unwrap_or_default();
-    entries.into_iter().map(|(key, value)| image(key, value, registry, known, rd)).collect()
+pub(crate) fn images(top: &Fields, rd: &mut SpecReader) -> Vec<ImageDraft> {
+    let drafts: Vec<ImageDraft> =
+        top.entries("images").into_iter().map(|(key, value)| image(key, value, rd)).collect();
+    root(top, &drafts, &rd.names);
+    drafts
 }
 
-fn image(
-    key: Key,
-    value: Item,
-    registry: Option<&Registry>,
-    known: &DeclaredNames,
-    rd: &mut SpecReader,
-) -> ImageDraft {
-    let (name, place) = (ImageName::new(key.text), key.place());
-    let named = passes(names::name("image", key.text), &place, &mut rd.problems);
-    let fields = value.fields_and(KEYS, &["dbuild_env"], &mut rd.problems);
-    let repository = if named || fields.get("image_name").is_some() {
-        repository(&fields, key.text, &place, registry, &mut rd.problems)
-    } else {
-        None
-    };
-    let parents = parents(&fields, known, &mut rd.problems);
-    let (content, origins) =
-        if named { content(&fields, key.text, &place, &parents, rd) } else { (None, Origins::new()) };
-    let problems = &mut rd.problems;
-    let (build_args, plan_args) = datahub::image_args(&fields, known, problems);
-    if !parents.is_empty() {
-        no_reserved_args(&fields, problems);
+/// `root: NAME` named the one image without a parent. Any number may be
+/// without one now, so the key only has to be true.
+fn root(top: &Fields, images: &[ImageDraft], names: &DeclaredNames) {
+    let Some(item) = top.get("root") else { return };
+    let Some(name) = item.string().filter(|name| names.image(name, item)) else { return };
+    if images.iter().any(|draft| draft.name.as_str() == name && !draft.parents.is_empty()) {
+        let help = "remove `root`: images without a parent are found without it";
+        item.report(format!("`{name}` is the root, and yet has a parent"), help);
     }
-    let skip_plans = skip_plans(&fields, known, problems);
-    let flag = |key: &str, otherwise: bool, problems: &mut Problems| {
-        fields.get(key).and_then(|item| item.boolean(problems)).unwrap_or(otherwise)
-    };
-    let (integration_tests, prune, prepull) = (
-        flag("integration_tests", false, problems),
-        flag("prune", false, problems),
-        flag("prepull", true, problems),
-    );
-    let info_cmds = info_cmds(&fields, known, problems);
-    let secrets = secrets(&fields, problems);
+}
+
+fn image(key: Key, value: Item, rd: &mut SpecReader) -> ImageDraft {
+    let (name, place) = (ImageName::new(key.text), key.place());
+    let named = key.item.check(grammar::name("image", key.text));
+    let fields = value.fields_and(KEYS, &["dbuild_env"]);
+    let repository =
+        if named || fields.get("image_name").is_some() { repository(&fields, key, rd) } else { None };
+    let parents = parents(&fields, &rd.names);
+    let (content, origins) = if named { content(&fields, key, &parents, rd) } else { (None, Origins::new()) };
+    let (build_args, plan_args) = image_args(&fields, &rd.names);
+    if !parents.is_empty() {
+        no_reserved_args(&fields);
+    }
+    let skip_plans: BTreeSet<PlanName> =
+        fields.strings("skip_plans").into_iter().map(|(name, item)| rd.names.plan(name, item)).collect();
+    let flag = |key: &str, otherwise: bool| fields.flag(key, otherwise).unwrap_or(otherwise);
+    let (integration_tests, prune, prepull) =
+        (flag("integration_tests", false), flag("prune", false), flag("prepull", true));
+    let (info_cmds, secrets) = (info_cmds(&fields, &rd.names), secrets(&fields));
     let image = repository.clone().zip(content).map(|((repository, _), content)| Image {
         name: name.clone(),
         place,
@@ -105,48 +101,32 @@ fn image(
     ImageDraft { name, repository, parents, skip_plans, image }
 }
 
-fn repository(
-    fields: &Fields,
-    name: &str,
-    place: &Place,
-    registry: Option<&Registry>,
-    problems: &mut Problems,
-) -> Option<(Repository, Place)> {
-    let (text, place, parsed) = match fields.get("image_name") {
-        Some(item) => {
-            let text = item.string(problems)?;
-            (text, item.place(), Repository::parse(text))
+fn repository(fields: &Fields, key: Key, rd: &SpecReader) -> Option<(Repository, Place)> {
+    let (item, text, parsed) = match (fields.get("image_name"), &rd.registry) {
+        (Some(item), _) => {
+            let text = item.string()?;
+            (item, text, Repository::parse(text))
         }
-        None => {
-            let parsed = match registry {
-                Some(registry) => registry.repository(name),
-                None => Repository::parse(&format!("ds01/{name}")),
-            };
-            (name, place.clone(), parsed)
-        }
+        (None, Some(registry)) => (key.item, key.text, registry.repository(key.text)),
+        (None, None) => (key.item, key.text, Repository::parse(&format!("ds01/{}", key.text))),
     };
-    parsed
-        .map_err(|why| {
-            let problem = Problem::new(format!("`{}` cannot be a repository: {why}", short(text))).at(&place);
-            problems.push(problem.help("write host:port/name in small letters, without a tag"));
-        })
-        .ok()
-        .map(|repository| (repository, place))
+    let help = "write host:port/name in small letters, without a tag";
+    item.parsed(parsed, text, "cannot be a repository", help).map(|repository| (repository, item.place()))
 }
 
 /// `base`, then `depend_on`.
-fn parents(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> Vec<(Parent, Place)> {
+fn parents(fields: &Fields, names: &DeclaredNames) -> Vec<(Parent, Place)> {
     let mut parents: Vec<(Parent, Place)> = Vec::new();
     if let Some(item) = fields.get("base")
-        && let Some(name) = item.string(problems)
+        && let Some(name) = item.string()
     {
-        parents.extend(known.base(name, &item.place(), problems).map(|parent| (parent, item.place())));
+        parents.extend(names.base(name, item).map(|parent| (parent, item.place())));
     }
-    for (name, item) in fields.get("depend_on").map(|item| item.one_or_more(problems)).unwrap_or_default() {
-        let Some(parent) = known.parent(name, &item.place(), problems) else { continue };
+    for (name, item) in fields.one_or_more("depend_on") {
+        let Some(parent) = names.parent(name, item) else { continue };
         if parents.iter().any(|(other, _)| *other == parent) {
-            let problem = Problem::new(format!("the parent `{name}` is named twice")).at(&item.place());
-            problems.push(problem.help("name it once; the first parent is the one built FROM"));
+            let help = "name it once; the first parent is the one built FROM";
+            item.report(format!("the parent `{name}` is named twice"), help);
             continue;
         }
         parents.push((parent, item.place()));
@@ -156,50 +136,68 @@ fn parents(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> V
 
 fn content(
     fields: &Fields,
-    name: &str,
-    place: &Place,
+    key: Key,
     parents: &[(Parent, Place)],
     rd: &mut SpecReader,
 ) -> (Option<Content>, Origins) {
+    let name = key.text;
     let default = format!("images/{name}/Dockerfile");
     let Some(declared) = packages::declared(fields, None, rd) else {
-        return (dockerfile(fields, Some(&default), place, rd).map(Content::Dockerfile), Origins::new());
+        let dockerfile = dockerfile(fields, Some(&default), key.item, rd);
+        return (dockerfile.map(Content::Dockerfile), Origins::new());
     };
-    let there = fields.get("dockerfile").is_some() || rd.world.files.kind(&rd.root.join(&default)).is_some();
-    no_dockerfile_keys(fields, there, name, &mut rd.problems);
-    if let Some(place) = fields.key("packages").filter(|_| fields.get("use_case").is_none())
-        && fields.get("packages").is_some_and(|item| item.entries(&mut Problems::default()).is_empty())
+    let default_exists = || rd.context.files.kind(&rd.root.join(&default)).is_some();
+    no_dockerfile_keys(fields, fields.get("dockerfile").is_some() || default_exists(), name);
+    if let (Some(packages), Some(at)) = (fields.get("packages"), fields.key("packages"))
+        && fields.get("use_case").is_none()
+        && packages.quiet().entries().is_empty()
     {
-        let problem = Problem::new(format!("`{name}` declares no packages")).at(&place);
-        rd.problems.push(problem.help("list some under `apt` or `pip`, or name a file under `requirements`"));
+        let help = "list some under `apt` or `pip`, or name a file under `requirements`";
+        at.report(format!("`{name}` declares no packages"), help);
     }
     // A parent that was named and is unknown has a problem of its own already.
-    let empty = |item: Item<'_>| item.one_or_more(&mut Problems::default()).is_empty();
-    let written = fields.get("base").is_some() || fields.get("depend_on").is_some_and(|item| !empty(item));
-    if !written {
-        let problem = Problem::new(format!("`{name}` declares packages, but not on what")).at(place);
-        rd.problems.push(problem.help("name its parent with `base` or `depend_on`"));
+    let depends = fields.get("depend_on").is_some_and(|item| !item.quiet().one_or_more().is_empty());
+    if fields.get("base").is_none() && !depends {
+        let help = "name its parent with `base` or `depend_on`";
+        key.item.report(format!("`{name}` declares packages, but not on what"), help);
     } else if let Some((_, second)) = parents.get(1) {
-        let problem = Problem::new(format!("`{name}` declares packages, and has several parents")).at(second);
-        rd.problems.push(problem.help("keep one parent: only a Dockerfile can copy from others"));
+        let message = format!("`{name}` declares packages, and has several parents");
+        let help = "keep one parent: only a Dockerfile can copy from others";
+        key.item.report_at(second, message, help);
     }
     (Some(Content::Packages(declared.packages)), declared.origins)
 }
 
+fn info_cmds(fields: &Fields, names: &DeclaredNames) -> Vec<String> {
+    let mut cmds: Vec<String> = Vec::new();
+    for (name, item) in fields.strings("info_cmds") {
+        names.info_cmd(name, item);
+        if !cmds.iter().any(|known| known == name) {
+            cmds.push(name.to_owned());
+        }
+    }
+    cmds
+}
+
+fn secrets(fields: &Fields) -> BTreeSet<String> {
+    let ids = fields.strings("secrets").into_iter();
+    let right = ids.filter(|(id, item)| item.check(grammar::word("the id of a secret", id)));
+    right.map(|(id, _)| id.to_owned()).collect()
+}
+
 /// What only a Dockerfile can use must not be said beside packages.
-pub(crate) fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, problems: &mut Problems) {
+pub(crate) fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str) {
     if dockerfile {
         let key = packages::KEYS.into_iter().find(|key| fields.get(key).is_some()).unwrap_or("packages");
-        let place = fields.key(key).unwrap_or_else(|| fields.owner.place());
-        let problem = Problem::new(format!("`{name}` has both a Dockerfile and `{key}`")).at(&place);
-        problems.push(problem.help("install the packages in the Dockerfile, or remove it"));
+        let at = fields.key(key).unwrap_or(fields.owner);
+        let help = "install the packages in the Dockerfile, or remove it";
+        at.report(format!("`{name}` has both a Dockerfile and `{key}`"), help);
         return;
     }
     for key in ["context", "target", "build_args", "plan_args", "dbuild_env", "secrets"] {
-        if let Some(place) = fields.key(key) {
-            let problem =
-                Problem::new(format!("`{key}` is for a Dockerfile, and `{name}` has none")).at(&place);
-            problems.push(problem.help("remove it, or write a Dockerfile"));
+        if let Some(at) = fields.key(key) {
+            let message = format!("`{key}` is for a Dockerfile, and `{name}` has none");
+            at.report(message, "remove it, or write a Dockerfile");
         }
     }
 }
@@ -209,104 +207,98 @@ pub(crate) fn no_dockerfile_keys(fields: &Fields, dockerfile: bool, name: &str, 
 pub(crate) fn dockerfile(
     fields: &Fields,
     default: Option<&str>,
-    owner: &Place,
-    rd: &mut SpecReader,
+    owner: Item,
+    rd: &SpecReader,
 ) -> Option<Dockerfile> {
-    let target = fields.get("target").and_then(|item| {
-        let text = item.string(&mut rd.problems)?;
-        let grammar = names::word("a stage of a Dockerfile", text);
-        passes(grammar, &item.place(), &mut rd.problems).then(|| text.to_owned())
+    let files = rd.context.files;
+    let stage = |text: &str| grammar::word("a stage of a Dockerfile", text);
+    let target = fields.get("target").and_then(|item| item.text_of(stage)).map(str::to_owned);
+    let context = fields.get("context").map(|item| {
+        let found = paths::find(&rd.root, item.string()?, FileKind::Folder, files);
+        item.accept(found).map(|(_, real)| real)
     });
-    let named = match fields.get("context") {
-        Some(item) => {
-            let text = item.string(&mut rd.problems);
-            Some(text.and_then(|text| {
-                let found = find_context(&rd.root, text, rd.world.files);
-                found.map_err(|broken| rd.problems.push(broken.at(&item.place()))).ok()
-            }))
+    let (text, item) = match fields.get("dockerfile") {
+        Some(item) => (item.string()?, item),
+        None => (default?, owner),
+    };
+    let found = paths::find(&rd.root, text, FileKind::File, files).map_err(|mut error| {
+        if fields.get("dockerfile").is_none() {
+            error.help = "write it, name another with `dockerfile`, or declare `packages`".into();
         }
-        None => None,
-    };
-    let (text, place) = match fields.get("dockerfile") {
-        Some(item) => (item.string(&mut rd.problems)?, item.place()),
-        None => (default?, owner.clone()),
-    };
-    let (below, file) = match paths::find(&rd.root, text, FileKind::File, rd.world.files) {
-        Ok(found) => found,
-        Err(mut broken) => {
-            if fields.get("dockerfile").is_none() {
-                broken.help = "write it, name another with `dockerfile`, or declare `packages`".into();
-            }
-            rd.problems.push(broken.at(&place));
-            return None;
-        }
-    };
-    let context = match named {
+        error
+    });
+    let (below, file) = item.accept(found)?;
+    let context = match context {
         Some(context) => context?,
         None => {
             let folder = rd.root.join(below.parent().unwrap_or(Path::new("")));
-            let real = paths::real_inside(&rd.root, &folder, rd.world.files);
-            real.map_err(|broken| rd.problems.push(broken.at(&place))).ok()?
+            item.accept(paths::real_inside(&rd.root, &folder, files))?
         }
     };
-    Some(Dockerfile { file, context, target, place })
+    Some(Dockerfile { file, context, target, place: item.place() })
 }
 
-fn find_context(root: &Path, text: &str, files: &dyn Files) -> Result<std::path::PathBuf, GrammarError> {
-    paths::find(root, text, FileKind::Folder, files).map(|(_, real)| real)
+/// Name to value.
+type Args = BTreeMap<String, String>;
+
+/// `build_args: {NAME: value}`.
+pub(crate) fn build_args(fields: &Fields, key: &str) -> Args {
+    fields.get(key).map(args).unwrap_or_default()
+}
+
+fn args(item: Item) -> Args {
+    let mut args = Args::new();
+    for (key, value) in item.entries() {
+        let named = key.item.check(grammar::build_arg_key(key.text));
+        let Some(text) = value.string_or_whole() else { continue };
+        if value.check(grammar::build_arg_value(text)) && named {
+            args.insert(key.text.to_owned(), text.to_owned());
+        }
+    }
+    args
+}
+
+/// An image's args: `build_args` and `plan_args: {PLAN: {NAME: value}}`, or
+/// both in the old form `dbuild_env: {common: {...}, PLAN: {...}}`.
+fn image_args(image: &Fields, names: &DeclaredNames) -> (Args, BTreeMap<PlanName, Args>) {
+    let common = build_args(image, "build_args");
+    let mut by_plan: BTreeMap<PlanName, Args> = BTreeMap::new();
+    for (key, value) in image.entries("plan_args") {
+        by_plan.insert(names.plan(key.text, key.item), args(value));
+    }
+    let Some(old) = image.key("dbuild_env") else { return (common, by_plan) };
+    if image.has_any(&["build_args", "plan_args"]) {
+        let help = "`common` is now `build_args`, the rest `plan_args`: move everything there";
+        old.report("`dbuild_env` beside `build_args` or `plan_args`", help);
+    }
+    let (mut common, mut by_plan) = (Args::new(), BTreeMap::new());
+    for (key, value) in image.entries("dbuild_env") {
+        if key.text == "common" {
+            common = args(value);
+        } else {
+            by_plan.insert(names.plan(key.text, key.item), args(value));
+        }
+    }
+    (common, by_plan)
 }
 
 /// `BASE_IMAGE` and `BASE_TAG` come from the parent.
-fn no_reserved_args(fields: &Fields, problems: &mut Problems) {
+fn no_reserved_args(fields: &Fields) {
     for key in ["build_args", "plan_args", "dbuild_env"] {
-        let Some(item) = fields.get(key) else { continue };
-        let mut nested = vec![item];
-        if key != "build_args" {
-            nested = item.children();
-        }
-        for name in nested.iter().flat_map(|item| item.keys()) {
+        let Some(item) = fields.get(key).map(Item::quiet) else { continue };
+        let mappings = match key {
+            "build_args" => vec![item],
+            _ => item.entries().into_iter().map(|(_, args)| args).collect(),
+        };
+        for (name, _) in mappings.into_iter().flat_map(Item::entries) {
             if matches!(name.text, "BASE_IMAGE" | "BASE_TAG") {
-                let problem = Problem::new(format!("the build arg `{}` is set from the parent", name.text));
-                problems
-                    .push(problem.at(&name.place()).help("remove it, and name the parent with `depend_on`"));
+                let message = format!("the build arg `{}` is set from the parent", name.text);
+                fields.owner.report_at(
+                    &name.place(),
+                    message,
+                    "remove it, and name the parent with `depend_on`",
+                );
             }
         }
     }
-}
-
-fn skip_plans(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> BTreeSet<PlanName> {
-    let listed = fields.get("skip_plans").map(|item| item.strings(problems)).unwrap_or_default();
-    for (name, item) in &listed {
-        known.plan(name, &item.place(), problems);
-    }
-    listed.into_iter().map(|(name, _)| PlanName::new(name)).collect()
-}
-
-fn info_cmds(fields: &Fields, known: &DeclaredNames, problems: &mut Problems) -> Vec<String> {
-    let listed = fields.get("info_cmds").map(|item| item.strings(problems)).unwrap_or_default();
-    let mut cmds: Vec<String> = Vec::new();
-    for (name, item) in listed {
-        if !known.info_cmds.contains(name) {
-            let near = problems.near(name, known.info_cmds.iter().map(String::as_str));
-            let help =
-                near.map_or("declare it under `all_info_cmds`".into(), |n| format!("did you mean `{n}`?"));
-            problems.push(
-                Problem::new(format!("no info command `{}`", short(name))).at(&item.place()).help(help),
-            );
-        }
-        if !cmds.iter().any(|known| known == name) {
-            cmds.push(name.to_owned());
-        }
-    }
-    cmds
-}
-
-fn secrets(fields: &Fields, problems: &mut Problems) -> BTreeSet<String> {
-    let mut ids = BTreeSet::new();
-    for (id, item) in fields.get("secrets").map(|item| item.strings(problems)).unwrap_or_default() {
-        if passes(names::word("the id of a secret", id), &item.place(), problems) {
-            ids.insert(id.to_owned());
-        }
-    }
-    ids
 }

@@ -8,26 +8,21 @@
 //! section (`reader` and the modules named after sections), and what only
 //! shows in the whole is checked last (`parents`).
 
-mod args;
-mod bases;
 pub(crate) mod catalog;
-mod datahub;
 pub(crate) mod edit;
 mod entry;
 pub(crate) mod files;
+mod grammar;
 pub(crate) mod graph;
 mod images;
 pub(crate) mod limits;
-mod names;
 mod packages;
 mod parents;
 pub(crate) mod paths;
-mod people;
 pub(crate) mod pins;
 mod projects;
 mod read;
 pub(crate) mod reader;
-mod requirements;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -77,9 +72,6 @@ pub(crate) struct Spec {
     pub(crate) root: PathBuf,
     /// The folder with one folder for each image: `<root>/images`.
     pub(crate) images_dir: PathBuf,
-    /// `registry:` — where shared images' repositories lie; `None`: local.
-    #[expect(dead_code, reason = "in every repository already")]
-    pub(crate) registry: Option<Registry>,
     /// `insecure_registries:` — hosts that are asked over plain HTTP.
     pub(crate) insecure_registries: BTreeSet<String>,
     /// `include:` as written; projects' files are what they name.
@@ -182,7 +174,7 @@ impl BaseSource {
     }
 }
 
-/// What an image is built from or stands on.
+/// What an image is built from or based on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Parent {
     Base(BaseName),
@@ -265,11 +257,9 @@ pub(crate) struct Project {
     pub(crate) account: Account,
     /// The owner's, where `users:` names one.
     pub(crate) group: Option<String>,
-    /// What it stands on, and the plan variant if one was named (`vision@py312`).
+    /// What it is based on, and the plan variant if one was named (`vision@py312`).
     pub(crate) parent: Parent,
     pub(crate) parent_plan: Option<PlanName>,
-    #[expect(dead_code, reason = "for tests of gates")]
-    pub(crate) parent_place: Place,
     /// Always `ds01-<uid>/<project>`.
     pub(crate) repository: Repository,
     /// Below the user layer: declared packages (may be empty) ...

@@ -1,22 +1,91 @@
-//! What only shows in the whole spec: cycles, names and repositories that two
-//! things share, parents that a plan leaves out.
+//! What a spec's sections may name of each other, and what only shows in the
+//! whole: cycles, names and repositories that two things share, parents that a
+//! plan leaves out.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::images::ImageDraft;
-use super::read::DeclaredNames;
-use super::reader::Problems;
+use super::reader::{Fields, Item, Problems, short};
 use super::{Parent, Project};
-use crate::model::names::ImageName;
+use crate::model::names::{BaseName, ImageName, PlanName};
 use crate::model::problem::{Place, Problem};
 
-pub(crate) fn check(
-    known: &DeclaredNames,
-    images: &[ImageDraft],
-    projects: &[Project],
-    problems: &mut Problems,
-) {
-    shared_names(known, problems);
+/// Names that the spec declares, whether or not what they name is right: a
+/// broken image is no reason to call its children's parent unknown.
+#[derive(Default)]
+pub(crate) struct DeclaredNames {
+    bases: BTreeMap<String, Place>,
+    images: BTreeMap<String, Place>,
+    plans: BTreeMap<String, Place>,
+    info_cmds: BTreeMap<String, Place>,
+}
+
+impl DeclaredNames {
+    pub(crate) fn new(top: &Fields) -> Self {
+        let keys = |section: &str| {
+            let entries = top.get(section).map(|item| item.quiet().entries()).unwrap_or_default();
+            entries.into_iter().map(|(key, _)| (key.text.to_owned(), key.place())).collect()
+        };
+        Self {
+            bases: keys("bases"),
+            images: keys("images"),
+            plans: keys("plans"),
+            info_cmds: keys("all_info_cmds"),
+        }
+    }
+
+    /// What `depend_on` and a project's `image` may name.
+    pub(crate) fn parent(&self, name: &str, item: Item) -> Option<Parent> {
+        if self.images.contains_key(name) {
+            return Some(Parent::Image(ImageName::new(name)));
+        }
+        if self.bases.contains_key(name) {
+            return Some(Parent::Base(BaseName::new(name)));
+        }
+        let all = self.images.keys().chain(self.bases.keys()).map(String::as_str);
+        let message = format!("no image or base `{}`", short(name));
+        item.report_unknown(message, name, all, || "declare it under `images` or `bases`".into());
+        None
+    }
+
+    /// What `base` may name.
+    pub(crate) fn base(&self, name: &str, item: Item) -> Option<Parent> {
+        if self.images.contains_key(name) && !self.bases.contains_key(name) {
+            item.report(format!("`{name}` is an image, not a base"), format!("write `depend_on: {name}`"));
+            return None;
+        }
+        let known = declared(&self.bases, "base", name, item, "declare it under `bases`");
+        known.then(|| Parent::Base(BaseName::new(name)))
+    }
+
+    /// Reports if there is no such image; true: there is.
+    pub(crate) fn image(&self, name: &str, item: Item) -> bool {
+        declared(&self.images, "image", name, item, "name one of `images`, or remove the key")
+    }
+
+    /// Reports if there is no such plan.
+    pub(crate) fn plan(&self, name: &str, item: Item) -> PlanName {
+        declared(&self.plans, "plan", name, item, "declare it under `plans`");
+        PlanName::new(name)
+    }
+
+    /// Reports if there is no such command.
+    pub(crate) fn info_cmd(&self, name: &str, item: Item) {
+        declared(&self.info_cmds, "info command", name, item, "declare it under `all_info_cmds`");
+    }
+}
+
+fn declared(names: &BTreeMap<String, Place>, what: &str, name: &str, item: Item, otherwise: &str) -> bool {
+    let known = names.contains_key(name);
+    if !known {
+        let message = format!("no {what} `{}`", short(name));
+        item.report_unknown(message, name, names.keys().map(String::as_str), || otherwise.into());
+    }
+    known
+}
+
+pub(crate) fn check(names: &DeclaredNames, images: &[ImageDraft], projects: &[Project], problems: &Problems) {
+    shared_names(names, problems);
     shared_repositories(images, projects, problems);
     cycles(images, problems);
     skipped_parents(images, problems);
@@ -27,16 +96,16 @@ pub(crate) fn spot(place: &Place) -> String {
     format!("{}:{}", place.file.path.display(), place.line_column().0)
 }
 
-fn shared_names(known: &DeclaredNames, problems: &mut Problems) {
-    for (name, place) in &known.images {
-        if let Some(base) = known.bases.get(name) {
+fn shared_names(names: &DeclaredNames, problems: &Problems) {
+    for (name, place) in &names.images {
+        if let Some(base) = names.bases.get(name) {
             let problem = Problem::new(format!("`{name}` is both an image and a base")).at(place);
             problems.push(problem.help(format!("rename one of them; the base stands in {}", spot(base))));
         }
     }
 }
 
-fn shared_repositories(images: &[ImageDraft], projects: &[Project], problems: &mut Problems) {
+fn shared_repositories(images: &[ImageDraft], projects: &[Project], problems: &Problems) {
     let images = images.iter().filter_map(|draft| {
         let (repository, place) = draft.repository.as_ref()?;
         Some((repository, draft.name.as_str(), place))
@@ -52,7 +121,7 @@ fn shared_repositories(images: &[ImageDraft], projects: &[Project], problems: &m
 }
 
 /// Depth first with a stack of our own: a chain may be as long as the spec.
-fn cycles(images: &[ImageDraft], problems: &mut Problems) {
+fn cycles(images: &[ImageDraft], problems: &Problems) {
     let index: HashMap<&ImageName, usize> = images.iter().enumerate().map(|(i, d)| (&d.name, i)).collect();
     let parents: Vec<Vec<(usize, &Place)>> = images
         .iter()
@@ -92,7 +161,7 @@ fn cycles(images: &[ImageDraft], problems: &mut Problems) {
     }
 }
 
-/// Told from its first member in the order of the spec, whatever led there.
+/// Named from its first member in the order of the spec, whatever led there.
 fn cycle(images: &[ImageDraft], mut members: Vec<usize>, parents: &[Vec<(usize, &Place)>]) -> Problem {
     let first = members.iter().enumerate().min_by_key(|(_, image)| **image).map_or(0, |(at, _)| at);
     members.rotate_left(first);
@@ -104,7 +173,7 @@ fn cycle(images: &[ImageDraft], mut members: Vec<usize>, parents: &[Vec<(usize, 
     closing.map_or(problem.clone(), |(_, place)| problem.at(place))
 }
 
-fn skipped_parents(images: &[ImageDraft], problems: &mut Problems) {
+fn skipped_parents(images: &[ImageDraft], problems: &Problems) {
     let skips: HashMap<&ImageName, &ImageDraft> =
         images.iter().filter(|d| !d.skip_plans.is_empty()).map(|d| (&d.name, d)).collect();
     for draft in images {

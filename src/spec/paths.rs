@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Spec;
 use super::files::{FileKind, Files};
-use super::reader::{GrammarError, Item, Problems, short};
+use super::grammar::GrammarError;
+use super::reader::{Item, short};
 
 /// A written path with `.` and `..` worked out, without touching any file.
 ///
@@ -77,22 +78,16 @@ pub(crate) fn find(
 
 /// A written path to a file that may also be absolute and out of the root:
 /// those who run a machine put such files on it.
-pub(crate) fn anywhere(
-    item: Item,
-    root: &Path,
-    files: &dyn Files,
-    problems: &mut Problems,
-) -> Option<PathBuf> {
-    let text = item.string(problems)?;
+pub(crate) fn anywhere(item: Item, root: &Path, files: &dyn Files) -> Option<PathBuf> {
+    let text = item.string()?;
     if Path::new(text).is_absolute() && !text.chars().any(char::is_control) {
         return Some(PathBuf::from(text));
     }
-    let absolute = |broken: GrammarError| {
-        let help = format!("{}; a file elsewhere is named by its absolute path", broken.help);
-        GrammarError { help, ..broken }.at(&item.place())
-    };
-    let found = find(root, text, FileKind::File, files);
-    found.map(|(_, real)| real).map_err(|broken| problems.push(absolute(broken))).ok()
+    let found = find(root, text, FileKind::File, files).map_err(|error| {
+        let help = format!("{}; a file elsewhere is named by its absolute path", error.help);
+        GrammarError { help, ..error }
+    });
+    item.accept(found).map(|(_, real)| real)
 }
 
 /// The files that a pattern names, sorted. A pattern with wildcards may name

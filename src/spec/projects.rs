@@ -1,15 +1,13 @@
 //! Included files: people's projects, each an image for one user.
 
 use super::images::{self, ImageDraft};
-use super::names::{self, passes};
-use super::read::{DeclaredNames, Document, SpecReader};
-use super::reader::{Fields, Item, Key, Problems};
-use super::users::Users;
-use super::{Parent, Project, User, args, packages, people};
+use super::read::SpecReader;
+use super::reader::{Document, Fields, Item, Key};
+use super::users::{self, Users};
+use super::{Parent, Project, User, grammar, packages};
 use crate::model::account::Account;
 use crate::model::names::{PlanName, ProjectName};
-
-use crate::model::problem::{Place, Problem};
+use crate::model::problem::Place;
 use crate::model::reference::Repository;
 
 const KEYS: &[&str] =
@@ -20,14 +18,13 @@ pub(crate) fn projects(
     included: &[Document],
     users: &mut Users,
     images: &[ImageDraft],
-    known: &DeclaredNames,
     rd: &mut SpecReader,
 ) -> Vec<Project> {
-    people::expect(included, users, rd.world.people);
+    users::expect(included, users, rd.context.people);
     let mut projects = Vec::new();
     for document in included {
-        for (key, value) in document.item().entries(&mut rd.problems) {
-            projects.extend(project(key, value, users, images, known, rd));
+        for (key, value) in document.item().entries() {
+            projects.extend(project(key, value, users, images, rd));
         }
     }
     projects
@@ -38,27 +35,27 @@ fn project(
     value: Item,
     users: &mut Users,
     images: &[ImageDraft],
-    known: &DeclaredNames,
     rd: &mut SpecReader,
 ) -> Option<Project> {
     let place = key.place();
-    let named = passes(names::name("project", key.text), &place, &mut rd.problems);
-    let fields = value.fields(KEYS, &mut rd.problems);
+    let named = key.item.check(grammar::name("project", key.text));
+    let fields = value.fields(KEYS);
     let user = fields
-        .require("user", &place, "user: LOGIN", &mut rd.problems)
-        .and_then(|item| people::find(item, users, rd.world.people, &mut rd.problems));
-    let parent = parent(&fields, images, known, &place, &mut rd.problems);
-    let jupyter = fields.get("jupyter").map_or(Some(false), |item| item.boolean(&mut rd.problems));
-    let asked = fields.key("jupyter").filter(|_| jupyter == Some(true));
-    let declared = packages::declared(&fields, asked, rd).unwrap_or_default();
-    let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, &place, rd));
-    own_layers(&fields, key.text, jupyter == Some(true), &mut rd.problems);
-    let build_args = args::build_args(fields.get("build_args"), &mut rd.problems);
+        .require("user", &place, "user: LOGIN")
+        .and_then(|item| users::find(item, users, rd.context.people));
+    let parent = parent(&fields, images, &place, rd);
+    let jupyter = fields.flag("jupyter", false);
+    let jupyter_place = fields.key("jupyter").filter(|_| jupyter == Some(true)).map(Item::place);
+    let declared = packages::declared(&fields, jupyter_place, rd).unwrap_or_default();
+    let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, key.item, rd));
+    own_layers(&fields, key.text, jupyter == Some(true));
+    let build_args = images::build_args(&fields, "build_args");
     let repository = user.as_ref().filter(|_| named).and_then(|user| {
         let repository = Repository::parse(&format!("ds01-{}/{}", user.uid, key.text));
-        repository.map_err(|why| rd.problems.push(bad_repository(key.text, &why, &place))).ok()
+        let help = "use small letters and digits, with single `.`, `_` or `-` between them";
+        key.item.parsed(repository, key.text, "cannot be a repository", help)
     });
-    let (user, (parent, parent_plan, parent_place)) = (user?, parent?);
+    let (user, (parent, parent_plan)) = (user?, parent?);
     Some(Project {
         name: ProjectName::new(key.text),
         place,
@@ -66,7 +63,6 @@ fn project(
         group: user.group,
         parent,
         parent_plan,
-        parent_place,
         repository: repository?,
         packages: declared.packages,
         origins: declared.origins,
@@ -79,12 +75,6 @@ fn project(
     })
 }
 
-fn bad_repository(name: &str, why: &str, place: &Place) -> Problem {
-    Problem::new(format!("`{name}` cannot be a repository: {why}"))
-        .at(place)
-        .help("use small letters and digits, with single `.`, `_` or `-` between them")
-}
-
 fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
     let account =
         Account::new(user.login.clone(), (user.uid, user.gid), user.shell.clone(), user.sudo).ok()?;
@@ -95,44 +85,36 @@ fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
 fn parent(
     fields: &Fields,
     images: &[ImageDraft],
-    known: &DeclaredNames,
     place: &Place,
-    problems: &mut Problems,
-) -> Option<(Parent, Option<PlanName>, Place)> {
-    let item = fields.require("image", place, "image: NAME", problems)?;
-    let text = item.string(problems)?;
-    let (name, plan) = match text.split_once('@') {
-        Some((name, plan)) => (name, Some(plan)),
-        None => (text, None),
-    };
-    let place = item.place();
-    let parent = known.parent(name, &place, problems)?;
-    let Some(plan) = plan else { return Some((parent, None, place)) };
-    known.plan(plan, &place, problems);
-    let plan = PlanName::new(plan);
+    rd: &SpecReader,
+) -> Option<(Parent, Option<PlanName>)> {
+    let item = fields.require("image", place, "image: NAME")?;
+    let text = item.string()?;
+    let (name, plan) = text.split_once('@').map_or((text, None), |(name, plan)| (name, Some(plan)));
+    let parent = rd.names.parent(name, item)?;
+    let Some(plan) = plan else { return Some((parent, None)) };
+    let plan = rd.names.plan(plan, item);
     match &parent {
         Parent::Base(name) => {
-            let problem = Problem::new(format!("the base `{name}` has no plans")).at(&place);
-            problems.push(problem.help(format!("write `image: {name}`")));
+            item.report(format!("the base `{name}` has no plans"), format!("write `image: {name}`"));
         }
         Parent::Image(name) => {
-            let skipped = images.iter().any(|draft| draft.name == *name && draft.skip_plans.contains(&plan));
-            if skipped {
-                let problem = Problem::new(format!("`{name}` is left out of the plan `{plan}`")).at(&place);
-                problems.push(problem.help(format!("write `image: {name}`, or another plan")));
+            if images.iter().any(|draft| draft.name == *name && draft.skip_plans.contains(&plan)) {
+                let message = format!("`{name}` is left out of the plan `{plan}`");
+                item.report(message, format!("write `image: {name}`, or another plan"));
             }
         }
     }
-    Some((parent, Some(plan), place))
+    Some((parent, Some(plan)))
 }
 
 /// A project has declared packages, or a Dockerfile, not both.
-fn own_layers(fields: &Fields, name: &str, jupyter: bool, problems: &mut Problems) {
+fn own_layers(fields: &Fields, name: &str, jupyter: bool) {
     let dockerfile = fields.get("dockerfile").is_some();
-    if packages::KEYS.iter().any(|key| fields.get(key).is_some()) || !dockerfile {
-        images::no_dockerfile_keys(fields, dockerfile, name, problems);
-    } else if jupyter && let Some(place) = fields.key("jupyter") {
-        let problem = Problem::new(format!("`{name}` has both a Dockerfile and `jupyter`")).at(&place);
-        problems.push(problem.help("install JupyterLab in the Dockerfile, and remove `jupyter`"));
+    if fields.has_any(&packages::KEYS) || !dockerfile {
+        images::no_dockerfile_keys(fields, dockerfile, name);
+    } else if jupyter && let Some(at) = fields.key("jupyter") {
+        let help = "install JupyterLab in the Dockerfile, and remove `jupyter`";
+        at.report(format!("`{name}` has both a Dockerfile and `jupyter`"), help);
     }
 }

@@ -1,26 +1,37 @@
-//! Typed access to a YAML tree: says what was expected, pushes what is wrong
+//! Typed access to a YAML tree: says what was expected, reports what is wrong
 //! and goes on. Knows nothing of particular sections.
+//!
+//! An item knows where its document's problems are collected, so nothing that
+//! reads a section has to be handed the list.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::yaml::{YamlNode, YamlValue};
+use super::grammar::GrammarError;
+use super::yaml::{self, YamlNode, YamlValue};
 use crate::model::problem::{Place, Problem, SourceFile};
 
-/// All that is wrong so far.
-#[derive(Default)]
-pub(crate) struct Problems {
-    pub(crate) list: Vec<Problem>,
-}
+/// All that is wrong so far, shared by all that reads one spec.
+#[derive(Clone, Default)]
+pub(crate) struct Problems(Rc<RefCell<Vec<Problem>>>);
 
 impl Problems {
-    pub(crate) fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+    pub(crate) fn push(&self, problem: Problem) {
+        self.0.borrow_mut().push(problem);
     }
 
-    /// Looks for what was meant by `name`. Gives up once there are dozens
-    /// of problems, so that a hostile spec costs no quadratic search.
-    pub(crate) fn near<'n>(&self, name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-        if self.list.len() > 50 { None } else { nearest(name, among) }
+    pub(crate) fn extend(&self, problems: Vec<Problem>) {
+        self.0.borrow_mut().extend(problems);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// What was found; afterwards there is nothing.
+    pub(crate) fn take(&self) -> Vec<Problem> {
+        self.0.take()
     }
 }
 
@@ -36,35 +47,46 @@ pub(crate) fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) 
         .map(|(_, other)| other)
 }
 
-/// A grammar that a text broke.
-#[derive(Debug)]
-pub(crate) struct GrammarError {
-    pub(crate) message: String,
-    pub(crate) help: String,
+/// A file that is YAML, and where mistakes in it are reported.
+pub(crate) struct Document {
+    pub(crate) file: Arc<SourceFile>,
+    root: YamlNode,
+    problems: Problems,
 }
 
-impl GrammarError {
-    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
+impl Document {
+    /// `None`: the file is no YAML, which is reported.
+    pub(crate) fn parse(file: Arc<SourceFile>, problems: &Problems) -> Option<Self> {
+        let mut found = Vec::new();
+        let root = yaml::parse(&file, &mut found);
+        problems.extend(found);
+        Some(Self { root: root?, file, problems: problems.clone() })
     }
 
-    pub(crate) fn at(self, place: &Place) -> Problem {
-        Problem::new(self.message).at(place).help(self.help)
+    pub(crate) fn item(&self) -> Item<'_> {
+        Item { node: &self.root, document: self, quiet: false }
+    }
+
+    /// The start of the file.
+    pub(crate) fn start(&self) -> Place {
+        Place { file: self.file.clone(), span: 0..0 }
     }
 }
 
-/// A node with the file it stands in.
+/// A node of a document.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'a> {
-    pub(crate) node: &'a YamlNode,
-    pub(crate) file: &'a Arc<SourceFile>,
+    node: &'a YamlNode,
+    document: &'a Document,
+    /// Nothing is reported.
+    quiet: bool,
 }
 
 /// A key of a mapping.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a> {
     pub(crate) text: &'a str,
-    item: Item<'a>,
+    pub(crate) item: Item<'a>,
 }
 
 impl Key<'_> {
@@ -84,28 +106,48 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(k, _)| k.text == key).map(|(_, item)| *item)
     }
 
-    /// Place of the key itself.
-    pub(crate) fn key(&self, key: &str) -> Option<Place> {
-        self.entries.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.place())
+    /// The value, unless it is nothing.
+    pub(crate) fn get_some(&self, key: &str) -> Option<Item<'a>> {
+        self.get(key).filter(|item| !item.is_null())
+    }
+
+    /// The key itself.
+    pub(crate) fn key(&self, key: &str) -> Option<Item<'a>> {
+        self.entries.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.item)
+    }
+
+    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
     }
 
     /// The value, or a problem at `place` that it is missing.
-    pub(crate) fn require(
-        &self,
-        key: &str,
-        place: &Place,
-        example: &str,
-        problems: &mut Problems,
-    ) -> Option<Item<'a>> {
+    pub(crate) fn require(&self, key: &str, place: &Place, example: &str) -> Option<Item<'a>> {
         let found = self.get(key);
         if found.is_none() {
-            problems.push(
-                Problem::new(format!("the key `{key}` is missing"))
-                    .at(place)
-                    .help(format!("write `{example}`")),
-            );
+            let message = format!("the key `{key}` is missing");
+            self.owner.report_at(place, message, format!("write `{example}`"));
         }
         found
+    }
+
+    /// The entries of the mapping at a key; none where there is no such key.
+    pub(crate) fn entries(&self, key: &str) -> Vec<(Key<'a>, Item<'a>)> {
+        self.get(key).map(Item::entries).unwrap_or_default()
+    }
+
+    /// The texts of the list at a key; none where there is no such key.
+    pub(crate) fn strings(&self, key: &str) -> Vec<(&'a str, Item<'a>)> {
+        self.get(key).map(Item::strings).unwrap_or_default()
+    }
+
+    /// The same, where one text may stand without a list.
+    pub(crate) fn one_or_more(&self, key: &str) -> Vec<(&'a str, Item<'a>)> {
+        self.get(key).map(Item::one_or_more).unwrap_or_default()
+    }
+
+    /// `true` or `false`, or what is meant where there is no such key.
+    pub(crate) fn flag(&self, key: &str, otherwise: bool) -> Option<bool> {
+        self.get(key).map_or(Some(otherwise), Item::boolean)
     }
 }
 
@@ -136,11 +178,78 @@ fn sexagesimal(text: &str) -> bool {
 
 impl<'a> Item<'a> {
     pub(crate) fn place(self) -> Place {
-        Place { file: self.file.clone(), span: self.node.span.clone() }
+        Place { file: self.document.file.clone(), span: self.node.span.clone() }
     }
 
     fn at(self, node: &'a YamlNode) -> Self {
         Self { node, ..self }
+    }
+
+    /// The same, without a word about what is wrong in it.
+    pub(crate) fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    fn push(self, problem: Problem) {
+        if !self.quiet {
+            self.document.problems.push(problem);
+        }
+    }
+
+    /// Reports that something is wrong here, and what to do.
+    pub(crate) fn report(self, message: impl Into<String>, help: impl Into<String>) {
+        self.report_at(&self.place(), message, help);
+    }
+
+    /// The same elsewhere.
+    pub(crate) fn report_at(self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Problem::new(message).at(place).help(help));
+    }
+
+    /// Reports that there is nothing called `name`: what was perhaps meant among
+    /// those there are, else what else helps.
+    pub(crate) fn report_unknown<'n>(
+        self,
+        message: impl Into<String>,
+        name: &str,
+        among: impl IntoIterator<Item = &'n str>,
+        otherwise: impl FnOnce() -> String,
+    ) {
+        let help = self.near(name, among).map_or_else(otherwise, |near| format!("did you mean `{near}`?"));
+        self.report(message, help);
+    }
+
+    /// Looks for what was meant by `name`. Gives up once there are dozens
+    /// of problems, so that a hostile spec costs no quadratic search.
+    pub(crate) fn near<'n>(self, name: &str, among: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+        if self.document.problems.0.borrow().len() > 50 { None } else { nearest(name, among) }
+    }
+
+    /// Reports what breaks a grammar; true: nothing does.
+    pub(crate) fn check(self, result: Result<(), GrammarError>) -> bool {
+        self.accept(result).is_some()
+    }
+
+    /// A result that breaks no grammar; one that does is reported.
+    pub(crate) fn accept<T>(self, result: Result<T, GrammarError>) -> Option<T> {
+        result.map_err(|error| self.report(error.message, error.help)).ok()
+    }
+
+    /// Text of a grammar.
+    pub(crate) fn text_of(self, grammar: impl FnOnce(&str) -> Result<(), GrammarError>) -> Option<&'a str> {
+        let text = self.string()?;
+        self.check(grammar(text)).then_some(text)
+    }
+
+    /// What was parsed from `text`, else why it `cannot be` that.
+    pub(crate) fn parsed<T>(
+        self,
+        result: Result<T, String>,
+        text: &str,
+        is_not: &str,
+        help: &str,
+    ) -> Option<T> {
+        result.map_err(|why| self.report(format!("`{}` {is_not}: {why}", short(text)), help)).ok()
     }
 
     /// True for `key:` without a value, and for `null`.
@@ -178,34 +287,31 @@ impl<'a> Item<'a> {
     }
 
     /// Text that every reader of YAML takes for text.
-    pub(crate) fn string(self, problems: &mut Problems) -> Option<&'a str> {
+    pub(crate) fn string(self) -> Option<&'a str> {
         match &self.node.value {
             YamlValue::Scalar { text, plain: true } if plain_type(text) == Some("nothing") => {
-                problems.push(self.expected("text").help("write the text, or remove the key"));
+                self.push(self.expected("text").help("write the text, or remove the key"));
             }
             YamlValue::Scalar { text, plain: true } if plain_type(text).is_some() => {
                 let kind = plain_type(text).unwrap_or_default();
-                problems.push(
-                    Problem::new(format!("`{text}` without quotes is {kind} to YAML, not text"))
-                        .at(&self.place())
-                        .help(format!("put it in quotes: \"{text}\"")),
-                );
+                let message = format!("`{text}` without quotes is {kind} to YAML, not text");
+                self.report(message, format!("put it in quotes: \"{text}\""));
             }
             YamlValue::Scalar { text, .. } => return Some(text),
-            _ => problems.push(self.expected("text")),
+            _ => self.push(self.expected("text")),
         }
         None
     }
 
     /// Text, or an unquoted whole number that reads the same to everyone.
-    pub(crate) fn string_or_whole(self, problems: &mut Problems) -> Option<&'a str> {
+    pub(crate) fn string_or_whole(self) -> Option<&'a str> {
         match &self.node.value {
             YamlValue::Scalar { text, plain: true } if whole(text).is_some() => Some(text),
-            _ => self.string(problems),
+            _ => self.string(),
         }
     }
 
-    pub(crate) fn boolean(self, problems: &mut Problems) -> Option<bool> {
+    pub(crate) fn boolean(self) -> Option<bool> {
         match &self.node.value {
             YamlValue::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
                 Some(true)
@@ -216,20 +322,20 @@ impl<'a> Item<'a> {
                 Some(false)
             }
             _ => {
-                problems.push(self.expected("true or false").help("write `true` or `false` without quotes"));
+                self.push(self.expected("true or false").help("write `true` or `false` without quotes"));
                 None
             }
         }
     }
 
     /// A whole number from 0, in plain decimal.
-    pub(crate) fn whole(self, problems: &mut Problems) -> Option<u64> {
+    pub(crate) fn whole(self) -> Option<u64> {
         let number = match &self.node.value {
             YamlValue::Scalar { text, plain: true } => whole(text),
             _ => None,
         };
         if number.is_none() {
-            problems.push(
+            self.push(
                 self.expected("a whole number").help("write plain digits without quotes, such as 1001"),
             );
         }
@@ -237,7 +343,7 @@ impl<'a> Item<'a> {
     }
 
     /// A number from 0, as `4` or `0.5`.
-    pub(crate) fn number(self, problems: &mut Problems) -> Option<f64> {
+    pub(crate) fn number(self) -> Option<f64> {
         let number = match &self.node.value {
             YamlValue::Scalar { text, plain: true }
                 if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') =>
@@ -247,21 +353,21 @@ impl<'a> Item<'a> {
             _ => None,
         };
         if number.is_none() {
-            problems.push(self.expected("a number").help("write it without quotes, such as 4 or 0.5"));
+            self.push(self.expected("a number").help("write it without quotes, such as 4 or 0.5"));
         }
         number
     }
 
     /// A list; nothing counts as an empty one.
-    pub(crate) fn list(self, problems: &mut Problems) -> Vec<Item<'a>> {
-        if self.quiet_list().is_none() && !self.is_null() {
-            problems.push(self.expected("a list").help("write `[a, b]`, or one `- a` for each"));
+    pub(crate) fn list(self) -> Vec<Item<'a>> {
+        if self.elements().is_none() && !self.is_null() {
+            self.push(self.expected("a list").help("write `[a, b]`, or one `- a` for each"));
         }
-        self.quiet_list().unwrap_or_default()
+        self.elements().unwrap_or_default()
     }
 
     /// The entries, if it is a list.
-    pub(crate) fn quiet_list(self) -> Option<Vec<Item<'a>>> {
+    pub(crate) fn elements(self) -> Option<Vec<Item<'a>>> {
         match &self.node.value {
             YamlValue::List(items) => Some(items.iter().map(|node| self.at(node)).collect()),
             _ => None,
@@ -269,81 +375,63 @@ impl<'a> Item<'a> {
     }
 
     /// A list of texts, each with its item.
-    pub(crate) fn strings(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
-        self.list(problems).into_iter().filter_map(|item| Some((item.string(problems)?, item))).collect()
+    pub(crate) fn strings(self) -> Vec<(&'a str, Item<'a>)> {
+        self.list().into_iter().filter_map(|item| Some((item.string()?, item))).collect()
     }
 
     /// One text or a list of them.
-    pub(crate) fn one_or_more(self, problems: &mut Problems) -> Vec<(&'a str, Item<'a>)> {
+    pub(crate) fn one_or_more(self) -> Vec<(&'a str, Item<'a>)> {
         match self.node.value {
-            YamlValue::List(_) => self.strings(problems),
-            _ => self.string(problems).map(|text| (text, self)).into_iter().collect(),
+            YamlValue::List(_) => self.strings(),
+            _ => self.string().map(|text| (text, self)).into_iter().collect(),
         }
     }
 
     /// A mapping with free keys; nothing counts as an empty one.
-    pub(crate) fn entries(self, problems: &mut Problems) -> Vec<(Key<'a>, Item<'a>)> {
+    pub(crate) fn entries(self) -> Vec<(Key<'a>, Item<'a>)> {
         let YamlValue::Map(pairs) = &self.node.value else {
             if !self.is_null() {
-                problems.push(self.expected("a mapping").help("write `key: value` lines, indented"));
+                self.push(self.expected("a mapping").help("write `key: value` lines, indented"));
             }
             return Vec::new();
         };
         let mut entries = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             let item = self.at(key);
-            if let Some(text) = item.string(problems) {
+            if let Some(text) = item.string() {
                 entries.push((Key { text, item }, self.at(value)));
             }
         }
         entries
     }
 
-    /// The keys of a mapping that are text, without a word about the others.
-    pub(crate) fn keys(self) -> Vec<Key<'a>> {
-        self.entries(&mut Problems::default()).into_iter().map(|(key, _)| key).collect()
-    }
-
-    /// The entries of a mapping, without a word about what is wrong.
-    pub(crate) fn quiet_entries(self) -> Vec<(Key<'a>, Item<'a>)> {
-        self.entries(&mut Problems::default())
-    }
-
-    /// The values of a mapping, without a word about its keys.
-    pub(crate) fn children(self) -> Vec<Item<'a>> {
-        self.quiet_entries().into_iter().map(|(_, item)| item).collect()
-    }
-
     /// A mapping whose keys must be among `known`.
-    pub(crate) fn fields(self, known: &[&str], problems: &mut Problems) -> Fields<'a> {
-        self.fields_and(known, &[], problems)
+    pub(crate) fn fields(self, known: &[&str]) -> Fields<'a> {
+        self.fields_and(known, &[])
     }
 
     /// The same with keys that are taken but not offered: old ones, and those
     /// that are refused with a sentence of their own.
-    pub(crate) fn fields_and(
-        self,
-        known: &[&str],
-        unoffered: &[&str],
-        problems: &mut Problems,
-    ) -> Fields<'a> {
-        let entries = self.entries(problems);
+    pub(crate) fn fields_and(self, known: &[&str], unoffered: &[&str]) -> Fields<'a> {
+        let entries = self.entries();
         for (key, _) in &entries {
             if !known.contains(&key.text) && !unoffered.contains(&key.text) {
-                problems.push(unknown_key(key, known));
+                unknown_key(key, known);
             }
         }
         Fields { owner: self, entries }
     }
 }
 
-fn unknown_key(key: &Key, known: &[&str]) -> Problem {
-    let problem = Problem::new(format!("unknown key `{}`", short(key.text))).at(&key.place());
-    match nearest(key.text, known.iter().copied()) {
-        _ if key.text == "<<" => problem.help("merge keys are not read; write the values out"),
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help(format!("the keys here are: {}", known.join(", "))),
+fn unknown_key(key: &Key, known: &[&str]) {
+    let message = format!("unknown key `{}`", short(key.text));
+    if key.text == "<<" {
+        key.item.report(message, "merge keys are not read; write the values out");
+        return;
     }
+    let near = nearest(key.text, known.iter().copied());
+    let all = || format!("the keys here are: {}", known.join(", "));
+    key.item.report(message, near.map_or_else(all, |near| format!("did you mean `{near}`?")));
 }
 
 fn whole(text: &str) -> Option<u64> {

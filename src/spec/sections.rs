@@ -1,92 +1,88 @@
-//! The small sections: `version`, `registry`, `insecure_registries`, `tag`, `bases`, `plans`,
-//! `all_info_cmds`, `build`.
+//! The small sections: `version`, `registry`, `insecure_registries`, `tag`,
+//! `catalog` and `bases`, `plans`, `all_info_cmds`, `build`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::args::build_args;
-use super::names::{self, passes};
-use super::reader::{Fields, GrammarError, Item, Problems, short};
+use super::catalog::{self, Catalog, CatalogMiss, HostArch};
+use super::images::build_args;
+use super::reader::{Fields, Item, Problems, short};
 use super::{
-    Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, bases, datahub,
+    Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, grammar,
 };
 use crate::image::packages::{AllowedAddresses, PackageIndex};
 use crate::model::names::{BaseName, PlanName};
-use crate::model::problem::{Place, Problem};
+use crate::model::problem::{Place, SourceFile};
 use crate::model::reference::Reference;
-use crate::spec::catalog::HostArch;
 
 /// `version: 1`; stacks of before have none.
-pub(crate) fn version(item: Option<Item>, problems: &mut Problems) {
-    let Some(item) = item else { return };
-    if let Some(version) = item.whole(problems)
+pub(crate) fn version(top: &Fields) {
+    if let Some(item) = top.get("version")
+        && let Some(version) = item.whole()
         && version != 1
     {
-        let problem = Problem::new(format!("a spec of version {version}"));
-        problems.push(problem.at(&item.place()).help("this program reads version 1"));
+        item.report(format!("a spec of version {version}"), "this program reads version 1");
     }
 }
 
-pub(crate) fn registry(item: Option<Item>, problems: &mut Problems) -> Option<Registry> {
-    let item = item?;
-    let text = item.string(problems)?;
-    Registry::parse(text)
-        .map_err(|why| {
-            let problem = Problem::new(format!("`{}` is no registry: {why}", short(text)));
-            problems.push(problem.at(&item.place()).help("write host:port/path, without https:// and tag"));
-        })
-        .ok()
+pub(crate) fn registry(top: &Fields) -> Option<Registry> {
+    let item = top.get("registry")?;
+    let text = item.string()?;
+    let help = "write host:port/path, without https:// and tag";
+    item.parsed(Registry::parse(text), text, "is no registry", help)
 }
 
 /// `insecure_registries: [host:port]`.
-pub(crate) fn insecure_registries(item: Option<Item>, problems: &mut Problems) -> BTreeSet<String> {
-    let hosts = item.map(|item| item.one_or_more(problems)).unwrap_or_default();
-    let right = |(host, item): &(&str, Item)| passes(names::registry_host(host), &item.place(), problems);
+pub(crate) fn insecure_registries(top: &Fields) -> BTreeSet<String> {
+    let hosts = top.one_or_more("insecure_registries");
+    let right = |(host, item): &(&str, Item)| item.check(grammar::registry_host(host));
     hosts.into_iter().filter(right).map(|(host, _)| host.to_owned()).collect()
 }
 
 /// `tag: {prefix, stable}`; `start` is where a missing one is reported.
-pub(crate) fn tag(top: &Fields, start: &Place, problems: &mut Problems) -> Option<TagRule> {
+pub(crate) fn tag(top: &Fields, start: &Place) -> Option<TagRule> {
     let example = "tag: {prefix: \"2026.4\"}";
-    let fields = top.require("tag", start, example, problems)?.fields(&["prefix", "stable"], problems);
-    let stable = match fields.get("stable") {
-        Some(item) => checked(item, names::tag, problems),
-        None => Some("stable".to_owned()),
-    };
-    let place = top.key("tag").unwrap_or_else(|| start.clone());
-    let prefix = fields.require("prefix", &place, example, problems)?;
-    Some(TagRule { prefix: checked(prefix, names::tag_prefix, problems)?, stable: stable? })
+    let fields = top.require("tag", start, example)?.fields(&["prefix", "stable"]);
+    let stable = fields.get("stable").map_or(Some("stable"), |item| item.text_of(grammar::tag));
+    let place = top.key("tag").map_or_else(|| start.clone(), Item::place);
+    let prefix = fields.require("prefix", &place, example)?.text_of(grammar::tag_prefix)?;
+    Some(TagRule { prefix: prefix.to_owned(), stable: stable?.to_owned() })
 }
 
-/// A text of a grammar.
-fn checked(
-    item: Item,
-    grammar: fn(&str) -> Result<(), GrammarError>,
-    problems: &mut Problems,
-) -> Option<String> {
-    let text = item.string(problems)?;
-    passes(grammar(text), &item.place(), problems).then(|| text.to_owned())
+/// What bases are looked up in. A named file stands in place of the program's
+/// own catalogue, whole: which image `latest` is must not depend on rows that
+/// nobody of the site wrote.
+pub(crate) enum CatalogSource {
+    /// The one that the program carries.
+    Own,
+    File(Catalog),
+    /// What is wrong with the file was reported; what bases ask of it is not.
+    Broken,
 }
 
-pub(crate) fn bases(
-    item: Option<Item>,
-    source: &bases::CatalogSource,
-    host: &HostArch,
-    problems: &mut Problems,
-) -> Vec<Base> {
-    let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
-    let mut bases = Vec::with_capacity(entries.len());
-    for (key, value) in entries {
+/// What the file of `catalog: PATH` says.
+pub(crate) fn catalog(file: &Arc<SourceFile>, problems: &Problems) -> CatalogSource {
+    let parsed = catalog::read(file);
+    if parsed.errors.is_empty() {
+        return CatalogSource::File(parsed.catalog);
+    }
+    problems.extend(parsed.errors);
+    CatalogSource::Broken
+}
+
+pub(crate) fn bases(top: &Fields, catalog: &CatalogSource, host: &HostArch) -> Vec<Base> {
+    let mut bases = Vec::new();
+    for (key, value) in top.entries("bases") {
         let place = key.place();
-        passes(names::name("base", key.text), &place, problems);
-        let fields = value.fields(&["image", "catalog"], problems);
+        key.item.check(grammar::name("base", key.text));
+        let fields = value.fields(&["image", "catalog"]);
         let source = match (fields.get("image"), fields.get("catalog")) {
-            (Some(image), None) => reference(image, problems).map(BaseSource::Image),
-            (None, Some(entry)) => bases::base(entry, &place, source, host, problems),
+            (Some(image), None) => reference(image).map(BaseSource::Image),
+            (None, Some(entry)) => catalog_base(entry, &place, catalog, host),
             _ => {
-                let problem =
-                    Problem::new(format!("the base `{}` needs one source", short(key.text))).at(&place);
-                problems.push(problem.help("write either `image` or `catalog: {framework, version, arch}`"));
+                let message = format!("the base `{}` needs one source", short(key.text));
+                key.item.report(message, "write either `image` or `catalog: {framework, version, arch}`");
                 None
             }
         };
@@ -95,58 +91,112 @@ pub(crate) fn bases(
     bases
 }
 
-fn reference(item: Item, problems: &mut Problems) -> Option<Reference> {
-    let text = item.string(problems)?;
-    Reference::parse(text)
-        .map_err(|why| {
-            let problem = Problem::new(format!("`{}` is no image reference: {why}", short(text)));
-            problems.push(problem.at(&item.place()).help("write host:port/name:tag or name@sha256:…"));
-        })
-        .ok()
+fn reference(item: Item) -> Option<Reference> {
+    let text = item.string()?;
+    let help = "write host:port/name:tag or name@sha256:…";
+    item.parsed(Reference::parse(text), text, "is no image reference", help)
 }
 
-pub(crate) fn plans(item: Option<Item>, tag: Option<&TagRule>, problems: &mut Problems) -> Vec<PlanVariant> {
-    let entries = item.map(|item| item.entries(problems)).unwrap_or_default();
-    let mut plans: Vec<PlanVariant> = Vec::with_capacity(entries.len());
-    for (key, value) in entries {
+/// `catalog: {framework, version, arch}` of a base.
+fn catalog_base(item: Item, base: &Place, catalog: &CatalogSource, host: &HostArch) -> Option<BaseSource> {
+    let fields = item.fields(&["framework", "version", "arch"]);
+    let text = |key: &str, example: &str| {
+        let item = fields.require(key, base, example)?;
+        Some((item, item.string()?))
+    };
+    let framework = text("framework", "framework: Pytorch");
+    let version = text("version", "version: latest");
+    let arch = match fields.get("arch") {
+        Some(item) => item.string().map(|arch| (item, arch)),
+        None => arch_of(host, item).map(|arch| (item, arch)),
+    };
+    let ((f_item, framework), (v_item, version), (a_item, arch)) = (framework?, version?, arch?);
+    let catalog = match catalog {
+        CatalogSource::Own => Catalog::own(),
+        CatalogSource::File(catalog) => catalog,
+        CatalogSource::Broken => return None,
+    };
+    let miss = match catalog.find(framework, version, arch) {
+        Ok(found) => {
+            return Some(BaseSource::Catalog {
+                framework: found.row.framework.clone(),
+                version: found.row.version.clone(),
+                arch: found.arch.to_owned(),
+                image: found.row.image.clone(),
+            });
+        }
+        Err(miss) => miss,
+    };
+    let at = match miss {
+        CatalogMiss::Framework { .. } => f_item,
+        CatalogMiss::Arch { .. } => a_item,
+        CatalogMiss::Version { .. } => v_item,
+    };
+    let mut help = miss.help();
+    if let (HostArch::Known { source, .. }, None) = (host, fields.get("arch")) {
+        help = format!("{help}; {arch} is this machine's ({source}), `arch:` asks for another");
+    }
+    at.report(miss.message(catalog, &short(framework), &short(version), &short(arch)), help);
+    None
+}
+
+/// The architecture where the spec names none.
+fn arch_of<'h>(host: &'h HostArch, item: Item) -> Option<&'h str> {
+    match host {
+        HostArch::Known { arch, .. } => Some(arch),
+        HostArch::Unknown(why) => {
+            let because = if why.is_empty() { String::new() } else { format!(": {why}") };
+            let message = format!("nobody says which architecture this base is for{because}");
+            let help = "write `arch: CUDA_ADA`, or set MLC_ARCH; `ds01-build catalog list --all` shows which there are";
+            item.report(message, help);
+            None
+        }
+    }
+}
+
+pub(crate) fn plans(top: &Fields, tag: Option<&TagRule>) -> Vec<PlanVariant> {
+    let mut plans: Vec<PlanVariant> = Vec::new();
+    for (key, value) in top.entries("plans") {
         let place = key.place();
-        passes(names::plan_name(key.text), &place, problems);
-        let fields = value.fields_and(&["tag_prefix", "build_args"], &["tag_stable_postfix"], problems);
-        datahub::no_stable_postfix(&fields, problems);
-        let build_args = build_args(fields.get("build_args"), problems);
-        let Some(item) = fields.require("tag_prefix", &place, "tag_prefix: \"2026.4-py312\"", problems)
+        key.item.check(grammar::plan_name(key.text));
+        let fields = value.fields_and(&["tag_prefix", "build_args"], &["tag_stable_postfix"]);
+        // What the DataHub stack has.
+        if let Some(postfix) = fields.key("tag_stable_postfix") {
+            postfix.report(
+                "`tag_stable_postfix` is not read any more",
+                "remove it: the stable tag of a plan is its `tag_prefix` followed by `-` and `tag.stable`",
+            );
+        }
+        let build_args = build_args(&fields, "build_args");
+        let item = fields.require("tag_prefix", &place, "tag_prefix: \"2026.4-py312\"");
+        let Some((item, tag_prefix)) = item.and_then(|item| Some((item, item.text_of(grammar::tag_prefix)?)))
         else {
             continue;
         };
-        let Some(tag_prefix) = checked(item, names::tag_prefix, problems) else { continue };
         let twin =
             plans.iter().find(|p| p.tag_prefix == tag_prefix).map(|p| format!("the plan `{}`", p.name));
         let twin = twin.or_else(|| tag.filter(|t| t.prefix == tag_prefix).map(|_| "`tag.prefix`".to_owned()));
         if let Some(twin) = twin {
-            let problem =
-                Problem::new(format!("the plan `{}` has the tag prefix of {twin}", short(key.text)));
-            problems.push(
-                problem.at(&item.place()).help("give each its own, or their images overwrite each other"),
-            );
+            let message = format!("the plan `{}` has the tag prefix of {twin}", short(key.text));
+            item.report(message, "give each its own, or their images overwrite each other");
         }
+        let tag_prefix = tag_prefix.to_owned();
         plans.push(PlanVariant { name: PlanName::new(key.text), place, tag_prefix, build_args });
     }
     plans
 }
 
-pub(crate) fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap<String, InfoCommand> {
+pub(crate) fn info_cmds(top: &Fields) -> BTreeMap<String, InfoCommand> {
     let mut cmds = BTreeMap::new();
-    for (key, value) in item.map(|item| item.entries(problems)).unwrap_or_default() {
-        let place = key.place();
-        passes(names::word("the name of a command", key.text), &place, problems);
-        let fields = value.fields(&["description", "command"], problems);
-        let mut text = |name: &str, example: &str| {
-            let item = fields.require(name, &place, example, problems)?;
-            let text = item.string(problems)?;
+    for (key, value) in top.entries("all_info_cmds") {
+        key.item.check(grammar::word("the name of a command", key.text));
+        let fields = value.fields(&["description", "command"]);
+        let text = |name: &str, example: &str| {
+            let item = fields.require(name, &key.place(), example)?;
+            let text = item.string()?;
             let clean = !text.is_empty() && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
             if !clean {
-                let problem = Problem::new(format!("the {name} is empty or has control characters"));
-                problems.push(problem.at(&item.place()).help("write plain text"));
+                item.report(format!("the {name} is empty or has control characters"), "write plain text");
             }
             clean.then(|| text.to_owned())
         };
@@ -159,46 +209,43 @@ pub(crate) fn info_cmds(item: Option<Item>, problems: &mut Problems) -> BTreeMap
     cmds
 }
 
-pub(crate) fn build(item: Option<Item>, root: &Path, problems: &mut Problems) -> BuildSettings {
-    let Some(item) = item else { return BuildSettings::default() };
-    let fields = item.fields(&["ca_bundle", "pip_index", "apt_mirror", "allow_urls"], problems);
-    let mut site = |key: &str| fields.get(key).and_then(|item| site(item, root, problems));
-    let (pip_index, apt_mirror) = (site("pip_index"), site("apt_mirror"));
-    let ca_bundle = fields.get("ca_bundle").and_then(|item| outside(item, root, "a PEM file", problems));
+pub(crate) fn build(top: &Fields, root: &Path) -> BuildSettings {
+    let Some(item) = top.get("build") else { return BuildSettings::default() };
+    let fields = item.fields(&["ca_bundle", "pip_index", "apt_mirror", "allow_urls"]);
+    let site = |key: &str| fields.get(key).and_then(|item| site(item, root));
     let mut allow_urls = AllowedAddresses::default();
-    for (text, item) in fields.get("allow_urls").map(|item| item.one_or_more(problems)).unwrap_or_default() {
+    for (text, item) in fields.one_or_more("allow_urls") {
         if let Err(why) = allow_urls.add(text) {
-            let problem = Problem::new(format!("`{}` cannot be allowed", short(text))).at(&item.place());
-            problems.push(problem.help(why));
+            item.report(format!("`{}` cannot be allowed", short(text)), why);
         }
     }
-    BuildSettings { ca_bundle, pip_index, apt_mirror, allow_urls }
+    BuildSettings {
+        ca_bundle: fields.get("ca_bundle").and_then(|item| outside(item, root, "a PEM file")),
+        pip_index: site("pip_index"),
+        apt_mirror: site("apt_mirror"),
+        allow_urls,
+    }
 }
 
 /// A web address, or `{file: PATH}` where it has a password.
-fn site(item: Item, root: &Path, problems: &mut Problems) -> Option<SiteSource> {
+fn site(item: Item, root: &Path) -> Option<SiteSource> {
     if item.is_mapping() {
-        let fields = item.fields(&["file"], problems);
-        let file = fields.require("file", &item.place(), "{file: /etc/ds01/pip-index}", problems)?;
-        return outside(file, root, "a file with the address in it", problems).map(SiteSource::File);
+        let file = item.fields(&["file"]).require("file", &item.place(), "{file: /etc/ds01/pip-index}")?;
+        return outside(file, root, "a file with the address in it").map(SiteSource::File);
     }
-    let text = checked(item, names::url, problems)?;
-    PackageIndex::parse(&text)
-        .map_err(|why| {
-            let problem = Problem::new(format!("`{}` {why}", short(&text))).at(&item.place());
-            problems.push(problem.help("nothing else may stand in it"));
-        })
+    let text = item.text_of(grammar::url)?;
+    PackageIndex::parse(text)
+        .map_err(|why| item.report(format!("`{}` {why}", short(text)), "nothing else may stand in it"))
         .ok()
         .map(SiteSource::Spec)
 }
 
 /// A file that may lie anywhere. Whether it is there is asked by the build:
 /// another machine may only check.
-fn outside(item: Item, root: &Path, what: &str, problems: &mut Problems) -> Option<PathBuf> {
-    let text = item.string(problems)?;
+fn outside(item: Item, root: &Path, what: &str) -> Option<PathBuf> {
+    let text = item.string()?;
     if text.is_empty() || text.chars().any(char::is_control) {
-        let problem = Problem::new(format!("the path `{}` is none", short(text))).at(&item.place());
-        problems.push(problem.help(format!("write the path of {what}")));
+        item.report(format!("the path `{}` is none", short(text)), format!("write the path of {what}"));
         return None;
     }
     Some(root.join(text))

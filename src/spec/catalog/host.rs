@@ -11,7 +11,7 @@ pub(crate) enum HostArch {
     Known {
         arch: String,
         /// `MLC_ARCH`, or the version and the file that has it.
-        told_by: String,
+        source: String,
     },
     /// A lowercase fragment.
     Unknown(String),
@@ -41,24 +41,24 @@ pub(crate) struct ToolkitFiles {
 /// The class of a machine: the variable decides, then CUDA, then ROCm.
 pub(crate) fn host(clues: &ToolkitFiles) -> HostArch {
     if let Some(arch) = &clues.mlc_arch {
-        return HostArch::Known { arch: arch.clone(), told_by: "MLC_ARCH".into() };
+        return HostArch::Known { arch: arch.clone(), source: "MLC_ARCH".into() };
     }
     if let Some(clue) = &clues.cuda {
-        return told("CUDA", clue, cuda_version(&clue.text), cuda_class);
+        return class_of("CUDA", clue, cuda_version(&clue.text), cuda_class);
     }
     if let Some(clue) = &clues.rocm {
-        return told("ROCm", clue, rocm_version(&clue.text), rocm_class);
+        return class_of("ROCm", clue, rocm_version(&clue.text), rocm_class);
     }
     HostArch::Unknown("neither CUDA nor ROCm is installed on this machine".into())
 }
 
-fn told(what: &str, clue: &VersionFile, version: Option<String>, class: Class) -> HostArch {
+fn class_of(what: &str, clue: &VersionFile, version: Option<String>, class: Class) -> HostArch {
     let file = clue.file.display();
     let Some(version) = version else {
         return HostArch::Unknown(format!("{file} names no version of {what}"));
     };
     match class(&version) {
-        Some(arch) => HostArch::Known { arch, told_by: format!("{what} {version}, {file}") },
+        Some(arch) => HostArch::Known { arch, source: format!("{what} {version}, {file}") },
         None => HostArch::Unknown(format!("{what} {version} ({file}) belongs to no architecture class")),
     }
 }
@@ -117,8 +117,8 @@ mod tests {
         host(&ToolkitFiles { cuda: Some(clue), ..ToolkitFiles::default() })
     }
 
-    fn known(arch: &str, told_by: &str) -> HostArch {
-        HostArch::Known { arch: arch.into(), told_by: told_by.into() }
+    fn known(arch: &str, source: &str) -> HostArch {
+        HostArch::Known { arch: arch.into(), source: source.into() }
     }
 
     #[test]

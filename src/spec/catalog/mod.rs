@@ -5,7 +5,6 @@
 //! no digests: `spec.lock` pins what was built on.
 
 pub(crate) mod host;
-mod miss;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use host::HostArch;
-pub(crate) use miss::CatalogMiss;
 pub(crate) use read::{ParsedCatalog, read};
 
 use crate::model::problem::SourceFile;
@@ -138,4 +136,48 @@ fn distinct<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
         }
     }
     seen
+}
+
+/// Which part of a request a catalogue does not have, and what it has instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CatalogMiss {
+    Framework {
+        known: Vec<String>,
+    },
+    /// Architectures of the framework.
+    Arch {
+        known: Vec<String>,
+    },
+    Version {
+        /// Versions of the framework for the architecture, newest first.
+        known: Vec<String>,
+        /// Architectures for which the version is there.
+        elsewhere: Vec<String>,
+    },
+}
+
+impl CatalogMiss {
+    /// What is missing: a lowercase fragment. The texts are those asked for,
+    /// fit to be shown.
+    pub(crate) fn message(&self, catalog: &Catalog, framework: &str, version: &str, arch: &str) -> String {
+        let what = match self {
+            Self::Framework { .. } => format!("framework `{framework}`"),
+            Self::Arch { .. } => format!("{framework} for `{arch}`"),
+            Self::Version { .. } => format!("{framework} `{version}` for {arch}"),
+        };
+        format!("{} has no {what}", catalog.title())
+    }
+
+    /// What there is.
+    pub(crate) fn help(&self) -> String {
+        match self {
+            Self::Framework { known } | Self::Arch { known } => format!("it has: {}", known.join(", ")),
+            Self::Version { known, elsewhere } if elsewhere.is_empty() => {
+                format!("it has: {}", known.join(", "))
+            }
+            Self::Version { known, elsewhere } => {
+                format!("it has: {}; that version is there for {}", known.join(", "), elsewhere.join(", "))
+            }
+        }
+    }
 }

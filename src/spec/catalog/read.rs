@@ -190,11 +190,11 @@ fn repeated(rows: &[(CatalogRow, TextPart)], file: &Arc<SourceFile>) -> Vec<Prob
                 first.insert(key, row.line);
                 continue;
             };
-            let told = format!("{} {} for {arch}", row.framework, row.version);
+            let named = format!("{} {} for {arch}", row.framework, row.version);
             let problem = if *line == row.line {
-                Problem::new(format!("{told} stands twice in this row")).help("write it once")
+                Problem::new(format!("{named} stands twice in this row")).help("write it once")
             } else {
-                Problem::new(format!("{told} stands in line {line} already"))
+                Problem::new(format!("{named} stands in line {line} already"))
                     .help(format!("line {line} is the one that counts; remove the other"))
             };
             warnings.push(problem.at(&part.place(file)));

@@ -8,17 +8,17 @@
 mod change;
 mod text;
 mod tree;
-mod write;
 
 #[cfg(test)]
 mod tests;
 
-use super::names;
-use super::reader::GrammarError;
+use std::fmt::Write;
+
+use super::grammar::{self, GrammarError};
+use super::reader::plain_type;
 use crate::model::problem::Problem;
 pub(crate) use change::{EntryEdit, ProjectChanges, change};
 pub(crate) use tree::{EntryTree, NewValue};
-pub(crate) use write::{ProjectEntry, entry};
 
 /// Where something stands in a project's entry: `["packages", "pip"]`.
 pub(crate) type KeyPath = &'static [&'static str];
@@ -99,8 +99,8 @@ fn byte_order_mark(text: &str) -> (&str, &str) {
 /// # Errors
 /// The rule it breaks, and what to write.
 pub(crate) fn check_name(text: &str) -> Result<(), Problem> {
-    names::name("project", text).map_err(problem)?;
-    if write::is_yaml_value(text) {
+    grammar::name("project", text).map_err(problem)?;
+    if is_yaml_value(text) {
         let rule = format!("`{text}` is no project name: YAML reads it as a number, as truth or as nothing");
         return Err(Problem::new(rule).help("choose a word, such as thesis"));
     }
@@ -112,9 +112,81 @@ pub(crate) fn check_name(text: &str) -> Result<(), Problem> {
 /// # Errors
 /// The rule it breaks, and what to write.
 pub(crate) fn check_login(text: &str) -> Result<(), Problem> {
-    names::login(text).map_err(problem)
+    grammar::login(text).map_err(problem)
 }
 
-fn problem(broken: GrammarError) -> Problem {
-    Problem::new(broken.message).help(broken.help)
+fn problem(error: GrammarError) -> Problem {
+    Problem::new(error.message).help(error.help)
+}
+
+/// A project that somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ProjectEntry {
+    pub(crate) name: String,
+    /// The login.
+    pub(crate) user: String,
+    /// What it is based on: `vision`, `vision@py312`, or a base.
+    pub(crate) image: String,
+    pub(crate) use_case: Vec<String>,
+    pub(crate) apt: Vec<String>,
+    pub(crate) pip: Vec<String>,
+    /// Relative to the folder of the spec.
+    pub(crate) requirements: Option<String>,
+    /// Relative to the folder of the spec.
+    pub(crate) dockerfile: Option<String>,
+    pub(crate) jupyter: bool,
+}
+
+/// The text of a file that has this project alone.
+pub(crate) fn entry(entry: &ProjectEntry) -> String {
+    let mut text =
+        format!("# Change it by hand, or with `ds01-build image update`.\n{}:\n", quoted(&entry.name));
+    let mut line = |key: &str, value: String| {
+        let _ = writeln!(text, "  {key}: {value}");
+    };
+    line("user", quoted(&entry.user));
+    line("image", quoted(&entry.image));
+    match entry.use_case.as_slice() {
+        [] => {}
+        [one] => line("use_case", quoted(one)),
+        several => line("use_case", flow_list(several)),
+    }
+    if let Some(dockerfile) = &entry.dockerfile {
+        line("dockerfile", quoted(dockerfile));
+    }
+    let lists = [("apt", &entry.apt), ("pip", &entry.pip)];
+    let lists = lists.iter().filter(|(_, texts)| !texts.is_empty());
+    let mut packages: Vec<String> =
+        lists.map(|(key, texts)| format!("{key}: {}", flow_list(texts))).collect();
+    packages.extend(entry.requirements.iter().map(|file| format!("requirements: {}", quoted(file))));
+    if !packages.is_empty() {
+        line("packages", format!("{{{}}}", packages.join(", ")));
+    }
+    if entry.jupyter {
+        line("jupyter", "true".into());
+    }
+    text
+}
+
+/// Texts as a YAML list in one line.
+fn flow_list(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// A text as YAML: without quotes where every reader takes it for text.
+fn quoted(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/@+-".contains(&b));
+    if plain && !is_yaml_value(text) {
+        return text.to_owned();
+    }
+    // A JSON string is a YAML string.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Whether some reader of YAML takes an unquoted text for something else:
+/// besides numbers, truth and nothing, the older ones have `yes` and `off`.
+fn is_yaml_value(text: &str) -> bool {
+    let older = ["y", "n", "yes", "no", "on", "off"];
+    plain_type(text).is_some() || older.contains(&text.to_ascii_lowercase().as_str())
 }

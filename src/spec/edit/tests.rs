@@ -150,7 +150,7 @@ fn file() -> impl Strategy<Value = (String, usize)> {
                     text += &format!("{}{}\n", " ".repeat(indent), what.trim_end());
                 }
             };
-            let texts: Vec<String> = items.iter().map(|(text, ..)| write::quoted(text)).collect();
+            let texts: Vec<String> = items.iter().map(|(text, ..)| quoted(text)).collect();
             line(0, &first);
             line(0, "thesis:");
             line(2, &format!("user: ann {inner}"));
@@ -231,7 +231,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_back_from_quotes(text in "\\PC*") {
-        let line = format!("a: [{}]\n", write::quoted(&text));
+        let line = format!("a: [{}]\n", quoted(&text));
         let read = tree::read(&line).unwrap();
         prop_assert_eq!(read.get(&["a"]).unwrap().texts(), [text.as_str()]);
     }

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use yaml_edit::{Document, Mapping, Sequence};
 
-use super::write::quoted;
-use super::{EntryChange, KeyPath, NewValue};
+use super::{EntryChange, KeyPath, NewValue, flow_list, quoted};
 
 const ODD: &str = "it is written in a way that can only be changed by hand";
 
@@ -92,9 +91,7 @@ fn set(entry: &Mapping, path: KeyPath, value: &str) -> Result<(), String> {
 fn flow(value: &NewValue) -> String {
     match value {
         NewValue::Text(text) => quoted(text),
-        NewValue::Texts(texts) => {
-            format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
-        }
+        NewValue::Texts(texts) => flow_list(texts),
         NewValue::True => "true".into(),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Graph, Node, NodeId, NodeKind};
 
-/// Tells a node's state in a few words.
+/// A node's state in a few words.
 pub(crate) type NodeState<'f> = &'f dyn Fn(NodeId) -> String;
 
 /// A line of the tree that is still to be drawn.

@@ -1,37 +1,30 @@
 //! `limits:` — what people's containers may use, in the spec or in a file of
 //! its own.
 //!
-//! What is written for a person lies over what is written for their group,
+//! What is written for a person comes before what is written for their group,
 //! that over `defaults`, and that over the built-in group of the name. A
 //! container is only made with every limit known.
 
-mod builtin;
-mod durations;
-mod exempt;
-mod layer;
-mod people;
-mod rights;
-pub(crate) mod sizes;
+mod read;
+mod table;
 #[cfg(test)]
 mod tests;
-mod view;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use exempt::{Exemption, Rule, Whom};
-use layer::{KEYS, Layer};
-use people::PersonEntry;
-pub(crate) use people::{GroupMentions, agree};
+use serde::Serialize;
+use serde_json::Value;
+
+pub(crate) use read::{Exemption, LimitsDraft, Rule, Whom, read};
+use table::{Layer, Limit};
+pub(crate) use values::{parse_size, size_text};
 
 use super::Spec;
-use super::files::Files;
-use super::names::{self, passes};
-use super::paths;
-use super::reader::{Item, Key, Problems, short};
 use crate::model::names::Login;
-use crate::model::problem::Problem;
 
 /// `limits:` as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,11 +43,19 @@ pub(crate) struct Limits {
     people: BTreeMap<Login, PersonEntry>,
 }
 
+/// What is known of a person from `limits:` alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct PersonEntry {
+    group: Option<String>,
+    /// For this person alone.
+    own: Layer,
+}
+
 /// What holds for one person.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PersonLimits {
     pub(crate) group: String,
-    /// The group's, with what is written for this person alone laid over them.
+    /// The group's, with what is written for this person alone applied over them.
     pub(crate) limits: GroupLimits,
     /// Keys that are written for this person alone.
     pub(crate) own: BTreeSet<&'static str>,
@@ -76,9 +77,35 @@ impl Limits {
         Some(PersonLimits {
             group: name.to_owned(),
             limits,
-            own: own.iter().map(layer::Limit::key).collect(),
+            own: own.iter().map(Limit::key).collect(),
             by_default: said.is_none(),
         })
+    }
+
+    /// Each limit of what [`Limits::of`] gave, in the order of their keys.
+    pub(crate) fn effective(&self, applied: &PersonLimits) -> Vec<EffectiveLimit> {
+        let effective = |limit: &Limit| {
+            let (value, unit) = limit.value();
+            let from = self.origin(limit.key(), applied);
+            EffectiveLimit { limit: limit.key(), value, unit, text: limit.text(), from }
+        };
+        Limit::all(&applied.limits).iter().map(effective).collect()
+    }
+
+    fn origin(&self, key: &str, applied: &PersonLimits) -> Origin {
+        let has = |layer: &Layer| layer.iter().any(|limit| limit.key() == key);
+        let group_has = |group: &str| self.written.get(group).is_some_and(has);
+        if applied.own.contains(key) {
+            Origin::Own
+        } else if group_has(&applied.group) {
+            Origin::Group
+        } else if has(&self.defaults) {
+            Origin::Defaults
+        } else if !built_in_groups().contains_key(&applied.group) && group_has(&self.default_group) {
+            Origin::DefaultGroup
+        } else {
+            Origin::BuiltIn
+        }
     }
 
     /// Something is written of this person, be it as a member of a group.
@@ -188,19 +215,12 @@ impl Network {
     }
 }
 
-impl MountFolder {
-    fn text(&self) -> String {
-        let path = self.path.display();
-        if self.read_only { format!("{path} (read-only)") } else { path.to_string() }
-    }
-}
-
 impl Default for Limits {
     /// DS01's groups.
     fn default() -> Self {
         Self {
-            default_group: builtin::DEFAULT_GROUP.into(),
-            groups: builtin::groups(),
+            default_group: DEFAULT_GROUP.into(),
+            groups: built_in_groups(),
             exemptions: Vec::new(),
             defaults: Layer::new(),
             written: BTreeMap::new(),
@@ -209,134 +229,102 @@ impl Default for Limits {
     }
 }
 
-/// Limits that were read, and what only reading needs of them.
-#[derive(Default)]
-pub(crate) struct LimitsDraft {
-    pub(crate) limits: Limits,
-    /// Where people's groups are written.
-    pub(crate) named: GroupMentions,
-    /// The file could not be read: which groups there are is not known.
-    pub(crate) broken: bool,
+/// One limit that holds for a person.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct EffectiveLimit {
+    /// Its key in the spec.
+    pub(crate) limit: &'static str,
+    /// In bytes and seconds; `null`: there is none.
+    pub(crate) value: Value,
+    /// What the value is counted in; `None`: things.
+    pub(crate) unit: Option<&'static str>,
+    /// As one would write it.
+    pub(crate) text: String,
+    pub(crate) from: Origin,
 }
 
-impl LimitsDraft {
-    /// The name of a group that there is.
-    pub(crate) fn group(&self, item: Item, problems: &mut Problems) -> Option<String> {
-        let name = item.string(problems)?;
-        if self.broken {
-            return None;
-        }
-        let groups = &self.limits.groups;
-        if !groups.contains_key(name) {
-            unknown_group(name, item, groups.keys().map(String::as_str), problems);
-            return None;
-        }
-        Some(name.to_owned())
+/// Where a limit is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// Nowhere: the program's own.
+    BuiltIn,
+    /// Under `defaults:`.
+    Defaults,
+    /// With the default group, from which groups of the site inherit.
+    DefaultGroup,
+    /// With the person's group.
+    Group,
+    /// For this person alone.
+    Own,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::BuiltIn => "built in",
+            Self::Defaults => "defaults",
+            Self::DefaultGroup => "default group",
+            Self::Group => "group",
+            Self::Own => "own",
+        })
     }
 }
 
-/// The file that `limits: FILE` or `limits: {file: FILE}` names. `None`: the
-/// limits stand in the spec; `Some(None)`: what is named is no file.
-pub(crate) fn file<'a>(
-    item: Item<'a>,
-    root: &Path,
-    files: &dyn Files,
-    problems: &mut Problems,
-) -> Option<Option<(Item<'a>, PathBuf)>> {
-    let named = if item.is_mapping() {
-        item.quiet_entries().into_iter().find(|(key, _)| key.text == "file")?;
-        let fields = item.fields_and(&["file"], &TOP, problems);
-        if let Some(key) = TOP.iter().find_map(|key| fields.key(key)) {
-            let problem = Problem::new("limits stand here and in a file of their own").at(&key);
-            problems.push(problem.help("write all of them into the file, or remove `file`"));
-        }
-        fields.get("file")?
-    } else {
-        item.scalar().filter(|_| !item.is_null()).map(|_| item)?
+/// Group of people of whom nothing is said.
+const DEFAULT_GROUP: &str = "student";
+
+const GIB: u64 = 1 << 30;
+const HOUR: u64 = 3600;
+
+/// The groups that there are without a word, by name: those DS01 had.
+fn built_in_groups() -> BTreeMap<String, GroupLimits> {
+    let student = GroupLimits {
+        cpus: Some(32.0),
+        memory: Some(32 * GIB),
+        swap: Some(0),
+        shm_size: Some(16 * GIB),
+        pids: Some(4096),
+        containers: Some(3),
+        gpu_equivalents: Some(2.0),
+        gpus_per_container: Some(2),
+        lifetime: lifetime(24, 0.5),
+        ..GroupLimits::default()
     };
-    Some(paths::anywhere(named, root, files, problems).map(|path| (named, path)))
+    let researcher = GroupLimits {
+        cpus: Some(48.0),
+        memory: Some(64 * GIB),
+        shm_size: Some(32 * GIB),
+        containers: Some(5),
+        gpu_equivalents: Some(4.0),
+        gpus_per_container: Some(3),
+        lifetime: lifetime(48, 1.0),
+        ..student.clone()
+    };
+    let faculty = GroupLimits {
+        cpus: Some(64.0),
+        memory: Some(128 * GIB),
+        shm_size: Some(64 * GIB),
+        gpus_per_container: Some(4),
+        lifetime: lifetime(72, 2.0),
+        ..researcher.clone()
+    };
+    let admin = GroupLimits {
+        containers: Some(10),
+        gpu_equivalents: None,
+        gpus_per_container: None,
+        lifetime: lifetime(24, 1.0),
+        ..faculty.clone()
+    };
+    let groups =
+        [(DEFAULT_GROUP, student), ("researcher", researcher), ("faculty", faculty), ("admin", admin)];
+    groups.map(|(name, limits)| (name.to_owned(), limits)).into()
 }
 
-const TOP: [&str; 5] = ["default_group", "defaults", "groups", "users", "exempt"];
-
-/// Reads limits over the built-in ones. A limit that is not said is that of
-/// `defaults`, else the group's built-in one, or for a new group the default
-/// group's; `null` is unlimited.
-pub(crate) fn read(item: Option<Item>, problems: &mut Problems) -> LimitsDraft {
-    let Some(item) = item else { return LimitsDraft::default() };
-    let fields = item.fields(&TOP, problems);
-    let entries = fields.get("groups").map(|item| item.entries(problems)).unwrap_or_default();
-    let default_group = default_group(fields.get("default_group"), &entries, problems);
-    let defaults = fields.get("defaults").map(|item| layer::read(&item.fields(&KEYS, problems), problems));
-    let mut named = GroupMentions::new();
-    let mut written = BTreeMap::new();
-    for (key, value) in &entries {
-        passes(names::group_name(key.text), &key.place(), problems);
-        let fields = value.fields(&[&["members"], KEYS.as_slice()].concat(), problems);
-        people::members(fields.get("members"), key.text, &mut named, problems);
-        written.insert(key.text.to_owned(), layer::read(&fields, problems));
+fn lifetime(longest_run_hours: u64, idle_hours: f64) -> Lifetime {
+    Lifetime {
+        longest_run: Some(Duration::from_secs(longest_run_hours * HOUR)),
+        idle: Some(Duration::from_secs(HOUR).mul_f64(idle_hours)),
+        ..Lifetime::default()
     }
-    let defaults = defaults.unwrap_or_default();
-    let limits = Limits {
-        groups: groups(&default_group, &defaults, &written),
-        default_group,
-        exemptions: exempt::read(fields.get("exempt"), problems),
-        defaults,
-        written,
-        people: BTreeMap::new(),
-    };
-    let mut reading = LimitsDraft { limits, named: GroupMentions::new(), broken: false };
-    let known = |item: Item, problems: &mut Problems| reading.group(item, problems);
-    let people = people::users(fields.get("users"), known, &mut named, problems);
-    reading.limits.people = people;
-    reading.named = named;
-    reading
-}
-
-fn default_group(item: Option<Item>, entries: &[(Key, Item)], problems: &mut Problems) -> String {
-    let named = item.and_then(|item| Some((item.string(problems)?, item)));
-    if let Some((name, item)) = named {
-        let built_in = builtin::groups();
-        let all: BTreeSet<&str> =
-            built_in.keys().map(String::as_str).chain(entries.iter().map(|(key, _)| key.text)).collect();
-        if all.contains(name) {
-            return name.to_owned();
-        }
-        unknown_group(name, item, all, problems);
-    }
-    builtin::DEFAULT_GROUP.to_owned()
-}
-
-fn unknown_group<'n>(
-    name: &str,
-    item: Item,
-    all: impl IntoIterator<Item = &'n str>,
-    problems: &mut Problems,
-) {
-    let all: Vec<_> = all.into_iter().collect();
-    let help = match problems.near(name, all.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("declare it under `groups` of `limits`; there are: {}", all.join(", ")),
-    };
-    problems.push(Problem::new(format!("no group `{}`", short(name))).at(&item.place()).help(help));
-}
-
-/// Every group with what it inherits.
-fn groups(
-    default_group: &str,
-    defaults: &Layer,
-    written: &BTreeMap<String, Layer>,
-) -> BTreeMap<String, GroupLimits> {
-    let built_in = builtin::groups();
-    let laid = |below: &GroupLimits, name: &str| {
-        let mut limits = below.clone();
-        let own = written.get(name).map(Vec::as_slice).unwrap_or_default();
-        defaults.iter().chain(own).for_each(|limit| limit.apply(&mut limits));
-        limits
-    };
-    let fallback = built_in.get(default_group).unwrap_or(&built_in[builtin::DEFAULT_GROUP]);
-    let default = laid(fallback, default_group);
-    let names: BTreeSet<&String> = built_in.keys().chain(written.keys()).collect();
-    let group = |name: &String| (name.clone(), laid(built_in.get(name).unwrap_or(&default), name));
-    names.into_iter().map(group).collect()
 }

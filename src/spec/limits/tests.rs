@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::layer::{KEYS, Limit};
-use super::view::Origin;
-use super::{GroupLimits, Limits, MountFolder, Network, Rule, Whom};
+use super::table::{KEYS, Limit};
+use super::{GroupLimits, Limits, MountFolder, Network, Origin, Rule, Whom};
 use crate::model::names::Login;
 use crate::spec::files::memory::MemoryFiles;
 use crate::spec::tests::{files, right, shown, small, wrong};
@@ -40,7 +39,7 @@ fn any_limit() -> impl Strategy<Value = Limit> {
         number().prop_map(Limit::GpusPerContainer),
         number().prop_map(Limit::Containers),
         amount().prop_map(Limit::Cpus),
-        bytes().prop_map(Limit::MemoryFiles),
+        bytes().prop_map(Limit::Memory),
         bytes().prop_map(Limit::Swap),
         bytes().prop_map(Limit::ShmSize),
         number().prop_map(Limit::Pids),

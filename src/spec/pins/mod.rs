@@ -1,19 +1,21 @@
 //! `spec.lock`: which content each external tag stands for, for every machine
 //! and every day, until `update` moves it.
 //!
-//! Text and what it means. Knows no engine and no registry; files are read and
-//! written in `file` alone.
+//! Text, what it means, and the file beside the spec. Knows no engine and no
+//! registry.
 
-pub(crate) mod file;
-mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, fs};
 
-pub(crate) use read::read;
-
+use super::reader::{Document, Item, Key, Problems, short as shown};
+use crate::host::files;
+use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
 
 /// What one tag is pinned to.
@@ -38,7 +40,7 @@ impl Pin {
         self
     }
 
-    /// What images that stand on it count.
+    /// What images that are based on it count.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
@@ -158,4 +160,143 @@ fn is_digest(text: &str) -> bool {
 fn is_platform(text: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     matches!(text.split('/').count(), 2 | 3) && text.split('/').all(part)
+}
+
+/// What helps against every mistake: nothing in the file is lost for good.
+const AGAIN: &str = "take the file from git again, or delete it and run `ds01-build update`";
+
+/// Reads a lock's text, as strictly as the spec: nothing in it is passed over.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub(crate) fn read(file: &Arc<SourceFile>) -> Result<Lock, Vec<Problem>> {
+    if let Some(problem) = conflict(file) {
+        return Err(vec![problem]);
+    }
+    let problems = Problems::default();
+    let lock = Document::parse(file.clone(), &problems).map(|document| lock(document.item()));
+    match lock {
+        Some(lock) if problems.is_empty() => Ok(lock),
+        _ => Err(problems.take().into_iter().map(helped).collect()),
+    }
+}
+
+/// The file is ours to write: where nothing better is said, it is made anew.
+fn helped(problem: Problem) -> Problem {
+    if problem.help.is_some() { problem } else { problem.help(AGAIN) }
+}
+
+/// What git leaves where two branches moved one pin.
+fn conflict(file: &Arc<SourceFile>) -> Option<Problem> {
+    let mut at = 0;
+    for line in file.text.split_inclusive('\n') {
+        if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)) {
+            let place = Place { file: file.clone(), span: at..at + line.trim_end().len() };
+            let problem = Problem::new("a merge conflict is not solved").at(&place);
+            return Some(problem.help(
+                "keep one side of it; or delete the file and run `ds01-build update`, which pins \
+                 what the tags stand for now",
+            ));
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn lock(top: Item) -> Lock {
+    let mut lock = Lock::default();
+    let fields = top.fields(&["version", "images"]);
+    let version = fields.require("version", &top.place(), "version: 1");
+    if let Some(version) = version
+        && let Some(number) = version.whole()
+        && number != 1
+    {
+        let help = "use the newer ds01-build that wrote it, or delete it and run `ds01-build update`";
+        version.report(format!("version {number} of the lock is not known"), help);
+        return lock;
+    }
+    let images = fields.require("images", &top.place(), "images: {}");
+    for (key, item) in images.map(Item::entries).unwrap_or_default() {
+        if let (Some(reference), Some(pin)) = (reference(&key), pin(item, &key.place())) {
+            lock.set(&reference, pin);
+        }
+    }
+    lock
+}
+
+/// Only the short form: two forms of one name could say two things.
+fn reference(key: &Key) -> Option<Reference> {
+    let reference = key.item.parsed(Reference::parse(key.text), key.text, "is no image reference", AGAIN)?;
+    if reference.digest().is_some() {
+        let message = format!("`{}` has a digest, and needs no pin", shown(key.text));
+        key.item.report(message, "remove the entry, or its digest");
+        return None;
+    }
+    if reference.to_string() != key.text {
+        let message = format!("`{}` is not how this image is written here", shown(key.text));
+        key.item.report(message, format!("write `{reference}`"));
+        return None;
+    }
+    Some(reference)
+}
+
+fn pin(item: Item, place: &Place) -> Option<Pin> {
+    let fields = item.fields(&["digest", "platforms"]);
+    let mut pin = Pin::new(digest(fields.require("digest", place, "digest: sha256:…")?)?)?;
+    for (key, item) in fields.entries("platforms") {
+        if !is_platform(key.text) {
+            key.item.report(format!("`{}` is no platform", shown(key.text)), "write it like `linux/amd64`");
+        } else if let Some(manifest) = digest(item) {
+            pin = pin.with_platform(key.text, manifest);
+        }
+    }
+    Some(pin)
+}
+
+fn digest(item: Item<'_>) -> Option<&str> {
+    let text = item.string()?;
+    if !is_digest(text) {
+        let help = format!("a digest is `sha256:` and 64 digits of 0-9 and a-f; {AGAIN}");
+        item.report(format!("`{}` is no digest", shown(text)), help);
+        return None;
+    }
+    Some(text)
+}
+
+/// The lock of a spec: `spec.lock` beside `spec.yml`.
+pub(crate) fn beside(spec_file: &Path) -> PathBuf {
+    spec_file.with_extension("lock")
+}
+
+/// Reads a lock; a file that is not there pins nothing. `shown`: its path as
+/// people know it.
+///
+/// # Errors
+/// All that is wrong with the text, or that it cannot be read.
+pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::default()),
+        Err(error) => {
+            let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
+            return Err(vec![problem.help("mend it, or delete it and run `ds01-build update`")]);
+        }
+    };
+    read(&Arc::new(SourceFile { path: shown.to_owned(), text }))
+}
+
+/// Writes a lock, if the file does not say the same already; `true`: it was
+/// written. Where nothing is pinned and no file is, none is made.
+///
+/// # Errors
+/// The folder or the file cannot be written.
+pub(crate) fn save(path: &Path, lock: &Lock) -> io::Result<bool> {
+    let old = fs::read_to_string(path).ok();
+    let text = lock.to_string();
+    if old.as_deref() == Some(&text) || (old.is_none() && lock.is_empty()) {
+        return Ok(false);
+    }
+    // A link stays one.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    files::write(&path, text.as_bytes()).map(|()| true)
 }

@@ -93,15 +93,15 @@ fn an_index_that_gives_every_known_platform_the_same_is_the_same() {
 #[test]
 fn a_lock_is_written_once_and_only_when_it_changed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = file::beside(&dir.path().join("spec.yml"));
+    let path = beside(&dir.path().join("spec.yml"));
     assert_eq!(path, dir.path().join("spec.lock"));
-    let load = || file::load(&path, Path::new("spec.lock")).unwrap();
+    let load = || load(&path, Path::new("spec.lock")).unwrap();
     assert_eq!(load(), Lock::default());
-    assert!(!file::save(&path, &Lock::default()).unwrap(), "nothing to pin, no file");
-    assert!(file::save(&path, &sample()).unwrap());
-    assert!(!file::save(&path, &sample()).unwrap());
+    assert!(!save(&path, &Lock::default()).unwrap(), "nothing to pin, no file");
+    assert!(save(&path, &sample()).unwrap());
+    assert!(!save(&path, &sample()).unwrap());
     assert_eq!(load(), sample());
-    assert!(file::save(&path, &Lock::default()).unwrap());
+    assert!(save(&path, &Lock::default()).unwrap());
     let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["spec.lock"], "nothing else is left");
 }
@@ -112,7 +112,7 @@ fn a_lock_behind_a_link_is_written_where_the_link_leads() {
     let (real, link) = (dir.path().join("real.lock"), dir.path().join("spec.lock"));
     std::fs::write(&real, "").unwrap();
     std::os::unix::fs::symlink("real.lock", &link).unwrap();
-    assert!(file::save(&link, &sample()).unwrap());
+    assert!(save(&link, &sample()).unwrap());
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(std::fs::read_to_string(&real).unwrap(), sample().to_string());
 }
@@ -150,4 +150,17 @@ proptest! {
     fn no_text_makes_it_panic(text in "(version: 1\n)?(images:\n)?([ a-z:{}\\[\\]@/.0-9\n<>=-]{0,80})") {
         let _ = parse(&text);
     }
+}
+
+#[test]
+fn a_link_under_the_name_of_the_part_is_not_written_through() {
+    let root = tempfile::tempdir().unwrap();
+    let (part, elsewhere) = (root.path().join(".spec.lock.1.part"), root.path().join("shadow"));
+    std::fs::write(&elsewhere, "theirs").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+    let path = root.path().join("spec.lock");
+    std::fs::write(&path, "").unwrap();
+    assert!(save(&path, &Lock::default()).unwrap());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), Lock::default().to_string());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "theirs");
 }

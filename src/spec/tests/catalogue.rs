@@ -13,7 +13,7 @@ const SITE: &str = "Pytorch, 3.0.0, [CUDA_ADA;CUDA_BLACKWELL], hub/pytorch-3.0.0
 const SITE_FILE: &str = "/opt/images/ml_images.repo";
 
 fn host(arch: &str) -> HostArch {
-    HostArch::Known { arch: arch.into(), told_by: "MLC_ARCH".into() }
+    HostArch::Known { arch: arch.into(), source: "MLC_ARCH".into() }
 }
 
 fn nobody() -> HostArch {

@@ -3,8 +3,7 @@
 //! A spec is untrusted input: what passes here later stands in file paths,
 //! image references, labels and argument vectors.
 
-use super::reader::{GrammarError, short};
-use crate::model::problem::Place;
+use super::reader::short;
 use crate::model::reference::Repository;
 
 /// Longest name of an image, base, plan or project.
@@ -13,6 +12,19 @@ const MAX_NAME: usize = 63;
 const MAX_PREFIX: usize = 63;
 /// Longest build arg value, in bytes.
 const MAX_VALUE: usize = 32 * 1024;
+
+/// What is wrong with a text, and what to write.
+#[derive(Debug)]
+pub(crate) struct GrammarError {
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl GrammarError {
+    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
 
 type Check = Result<(), GrammarError>;
 
@@ -176,17 +188,6 @@ pub(crate) fn url(text: &str) -> Check {
         ));
     }
     Ok(())
-}
-
-/// Pushes what a check found; true when it found nothing.
-pub(crate) fn passes(check: Check, place: &Place, problems: &mut super::reader::Problems) -> bool {
-    match check {
-        Ok(()) => true,
-        Err(broken) => {
-            problems.push(broken.at(place));
-            false
-        }
-    }
 }
 
 #[cfg(test)]
