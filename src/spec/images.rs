@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::fields::{Fields, Key};
 use super::files::FileKind;
 use super::parents::DeclaredNames;
 use super::read::SpecReader;
-use super::reader::{Fields, Item, Key};
+use super::reader::Item;
 use super::{Content, Dockerfile, Image, Origins, Parent, grammar, packages, paths};
 use crate::model::names::{ImageName, PlanName};
 use crate::model::problem::Place;

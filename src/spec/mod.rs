@@ -11,6 +11,7 @@
 pub(crate) mod catalog;
 pub(crate) mod edit;
 mod entry;
+mod fields;
 pub(crate) mod files;
 mod grammar;
 pub(crate) mod graph;

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fields::Fields;
 use super::files::FileKind;
 use super::parents::spot;
 use super::read::SpecReader;
-use super::reader::{Fields, Item, Problems, short};
+use super::reader::{Item, Problems, short};
 use super::{Origins, paths};
 use crate::image::packages::{self, LineContent, Packages, RequirementLine, parse_apt, parse_pip_from};
 use crate::model::problem::{Place, Problem, SourceFile};

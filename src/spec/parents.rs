@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::fields::Fields;
 use super::images::ImageDraft;
-use super::reader::{Fields, Item, Problems, short};
+use super::reader::{Item, Problems, short};
 use super::{Parent, Project};
 use crate::model::names::{BaseName, ImageName, PlanName};
 use crate::model::problem::{Place, Problem};

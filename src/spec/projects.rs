@@ -1,8 +1,9 @@
 //! Included files: people's projects, each an image for one user.
 
+use super::fields::{Fields, Key};
 use super::images::{self, ImageDraft};
 use super::read::SpecReader;
-use super::reader::{Document, Fields, Item, Key};
+use super::reader::{Document, Item};
 use super::users::{self, Users};
 use super::{Parent, Project, User, grammar, packages};
 use crate::model::account::Account;

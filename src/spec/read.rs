@@ -7,10 +7,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fields::Fields;
 use super::files::{Files, Unreadable};
 use super::packages::RequirementsCache;
 use super::parents::{self, DeclaredNames};
-use super::reader::{Document, Fields, Item, Problems};
+use super::reader::{Document, Item, Problems};
 use super::sections::{self, CatalogSource};
 use super::{Registry, Spec, SpecContext, images, limits, paths, projects, users};
 use crate::image::packages::AllowedAddresses;

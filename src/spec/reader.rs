@@ -8,8 +8,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::fields::{Fields, Key};
 use super::grammar::GrammarError;
-use super::yaml::{self, YamlNode, YamlValue};
+use super::yaml::{self, YamlNode, YamlValue, plain_type};
 use crate::model::problem::{Place, Problem, SourceFile};
 
 /// All that is wrong so far, shared by all that reads one spec.
@@ -80,100 +81,6 @@ pub(crate) struct Item<'a> {
     document: &'a Document,
     /// Nothing is reported.
     quiet: bool,
-}
-
-/// A key of a mapping.
-#[derive(Clone, Copy)]
-pub(crate) struct Key<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) item: Item<'a>,
-}
-
-impl Key<'_> {
-    pub(crate) fn place(&self) -> Place {
-        self.item.place()
-    }
-}
-
-/// A mapping with known keys.
-pub(crate) struct Fields<'a> {
-    pub(crate) owner: Item<'a>,
-    entries: Vec<(Key<'a>, Item<'a>)>,
-}
-
-impl<'a> Fields<'a> {
-    pub(crate) fn get(&self, key: &str) -> Option<Item<'a>> {
-        self.entries.iter().find(|(k, _)| k.text == key).map(|(_, item)| *item)
-    }
-
-    /// The value, unless it is nothing.
-    pub(crate) fn get_some(&self, key: &str) -> Option<Item<'a>> {
-        self.get(key).filter(|item| !item.is_null())
-    }
-
-    /// The key itself.
-    pub(crate) fn key(&self, key: &str) -> Option<Item<'a>> {
-        self.entries.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.item)
-    }
-
-    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| self.get(key).is_some())
-    }
-
-    /// The value, or a problem at `place` that it is missing.
-    pub(crate) fn require(&self, key: &str, place: &Place, example: &str) -> Option<Item<'a>> {
-        let found = self.get(key);
-        if found.is_none() {
-            let message = format!("the key `{key}` is missing");
-            self.owner.report_at(place, message, format!("write `{example}`"));
-        }
-        found
-    }
-
-    /// The entries of the mapping at a key; none where there is no such key.
-    pub(crate) fn entries(&self, key: &str) -> Vec<(Key<'a>, Item<'a>)> {
-        self.get(key).map(Item::entries).unwrap_or_default()
-    }
-
-    /// The texts of the list at a key; none where there is no such key.
-    pub(crate) fn strings(&self, key: &str) -> Vec<(&'a str, Item<'a>)> {
-        self.get(key).map(Item::strings).unwrap_or_default()
-    }
-
-    /// The same, where one text may stand without a list.
-    pub(crate) fn one_or_more(&self, key: &str) -> Vec<(&'a str, Item<'a>)> {
-        self.get(key).map(Item::one_or_more).unwrap_or_default()
-    }
-
-    /// `true` or `false`, or what is meant where there is no such key.
-    pub(crate) fn flag(&self, key: &str, otherwise: bool) -> Option<bool> {
-        self.get(key).map_or(Some(otherwise), Item::boolean)
-    }
-}
-
-/// What YAML's core schema (and older readers) make of an unquoted text.
-pub(super) fn plain_type(text: &str) -> Option<&'static str> {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Some("nothing"),
-        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Some("a truth value"),
-        _ => {}
-    }
-    let digits = text.trim_start_matches(['-', '+']);
-    let looks = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let bare = digits.replace('_', "");
-    let number = looks
-        && (bare.parse::<f64>().is_ok()
-            || [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(|(prefix, base)| {
-                bare.strip_prefix(prefix).is_some_and(|n| u64::from_str_radix(n, *base).is_ok())
-            })
-            || matches!(bare.to_ascii_lowercase().as_str(), ".inf" | ".nan")
-            || sexagesimal(&bare));
-    number.then_some("a number")
-}
-
-/// YAML 1.1 reads `1:30` as 90.
-fn sexagesimal(text: &str) -> bool {
-    text.contains(':') && text.split(':').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl<'a> Item<'a> {
@@ -413,25 +320,8 @@ impl<'a> Item<'a> {
     /// The same with keys that are taken but not offered: old ones, and those
     /// that are refused with a sentence of their own.
     pub(crate) fn fields_and(self, known: &[&str], unoffered: &[&str]) -> Fields<'a> {
-        let entries = self.entries();
-        for (key, _) in &entries {
-            if !known.contains(&key.text) && !unoffered.contains(&key.text) {
-                unknown_key(key, known);
-            }
-        }
-        Fields { owner: self, entries }
+        Fields::new(self, known, unoffered)
     }
-}
-
-fn unknown_key(key: &Key, known: &[&str]) {
-    let message = format!("unknown key `{}`", short(key.text));
-    if key.text == "<<" {
-        key.item.report(message, "merge keys are not read; write the values out");
-        return;
-    }
-    let near = nearest(key.text, known.iter().copied());
-    let all = || format!("the keys here are: {}", known.join(", "));
-    key.item.report(message, near.map_or_else(all, |near| format!("did you mean `{near}`?")));
 }
 
 fn whole(text: &str) -> Option<u64> {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalog::{self, Catalog, CatalogMiss, HostArch};
+use super::fields::Fields;
 use super::images::build_args;
-use super::reader::{Fields, Item, Problems, short};
+use super::reader::{Item, Problems, short};
 use super::{
     Base, BaseSource, BuildSettings, InfoCommand, PlanVariant, Registry, SiteSource, TagRule, grammar,
 };

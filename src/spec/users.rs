@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fields::{Fields, Key};
 use super::limits::LimitsDraft;
 use super::parents::spot;
-use super::reader::{Document, Fields, Item, Key, short};
+use super::reader::{Document, Item, short};
 use super::{Spec, User, grammar};
 use crate::host::people::{People, Person};
 use crate::model::account::account_name;

@@ -40,6 +40,31 @@ pub(crate) enum YamlValue {
     Map(Vec<(YamlNode, YamlNode)>),
 }
 
+/// What YAML's core schema (and older readers) make of an unquoted text.
+pub(crate) fn plain_type(text: &str) -> Option<&'static str> {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Some("nothing"),
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Some("a truth value"),
+        _ => {}
+    }
+    let digits = text.trim_start_matches(['-', '+']);
+    let looks = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let bare = digits.replace('_', "");
+    let number = looks
+        && (bare.parse::<f64>().is_ok()
+            || [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(|(prefix, base)| {
+                bare.strip_prefix(prefix).is_some_and(|n| u64::from_str_radix(n, *base).is_ok())
+            })
+            || matches!(bare.to_ascii_lowercase().as_str(), ".inf" | ".nan")
+            || sexagesimal(&bare));
+    number.then_some("a number")
+}
+
+/// YAML 1.1 reads `1:30` as 90.
+fn sexagesimal(text: &str) -> bool {
+    text.contains(':') && text.split(':').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Reads one document. Duplicate keys are pushed and the later ones dropped;
 /// a text that is no YAML at all, or breaks a limit, is pushed and gives `None`.
 pub(crate) fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Option<YamlNode> {

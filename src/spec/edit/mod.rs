@@ -15,7 +15,7 @@ mod tests;
 use std::fmt::Write;
 
 use super::grammar::{self, GrammarError};
-use super::reader::plain_type;
+use super::yaml::plain_type;
 use crate::model::problem::Problem;
 pub(crate) use change::{EntryEdit, ProjectChanges, change};
 pub(crate) use tree::{EntryTree, NewValue};

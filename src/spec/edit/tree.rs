@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::{EntryChange, KeyPath};
 use crate::model::problem::SourceFile;
-use crate::spec::reader::plain_type;
-use crate::spec::yaml::{self, YamlNode};
+use crate::spec::yaml::{self, YamlNode, plain_type};
 
 /// Part of a project file.
 #[derive(Clone, Debug, PartialEq, Eq)]

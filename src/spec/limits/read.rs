@@ -13,9 +13,10 @@ use super::table::{self, KEYS, Layer};
 use super::{DEFAULT_GROUP, GroupLimits, Limits, PersonEntry, built_in_groups};
 use crate::model::names::Login;
 use crate::model::problem::Place;
+use crate::spec::fields::{Fields, Key};
 use crate::spec::parents::spot;
 use crate::spec::read::SpecReader;
-use crate::spec::reader::{Document, Fields, Item, Key, short};
+use crate::spec::reader::{Document, Item, short};
 use crate::spec::{grammar, paths};
 
 const TOP: [&str; 5] = ["default_group", "defaults", "groups", "users", "exempt"];

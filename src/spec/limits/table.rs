@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::values::{self, capabilities, count, cpus, memory, mounts, network, percent, size, swap, ulimits};
 use super::{GroupLimits, MountFolder, Network};
-use crate::spec::reader::{Fields, Item};
+use crate::spec::fields::Fields;
+use crate::spec::reader::Item;
 
 type Ulimits = BTreeMap<String, (i64, i64)>;
 

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::{MountFolder, Network};
-use crate::spec::reader::{Item, Key, short};
+use crate::spec::fields::Key;
+use crate::spec::reader::{Item, short};
 
 /// Below it the engine refuses to start a container.
 const LEAST_MEMORY: u64 = 6 << 20;

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
 
-use super::reader::{Document, Item, Key, Problems, short as shown};
+use super::fields::Key;
+use super::reader::{Document, Item, Problems, short as shown};
 use crate::host::files;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
