@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::engine::{Container, Image};
 use crate::gpu::DriverState;
-use crate::gpu::overview::{Availability, GpuStatus, Holder, Overview};
+use crate::gpu::overview::{Availability, Overview};
 use crate::model::labels::GROUP;
 use crate::model::labels::read::{self, Users};
 use crate::plan::records::Run;
@@ -136,19 +136,24 @@ fn gpus(overview: &Overview) -> Vec<Family> {
     let mut used = Family::new("ds01_gpu_memory_used_bytes", "Memory in use of a GPU or MIG instance.");
     let mut busy =
         Family::new("ds01_gpu_utilization_ratio", "Part of the last moment in which a GPU computed.");
-    for unit in overview.gpus.iter().flat_map(units) {
-        let named = || unit.labels();
-        info.add(named().chain(unit.says), 1);
-        state.add(named().chain([("state", availability(unit.availability))]), 1);
-        for holder in unit.holders {
+    for unit in overview.units() {
+        let (slot, usage) = (unit.slot(), unit.usage());
+        let named = || [("gpu", slot.as_str()), ("uuid", unit.uuid().unwrap_or_default())].into_iter();
+        let what = match unit.instance {
+            None => [("kind", "gpu"), ("model", unit.gpu.model.as_deref().unwrap_or_default())],
+            Some(_) => [("kind", "mig"), ("profile", unit.profile().unwrap_or_default())],
+        };
+        info.add(named().chain(what), 1);
+        state.add(named().chain([("state", availability(usage.availability))]), 1);
+        for holder in &usage.holders {
             let user = holder.owner.as_deref().unwrap_or_default();
             held.add(named().chain([("container", holder.container.as_str()), ("user", user)]), 1);
         }
-        if let Some(memory) = unit.memory {
+        if let Some(memory) = unit.memory() {
             total.add(named(), memory.total);
             used.add(named(), memory.used);
         }
-        if let Some(percent) = unit.utilization {
+        if let Some(percent) = unit.gpu.utilization.filter(|_| unit.instance.is_none()) {
             busy.add_ratio(named(), f64::from(percent) / 100.0);
         }
     }
@@ -159,46 +164,6 @@ fn gpus(overview: &Overview) -> Vec<Family> {
         gone.add([("container", claim.container.as_str()), ("device", &claim.device), ("user", user)], 1);
     }
     vec![info, state, held, total, used, busy, gone]
-}
-
-/// A GPU or a MIG instance.
-struct Unit<'a> {
-    slot: String,
-    uuid: &'a str,
-    /// What it is, for its line of facts.
-    says: [(&'static str, &'a str); 2],
-    availability: Availability,
-    holders: &'a [Holder],
-    memory: Option<crate::gpu::Memory>,
-    utilization: Option<u32>,
-}
-
-impl Unit<'_> {
-    fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [("gpu", self.slot.as_str()), ("uuid", self.uuid)].into_iter()
-    }
-}
-
-fn units(row: &GpuStatus) -> Vec<Unit<'_>> {
-    let whole = Unit {
-        slot: row.index.to_string(),
-        uuid: row.uuid.as_deref().unwrap_or_default(),
-        says: [("kind", "gpu"), ("model", row.model.as_deref().unwrap_or_default())],
-        availability: row.usage.availability,
-        holders: &row.usage.holders,
-        memory: row.memory,
-        utilization: row.utilization,
-    };
-    let instances = row.instances.iter().map(|instance| Unit {
-        slot: instance.slot.clone(),
-        uuid: instance.uuid.as_deref().unwrap_or_default(),
-        says: [("kind", "mig"), ("profile", instance.profile.as_deref().unwrap_or_default())],
-        availability: instance.usage.availability,
-        holders: &instance.usage.holders,
-        memory: instance.memory,
-        utilization: None,
-    });
-    std::iter::once(whole).chain(instances).collect()
 }
 
 fn availability(availability: Availability) -> &'static str {

@@ -3,6 +3,8 @@
 //! [`crate::deploy`]'s.
 
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;

@@ -15,9 +15,7 @@ use crate::admin::doctor;
 use crate::engine::Engine;
 use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
-use crate::gpu::overview::{
-    Availability, GpuProcess, GpuStatus, GpuUsage, Holder, InstanceStatus, MissingGpu, Overview,
-};
+use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, MissingGpu, Overview, Unit};
 use crate::gpu::{DriverState, Memory, ProcessKind, usage};
 use crate::model::problem::Problem;
 use crate::ui::Output;
@@ -43,15 +41,15 @@ async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, CliError>
     let mut engine = None;
     let mut first = true;
     loop {
-        let seen = overview(settings, &mut engine).await;
+        let overview = self::overview(settings, &mut engine).await;
         let mut output = settings.output();
         if args.watch && settings.screen.stdout_terminal && !settings.json {
             output.text(CLEAR);
         }
-        show(&mut output, &seen, args.watch);
+        show(&mut output, &overview, args.watch);
         let closed = output.is_closed();
         output.finish()?;
-        let ready = matches!(seen.driver, DriverState::Ready { .. });
+        let ready = matches!(overview.driver, DriverState::Ready { .. });
         // Later it may be a driver that is being loaded again.
         if !ready && first {
             return Ok(Exit::Engine);
@@ -64,21 +62,21 @@ async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, CliError>
     }
 }
 
-fn show(output: &mut Output, seen: &Overview, watch: bool) {
+fn show(output: &mut Output, overview: &Overview, watch: bool) {
     if output.json && watch {
         // One reading is one line.
-        match serde_json::to_string(seen) {
+        match serde_json::to_string(overview) {
             Ok(line) => output.line(&line),
-            Err(_) => output.value(seen),
+            Err(_) => output.value(overview),
         }
     } else if output.json {
-        output.value(seen);
-    } else if matches!(seen.driver, DriverState::Ready { .. }) {
+        output.value(overview);
+    } else if matches!(overview.driver, DriverState::Ready { .. }) {
         let width = output.look.width;
-        output.table(&table(seen, width));
-        remarks(seen).iter().for_each(|remark| output.note(remark));
+        output.table(&table(overview, width));
+        remarks(overview).iter().for_each(|remark| output.note(remark));
     } else {
-        let finding = doctor::machine::gpu_driver(&seen.driver);
+        let finding = doctor::machine::gpu_driver(&overview.driver);
         output.problems(&[Problem { help: finding.help, ..Problem::new(finding.message) }]);
     }
 }
@@ -107,15 +105,15 @@ async fn read_claims(
 
 /// All GPUs. Where that is wider than the terminal, UUIDs are left out first:
 /// who holds a GPU is looked for more often.
-fn table(seen: &Overview, width: Option<usize>) -> Table {
-    let whole = columns(seen, COLUMNS);
+fn table(overview: &Overview, width: Option<usize>) -> Table {
+    let whole = columns(overview, COLUMNS);
     let rendered = whole.render(None, "");
     let widest = rendered.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    if width.is_some_and(|width| widest > width) { columns(seen, COLUMNS - 1) } else { whole }
+    if width.is_some_and(|width| widest > width) { columns(overview, COLUMNS - 1) } else { whole }
 }
 
 /// The first ones.
-fn columns(seen: &Overview, shown: usize) -> Table {
+fn columns(overview: &Overview, shown: usize) -> Table {
     let all = [
         Column::left("GPU").whole(),
         Column::left("MODEL"),
@@ -127,47 +125,38 @@ fn columns(seen: &Overview, shown: usize) -> Table {
         Column::left("UUID"),
     ];
     let mut table = Table::new(all.into_iter().take(shown));
-    for row in &seen.gpus {
-        table.row(gpu(row).into_iter().take(shown));
-        row.instances.iter().for_each(|one| table.row(instance(one).into_iter().take(shown)));
-    }
+    overview.units().for_each(|unit| table.row(row(unit).into_iter().take(shown)));
     table
 }
 
-fn gpu(row: &GpuStatus) -> [String; COLUMNS] {
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
-    let mig = row.mig.map_or(UNKNOWN, |on| if on { "on" } else { "off" });
-    // In MIG mode there is no figure for the whole.
-    let none = if row.mig == Some(true) { "-" } else { UNKNOWN };
-    let utilization = row.utilization.map_or_else(|| none.to_owned(), |percent| format!("{percent}%"));
-    let usage = match row.usage.availability {
-        Availability::Divided => format!("divided into {}", count(row.instances.len() as u64, "instance")),
-        _ => usage_text(&row.usage),
+fn row(unit: Unit<'_>) -> [String; COLUMNS] {
+    let known = |text: Option<&str>| text.unwrap_or(UNKNOWN).to_owned();
+    let (gpu, usage) = (unit.gpu, unit.usage());
+    let [model, mig, utilization] = match unit.instance {
+        Some(_) => [String::new(), known(unit.profile()), "-".into()],
+        None => {
+            let mig = gpu.mig.map_or(UNKNOWN, |on| if on { "on" } else { "off" });
+            // In MIG mode there is no figure for the whole.
+            let none = if gpu.mig == Some(true) { "-" } else { UNKNOWN };
+            let utilization = gpu.utilization.map_or(none.into(), |percent| format!("{percent}%"));
+            [known(gpu.model.as_deref()), mig.into(), utilization]
+        }
     };
-    let processes = if row.mig == Some(true) { String::new() } else { processes(&row.usage) };
+    let is_divided = unit.instance.is_none() && gpu.mig == Some(true);
     [
-        row.index.to_string(),
-        known(&row.model),
-        mig.into(),
-        memory(row.memory),
+        unit.slot(),
+        model,
+        mig,
+        memory(unit.memory()),
         utilization,
-        usage,
-        processes,
-        known(&row.uuid),
-    ]
-}
-
-fn instance(row: &InstanceStatus) -> [String; COLUMNS] {
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.into());
-    [
-        row.slot.clone(),
-        String::new(),
-        known(&row.profile),
-        memory(row.memory),
-        "-".into(),
-        usage_text(&row.usage),
-        processes(&row.usage),
-        known(&row.uuid),
+        match usage.availability {
+            Availability::Divided => {
+                format!("divided into {}", count(gpu.instances.len() as u64, "instance"))
+            }
+            _ => usage_text(usage),
+        },
+        if is_divided { String::new() } else { processes(usage) },
+        known(unit.uuid()),
     ]
 }
 
@@ -196,21 +185,10 @@ fn usage_text(usage: &GpuUsage) -> String {
         None => {}
     }
     if !usage.holders.is_empty() {
-        let holders: Vec<_> = usage.holders.iter().map(holder).collect();
+        let holders: Vec<_> = usage.holders.iter().map(ToString::to_string).collect();
         parts.push(format!("held by {}", holders.join(", ")));
     }
     parts.join("; ")
-}
-
-fn holder(holder: &Holder) -> String {
-    let mut more: Vec<_> = holder.owner.iter().cloned().collect();
-    if holder.state != "running" {
-        more.push(holder.state.clone());
-    }
-    if more.is_empty() {
-        return holder.container.clone();
-    }
-    format!("{} ({})", holder.container, more.join(", "))
 }
 
 fn processes(usage: &GpuUsage) -> String {
@@ -228,20 +206,20 @@ fn process(running: &GpuProcess) -> String {
 }
 
 /// What a table cannot hold.
-fn remarks(seen: &Overview) -> Vec<String> {
+fn remarks(overview: &Overview) -> Vec<String> {
     let mut remarks = Vec::new();
-    if let Some(why) = &seen.holders_unknown {
+    if let Some(why) = &overview.holders_unknown {
         remarks.push(format!("which containers hold GPUs is not known, so none counts as free: {why}"));
     }
-    remarks.extend(seen.gone.iter().map(gone));
-    if !seen.privileged.is_empty() {
-        let names: Vec<_> = seen.privileged.iter().map(|one| one.container.as_str()).collect();
+    remarks.extend(overview.gone.iter().map(gone));
+    if !overview.privileged.is_empty() {
+        let names: Vec<_> = overview.privileged.iter().map(|one| one.container.as_str()).collect();
         let names = names.join(", ");
         remarks.push(format!(
             "privileged containers reach every GPU, and hold those on which they compute: {names}"
         ));
     }
-    if let DriverState::Ready { driver, gpus: 0 } = &seen.driver {
+    if let DriverState::Ready { driver, gpus: 0 } = &overview.driver {
         remarks.push(format!("driver {driver} is loaded and sees no GPU"));
     }
     remarks

@@ -116,7 +116,7 @@ pub(super) fn assign(request: &DeployRequest, snapshot: &Snapshot) -> Result<Gpu
     }
     let choice = choose::choose(wanted, overview).map_err(DeployRefusal::Gpus)?;
     limits::units(request, snapshot, choice.units.len().try_into().unwrap_or(u32::MAX), choice.sevenths())?;
-    let method = snapshot.gaps.attach.unwrap_or_else(|| attach::way(&snapshot.engine, &choice));
+    let method = snapshot.gaps.attach.unwrap_or_else(|| attach::best_method(&snapshot.engine, &choice));
     Ok(GpuParts {
         labels: Some(labels(&choice)),
         groups: snapshot.device_files.nvidia_groups.iter().map(ToString::to_string).collect(),
@@ -128,7 +128,7 @@ pub(super) fn assign(request: &DeployRequest, snapshot: &Snapshot) -> Result<Gpu
 /// told not to.
 fn without_nvidia(request: &DeployRequest, snapshot: &Snapshot) -> GpuParts {
     let nothing = Choice::default();
-    let method = snapshot.gaps.attach.unwrap_or_else(|| attach::way(&snapshot.engine, &nothing));
+    let method = snapshot.gaps.attach.unwrap_or_else(|| attach::best_method(&snapshot.engine, &nothing));
     attached(request, attach::attach(method, &nothing))
 }
 

@@ -211,15 +211,27 @@ pub(crate) fn units(
         let who = LimitHolder::of(request, "gpus_per_container");
         return Err(DeployRefusal::GpusPerContainer { who, limit, asked: count });
     }
-    let Some(limit) = limits.gpu_equivalents else { return Ok(()) };
-    let held = held(request, snapshot);
+    let (held, gpus) = (held(request, snapshot), snapshot.gpus.as_ref());
+    let login = &request.owner.account.login;
+    equivalents(&request.owner.limits, login, held, asked, |left| fits(left, limits.gpus_per_container, gpus))
+}
+
+/// `fits`: what could be asked for instead, with so many sevenths left.
+fn equivalents(
+    limits: &PersonLimits,
+    login: &Login,
+    held: Vec<GpuShare>,
+    asked: u32,
+    fits: impl FnOnce(u32) -> Option<String>,
+) -> Result<(), DeployRefusal> {
+    let Some(limit) = limits.limits.gpu_equivalents else { return Ok(()) };
     let used: u32 = held.iter().map(|held| held.sevenths).sum();
     let most = sevenths(limit);
     if used.saturating_add(asked) <= most {
         return Ok(());
     }
-    let fits = fits(most.saturating_sub(used), limits.gpus_per_container, snapshot.gpus.as_ref());
-    let who = LimitHolder::of(request, "gpu_equivalents");
+    let who = LimitHolder::limited(limits, login, "gpu_equivalents");
+    let fits = fits(most.saturating_sub(used));
     Err(DeployRefusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits })
 }
 
@@ -236,19 +248,14 @@ pub(crate) fn may_run(
     gpus: &Overview,
     users: Users<'_>,
 ) -> Result<(), DeployRefusal> {
-    let Some(limit) = limits.limits.gpu_equivalents else { return Ok(()) };
     let owner = Owner::Login(login.clone());
-    let is_theirs = |one: &&Container| one.owner(users).is_some_and(|found| found == owner);
     let asked = sevenths_of(container, Some(gpus));
-    let others = containers.iter().filter(is_theirs).filter(|one| one.id != container.id);
-    let held = holding(others, Some(gpus));
-    let used: u32 = held.iter().map(|held| held.sevenths).sum();
-    let most = sevenths(limit);
-    if asked == 0 || used.saturating_add(asked) <= most {
+    if asked == 0 {
         return Ok(());
     }
-    let who = LimitHolder::limited(limits, login, "gpu_equivalents");
-    Err(DeployRefusal::GpuEquivalents { who, limit: limit.to_string(), most, held, asked, fits: None })
+    let others = containers.iter().filter(|one| one.id != container.id);
+    let others = others.filter(|one| one.owner(users).is_some_and(|found| found == owner));
+    equivalents(limits, login, holding(others, Some(gpus)), asked, |_| None)
 }
 
 /// A limit in sevenths. People write 0.14 for one of them.

@@ -300,7 +300,7 @@ impl EngineGaps {
             return true;
         }
         if self.attach.is_none() && attach::lacks_driver(error) {
-            self.attach = attach::second(facts, AttachMethod::Request);
+            self.attach = attach::fallback(facts, AttachMethod::Request);
             return self.attach.is_some();
         }
         false

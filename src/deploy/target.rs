@@ -299,35 +299,23 @@ impl<'a> Lookup<'a> {
         image: ImageDetail,
     ) -> Result<Source, DeployError> {
         let Located { reference, behind, note, .. } = located;
-        let behind = |node| behind.then(|| self.graph.node(node).name.clone());
-        Ok(match target {
-            Some(Target::Project(node, project)) => Source {
-                name: project.name.to_string(),
-                project: Some(project.name.clone()),
-                catalogue: None,
-                behind: behind(node),
-                image,
-                reference,
-                note,
-            },
+        let node_name = |node| &self.graph.node(node).name;
+        let (name, project, catalogue, node) = match target {
+            Some(Target::Project(node, project)) => {
+                (project.name.to_string(), Some(project.name.clone()), None, Some(node))
+            }
             Some(Target::Shared(node)) => {
                 let catalogue = SpecEntry::of(self.spec, self.graph, node).catalogue();
-                Source {
-                    name: account_layer::derived(self.graph.node(node).name.as_str()),
-                    project: None,
-                    catalogue: catalogue.map(|(framework, arch)| Catalogue { framework, arch }),
-                    behind: behind(node),
-                    image,
-                    reference,
-                    note,
-                }
+                let catalogue = catalogue.map(|(framework, arch)| Catalogue { framework, arch });
+                (account_layer::derived(node_name(node).as_str()), None, catalogue, Some(node))
             }
             None => {
                 self.may_use(&image, std::slice::from_ref(&reference))?;
-                let name = account_layer::derived(reference.repository().as_str());
-                Source { image, reference, name, project: None, catalogue: None, behind: None, note }
+                (account_layer::derived(reference.repository().as_str()), None, None, None)
             }
-        })
+        };
+        let behind = node.filter(|_| behind).map(|node| node_name(node).clone());
+        Ok(Source { image, reference, name, project, catalogue, behind, note })
     }
 
     /// A person's own image may hold what is theirs alone.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::assignment::{HOSTNAME, hostname};
 use super::*;
-use crate::engine::{Container, CreateContainer, EngineInfo};
+use crate::engine::{Container, CreateContainer, EngineInfo, Port};
 use crate::gpu::overview::Overview;
 use crate::gpu::request::GpuRequest;
 use crate::model::account::Account;

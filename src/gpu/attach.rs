@@ -43,7 +43,7 @@ pub(crate) struct Attachment {
     pub(crate) defaults: Vec<String>,
 }
 
-/// The ways there are.
+/// How GPUs can be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttachMethod {
     /// A device request for NVIDIA's driver of the engine (`--gpus`).
@@ -56,9 +56,9 @@ pub(crate) enum AttachMethod {
     Runtime,
 }
 
-/// The best way that the engine offers for these. Engines before 28.2 do not
+/// The best that the engine offers for these. Engines before 28.2 do not
 /// say which CDI devices they know.
-pub(crate) fn way(facts: &EngineInfo, choice: &Choice) -> AttachMethod {
+pub(crate) fn best_method(facts: &EngineInfo, choice: &Choice) -> AttachMethod {
     let knows = |name: fn(&AllocatedUnit) -> String| {
         !choice.units.is_empty() && choice.units.iter().all(|unit| facts.cdi_devices.contains(&name(unit)))
     };
@@ -73,9 +73,9 @@ pub(crate) fn way(facts: &EngineInfo, choice: &Choice) -> AttachMethod {
     }
 }
 
-/// What to try when the first way [failed for want of a driver](lacks_driver):
+/// What to try when the first method [failed for want of a driver](lacks_driver):
 /// an engine does not say whether it has one, but it names its runtimes.
-pub(crate) fn second(facts: &EngineInfo, first: AttachMethod) -> Option<AttachMethod> {
+pub(crate) fn fallback(facts: &EngineInfo, first: AttachMethod) -> Option<AttachMethod> {
     (first == AttachMethod::Request && has_runtime(facts)).then_some(AttachMethod::Runtime)
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn lacks_driver(error: &Error) -> bool {
 }
 
 /// What a container needs to get these, and no others.
-pub(crate) fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
+pub(crate) fn attach(method: AttachMethod, choice: &Choice) -> Attachment {
     let visible = |value: &str| vec![format!("{VISIBLE}={value}")];
     if choice.units.is_empty() {
         return Attachment { env: visible("void"), ..Attachment::default() };
@@ -93,7 +93,7 @@ pub(crate) fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
     let uuids = || visible(&choice.uuids().join(","));
     // Toolkits before 1.5 give an image that says nothing no CUDA at all.
     let defaults = vec!["NVIDIA_DRIVER_CAPABILITIES=compute,utility".to_owned()];
-    match way {
+    match method {
         AttachMethod::Request => Attachment {
             requests: vec![DeviceRequest {
                 driver: "nvidia".into(),
@@ -107,7 +107,7 @@ pub(crate) fn attach(way: AttachMethod, choice: &Choice) -> Attachment {
             runtime: None,
         },
         AttachMethod::Cdi | AttachMethod::CdiSlots => {
-            let name = if way == AttachMethod::Cdi { by_uuid } else { by_slot };
+            let name = if method == AttachMethod::Cdi { by_uuid } else { by_slot };
             let ids = choice.units.iter().map(name).collect();
             let request = DeviceRequest { driver: "cdi".into(), ids, ..DeviceRequest::default() };
             Attachment { requests: vec![request], env: visible("void"), ..Attachment::default() }
@@ -171,18 +171,22 @@ mod tests {
             ("1.39", &["runc"], &[], AttachMethod::Request),
             ("", &["nvidia"], &[], AttachMethod::Request),
         ] {
-            assert_eq!(way(&facts(api, runtimes, cdi), &two()), expected, "{api} {runtimes:?} {cdi:?}");
+            assert_eq!(
+                best_method(&facts(api, runtimes, cdi), &two()),
+                expected,
+                "{api} {runtimes:?} {cdi:?}"
+            );
         }
-        assert_eq!(way(&facts("1.51", &[], &all), &Choice::default()), AttachMethod::Request);
+        assert_eq!(best_method(&facts("1.51", &[], &all), &Choice::default()), AttachMethod::Request);
     }
 
     #[test]
     fn an_engine_without_a_driver_may_have_the_runtime() {
         let has = facts("1.41", &["runc", "nvidia"], &[]);
-        assert_eq!(second(&has, AttachMethod::Request), Some(AttachMethod::Runtime));
-        assert_eq!(second(&facts("1.41", &["runc"], &[]), AttachMethod::Request), None);
+        assert_eq!(fallback(&has, AttachMethod::Request), Some(AttachMethod::Runtime));
+        assert_eq!(fallback(&facts("1.41", &["runc"], &[]), AttachMethod::Request), None);
         for way in [AttachMethod::Runtime, AttachMethod::Cdi, AttachMethod::CdiSlots] {
-            assert_eq!(second(&has, way), None);
+            assert_eq!(fallback(&has, way), None);
         }
         let refused = |message: &str| Error::Refused { action: "start".into(), message: message.into() };
         assert!(lacks_driver(&refused(

@@ -80,7 +80,8 @@ fn whole(
     memory: Option<u64>,
     overview: &Overview,
 ) -> Result<Vec<AllocatedUnit>, AllocationError> {
-    let fits = |unit: Unit<'_>| memory.is_none_or(|least| unit.memory().is_some_and(|total| total >= least));
+    let fits =
+        |unit: Unit<'_>| memory.is_none_or(|least| unit.total_memory().is_some_and(|total| total >= least));
     let chosen = links::best(count, &free_gpus(overview), fits);
     let chosen = chosen.ok_or_else(|| explain::whole(count, memory, overview))?;
     Ok(chosen.into_iter().filter_map(Unit::free).collect())
@@ -110,15 +111,15 @@ fn is_of_profile(unit: Unit<'_>, profile: &str) -> bool {
 
 /// The smallest instance or GPU of at least so many bytes.
 fn of_memory(bytes: u64, overview: &Overview) -> Result<AllocatedUnit, AllocationError> {
-    let fits = |unit: &Unit<'_>| unit.memory().is_some_and(|total| total >= bytes);
+    let fits = |unit: &Unit<'_>| unit.total_memory().is_some_and(|total| total >= bytes);
     let instances = overview.instances().filter(|unit| unit.free().is_some() && fits(unit));
-    let instance = instances.min_by_key(|unit| (unit.memory(), fullest_first(unit.gpu)));
+    let instance = instances.min_by_key(|unit| (unit.total_memory(), fullest_first(unit.gpu)));
     let gpus = free_gpus(overview);
-    let smallest = gpus.iter().filter(|unit| fits(unit)).filter_map(|unit| unit.memory()).min();
-    let instance = instance.filter(|unit| smallest.is_none_or(|whole| unit.memory() <= Some(whole)));
+    let smallest = gpus.iter().filter(|unit| fits(unit)).filter_map(|unit| unit.total_memory()).min();
+    let instance = instance.filter(|unit| smallest.is_none_or(|whole| unit.total_memory() <= Some(whole)));
     let whole = || {
         let size = smallest?;
-        links::best(1, &gpus, |unit| unit.memory() == Some(size))?.first().copied()
+        links::best(1, &gpus, |unit| unit.total_memory() == Some(size))?.first().copied()
     };
     let unit = instance.or_else(whole).and_then(Unit::free);
     unit.ok_or_else(|| explain::memory(bytes, overview))

@@ -1,5 +1,7 @@
 //! A machine's GPUs in plain words: what was read of them, and what could not
-//! be read and why. Pure; knows neither NVML nor an engine's interface.
+//! be read and why. [`nvml`] reads them, [`claims`] what containers claim of
+//! them; [`usage`] joins both to an [`overview`], from which [`choose`] takes
+//! what a [`request`] asks for and [`attach`] gives it to a container.
 //!
 //! A value that cannot be read is a [`Fault`], never a zero.
 

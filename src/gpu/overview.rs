@@ -3,6 +3,7 @@
 //! nothing is chosen here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -107,6 +108,16 @@ pub(crate) struct Holder {
     /// `running`, `exited`, …
     pub(crate) state: String,
     pub(crate) by: ClaimSource,
+}
+
+impl fmt::Display for Holder {
+    /// `thesis._.1001 (ann, exited)`: who stopped still holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.container)?;
+        let state = Some(&self.state).filter(|state| *state != "running");
+        let more: Vec<_> = self.owner.iter().chain(state).map(String::as_str).collect();
+        if more.is_empty() { Ok(()) } else { write!(f, " ({})", more.join(", ")) }
+    }
 }
 
 /// A process on a GPU, with the names of its owner and container.
@@ -222,9 +233,14 @@ impl<'a> Unit<'a> {
         self.instance.map_or(&self.gpu.usage, |instance| &instance.usage)
     }
 
+    /// `None`: not known.
+    pub(crate) fn memory(self) -> Option<Memory> {
+        self.instance.map_or(self.gpu.memory, |instance| instance.memory)
+    }
+
     /// Bytes; `None`: not known.
-    pub(crate) fn memory(self) -> Option<u64> {
-        self.instance.map_or(self.gpu.memory, |instance| instance.memory).map(|memory| memory.total)
+    pub(crate) fn total_memory(self) -> Option<u64> {
+        self.memory().map(|memory| memory.total)
     }
 
     /// The MIG profile of an instance.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gpu::claims::ClaimSource;
-use crate::gpu::overview::{GpuUsage, InstanceStatus, MissingGpu};
+use crate::gpu::overview::{GpuStatus, GpuUsage, Holder, InstanceStatus, MissingGpu};
 use crate::gpu::{ComputeMode, Memory};
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::gpu::claims::ClaimSource;
 use crate::gpu::overview::PrivilegedContainer;
+use crate::gpu::overview::{GpuStatus, Holder, InstanceStatus};
 use crate::gpu::{Process, ProcessPlace};
 
 fn usage(availability: Availability, why: Option<&str>, holders: &[(&str, Option<&str>, &str)]) -> GpuUsage {

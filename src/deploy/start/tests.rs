@@ -309,9 +309,9 @@ async fn what_a_killed_deploy_had_asked_for_may_come_late_even_under_the_same_na
 async fn what_somebody_is_about_to_start_is_theirs() {
     let case = Case::new(1);
     case.engine.add_container(container("new", "created", labels(&["GPU-0".into()])));
-    let living = case.locks().living("new").unwrap().unwrap();
+    let lease = case.locks().lease("new").unwrap().unwrap();
     assert!(matches!(case.run(&|found| case.request("a", 1, found)).await, Err(DeployError::Refused(_))));
-    drop(living);
+    drop(lease);
     assert!(case.run(&|found| case.request("a", 1, found)).await.is_ok());
 }
 

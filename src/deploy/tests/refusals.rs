@@ -101,7 +101,10 @@ fn cases() -> Vec<(&'static str, Case)> {
         ),
         (
             "a port of the system",
-            Case { asked: Asked { ports: vec![port(Some(22))], ..Asked::default() }, ..Case::new() },
+            Case {
+                asked: DeployOptions { ports: vec![port(Some(22))], ..DeployOptions::default() },
+                ..Case::new()
+            },
         ),
     ];
     for (what, case) in &mut cases {
@@ -168,13 +171,13 @@ fn a_container_that_is_there_may_run_within_what_its_owner_may_hold_now() {
 #[test]
 fn what_is_just_allowed_is_not_refused_for_it() {
     let mut case = Case::new();
-    case.asked = Asked {
+    case.asked = DeployOptions {
         memory: Some(32 << 30),
         shm_size: Some(16 << 30),
         cpus: Some(24.0),
         ports: vec![Port { address: None, host: Some(1024), container: 80 }],
         env: vec!["NVIDIA_DRIVER_CAPABILITIES=all".into(), "CUDA_VISIBLE_DEVICES=0".into()],
-        ..Asked::default()
+        ..DeployOptions::default()
     };
     case.request().unwrap();
 }

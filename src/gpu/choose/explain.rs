@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AllocationError, is_of_profile};
 use crate::gpu::DriverState;
-use crate::gpu::overview::{Availability, GpuUsage, Holder, Overview, Unit};
+use crate::gpu::overview::{Availability, GpuUsage, Overview, Unit};
 use crate::gpu::request::gib;
 
 /// Longer lists are shortened.
@@ -14,65 +14,65 @@ const MOST: usize = 8;
 const SEE: &str = "`ds01-build gpu list` shows who uses what";
 
 /// Whether anything can be given at all.
-pub(crate) fn usable(seen: &Overview) -> Result<(), AllocationError> {
-    let unmet = |message: String, help: &str| Err(AllocationError { message, help: help.into() });
+pub(crate) fn usable(overview: &Overview) -> Result<(), AllocationError> {
+    let error = |message: String, help: &str| Err(AllocationError { message, help: help.into() });
     let cpu = "without a GPU: leave out what asks for one, or say `--cpu-only`";
-    match &seen.driver {
+    match &overview.driver {
         DriverState::Ready { gpus: 0, driver } => {
-            unmet(format!("this machine's NVIDIA driver ({driver}) sees no GPU"), cpu)
+            error(format!("this machine's NVIDIA driver ({driver}) sees no GPU"), cpu)
         }
-        DriverState::Ready { .. } => match &seen.holders_unknown {
-            Some(why) => unmet(
+        DriverState::Ready { .. } => match &overview.holders_unknown {
+            Some(why) => error(
                 format!("which containers hold GPUs is not known, so none counts as free: {why}"),
                 "try again when the engine answers",
             ),
             None => Ok(()),
         },
         DriverState::NoLibrary { cause } => {
-            unmet(format!("this machine has no NVIDIA driver to be found: {cause}"), cpu)
+            error(format!("this machine has no NVIDIA driver to be found: {cause}"), cpu)
         }
-        DriverState::NoDriver => unmet(
+        DriverState::NoDriver => error(
             "NVIDIA's driver is installed and not loaded".into(),
             "an administrator may load it (`modprobe nvidia`); `ds01-build doctor` says more",
         ),
-        DriverState::NoPermission => unmet(
+        DriverState::NoPermission => error(
             "you may not reach NVIDIA's driver".into(),
             "an administrator may let you use /dev/nvidia*, mostly by the group video",
         ),
-        DriverState::Mismatch => unmet(
+        DriverState::Mismatch => error(
             "NVIDIA's library and the loaded driver are of different versions".into(),
             "the driver was updated: an administrator may restart the machine, or reload its modules",
         ),
         DriverState::Failed { cause } => {
-            unmet(format!("NVIDIA's driver does not work: {cause}"), "`nvidia-smi` may say more")
+            error(format!("NVIDIA's driver does not work: {cause}"), "`nvidia-smi` may say more")
         }
     }
 }
 
 /// So many whole GPUs are not free.
-pub(crate) fn whole(count: usize, memory: Option<u64>, seen: &Overview) -> AllocationError {
-    let gpus: Vec<_> = seen.units().filter(|unit| unit.instance.is_none()).collect();
+pub(crate) fn whole(count: usize, memory: Option<u64>, overview: &Overview) -> AllocationError {
+    let gpus: Vec<_> = overview.units().filter(|unit| unit.instance.is_none()).collect();
     let total = gpus.len();
     let small =
-        |unit: &Unit<'_>| unit.memory().is_some_and(|bytes| memory.is_some_and(|least| bytes < least));
+        |unit: &Unit<'_>| unit.total_memory().is_some_and(|bytes| memory.is_some_and(|least| bytes < least));
     let large: Vec<_> = gpus.iter().filter(|unit| !small(unit)).collect();
     let of = memory.map(|least| format!(" of at least {}", gib(least))).unwrap_or_default();
     if large.len() < count {
         let message = if large.is_empty() {
-            let largest = gpus.iter().filter_map(|unit| unit.memory()).max();
+            let largest = gpus.iter().filter_map(|unit| unit.total_memory()).max();
             format!("no GPU has {}; the largest has {}", gib(memory.unwrap_or_default()), size(largest))
         } else {
             format!("the machine has {}{of}, and {count} are asked for", number(large.len(), "GPU"))
         };
         // Nobody could make room for that.
-        return AllocationError { message, help: instead(seen, [], memory) };
+        return AllocationError { message, help: instead(overview, [], memory) };
     }
-    let fits = |unit: &Unit<'_>| unit.free().is_some() && (memory.is_none() || unit.memory().is_some());
+    let fits = |unit: &Unit<'_>| unit.free().is_some() && (memory.is_none() || unit.total_memory().is_some());
     let free = large.iter().filter(|unit| fits(unit)).count();
     let why = list(gpus.iter().filter_map(|unit| {
         let slot = unit.slot();
         if small(unit) {
-            return Some(format!("{slot} has {}", size(unit.memory())));
+            return Some(format!("{slot} has {}", size(unit.total_memory())));
         }
         let unsure = || format!("{slot} does not say how much memory it has");
         taken(&slot, unit.usage()).or_else(|| (!fits(unit)).then(unsure))
@@ -89,28 +89,28 @@ pub(crate) fn whole(count: usize, memory: Option<u64>, seen: &Overview) -> Alloc
     } else {
         format!("none of the {total} GPUs is free: {why}")
     };
-    AllocationError { message, help: instead(seen, large.iter().map(|unit| unit.usage()), memory) }
+    AllocationError { message, help: instead(overview, large.iter().map(|unit| unit.usage()), memory) }
 }
 
 /// So many instances of a profile are not free.
-pub(crate) fn profile(profile: &str, count: usize, seen: &Overview) -> AllocationError {
-    let mine: Vec<_> = seen.instances().filter(|unit| is_of_profile(*unit, profile)).collect();
-    let none = |message: String| AllocationError { message, help: instead(seen, [], None) };
-    if seen.instances().next().is_none() {
+pub(crate) fn profile(profile: &str, count: usize, overview: &Overview) -> AllocationError {
+    let matching: Vec<_> = overview.instances().filter(|unit| is_of_profile(*unit, profile)).collect();
+    let none = |message: String| AllocationError { message, help: instead(overview, [], None) };
+    if overview.instances().next().is_none() {
         return none("no GPU of this machine is divided into MIG instances".into());
     }
-    if mine.is_empty() {
-        let kinds = by_profile(seen.instances().map(|unit| unit.profile().unwrap_or("unknown")));
+    if matching.is_empty() {
+        let kinds = by_profile(overview.instances().map(|unit| unit.profile().unwrap_or("unknown")));
         let kinds = list(kinds.iter().map(|(kind, count)| format!("{kind} ({count})")));
         return none(format!("the machine has no MIG instance of profile `{profile}`; there are {kinds}"));
     }
-    let total = mine.len();
+    let total = matching.len();
     if total < count {
         let has = number(total, "MIG instance");
         return none(format!("the machine has {has} of profile `{profile}`, and {count} are asked for"));
     }
-    let free = mine.iter().filter(|unit| unit.free().is_some()).count();
-    let why = list(mine.iter().filter(|unit| unit.free().is_none()).map(|unit| {
+    let free = matching.iter().filter(|unit| unit.free().is_some()).count();
+    let why = list(matching.iter().filter(|unit| unit.free().is_none()).map(|unit| {
         let slot = unit.slot();
         taken(&slot, unit.usage()).unwrap_or_else(|| format!("{slot} does not say what share of a GPU it is"))
     }));
@@ -120,28 +120,28 @@ pub(crate) fn profile(profile: &str, count: usize, seen: &Overview) -> Allocatio
         1 => format!("{count} of `{profile}` are asked for and 1 of {total} is free: {why}"),
         _ => format!("{count} of `{profile}` are asked for and {free} of {total} are free: {why}"),
     };
-    AllocationError { message, help: instead(seen, mine.iter().map(|unit| unit.usage()), None) }
+    AllocationError { message, help: instead(overview, matching.iter().map(|unit| unit.usage()), None) }
 }
 
 /// Nothing of so many bytes is free.
-pub(crate) fn memory(bytes: u64, seen: &Overview) -> AllocationError {
+pub(crate) fn memory(bytes: u64, overview: &Overview) -> AllocationError {
     // What is divided is not given as a whole.
-    let whole = seen.units().filter(|unit| unit.instance.is_none() && unit.gpu.instances.is_empty());
-    let units: Vec<_> = whole.chain(seen.instances()).collect();
+    let whole = overview.units().filter(|unit| unit.instance.is_none() && unit.gpu.instances.is_empty());
+    let units: Vec<_> = whole.chain(overview.instances()).collect();
     let is_large = |total: Option<u64>| total.is_some_and(|total| total >= bytes);
-    if !units.iter().any(|unit| is_large(unit.memory())) {
-        let largest = units.iter().filter_map(|unit| unit.memory()).max();
+    if !units.iter().any(|unit| is_large(unit.total_memory())) {
+        let largest = units.iter().filter_map(|unit| unit.total_memory()).max();
         let message = format!("nothing here has {}; the largest has {}", gib(bytes), size(largest));
-        return AllocationError { message, help: instead(seen, [], Some(bytes)) };
+        return AllocationError { message, help: instead(overview, [], Some(bytes)) };
     }
     let fits: Vec<_> =
-        units.iter().filter(|unit| unit.memory().is_none() || is_large(unit.memory())).collect();
+        units.iter().filter(|unit| unit.total_memory().is_none() || is_large(unit.total_memory())).collect();
     let why = list(fits.iter().map(|unit| {
         let slot = unit.slot();
         taken(&slot, unit.usage()).unwrap_or_else(|| format!("{slot} does not say how large it is"))
     }));
     let message = format!("nothing with {} is free: {why}", gib(bytes));
-    AllocationError { message, help: instead(seen, fits.iter().map(|unit| unit.usage()), Some(bytes)) }
+    AllocationError { message, help: instead(overview, fits.iter().map(|unit| unit.usage()), Some(bytes)) }
 }
 
 /// How many there are of each profile.
@@ -182,38 +182,27 @@ pub(crate) fn taken(slot: &str, usage: &GpuUsage) -> Option<String> {
 
 /// Whoever holds it, by name.
 pub(crate) fn holders(usage: &GpuUsage) -> String {
-    let mut holders: Vec<_> = usage.holders.iter().map(holder).collect();
+    let mut holders: Vec<_> = usage.holders.iter().map(ToString::to_string).collect();
     holders.sort();
     holders.join(" and ")
-}
-
-/// As `gpu list` has it: who stopped still holds.
-fn holder(holder: &Holder) -> String {
-    let state = Some(&holder.state).filter(|state| *state != "running");
-    let more: Vec<_> = holder.owner.iter().chain(state).map(String::as_str).collect();
-    if more.is_empty() {
-        holder.container.clone()
-    } else {
-        format!("{} ({})", holder.container, more.join(", "))
-    }
 }
 
 /// What is free in other sizes, and who holds what is in the way. `memory`: at
 /// least so much was wanted.
 pub(crate) fn instead<'a>(
-    seen: &Overview,
+    overview: &Overview,
     in_the_way: impl IntoIterator<Item = &'a GpuUsage>,
     memory: Option<u64>,
 ) -> String {
     let mut free = Vec::new();
-    let free_units: Vec<_> = seen.units().filter(|unit| unit.free().is_some()).collect();
+    let free_units: Vec<_> = overview.units().filter(|unit| unit.free().is_some()).collect();
     let whole = free_units.iter().filter(|unit| unit.instance.is_none()).count();
     if whole > 0 {
         free.push(format!("`--gpus {whole}`"));
     }
     let profiles = by_profile(free_units.iter().filter_map(|unit| unit.profile()));
     free.extend(profiles.iter().map(|(profile, count)| format!("`--mig {profile}` ({count} free)")));
-    let largest = free_units.iter().filter_map(|unit| unit.memory()).max();
+    let largest = free_units.iter().filter_map(|unit| unit.total_memory()).max();
     let largest = largest.filter(|largest| memory.is_some_and(|wanted| *largest < wanted));
     free.extend(largest.map(|bytes| format!("`--gpu-memory {}GiB` or less", bytes >> 30)));
     let holders = in_the_way.into_iter().flat_map(|usage| &usage.holders);

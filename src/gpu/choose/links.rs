@@ -97,7 +97,7 @@ impl<'a> Free<'a> {
         broken.sort_unstable();
         broken.dedup();
         // One that does not say how large it is comes last.
-        let memory = set.iter().map(|at| u128::from(self.gpus[*at].memory().unwrap_or(u64::MAX))).sum();
+        let memory = set.iter().map(|at| u128::from(self.gpus[*at].total_memory().unwrap_or(u64::MAX))).sum();
         (Reverse(within.sum()), broken.len(), memory, cut, set.to_vec())
     }
 }
