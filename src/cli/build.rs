@@ -34,7 +34,7 @@ use crate::spec::pins::Pins;
 use crate::ui::{self, log};
 
 pub(crate) async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     run_for(settings, &signals, args, None).await
 }
 

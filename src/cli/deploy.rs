@@ -84,7 +84,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     // NVML may take its time, and nobody is to wait for it with the lock.
     let wants_gpus = options.gpus != GpuRequest::Nothing;
     let probe = wants_gpus.then(|| NvmlProbe::open(settings.nvml_library.clone()));
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     let (spec, graph) = load::spec(settings)?;
     let (caller, people) = (settings.caller(Some(&spec)), settings.people.as_ref());
     let (word, pull) = (args.image.as_str(), args.pull);
@@ -303,13 +303,12 @@ async fn reported<T>(
 /// # Errors
 /// Their folder cannot be used.
 pub(super) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
-    Locks::open(&settings.lock_dir, engine_id).map_err(|error| {
-        let problem =
-            Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-        CliError::usage(
-            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
-        )
-    })
+    Locks::open(&settings.lock_dir, engine_id).map_err(|error| unusable_locks(settings, &error))
+}
+
+pub(super) fn unusable_locks(settings: &Settings, error: &std::io::Error) -> CliError {
+    let problem = Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
+    CliError::usage(problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"))
 }
 
 /// The same end in the words of the command line.

@@ -26,7 +26,7 @@ use crate::spec::pins::Pins;
 use crate::ui::{Output, human};
 
 pub(crate) async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     let (spec, graph) = load::spec(settings)?;
     let selected = select(settings, &signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {

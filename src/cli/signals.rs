@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
+use super::load::CliError;
 
 /// Listens for SIGINT, SIGTERM and SIGHUP.
 #[derive(Clone, Debug)]
@@ -52,11 +53,12 @@ impl Signals {
 ///
 /// # Errors
 /// The signal handlers cannot be installed.
-pub(crate) fn listen() -> std::io::Result<Signals> {
+pub(crate) fn listen() -> Result<Signals, CliError> {
+    let listen_to = |kind| signal(kind).map_err(|e| CliError::bug(format!("no signal handlers: {e}")));
     let signals = Signals { token: CancellationToken::new(), building: Arc::default() };
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut terminate = listen_to(SignalKind::terminate())?;
+    let mut hangup = listen_to(SignalKind::hangup())?;
     let heard = signals.clone();
     tokio::spawn(async move {
         loop {

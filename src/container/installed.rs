@@ -1,4 +1,4 @@
-//! What somebody installed in a container that its image lacks, told by the
+//! What somebody installed in a container that its image lacks, known by the
 //! names of files alone, and the command that would add it to the image.
 //!
 //! Names come from inside the container: what is printed as a command was
@@ -19,11 +19,11 @@ const AUTOMATIC: &str = "/var/lib/apt/extended_states";
 /// million.
 const MOST: u64 = 8 << 20;
 
-/// How long a container that is only removed is looked at. The engine holds it
+/// How long a container that is only removed is inspected. The engine holds it
 /// until it has its answer, so that to give up sooner would save no time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Storage that cannot tell what changed: the engine compares all files of the
+/// Storage that does not know what changed: the engine compares all files of the
 /// image, minutes for a large one, and a removal would have to wait.
 const COMPARES: [&str; 5] = ["btrfs", "devicemapper", "fuse-overlayfs", "vfs", "zfs"];
 
@@ -81,14 +81,14 @@ pub(crate) async fn inspect_briefly(
 /// The engine's; a sentence.
 pub(crate) async fn inspect(engine: &dyn Engine, container: &str) -> Result<InstalledPackages, String> {
     let changes = engine.changes(container).await.map_err(|error| error.to_string())?;
-    among(engine, container, &changes).await
+    of_changes(engine, container, &changes).await
 }
 
 /// The same where the changes are known.
 ///
 /// # Errors
 /// The engine's; a sentence.
-pub(crate) async fn among(
+pub(crate) async fn of_changes(
     engine: &dyn Engine,
     container: &str,
     changes: &[Change],
@@ -108,7 +108,7 @@ fn text(archive: &[u8]) -> String {
     let mut bytes = Vec::new();
     let mut archive = tar::Archive::new(archive);
     if let Some(Ok(mut entry)) = archive.entries().ok().and_then(|mut entries| entries.next()) {
-        // One that breaks off tells of those before.
+        // One that breaks off has those before.
         let _ = entry.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()

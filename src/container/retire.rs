@@ -1,4 +1,4 @@
-//! Removing a container for good, if that is allowed, and what is said of it.
+//! Removing a container for good, if that is allowed, and the report of it.
 
 use super::Caller;
 use super::installed::{InstalledPackages, PackageTarget};

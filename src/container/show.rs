@@ -115,7 +115,7 @@ fn rfc3339<S: Serializer>(seconds: &Option<i64>, s: S) -> Result<S::Ok, S::Error
     seconds.and_then(|at| jiff::Timestamp::from_second(at).ok()).map(|at| at.to_string()).serialize(s)
 }
 
-/// Width of what stands before a line.
+/// Width of the label of a line.
 const LABEL: usize = 12;
 const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
@@ -146,7 +146,7 @@ impl Lines {
         }
     }
 
-    /// One for each; the label stands before the first.
+    /// One for each; the label is before the first.
     fn lines(&mut self, label: &str, values: impl IntoIterator<Item = String>) {
         for (at, value) in values.into_iter().enumerate() {
             self.line(if at == 0 { label } else { "" }, &value);
@@ -159,7 +159,7 @@ impl Lines {
 }
 
 impl FullView {
-    /// For people. `age` says how long ago something was.
+    /// For people. `age` words how long ago something was.
     pub(crate) fn text(&self, age: &dyn Fn(Duration) -> String) -> String {
         let mut out = Lines(format!("{}\n", self.view.name));
         self.write_state(&mut out, age);

@@ -101,28 +101,28 @@ pub(crate) async fn claim(
 
 /// All that keeps a container from its GPUs; nothing where it claims none. The
 /// overview was made with this claim among the claims.
-pub(crate) fn obstacles(container: &Container, claim: &Claim, seen: &Overview) -> Vec<Obstacle> {
+pub(crate) fn obstacles(container: &Container, claim: &Claim, overview: &Overview) -> Vec<Obstacle> {
     if claim.is_empty() {
         return Vec::new();
     }
-    if !matches!(seen.driver, DriverState::Ready { .. }) {
-        return vec![Obstacle::Driver(seen.driver.clone())];
+    if !matches!(overview.driver, DriverState::Ready { .. }) {
+        return vec![Obstacle::Driver(overview.driver.clone())];
     }
-    let gone = seen.gone.iter().filter(|gone| gone.container == container.name);
+    let gone = overview.gone.iter().filter(|gone| gone.container == container.name);
     let mut all: Vec<_> = gone.map(|gone| Obstacle::Gone(gone.device.clone())).collect();
-    if seen.gpus.is_empty() {
+    if overview.gpus.is_empty() {
         let named = claim.names.iter().cloned();
         all.extend(named.chain(claim.names.is_empty().then(|| "GPU".to_owned())).map(Obstacle::Gone));
     }
-    for row in &seen.gpus {
-        let check = Check { container, usage: &row.usage, read: row.unreadable.get("processes") };
+    for row in &overview.gpus {
+        let check = Check { container, usage: &row.usage, unreadable: row.unreadable.get("processes") };
         if check.is_claimed() {
-            // What is said of the whole GPU holds for its instances.
+            // What is true of the whole GPU holds for its instances.
             all.extend(check.obstacles(&format!("GPU {}", row.index)));
             continue;
         }
         for part in &row.instances {
-            let check = Check { container, usage: &part.usage, read: part.unreadable.get("processes") };
+            let check = Check { container, usage: &part.usage, unreadable: part.unreadable.get("processes") };
             if check.is_claimed() {
                 all.extend(check.obstacles(&format!("MIG instance {}", part.slot)));
             }
@@ -136,7 +136,7 @@ struct Check<'a> {
     container: &'a Container,
     usage: &'a GpuUsage,
     /// Why its processes could not be read.
-    read: Option<&'a String>,
+    unreadable: Option<&'a String>,
 }
 
 impl Check<'_> {
@@ -145,7 +145,7 @@ impl Check<'_> {
     }
 
     fn obstacles(&self, unit: &str) -> Vec<Obstacle> {
-        if let Some(why) = self.useless() {
+        if let Some(why) = self.why_useless() {
             return vec![Obstacle::Useless { unit: unit.to_owned(), why }];
         }
         let others = self.usage.holders.iter().filter(|holder| holder.container != self.container.name);
@@ -158,17 +158,17 @@ impl Check<'_> {
     }
 
     /// What is not known is not free.
-    fn useless(&self) -> Option<String> {
-        let said = || self.usage.why.clone();
+    fn why_useless(&self) -> Option<String> {
+        let cause = || self.usage.why.clone();
         match self.usage.availability {
             Availability::Free | Availability::Held | Availability::Busy => {
-                self.read.map(|why| format!("its processes cannot be read: {why}"))
+                self.unreadable.map(|why| format!("its processes cannot be read: {why}"))
             }
             Availability::Divided => Some("it was divided into MIG instances".into()),
             Availability::NoInstances => Some("it is in MIG mode without instances".into()),
             Availability::Prohibited => Some("its compute mode lets nobody compute".into()),
-            Availability::Lost => Some(said().unwrap_or_else(|| "it does not work".into())),
-            Availability::Unknown => Some(said().unwrap_or_else(|| "its state cannot be read".into())),
+            Availability::Lost => Some(cause().unwrap_or_else(|| "it does not work".into())),
+            Availability::Unknown => Some(cause().unwrap_or_else(|| "its state cannot be read".into())),
         }
     }
 }

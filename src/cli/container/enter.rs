@@ -55,12 +55,12 @@ const UNREAD: u8 = 141;
 pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, CliError> {
     let access = Access::new(settings).await?;
     let container = access.may(Action::Enter, &args.container, false)?;
-    runs(container)?;
+    check_running(container)?;
     let (engine, terminal) = (&access.engine, settings.terminal.as_deref());
     let detail = engine.container(&container.id).await?;
     let exec = program(&args.command, terminal, container, detail.as_ref());
     let cannot = |e: std::io::Error| CliError::usage(format!("the terminal cannot be given away: {e}"));
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     let working = signals.working();
     let attached = engine.exec(&container.id, &exec).await?;
     let sizes = match terminal {
@@ -85,7 +85,7 @@ pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, C
     Ok(exit)
 }
 
-fn runs(container: &Container) -> Result<(), CliError> {
+fn check_running(container: &Container) -> Result<(), CliError> {
     let name = &container.name;
     let (what, help) = match container.state {
         ContainerState::Running | ContainerState::Restarting => return Ok(()),

@@ -63,7 +63,7 @@ fn since(text: &str) -> Result<Since, String> {
 
 pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
     // Ctrl-C ends it with the code of that.
-    signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    signals::listen()?;
     let access = Access::new(settings).await?;
     let container = access.may(Action::Logs, &args.container, false)?;
     let mut chunks = access.engine.logs(&container.id, &options(args)).await?;

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Report, each};
+use crate::cli::deploy;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
@@ -16,7 +17,7 @@ use crate::container::permission::Action;
 use crate::container::retire::{self, RetireReport, Retirement};
 use crate::container::save::{self, ContainerAfter, FailedSave, Save, SaveError, SavedImage};
 use crate::engine::{self, Container, Engine};
-use crate::host::lock::{ImageLock, Locks};
+use crate::host::lock::ImageLock;
 use crate::model::labels::read;
 use crate::model::labels::{PROJECT, USER_ID, USERNAME};
 use crate::model::problem::Problem;
@@ -150,11 +151,11 @@ impl Request<'_> {
         target: &PackageTarget,
     ) -> Result<RetireReport, CliError> {
         let (engine, output) = (self.engine, || self.settings.output());
-        let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+        let signals = signals::listen()?;
         let save = self.plan_save(retirement).await?;
         if self.args.dry_run {
             let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-            let installed = installed::among(engine, retirement.id(), &preview.changes).await;
+            let installed = installed::of_changes(engine, retirement.id(), &preview.changes).await;
             let mut report = RetireReport::new(retirement, installed, target, true);
             let (reference, logs) = (save.target().clone(), preview.logs);
             report.saved = Some(SavedImage { reference, image: None, logs, notes: Vec::new() });
@@ -166,7 +167,7 @@ impl Request<'_> {
         let retirement = self.decide(name).await?;
         let save = self.plan_save(&retirement).await?;
         let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-        let installed = installed::among(engine, retirement.id(), &preview.changes).await;
+        let installed = installed::of_changes(engine, retirement.id(), &preview.changes).await;
         output().note(&format!("saving {} as {}", retirement.name(), save.target()));
         // Nobody looks at the steps: there is one, and it runs nothing.
         let (events, _) = mpsc::unbounded_channel();
@@ -196,21 +197,12 @@ impl Request<'_> {
     }
 
     async fn lock(&self, save: &Save, cancel: &CancellationToken) -> Result<ImageLock, CliError> {
-        let dir = &self.settings.lock_dir;
-        let unusable = |error: std::io::Error| {
-            let problem = Problem::new(format!("{} cannot be used for locks: {error}", dir.display()));
-            CliError::usage(
-                problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
-            )
-        };
-        let locks = Locks::open(dir, &self.engine.info().await?.id).map_err(unusable)?;
-        let waits =
-            || self.settings.output().note("waiting: another container of the same person is being saved");
-        locks
-            .lock_image(&save.lock(), cancel, waits)
-            .await
-            .map_err(unusable)?
-            .ok_or_else(CliError::interrupted)
+        let settings = self.settings;
+        let locks = deploy::locks(settings, &self.engine.info().await?.id)?;
+        let waits = || settings.output().note("waiting: another container of the same person is being saved");
+        let lock = locks.lock_image(&save.lock(), cancel, waits).await;
+        let lock = lock.map_err(|error| deploy::unusable_locks(settings, &error))?;
+        lock.ok_or_else(CliError::interrupted)
     }
 
     /// How the container was left, then why.

@@ -1,5 +1,5 @@
 //! `container start`: under the machine's lock, so that nobody is given the
-//! container's GPUs between the look at them and its start.
+//! container's GPUs between their check and its start.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(crate) struct StartArgs {
     dry_run: bool,
 }
 
-/// Longest wait for one who only looks whether somebody is at the container.
+/// Longest wait for one who only checks whether somebody is at the container.
 const LEAVING: Duration = Duration::from_secs(1);
 /// Lines of a program that ended at once.
 const LAST: u32 = 10;
@@ -58,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
     let access = Access::new(settings).await?;
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     each(settings, &args.containers, async |name| start(&access, args, &signals, name).await).await
 }
 

@@ -147,7 +147,7 @@ async fn carry_out_all(
             };
             let mut step = StepReport::new(&step, outcome, at);
             if let Some(program) = args.notify.as_deref().filter(|_| step.is_news()) {
-                step.untold = notify(program, &step).await.err();
+                step.notify_error = notify(program, &step).await.err();
             }
             step
         })
@@ -156,7 +156,7 @@ async fn carry_out_all(
         if !settings.json && (all || !step.quiet) {
             output.line(&step.text);
         }
-        if let Some(why) = &step.untold {
+        if let Some(why) = &step.notify_error {
             output.note(&format!("warning: {}: nobody was notified: {why}", step.container));
         }
         report.steps.push(step);

@@ -23,7 +23,7 @@ use crate::spec::paths::{PlacementError, new_project_file};
 use crate::spec::{Project, Spec};
 
 pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     let (spec, graph) = load::spec(settings)?;
     let ask = settings.can_ask && !args.yes && (args.name.is_none() || args.image.is_none());
     let filled = match ask {

@@ -23,7 +23,7 @@ use crate::spec::graph::Graph;
 use crate::spec::{Project, Spec};
 
 pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
-    let signals = signals::listen().map_err(|e| CliError::bug(format!("no signal handlers: {e}")))?;
+    let signals = signals::listen()?;
     let (spec, graph) = load::spec(settings)?;
     let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;
     let SpecEntry::Project(project) = SpecEntry::of(&spec, &graph, node) else {

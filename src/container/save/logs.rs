@@ -2,7 +2,7 @@
 //!
 //! `lastlog` and `faillog` are indexed by user id: with ids as a directory
 //! gives them they are files of hundreds of gigabytes that hold a few bytes,
-//! and a commit writes all of it. What else lies there tells of the
+//! and a commit writes all of it. What else lies there is about the
 //! container's past, and nothing that a new container needs.
 
 use std::collections::BTreeMap;
@@ -18,13 +18,13 @@ pub(crate) const MOST: u64 = 16 << 20;
 
 /// Log files that differ from the image's, folders included.
 pub(crate) fn changed(changes: &[Change]) -> impl Iterator<Item = &Change> {
-    // Engines tell them in any order.
+    // Engines list them in any order.
     let mut found: Vec<_> = changes.iter().filter(|change| change.path.starts_with(LOGS)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.into_iter()
 }
 
-/// Whether the image has a file at this path, as far as the change tells.
+/// Whether the image has a file at this path, as far as the change shows.
 pub(crate) fn is_of_image(change: &Change) -> bool {
     change.kind != ChangeKind::Added
 }
@@ -65,7 +65,7 @@ impl Log {
     }
 }
 
-/// All of them as an archive that is laid over the container's root. What was
+/// All of them as an archive to unpack over the container's root. What was
 /// there is replaced, links included, and not followed.
 ///
 /// # Errors

@@ -218,7 +218,7 @@ impl Work<'_> {
             let archive = logs::archive(&logs).map_err(|e| SaveError::Unsound(e.to_string()))?;
             engine.write_files(id, archive).await?;
         }
-        // What was written is believed only when it was looked at.
+        // What was written is believed only when it was read again.
         for log in &logs {
             let stat = engine.stat(id, &log.path).await?;
             if stat.is_none_or(|stat| stat.size != log.bytes.len() as u64) {

@@ -1,8 +1,8 @@
 //! Which rules hold for a container, and what is done about it. Pure.
 //!
 //! A rule counts from a moment (`since`) and allows a time (`limit`). So long
-//! before it is over (`lead`) people are told, and what was told is kept; only
-//! a later sweep acts, at the time that was told. Where the warning came late,
+//! before it is over (`lead`) people are warned, and the warning is kept; only
+//! a later sweep acts, at the time that the warning named. Where the warning came late,
 //! the rest comes as much later.
 
 use std::time::Duration;
@@ -96,9 +96,9 @@ impl ActiveRule {
     }
 }
 
-/// So many seconds before the end of a rule's time people are told: the
+/// So many seconds before the end of a rule's time people are warned: the
 /// warning time, but not before half of the time is over, or they would be
-/// told of every pause.
+/// warned of every pause.
 pub(super) fn lead(limit: Duration, warning: Duration) -> i64 {
     let half = seconds(limit).saturating_add(1) / 2;
     seconds(warning).min(half).max(1)
@@ -206,7 +206,7 @@ impl Decision<'_> {
             }
         }
         match acts.into_iter().min_by_key(|due| due.at) {
-            // It ends now: warnings of other rules would tell nothing.
+            // It ends now: warnings of other rules would say nothing new.
             Some(due) => match due.rule {
                 Rule::LongestRun | Rule::Idle => (vec![Step::Stop(due)], record),
                 Rule::Stopped | Rule::NeverStarted => (vec![Step::Remove(due)], record),
@@ -256,8 +256,8 @@ impl Decision<'_> {
         }
     }
 
-    /// When its GPUs were busy last. At the first look, and after a time in
-    /// which nobody looked, that is now.
+    /// When its GPUs were busy last. At the first sweep, and after a time
+    /// without sweeps, that is now.
     fn busy(&self, times: &RunTimes, before: Option<i64>, fresh: bool) -> Option<i64> {
         let activity = &self.observation.activity;
         if !times.state.is_running() || *activity == Activity::NoGpu {

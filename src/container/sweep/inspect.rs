@@ -2,7 +2,7 @@
 //! GPUs where an idle one would matter, and those containers by themselves
 //! that something may be due for.
 //!
-//! A whole GPU says its utilization. A MIG instance says none: there the
+//! A whole GPU has a utilization. A MIG instance has none: there the
 //! processes decide.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::gpu::{DriverState, ProcessKind, claims};
 /// Questions at once.
 const AT_ONCE: usize = 16;
 
-/// How GPUs are looked at: each sample is of its last moment only.
+/// How GPUs are sampled: each sample is of its last moment only.
 pub(crate) struct Sampling<'a> {
     pub(crate) probe: &'a dyn GpuProbe,
     pub(crate) samples: u32,
@@ -132,14 +132,14 @@ async fn sample(
 /// What a container did with its GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// It has none, or nobody looked.
+    /// It has none, or nobody sampled them.
     NoGpu,
     /// Something of them cannot be read: it counts as busy.
     Unknown(String),
     Read {
-        /// Of the busiest GPU at its busiest moment; `None`: they tell none.
+        /// Of the busiest GPU at its busiest moment; `None`: they have none.
         percent: Option<u32>,
-        /// A process computes on a GPU that tells no utilization.
+        /// A process computes on a GPU that has no utilization.
         computing: bool,
     },
 }

@@ -17,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 /// 25 min: its GPU is idle`. Of a sweeper that has not run for a day nothing
 /// is to be expected.
 pub(crate) fn notices(state: &SweepState, now: i64) -> BTreeMap<String, String> {
-    if state.looked.is_none_or(|looked| now - looked > DAY) {
+    if state.last_sweep.is_none_or(|last| now - last > DAY) {
         return BTreeMap::new();
     }
     let notice = |(id, record): (&String, &ContainerRecord)| {
@@ -150,7 +150,7 @@ pub(crate) struct SweepReport {
     /// Why idle GPUs were not looked for.
     idle_unknown: Option<String>,
     pub(crate) steps: Vec<StepReport>,
-    /// Containers that the engine could not tell of.
+    /// Containers that the engine could not describe.
     unreadable: Vec<Unreadable>,
 }
 
@@ -177,8 +177,8 @@ pub(crate) struct StepReport {
     /// What its owner can do.
     advice: Option<String>,
     /// Why `--notify` notified nobody of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) untold: Option<String>,
+    #[serde(rename = "untold", skip_serializing_if = "Option::is_none")]
+    pub(crate) notify_error: Option<String>,
     /// Nothing that people must know at every sweep.
     #[serde(skip)]
     pub(crate) quiet: bool,
@@ -211,7 +211,7 @@ impl StepReport {
                 Outcome::Failed(_) => "failed",
             },
             advice: advice(step),
-            untold: None,
+            notify_error: None,
             quiet: matches!(
                 step,
                 Step::Spare {
@@ -222,7 +222,7 @@ impl StepReport {
         }
     }
 
-    /// Something that its owner is to be told.
+    /// Something that its owner is to be notified of.
     pub(crate) fn is_news(&self) -> bool {
         self.step != "spare" && self.outcome == "done"
     }
@@ -241,9 +241,9 @@ impl SweepReport {
         }
     }
 
-    /// Something could not be done, told, or be known.
+    /// Something could not be done, notified of, or read.
     pub(crate) fn failed(&self) -> bool {
-        let failed = |step: &StepReport| step.outcome == "failed" || step.untold.is_some();
+        let failed = |step: &StepReport| step.outcome == "failed" || step.notify_error.is_some();
         !self.unreadable.is_empty() || self.steps.iter().any(failed)
     }
 
@@ -269,9 +269,9 @@ impl SweepReport {
         if failed > 0 {
             counts.push(format!("{failed} failed"));
         }
-        let untold = self.steps.iter().filter(|step| step.untold.is_some()).count();
-        if untold > 0 {
-            counts.push(format!("{untold} of which nobody was notified"));
+        let unnotified = self.steps.iter().filter(|step| step.notify_error.is_some()).count();
+        if unnotified > 0 {
+            counts.push(format!("{unnotified} of which nobody was notified"));
         }
         let only = if self.dry_run { " (nothing was done)" } else { "" };
         text + &format!("{} containers: {}{only}\n", self.containers, counts.join(", "))

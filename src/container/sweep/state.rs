@@ -3,7 +3,7 @@
 //! containers.
 //!
 //! Losing it only postpones: nothing is stopped or removed unless an earlier
-//! sweep said so.
+//! sweep warned of it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 use crate::host::files;
 
-/// Where it is, unless something else is said.
+/// Where it is, unless another one is named.
 pub(crate) const PATH: &str = "/var/lib/ds01-build/sweep.json";
 
 const VERSION: u32 = 1;
@@ -25,8 +25,9 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SweepState {
     version: u32,
-    /// When the last sweep looked; `None`: there was none.
-    pub(crate) looked: Option<i64>,
+    /// When the last sweep read the engine; `None`: there was none.
+    #[serde(rename = "looked")]
+    pub(crate) last_sweep: Option<i64>,
     /// By id.
     pub(crate) containers: BTreeMap<String, ContainerRecord>,
 }
@@ -36,7 +37,7 @@ pub(crate) struct SweepState {
 pub(crate) struct ContainerRecord {
     /// For people who read the file.
     pub(crate) name: String,
-    /// When its GPUs were last seen busy; `None`: it had none, or did not run.
+    /// When its GPUs were last found busy; `None`: it had none, or did not run.
     pub(crate) busy: Option<i64>,
     /// Of what its owner was warned, by the rule's key.
     #[serde(rename = "told")]
@@ -55,20 +56,20 @@ pub(crate) struct Warning {
 
 impl Default for SweepState {
     fn default() -> Self {
-        Self { version: VERSION, looked: None, containers: BTreeMap::new() }
+        Self { version: VERSION, last_sweep: None, containers: BTreeMap::new() }
     }
 }
 
 impl SweepState {
     /// Nothing but the time of a sweep.
     pub(crate) fn begun(now: i64) -> Self {
-        Self { looked: Some(now), ..Self::default() }
+        Self { last_sweep: Some(now), ..Self::default() }
     }
 
-    /// Whether the last look is so near that nothing happened in between that
-    /// the sweeps would not have seen.
+    /// Whether the last sweep is so near that nothing happened in between that
+    /// the two would have missed.
     pub(crate) fn is_fresh(&self, every: i64, now: i64) -> bool {
-        self.looked.is_some_and(|looked| looked <= now && now - looked <= every.saturating_mul(2))
+        self.last_sweep.is_some_and(|last| last <= now && now - last <= every.saturating_mul(2))
     }
 
     /// Reads it from the text of a file.
@@ -83,7 +84,7 @@ impl SweepState {
         }
     }
 
-    /// As it stands in a file.
+    /// As text for a file.
     ///
     /// # Errors
     /// Never, as long as keys are texts.
