@@ -12,7 +12,7 @@ use super::News;
 use super::human;
 use super::state::{ImageRun, Phase, StepPhase};
 use super::text::clean;
-use crate::model::event::{Event, StepState};
+use crate::model::event::{Event, Outcome, StepState};
 use crate::model::names::NodeName;
 
 /// The log of one image: `<directory>/<image>.log`, with `/` in the image's
@@ -122,14 +122,14 @@ fn ending(phase: &StepPhase, name: &str) -> String {
 
 fn outcome(image: &ImageRun) -> Option<String> {
     Some(match &image.phase {
-        Phase::Built { id } => format!("built: {id}"),
-        Phase::BuiltElsewhere { id } => format!("built by another run: {id}"),
-        Phase::Fetched { id } => format!("pulled: {id}"),
-        Phase::Pushed { id } => format!("kept: {id}"),
-        Phase::Failed { failure, .. } => format!("failed: {}", clean(&failure.message)),
-        Phase::Cancelled => "cancelled".to_owned(),
+        Phase::Ended(Outcome::Built { id }) => format!("built: {id}"),
+        Phase::Ended(Outcome::BuiltElsewhere { id }) => format!("built by another run: {id}"),
+        Phase::Ended(Outcome::Fetched { id }) => format!("pulled: {id}"),
+        Phase::Ended(Outcome::Pushed { id }) => format!("kept: {id}"),
+        Phase::Ended(Outcome::Failed { failure, .. }) => format!("failed: {}", clean(&failure.message)),
+        Phase::Ended(Outcome::Cancelled) => "cancelled".to_owned(),
         // Nothing was tried: a log would only say that there is nothing in it.
-        Phase::Blocked { .. } => return None,
+        Phase::Ended(Outcome::Blocked { .. }) => return None,
         Phase::Queued | Phase::Waits | Phase::Running | Phase::Kept => return None,
     })
 }

@@ -5,21 +5,17 @@
 //! decides what is built, and nothing reads the environment: `cli` says where
 //! output goes and how it may look.
 
-pub(crate) mod bars;
-pub(crate) mod drive;
-mod failure;
+mod bars;
 pub(crate) mod human;
-pub(crate) mod json;
+mod lines;
 pub(crate) mod log;
-pub(crate) mod look;
-pub(crate) mod output;
-pub(crate) mod plain;
+mod look;
+mod output;
 pub(crate) mod problems;
-pub(crate) mod quiet;
 #[cfg(test)]
 mod script;
-pub(crate) mod state;
-pub(crate) mod summary;
+mod state;
+mod summary;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -28,12 +24,15 @@ pub(crate) mod text;
 use std::io;
 use std::time::Duration;
 
-pub(crate) use drive::drive;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
 pub(crate) use look::{EngineInfo, Look, Mode, Progress};
 pub(crate) use output::Output;
 pub(crate) use state::RunState;
 
 use crate::model::event::Event;
+use log::LogWriter;
 use state::OutputLine;
 
 /// One event and what it meant.
@@ -68,8 +67,78 @@ pub(crate) trait Reporter: Send {
 pub(crate) fn reporter(progress: Progress, look: Look) -> Box<dyn Reporter> {
     match progress {
         Progress::Bars => Box::new(bars::Bars::on_stderr(look)),
-        Progress::Plain => Box::new(plain::Plain::new(io::stderr(), look)),
-        Progress::Json => Box::new(json::Json::new(io::stdout())),
-        Progress::Quiet => Box::new(quiet::Quiet::new(io::stderr(), look)),
+        Progress::Plain => Box::new(lines::Plain::new(io::stderr(), look)),
+        Progress::Json => Box::new(lines::Json::new(io::stdout())),
+        Progress::Quiet => Box::new(lines::Quiet::new(io::stderr(), look)),
+    }
+}
+
+/// How often reporters hear that time passes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Folds events until the run is over or every sender is gone; then lets the reporters finish and
+/// gives the state that the run came to. Times count from the call.
+pub(crate) async fn drive(
+    mut events: UnboundedReceiver<Event>,
+    reporters: Vec<Box<dyn Reporter>>,
+    log: Option<LogWriter>,
+) -> RunState {
+    let start = Instant::now();
+    let mut dispatcher = Dispatcher { run: RunState::default(), reporters, log, log_failed: false };
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    dispatcher.event(start.elapsed(), &event);
+                    // Workers that were given up may still send; nobody asks.
+                    if matches!(event, Event::RunFinished { .. }) {
+                        break;
+                    }
+                }
+                None => break,
+            },
+            _ = ticks.tick() => dispatcher.tick(start.elapsed()),
+        }
+    }
+    dispatcher.finish()
+}
+
+struct Dispatcher {
+    run: RunState,
+    reporters: Vec<Box<dyn Reporter>>,
+    log: Option<LogWriter>,
+    /// Logs cannot be written, which was said.
+    log_failed: bool,
+}
+
+impl Dispatcher {
+    fn event(&mut self, at: Duration, event: &Event) {
+        let change = self.run.fold(at, event);
+        let news = News { at, event, lines: &change.lines, repeated: change.repeated, run: &self.run };
+        let written = self.log.as_mut().map_or(Ok(()), |log| log.event(&news));
+        for reporter in &mut self.reporters {
+            reporter.event(&news);
+        }
+        if let (Err(error), Some(log), false) = (written, &self.log, self.log_failed) {
+            // The build goes on without its logs, and says so once.
+            self.log_failed = true;
+            let text = format!("logs cannot be written below {}: {error}", log.directory().display());
+            self.event(at, &Event::Warning { image: None, text });
+        }
+    }
+
+    fn tick(&mut self, at: Duration) {
+        for reporter in &mut self.reporters {
+            reporter.tick(at, &self.run);
+        }
+    }
+
+    fn finish(mut self) -> RunState {
+        for reporter in &mut self.reporters {
+            reporter.finish(&self.run);
+        }
+        self.run
     }
 }

@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::json::Json;
+use super::lines::{Json, Plain, Quiet};
 use super::look::Look;
-use super::plain::Plain;
-use super::quiet::Quiet;
 use super::script::{events, play};
 use super::state::RunState;
 use super::{Reporter, summary};
@@ -115,4 +113,89 @@ fn a_reader_that_goes_away_does_not_stop_the_run() {
     let run = play(&events(), true, &mut Plain::new(Closed, Look::default()));
     assert_eq!(play(&events(), true, &mut Json::new(Closed)), run);
     assert_eq!(run.counts().built, 1);
+}
+
+/// The one task that owns a run's state.
+mod driving {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::ui::log::LogWriter;
+    use crate::ui::{News, drive};
+    use std::time::Duration;
+
+    /// Says what it is told.
+    #[derive(Clone, Default)]
+    struct Witness(Arc<Mutex<Vec<String>>>);
+
+    impl Witness {
+        fn say(&self, text: String) {
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    impl Reporter for Witness {
+        fn event(&mut self, news: &News<'_>) {
+            if let Event::Warning { text, .. } = news.event {
+                self.say(text.clone());
+            }
+        }
+
+        fn tick(&mut self, _: Duration, _: &RunState) {
+            self.say("tick".to_owned());
+        }
+
+        fn finish(&mut self, run: &RunState) {
+            self.say(format!("failed {}", run.counts().failed));
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_nobody_can_send_any_more() {
+        let (send, receive) = mpsc::unbounded_channel();
+        let witness = Witness::default();
+        let driven = tokio::spawn(drive(receive, vec![Box::new(witness.clone())], None));
+        for (_, event) in events() {
+            send.send(event).unwrap();
+        }
+        drop(send);
+        let run = driven.await.unwrap();
+        assert_eq!((run.counts().built, run.counts().blocked), (1, 2));
+        assert_eq!(run.took(), Duration::from_millis(3410));
+        assert_eq!(witness.0.lock().unwrap().last().unwrap(), "failed 1");
+    }
+
+    #[tokio::test]
+    async fn time_passes_where_nothing_happens() {
+        let (send, receive) = mpsc::unbounded_channel();
+        let witness = Witness::default();
+        let driven = tokio::spawn(drive(receive, vec![Box::new(witness.clone())], None));
+        while witness.0.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(send);
+        driven.await.unwrap();
+        let said = witness.0.lock().unwrap();
+        assert!(said[..said.len() - 1].iter().all(|text| text == "tick"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn logs_that_cannot_be_written_are_one_warning_for_all_images() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a file");
+        std::fs::write(&file, "").unwrap();
+        let (send, receive) = mpsc::unbounded_channel();
+        for (_, event) in events() {
+            send.send(event).unwrap();
+        }
+        drop(send);
+        let witness = Witness::default();
+        let log = LogWriter::new(&file);
+        drive(receive, vec![Box::new(witness.clone())], Some(log)).await;
+        let said = witness.0.lock().unwrap();
+        let warnings = said.iter().filter(|text| text.starts_with("logs cannot be written below "));
+        assert_eq!(warnings.count(), 1);
+    }
 }

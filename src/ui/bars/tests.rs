@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use indicatif::InMemoryTerm;
 
 use super::*;
+use crate::model::event::StepState;
+use crate::model::names::NodeName;
 use crate::ui::script::{events, play};
 
 const ASCII: Look = Look { colour: false, unicode: false, width: None };
@@ -141,4 +143,73 @@ fn a_wider_window_loses_no_line_that_stays() {
     bars.tick(Duration::from_secs(2), &run);
     bars.tick(Duration::from_secs(3), &run);
     insta::assert_snapshot!(terminal.contents());
+}
+
+fn running(images: usize) -> RunState {
+    let name = |n: usize| NodeName::new(format!("h-baker/project-{n}"));
+    let mut run = RunState::default();
+    let build = (0..images + 2).map(name).collect();
+    run.fold(
+        Duration::ZERO,
+        &Event::RunStarted { build, fetch: vec![], push: vec![], keep: vec![], jobs: images },
+    );
+    for n in 0..images {
+        let started = Event::ImageStarted { image: name(n), reasons: vec![], log: None };
+        run.fold(Duration::from_secs(n as u64), &started);
+        let step = Event::Step {
+            image: name(n),
+            id: "a".to_owned(),
+            name: "RUN python3 -m pip install 'transformers>=4.44,<5' accelerate".to_owned(),
+            state: StepState::Started,
+        };
+        run.fold(Duration::from_secs(n as u64), &step);
+    }
+    run
+}
+
+#[test]
+fn no_line_is_wider_and_no_frame_higher_than_the_terminal() {
+    let look = Look { colour: true, unicode: true, width: None };
+    for columns_ in [1, 2, 5, 10, 20, 40, 59, 60, 80, 200] {
+        for rows in [1, 2, 3, 4, 10, 24] {
+            for images in [0, 1, 3, 8, 40] {
+                let size = Size { columns: columns_, rows };
+                let lines = frame(&running(images), Duration::from_secs(100), size, &look);
+                assert!(lines.len() < rows.max(2), "{} lines in {size:?}", lines.len());
+                for line in lines {
+                    assert!(columns(&line) < columns_.max(2), "{line:?} in {size:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn images_without_a_row_are_counted() {
+    let size = Size { columns: 60, rows: 6 };
+    let lines = frame(&running(9), Duration::from_millis(62_340), size, &Look::default());
+    assert_eq!(
+        lines,
+        [
+            "\\ h-baker/project-0  1m 02s  #1 RUN python3 -m pip install~",
+            "\\ h-baker/project-1  1m 01s  #1 RUN python3 -m pip install~",
+            "\\ h-baker/project-2  1m 00s  #1 RUN python3 -m pip install~",
+            "  ~ and 6 more",
+            "0/11 done, 1m 02s, 2 to come",
+        ]
+    );
+}
+
+#[test]
+fn a_transfer_is_shown_in_bytes() {
+    let mut run = running(1);
+    let image = NodeName::new("h-baker/project-0");
+    for (what, current) in [("layer a", 2_000_000), ("layer b", 500_000)] {
+        let (what, step) = (what.to_owned(), "a".to_owned());
+        let transfer = Event::Transfer { image: image.clone(), step, what, current, total: 5_000_000 };
+        run.fold(Duration::from_secs(1), &transfer);
+    }
+    let size = Size { columns: 120, rows: 24 };
+    let lines = frame(&run, Duration::from_secs(2), size, &Look::default());
+    assert!(lines[0].ends_with("accelerate  2.5 MB of 10.0 MB"), "{lines:?}");
 }

@@ -1,22 +1,26 @@
-//! Lines that stay, for logs: each says which image it is about. No control
-//! codes but colours, no clock but the events'.
+//! A run as lines: for logs, for programs, and for who wants the end only.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::time::Duration;
 
+use serde::ser::{Error, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
 use super::look::Look;
 use super::state::{ImageRun, OutputLine, Phase, RunState, StepPhase, StepRun};
 use super::text::clean;
 use super::{News, Reporter, human, summary};
-use crate::model::event::Event;
+use crate::model::event::{Event, Outcome};
 use crate::model::names::NodeName;
 
 /// A step is shown when it has run this long, said something or ended, so that
 /// the many that end at once take one line.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// See the module.
+/// Lines that stay: each says which image it is about. No control codes but
+/// colours, no clock but the events'.
 #[derive(Debug)]
 pub(crate) struct Plain<W> {
     out: W,
@@ -109,18 +113,18 @@ impl<W: Write> Plain<W> {
     fn ended(&mut self, image: &ImageRun) {
         let took = human::took(image.took.unwrap_or_default());
         let text = match &image.phase {
-            Phase::Built { id } => self.look.good(&format!("built in {took}: {id}")),
-            Phase::BuiltElsewhere { id } => {
+            Phase::Ended(Outcome::Built { id }) => self.look.good(&format!("built in {took}: {id}")),
+            Phase::Ended(Outcome::BuiltElsewhere { id }) => {
                 self.look.good(&format!("built by another run, waited {took}: {id}"))
             }
-            Phase::Fetched { id } => self.look.good(&format!("pulled in {took}: {id}")),
-            Phase::Failed { failure, .. } => {
+            Phase::Ended(Outcome::Fetched { id }) => self.look.good(&format!("pulled in {took}: {id}")),
+            Phase::Ended(Outcome::Failed { failure, .. }) => {
                 self.look.bad(&format!("failed after {took}: {}", clean(&failure.message)))
             }
-            Phase::Blocked { by } => self.look.warn(&format!("blocked by {by}")),
-            Phase::Cancelled => self.look.warn("cancelled"),
+            Phase::Ended(Outcome::Blocked { by }) => self.look.warn(&format!("blocked by {by}")),
+            Phase::Ended(Outcome::Cancelled) => self.look.warn("cancelled"),
             // That it was pushed is told already.
-            Phase::Pushed { .. } => return,
+            Phase::Ended(Outcome::Pushed { .. }) => return,
             Phase::Queued | Phase::Waits | Phase::Running | Phase::Kept => return,
         };
         self.say(&image.name, &text);
@@ -207,6 +211,77 @@ impl<W: Write + Send> Reporter for Plain<W> {
     fn finish(&mut self, run: &RunState) {
         let text = summary::render(run, &self.look);
         let _ = write!(self.out, "\n{text}");
+        let _ = self.out.flush();
+    }
+}
+
+/// Events for programs: one JSON object a line, as they come.
+///
+/// Every line has `at` (seconds since the start) and `event` (which kind); the
+/// other fields are those of [`Event`].
+#[derive(Debug)]
+pub(crate) struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { out }
+    }
+}
+
+impl<W: Write + Send> Reporter for Json<W> {
+    fn event(&mut self, news: &News<'_>) {
+        let line = Line { at: news.at, event: news.event };
+        if let Ok(mut text) = serde_json::to_string(&line) {
+            text.push('\n');
+            // One write, so that lines of several writers do not mix.
+            let _ = self.out.write_all(text.as_bytes());
+            let _ = self.out.flush();
+        }
+    }
+
+    fn finish(&mut self, _: &RunState) {}
+}
+
+struct Line<'a> {
+    at: Duration,
+    event: &'a Event,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(mut fields) = serde_json::to_value(self.event).map_err(S::Error::custom)? else {
+            return Err(S::Error::custom("an event is not an object"));
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at", &(self.at.as_micros() as f64 / 1e6))?;
+        map.serialize_entry("event", &fields.remove("event"))?;
+        for (key, value) in &fields {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Nothing until the run is over; then failures and the line of numbers.
+#[derive(Debug)]
+pub(crate) struct Quiet<W> {
+    out: W,
+    look: Look,
+}
+
+impl<W: Write> Quiet<W> {
+    pub(crate) fn new(out: W, look: Look) -> Self {
+        Self { out, look }
+    }
+}
+
+impl<W: Write + Send> Reporter for Quiet<W> {
+    fn event(&mut self, _: &News<'_>) {}
+
+    fn finish(&mut self, run: &RunState) {
+        let _ = self.out.write_all(summary::render(run, &self.look).as_bytes());
         let _ = self.out.flush();
     }
 }
