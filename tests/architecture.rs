@@ -55,7 +55,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("console", &["ui"]),
     ("miette", &["ui/problems"]),
     ("dialoguer", &["cli/image/form.rs"]),
-    ("similar", &["cli/image/update.rs"]),
+    ("similar", &["cli/image/update.rs", "image/recipe/changes.rs"]),
     ("tar", &["container", "engine/docker/files.rs", "engine/fake/inside.rs"]),
     ("tempfile", &["host/files.rs", "plan/since"]),
     ("yaml_edit", &["spec/edit/text.rs"]),

@@ -89,7 +89,7 @@ fn part(path: &Path, text: &[u8]) -> io::Result<NamedTempFile> {
     Ok(part)
 }
 
-/// The same, on the disk. Of an error the kind alone: it is told to people.
+/// The same, on the disk. Of an error the kind alone, for people.
 fn synced(path: &Path, text: &str) -> io::Result<NamedTempFile> {
     let part = part(path, text.as_bytes()).map_err(|error| io::Error::from(error.kind()))?;
     part.as_file().sync_all()?;

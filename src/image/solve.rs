@@ -19,14 +19,14 @@ use crate::model::reference::Reference;
 pub(crate) struct Solve {
     /// For events and logs.
     pub(crate) node: NodeName,
-    /// What the first own layer stands on.
+    /// What the first own layer is based on.
     pub(crate) start: Start,
     /// Exec steps on top of it, in order (declared packages).
     pub(crate) steps: Vec<ExecStep>,
     /// The account to bake in as the last layer.
     pub(crate) user: Option<Account>,
     /// Brings sudo: run right below the account if that is to have sudo and
-    /// what it is laid on has none. `None`: it must be there.
+    /// what it is added to has none. `None`: it must be there.
     pub(crate) sudo: Option<ExecStep>,
     /// Changes to the image config.
     pub(crate) config: ConfigChange,
@@ -111,7 +111,7 @@ pub(crate) struct ExecStep {
     pub(crate) tmpfs: BTreeSet<String>,
     /// Small files that exist during the step only: path → content.
     pub(crate) files: BTreeMap<String, String>,
-    /// What it was told to install, and where people wrote that; says which
+    /// What it is to install, and where people wrote that; says which
     /// line is to blame when it fails, and decides nothing.
     pub(crate) origins: Vec<(String, Place)>,
 }

@@ -30,8 +30,7 @@ impl Digest {
 
     /// Reads 64 lower-case hex digits; `None`: it is something else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
+        is_hex(text, 64).then(|| Self(text.to_owned()))
     }
 
     /// All 64 digits.
@@ -43,6 +42,16 @@ impl Digest {
     pub(crate) fn first(&self, digits: usize) -> &str {
         &self.0[..digits.min(64)]
     }
+}
+
+/// Whether a text is so many lower-case hex digits.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Whether a text is `sha256:` and 64 lower-case hex digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|digits| is_hex(digits, 64))
 }
 
 impl fmt::Display for Digest {

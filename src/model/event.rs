@@ -65,7 +65,7 @@ pub(crate) enum Event {
     Pushed {
         image: NodeName,
         reference: String,
-        /// The manifest's, as the registry tells it.
+        /// The manifest's, as the registry reports it.
         digest: String,
         #[serde(serialize_with = "seconds")]
         took: Duration,

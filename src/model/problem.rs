@@ -104,3 +104,12 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         before => format!("{before}: {text}"),
     })
 }
+
+/// A text as messages quote it: escaped, and only the beginning of a long one.
+pub(crate) fn short(text: &str) -> String {
+    if text.chars().count() <= 60 {
+        return text.escape_debug().to_string();
+    }
+    let cut: String = text.chars().take(57).collect();
+    format!("{}…", cut.escape_debug())
+}

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use oci_spec::distribution::Reference as OciReference;
 
+use crate::model::digest::is_sha256;
+
 const HUB: &str = "docker.io";
 
 /// A repository without tag or digest, in the short form.
@@ -222,11 +224,6 @@ fn is_tag(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && text.bytes().next().is_some_and(word)
         && text.bytes().all(|b| word(b) || b == b'.' || b == b'-')
-}
-
-fn is_sha256(digest: &str) -> bool {
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    digest.strip_prefix("sha256:").is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
 }
 
 #[cfg(test)]

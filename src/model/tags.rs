@@ -1,6 +1,8 @@
 //! Tag names: content tags, branch tags.
 //!
-//! Which tag stands on which image, and when it moves, is design section 9.
+//! Which tag names which image, and when it moves, is design section 9.
+
+use crate::model::digest::is_hex;
 
 /// Longest tag that the distribution specification allows.
 const LONGEST: usize = 128;
@@ -17,8 +19,7 @@ pub(crate) fn content_tag(recipe_digest_hex: &str) -> String {
 
 /// Whether a tag has the form of a content tag.
 pub(crate) fn is_content_tag(tag: &str) -> bool {
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    tag.strip_prefix("r-").is_some_and(|rest| rest.len() == CONTENT_DIGITS && rest.bytes().all(hex))
+    tag.strip_prefix("r-").is_some_and(|rest| is_hex(rest, CONTENT_DIGITS))
 }
 
 /// The tag that a run of a branch moves: `<prefix>-<branch>`, the branch

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::fields::{Fields, Key};
 use super::grammar::GrammarError;
 use super::yaml::{self, YamlNode, YamlValue, plain_type};
+pub(crate) use crate::model::problem::short;
 use crate::model::problem::{Place, Problem, SourceFile};
 
 /// All that is wrong so far, shared by all that reads one spec.
@@ -327,15 +328,6 @@ impl<'a> Item<'a> {
 fn whole(text: &str) -> Option<u64> {
     let plain = text == "0" || !text.starts_with('0');
     (plain && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
-}
-
-/// Text for messages: long ones are cut.
-pub(crate) fn short(text: &str) -> String {
-    if text.chars().count() <= 60 {
-        return text.escape_debug().to_string();
-    }
-    let cut: String = text.chars().take(57).collect();
-    format!("{}…", cut.escape_debug())
 }
 
 #[cfg(test)]

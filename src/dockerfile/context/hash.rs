@@ -217,8 +217,8 @@ pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> 
             continue;
         }
         let next = tree.entries.get(at + 1).and_then(|next| next.path.strip_prefix(&entry.path));
-        let told = match &entry.node {
-            // What lies in it tells of it.
+        let text = match &entry.node {
+            // What lies in it is listed.
             Node::Dir if next.is_some_and(|rest| rest.starts_with('/')) => continue,
             Node::Dir => "dir".to_owned(),
             Node::Link { target } => format!("link:{target}"),
@@ -226,11 +226,11 @@ pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> 
                 format!("{}{}", digest.first(SHORT), if *executable { "+x" } else { "" })
             }
         };
-        size += entry.path.len() + told.len();
+        size += entry.path.len() + text.len();
         if size > most {
             return None;
         }
-        files.insert(entry.path.clone(), told);
+        files.insert(entry.path.clone(), text);
     }
     Some(files)
 }

@@ -39,7 +39,7 @@ pub(crate) struct Context {
     pub(crate) readable: BTreeSet<String>,
 }
 
-/// One thing of a context, with what a file sync tells of it. Owner and group
+/// One thing of a context, with what a file sync says of it. Owner and group
 /// are always 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {

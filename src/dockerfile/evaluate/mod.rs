@@ -36,7 +36,7 @@ pub(crate) struct ImageUse {
     pub(super) token: Token,
 }
 
-/// What the target stands on, through the stages it is built FROM.
+/// What the target is based on, through the stages it is built FROM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BuildBase {
     Image(ImageUse),

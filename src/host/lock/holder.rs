@@ -1,4 +1,4 @@
-//! Who holds a file lock, as the kernel tells it.
+//! Who holds a file lock, as the kernel reports it.
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -43,8 +43,8 @@ pub(crate) fn of(path: &Path) -> Option<LockHolder> {
 
 /// A line is `1: FLOCK  ADVISORY  WRITE 711 fe:00:131 0 EOF`; those that wait
 /// have `->` after the number. A process of another namespace has no number.
-/// Some file systems count as another device here than where files are looked
-/// at, so that a lone lock on a file of that number is taken for it.
+/// Some file systems count as another device here than where files are
+/// read, so that a lone lock on a file of that number is taken for it.
 fn pid_in(locks: &str, device: (u32, u32), inode: u64) -> Option<u32> {
     let held = locks.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();

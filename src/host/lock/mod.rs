@@ -101,7 +101,7 @@ impl Locks {
         }
     }
 
-    /// Waits for the machine, at most so long: who holds it looks at what is
+    /// Waits for the machine, at most so long: who holds it reads what is
     /// free, takes of it, and is the only one to do so. It is handed over at
     /// once, and in the order in which runs began to wait.
     ///

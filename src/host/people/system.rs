@@ -155,7 +155,7 @@ impl People for System {
         asked.dedup();
         for some in asked.chunks(AT_ONCE) {
             let keys: Vec<&str> = some.iter().map(|login| login.as_str()).collect();
-            // What went wrong is told to who asks for one of them.
+            // Whoever asks for one of them learns what went wrong.
             let Ok(lines) = self.getent("passwd", &keys) else { return };
             let found: Vec<Person> = lines.iter().filter_map(|line| person(line)).collect();
             let mut answers = self.answers();

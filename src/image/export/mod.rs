@@ -2,7 +2,7 @@
 //! nobody is locked in.
 //!
 //! Pure: made from the very request that a build sends, and from the files of
-//! the account's layer. One Dockerfile for one image: what it stands on is
+//! the account's layer. One Dockerfile for one image: what it is based on is
 //! named by its tag, since a shared image has a Dockerfile of its own. Packages
 //! are installed as here, with mounts that only BuildKit knows; an account is
 //! plain files, which the classic builder can write, too. Knows no engine.
@@ -140,9 +140,12 @@ impl DockerfileExport<'_> {
 /// Build args as they are typed; by the variable that holds it, a secret one,
 /// and one of several lines, since the comment that it stands in ends with a line.
 fn arguments(build: &DockerfileBuild) -> Vec<String> {
-    let argument = |(name, value): (&String, &String)| match looks_secret(name) || !is_line(value) {
-        true => format!(" --build-arg {name}"),
-        false => format!(" --build-arg {}", instructions::shell(&format!("{name}={value}"))),
+    let argument = |(name, value): (&String, &String)| {
+        if looks_secret(name) || !is_line(value) {
+            format!(" --build-arg {name}")
+        } else {
+            format!(" --build-arg {}", instructions::shell(&format!("{name}={value}")))
+        }
     };
     build.args.iter().map(argument).collect()
 }

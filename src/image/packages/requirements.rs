@@ -1,5 +1,5 @@
 //! The grammar of requirements files: what one file says, line by line, by
-//! pip's rules. Opens no file: files that it names are told by their path.
+//! pip's rules. Opens no file: files that it names are given by their path.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::pip::{AllowedAddresses, parse_pip_from};
+use crate::model::digest::is_hex;
+use crate::model::problem::short;
 
 /// What stands before the hashes of a requirement.
 pub(super) const HASH: &str = " --hash=";
@@ -132,7 +134,7 @@ fn read_options(words: &[&str]) -> Result<Vec<LineOption>, LineError> {
             "--require-hashes" => LineOption::RequireHashes,
             _ if !word.starts_with('-') => {
                 return Err(LineError::new(
-                    format!("`{}` stands behind an option", shortened(word)),
+                    format!("`{}` stands behind an option", short(word)),
                     "write one requirement or one option in each line",
                 ));
             }
@@ -165,12 +167,11 @@ fn hash(value: &str) -> Result<String, LineError> {
         "sha512" => 128,
         _ => 0,
     };
-    let hex = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if length > 0 && digits.len() == length && hex {
+    if length > 0 && is_hex(digits, length) {
         return Ok(value.to_owned());
     }
     Err(LineError::new(
-        format!("`{}` is no hash that pip takes", shortened(value)),
+        format!("`{}` is no hash that pip takes", short(value)),
         "write `--hash=sha256:` and 64 digits of small hexadecimal, as `pip hash FILE` prints them",
     ))
 }
@@ -178,7 +179,7 @@ fn hash(value: &str) -> Result<String, LineError> {
 fn file(path: &str) -> Result<String, LineError> {
     if path.contains("://") {
         return Err(LineError::new(
-            format!("`{}` is an address: only files beside the spec are read", shortened(path)),
+            format!("`{}` is an address: only files beside the spec are read", short(path)),
             "put a copy of the file into the repository and name it by its path",
         ));
     }
@@ -209,7 +210,7 @@ fn requirement(
     for given in given {
         let LineOption::Hash(hash) = given else {
             return Err(LineError::new(
-                format!("an option behind the requirement `{}`", shortened(text)),
+                format!("an option behind the requirement `{}`", short(text)),
                 "write it in a line of its own",
             ));
         };
@@ -217,10 +218,10 @@ fn requirement(
     }
     let what = if constraints { "pip constraint" } else { "pip requirement" };
     let normal = parse_pip_from(text, allowed)
-        .map_err(|why| LineError::new(format!("`{}` is no {what}", shortened(text)), why))?;
+        .map_err(|why| LineError::new(format!("`{}` is no {what}", short(text)), why))?;
     if constraints && normal.split([' ', ';']).next().is_some_and(|name| name.contains('[')) {
         return Err(LineError::new(
-            format!("the constraint `{}` has extras, which pip refuses", shortened(text)),
+            format!("the constraint `{}` has extras, which pip refuses", short(text)),
             "leave them out here, and ask for them where the package is required",
         ));
     }
@@ -248,11 +249,5 @@ fn unread_option(option: &str) -> LineError {
             "keep requirements, `-r`, `-c`, `--hash` and `--require-hashes`; what needs more is a case for a Dockerfile"
         }
     };
-    LineError::new(format!("the option `{}` is not read from requirements files", shortened(option)), help)
-}
-
-fn shortened(text: &str) -> String {
-    let shortened: String = text.chars().take(60).collect();
-    let more = if shortened.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", shortened.escape_debug())
+    LineError::new(format!("the option `{}` is not read from requirements files", short(option)), help)
 }

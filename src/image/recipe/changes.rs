@@ -54,38 +54,28 @@ impl fmt::Display for Detail {
         // What a line of a file holds is no value of it.
         let colon = if self.what.contains("line ") { ":" } else { "" };
         write!(f, "{}{colon}", self.what)?;
-        match (&self.old, &self.new) {
-            (Some(old), Some(new)) => write!(f, " {} → {}", Value(old), Value(new)),
-            (None, Some(new)) => write!(f, "{}{} added", Space(new), Value(new)),
-            (Some(old), None) => write!(f, "{}{} removed", Space(old), Value(old)),
+        match (self.old.as_deref().map(one_line), self.new.as_deref().map(one_line)) {
+            (Some(old), Some(new)) => write!(f, " {old} → {new}"),
+            (None, Some(new)) if new.is_empty() => write!(f, " added"),
+            (None, Some(new)) => write!(f, " {new} added"),
+            (Some(old), None) if old.is_empty() => write!(f, " removed"),
+            (Some(old), None) => write!(f, " {old} removed"),
             (None, None) => Ok(()),
         }
     }
 }
 
 /// A value on one line: cut where it is long, without control characters.
-struct Value<'a>(&'a str);
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = WIDE;
-        for c in self.0.chars() {
-            if left == 0 {
-                return f.write_str("…");
-            }
-            left -= 1;
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+fn one_line(value: &str) -> String {
+    let mut line = String::new();
+    for (at, c) in value.chars().enumerate() {
+        match c {
+            _ if at == WIDE => return line + "…",
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
         }
-        Ok(())
     }
-}
-
-struct Space<'a>(&'a str);
-
-impl fmt::Display for Space<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { f.write_str(" ") }
-    }
+    line
 }
 
 /// Short digests by ingredient name, as an image carries them.
@@ -192,7 +182,7 @@ fn fields(old: &Fields, new: &Fields) -> Vec<Detail> {
     differ.map(detail).collect()
 }
 
-/// A folder is only told where it is empty: its files tell the rest.
+/// A folder is only listed where it is empty: its files say the rest.
 fn files(old: &Listing, new: &Listing) -> Vec<Detail> {
     let holds = |files: &Listing, folder: &str| {
         let below = format!("{folder}/");
@@ -245,7 +235,7 @@ fn distribution(requirement: &str) -> String {
 /// Longer middles are not compared line by line.
 const MOST_LINES: usize = 400;
 
-/// What differs, in the order of the text; `None`: too much to tell, or
+/// What differs, in the order of the text; `None`: too much to list, or
 /// nothing but line ends. Lines are counted in the new text, removed ones in
 /// the old.
 fn changed_lines(old: &str, new: &str) -> Option<Vec<Detail>> {
@@ -259,46 +249,22 @@ fn changed_lines(old: &str, new: &str) -> Option<Vec<Detail>> {
         return None;
     }
     let mut details = Vec::new();
-    let (mut a, mut b) = (0, 0);
-    let end = (old.len(), new.len());
-    for (next_a, next_b) in common(old, new).into_iter().chain([end]) {
-        let (gone, come) = (&old[a..next_a], &new[b..next_b]);
+    for operation in similar::capture_diff_slices(similar::Algorithm::Lcs, old, new) {
+        let (tag, a, b) = operation.as_tag_tuple();
+        if tag == similar::DiffTag::Equal {
+            continue;
+        }
+        let (gone, come) = (&old[a.clone()], &new[b.clone()]);
         for at in 0..gone.len().max(come.len()) {
             let what = match come.get(at) {
-                Some(_) => format!("line {}", head + b + at + 1),
-                None => format!("old line {}", head + a + at + 1),
+                Some(_) => format!("line {}", head + b.start + at + 1),
+                None => format!("old line {}", head + a.start + at + 1),
             };
             let line = |lines: &[&str]| lines.get(at).map(|line| line.trim().to_owned());
             details.push(Detail { what, old: line(gone), new: line(come) });
         }
-        (a, b) = (next_a + 1, next_b + 1);
     }
     Some(details)
-}
-
-/// Positions of a longest common subsequence.
-fn common(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
-    let mut longest = vec![vec![0_u16; new.len() + 1]; old.len() + 1];
-    for a in (0..old.len()).rev() {
-        for b in (0..new.len()).rev() {
-            longest[a][b] = match old[a] == new[b] {
-                true => longest[a + 1][b + 1] + 1,
-                false => longest[a + 1][b].max(longest[a][b + 1]),
-            };
-        }
-    }
-    let (mut a, mut b, mut pairs) = (0, 0, Vec::new());
-    while a < old.len() && b < new.len() {
-        if old[a] == new[b] {
-            pairs.push((a, b));
-            (a, b) = (a + 1, b + 1);
-        } else if longest[a + 1][b] >= longest[a][b + 1] {
-            a += 1;
-        } else {
-            b += 1;
-        }
-    }
-    pairs
 }
 
 #[cfg(test)]

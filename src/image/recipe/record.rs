@@ -57,7 +57,7 @@ impl RecipeRecord {
 
     /// The value of `ds01.build.record`, the same for the same input: with the
     /// files if all of it fits, else without what is largest. Labels are
-    /// always left out: they stand on the image themselves.
+    /// always left out: the image has them itself.
     pub(crate) fn to_label(&self, files: Option<&Listing>) -> String {
         let mut label = Label { files: files.cloned(), recipe: self.clone() };
         label.recipe.leave_out(Ingredient::Labels.name());
@@ -103,12 +103,13 @@ pub(super) fn shown_fields(recipe: &Recipe, ingredient: Ingredient) -> Fields {
     recipe.fields(ingredient).iter().map(|(k, v)| (k.clone(), value(k, v))).collect()
 }
 
-/// Digests are told by their first digits.
+/// Digests are cut to their first digits.
 fn shortened(value: &str) -> String {
     let (head, digest) = value.split_at(value.rfind(':').map_or(0, |colon| colon + 1));
-    match digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        true => format!("{head}{}", &digest[..SHORT]),
-        false => value.to_owned(),
+    if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        format!("{head}{}", &digest[..SHORT])
+    } else {
+        value.to_owned()
     }
 }
 

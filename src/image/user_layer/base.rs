@@ -83,7 +83,7 @@ pub(crate) struct BaseFacts {
 impl BaseFacts {
     /// Takes the answer to a `Stat` or `Content`, or the folder's part of the
     /// answer to an `Entries`. A fuller fact is never replaced by a lesser one,
-    /// and a link to a folder stays a link: nothing is laid into it.
+    /// and a link to a folder stays a link: nothing is written into it.
     pub(crate) fn learn(&mut self, path: &str, fact: FileFact) {
         let folder = matches!(fact.kind, FactKind::Dir(_));
         match self.files.get(path) {
@@ -163,7 +163,7 @@ pub(super) fn join(folder: &str, name: &str) -> String {
 const ETC: &str = "/etc";
 
 /// What is still to be read for this account, given what is known; empty when
-/// [`layer`](super::layer) can be called. Read all of it at once, tell it to
+/// [`layer`](super::layer) can be called. Read all of it at once, add it to
 /// `known` with `learn` and `learn_entries` (a missing path as
 /// [`FileFact::absent`](super::FileFact::absent)), and ask again: three rounds
 /// are enough unless homes collide.

@@ -17,7 +17,7 @@ const FIRST_GROUP: u32 = 100;
 /// What `useradd` takes at most.
 const LONGEST_NAME: usize = 32;
 
-/// Why an account is not laid on a base.
+/// Why an account cannot be in an image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct AccountError {
@@ -39,39 +39,30 @@ impl AccountError {
 /// # Errors
 /// Names the field and what it may be.
 pub(crate) fn check_account(account: &Account) -> Result<(), AccountError> {
-    check_uid(account)?;
-    check_gid(account)?;
+    check_id(account, "uid", account.uid, FIRST_PERSON, ["root", "a system account", "`nobody`"])?;
+    check_id(account, "gid", account.gid, FIRST_GROUP, ["root's group", "a system group", "`nogroup`"])?;
     check_name(&account.name)?;
     check_shell(&account.shell)
 }
 
-fn check_uid(account: &Account) -> Result<(), AccountError> {
-    let uid = account.uid;
-    let what = match uid {
-        0 => "root",
-        1..FIRST_PERSON => "a system account",
-        NOBODY => "`nobody`",
-        u32::MAX => "no uid at all (-1)",
+/// The names: whose 0 is, whose the ids below `first` are, and whose 65534 is.
+fn check_id(
+    account: &Account,
+    kind: &str,
+    id: u32,
+    first: u32,
+    [root, system, nobody]: [&str; 3],
+) -> Result<(), AccountError> {
+    let whose = match id {
+        0 => root,
+        _ if id < first => system,
+        NOBODY => nobody,
+        u32::MAX => &format!("no {kind} at all (-1)"),
         _ => return Ok(()),
     };
     Err(AccountError::new(
-        format!("uid {uid} of `{}` is {what}", account.login),
-        format!("use the uid that `id -u` shows for this person; it is {FIRST_PERSON} or above"),
-    ))
-}
-
-fn check_gid(account: &Account) -> Result<(), AccountError> {
-    let gid = account.gid;
-    let what = match gid {
-        0 => "root's group",
-        1..FIRST_GROUP => "a system group",
-        NOBODY => "`nogroup`",
-        u32::MAX => "no gid at all (-1)",
-        _ => return Ok(()),
-    };
-    Err(AccountError::new(
-        format!("gid {gid} of `{}` is {what}", account.login),
-        format!("use the gid that `id -g` shows for this person; it is {FIRST_GROUP} or above"),
+        format!("{kind} {id} of `{}` is {whose}", account.login),
+        format!("use the {kind} that `id -{}` shows for this person; it is {first} or above", &kind[..1]),
     ))
 }
 
@@ -215,8 +206,8 @@ pub(super) fn sudo_group(base: &BaseFacts) -> Option<&'static str> {
     ["sudo", "wheel"].into_iter().find(|name| table.named(name.as_bytes()).is_some())
 }
 
-/// Whether sudo has to be installed into this base before the account is laid
-/// on it. What [`missing_inputs`](super::wanted) asks for must be known.
+/// Whether sudo has to be installed into this base before the account is
+/// added. What [`missing_inputs`](super::wanted) asks for must be known.
 ///
 /// # Errors
 /// If that cannot be done, since the base has no apt.

@@ -266,7 +266,7 @@ impl Database {
     }
 
     /// Adds an entry after the last one, but before NIS lines: what follows
-    /// those may never be looked at.
+    /// those may never be read.
     pub(crate) fn add(&mut self, fields: &[&str]) {
         let at = self.lines.iter().position(|line| line.starts_with(b"+")).unwrap_or(self.lines.len());
         self.lines.insert(at, fields.join(":").into_bytes());

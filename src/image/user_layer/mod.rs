@@ -1,4 +1,4 @@
-//! The user layer: what is laid on a base so that a person has an account in
+//! The user layer: what is added to a base so that a person has an account in
 //! it. A pure function from what the base has to files with owner and mode.
 //!
 //! No `useradd` runs: it would write `/var/log/lastlog` and `faillog` as
@@ -44,7 +44,7 @@ const MANAGED_PYTHON: (&str, &str) = ("PIP_BREAK_SYSTEM_PACKAGES", "1");
 /// The shell of an account whose own shell the base lacks.
 const FALLBACK_SHELL: &str = "/bin/sh";
 
-/// What is laid on the base.
+/// The files that are added to the base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LayerFiles {
     /// Folders before what is in them; every folder on the way is there too,
@@ -90,7 +90,7 @@ pub(crate) fn config(account: &Account) -> ConfigChange {
     }
 }
 
-/// What must be laid on a base for this account. Laying it on twice changes
+/// What must be added to a base for this account. Adding it twice changes
 /// nothing: an account that is already there as asked for is left as it is.
 ///
 /// A uid, gid or name that the base already has:

@@ -8,6 +8,7 @@ pub(crate) mod page;
 pub(crate) mod read;
 pub(crate) mod write;
 
+use crate::model::digest::is_hex;
 pub(crate) use write::{ContainerLabels, ImageLabels, SavedLabels, is_saved};
 
 /// The namespace of the keys we write.
@@ -16,7 +17,7 @@ pub(crate) const NAMESPACE: &str = "ds01.";
 /// A declared key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// As it stands on the engine.
+    /// As the engine has it.
     pub(crate) name: &'static str,
     pub(crate) on: LabelCarrier,
     pub(crate) kind: ValueType,
@@ -236,9 +237,6 @@ pub(crate) fn is_old(name: &str) -> bool {
 
 // Whether a label's value is of its key's type. Says what is wrong, not where.
 
-/// Hex digits of a SHA-256.
-const SHA256_DIGITS: usize = 64;
-
 impl ValueType {
     /// What is wrong with a value, as the end of a sentence about it.
     pub(crate) fn fault(self, value: &str) -> Option<String> {
@@ -251,7 +249,7 @@ impl ValueType {
             Self::Bool => is_wrong(value == "true", "is not `true`: a bool that is not is left out"),
             Self::Integer => is_wrong(digits(value) && value.parse::<u32>().is_ok(), "is no integer"),
             Self::Decimal => is_wrong(is_decimal(value), "is no decimal number"),
-            Self::Sha256 => is_wrong(is_sha256(value), "is not 64 hexadecimal digits"),
+            Self::Sha256 => is_wrong(is_hex(value, 64), "is not 64 hexadecimal digits"),
             Self::List => is_wrong(value.split(',').all(is_item), "is no list separated by commas"),
             Self::Path => is_wrong(value.starts_with('/'), "is no absolute path"),
             Self::Time => is_wrong(is_time(value), "is no time of RFC 3339 in UTC"),
@@ -270,10 +268,6 @@ fn digits(text: &str) -> bool {
 fn is_decimal(value: &str) -> bool {
     let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
     digits(whole) && digits(part)
-}
-
-fn is_sha256(value: &str) -> bool {
-    value.len() == SHA256_DIGITS && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn is_item(item: &str) -> bool {

@@ -16,6 +16,7 @@ use std::{fmt, fs};
 use super::fields::Key;
 use super::reader::{Document, Item, Problems, short as shown};
 use crate::host::files;
+use crate::model::digest::is_sha256;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
 
@@ -30,12 +31,12 @@ impl Pin {
     /// What a tag stands for: the index's digest where there is one, else the
     /// manifest's. `None`: the text is no `sha256:<64 hex>`.
     pub(crate) fn new(digest: &str) -> Option<Self> {
-        is_digest(digest).then(|| Self { digest: digest.to_owned(), platforms: BTreeMap::new() })
+        is_sha256(digest).then(|| Self { digest: digest.to_owned(), platforms: BTreeMap::new() })
     }
 
     /// Adds the manifest that the index names for a platform.
     pub(crate) fn with_platform(mut self, platform: &str, manifest: &str) -> Self {
-        if is_platform(platform) && is_digest(manifest) && manifest != self.digest {
+        if is_platform(platform) && is_sha256(manifest) && manifest != self.digest {
             self.platforms.insert(platform.to_owned(), manifest.to_owned());
         }
         self
@@ -152,11 +153,6 @@ pub(crate) fn short(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
 
-fn is_digest(text: &str) -> bool {
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    text.strip_prefix("sha256:").is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
-}
-
 /// `os/architecture` or `os/architecture/variant`.
 fn is_platform(text: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -256,7 +252,7 @@ fn pin(item: Item, place: &Place) -> Option<Pin> {
 
 fn digest(item: Item<'_>) -> Option<&str> {
     let text = item.string()?;
-    if !is_digest(text) {
+    if !is_sha256(text) {
         let help = format!("a digest is `sha256:` and 64 digits of 0-9 and a-f; {AGAIN}");
         item.report(format!("`{}` is no digest", shown(text)), help);
         return None;
