@@ -31,7 +31,7 @@ pub(super) fn traced(mut failure: Failure, solve: &Solve) -> Failure {
 /// What the output names, with each place where it was asked for.
 fn lines<'a>(failure: &Failure, step: &'a ExecStep) -> Vec<&'a (String, Place)> {
     let declared: Vec<&str> = step.origins.iter().map(|(text, _)| text.as_str()).collect();
-    let names = packages::blamed(&failure.output, &declared);
+    let names = packages::blamed_packages(&failure.output, &declared);
     names.into_iter().flat_map(|name| step.origins.iter().filter(move |(text, _)| text == name)).collect()
 }
 

@@ -248,12 +248,12 @@ fn a_file_that_changes_while_it_is_read_is_named() {
     let found = walk::walk(&context).unwrap();
     let changed = |path: &str| Err(Error::Changed { path: path.into() });
     sandbox.write("f", "grown");
-    assert_eq!(tree::hash(&context, "f", &found[0].stamp), changed("f"));
+    assert_eq!(hash::hash(&context, "f", &found[0].stamp), changed("f"));
     fs::remove_file(sandbox.at("f")).unwrap();
-    assert_eq!(tree::hash(&context, "f", &found[0].stamp), changed("f"));
+    assert_eq!(hash::hash(&context, "f", &found[0].stamp), changed("f"));
     symlink("g", sandbox.at("f")).unwrap();
-    assert_eq!(tree::hash(&context, "f", &found[0].stamp), changed("f"));
-    assert_eq!(tree::hash(&context, "g", &found[1].stamp), Ok(Digest::of(b"one")));
+    assert_eq!(hash::hash(&context, "f", &found[0].stamp), changed("f"));
+    assert_eq!(hash::hash(&context, "g", &found[1].stamp), Ok(Digest::of(b"one")));
     assert_eq!(changed("f").unwrap_err().to_string(), "`f` changed while it was read");
 }
 

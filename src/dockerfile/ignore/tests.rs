@@ -162,3 +162,53 @@ mod laws {
         }
     }
 }
+
+#[test]
+fn elements_match_as_go_matches_them() {
+    for (pattern, name, expected) in [
+        ("abc", "abc", true),
+        ("a*", "abc", true),
+        ("a*c", "ab", false),
+        ("a?c", "abc", true),
+        ("a?c", "ac", false),
+        ("*.[ch]", "main.c", true),
+        ("*.[^ch]", "main.c", false),
+        ("[a-c]x", "bx", true),
+        ("[!a]x", "bx", false),
+        ("[!a]x", "!x", true),
+        ("a\\*", "a*", true),
+        ("a\\*", "ab", false),
+        ("[\\]a]", "]", true),
+        ("é?", "éü", true),
+        ("[c-a]", "b", false),
+        (".*", "xy", false),
+        ("a+", "aa", false),
+    ] {
+        assert_eq!(Element::new(pattern).unwrap().matches(name), expected, "{pattern} on {name}");
+    }
+}
+
+#[test]
+fn broken_patterns_are_refused() {
+    for pattern in ["[", "[a", "[]a]", "[-a]", "[a-]", "a\\", "[^]", "[a\\"] {
+        assert!(Element::new(pattern).is_err(), "{pattern}");
+    }
+}
+
+#[test]
+fn rooted_paths_do_not_leave_the_root() {
+    for (path, expected) in
+        [("", "."), ("/", "."), ("./a//b/", "a/b"), ("../../x", "x"), ("a/../..", "."), ("/a/./b", "a/b")]
+    {
+        assert_eq!(rooted(path), expected);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_escaped_name_matches_itself_only(name in "[a\\*\\?\\[\\]\\\\b-]{1,6}", other in "[a\\*\\?\\[\\]\\\\b-]{1,6}") {
+        let element = Element::new(&escape(&name)).unwrap();
+        proptest::prop_assert!(element.matches(&name));
+        proptest::prop_assert_eq!(element.matches(&other), name == other);
+    }
+}

@@ -27,7 +27,9 @@ const LONG: Duration = Duration::from_secs(60);
 async fn the_machine_is_handed_over_at_once_and_to_every_engine_s_runs() {
     let dir = tempfile::tempdir().unwrap();
     let cancel = CancellationToken::new();
-    let LockOutcome::Mine(first) = locks(&dir, "a").machine(LONG, &cancel).await.unwrap() else { panic!() };
+    let LockOutcome::Mine(first) = locks(&dir, "a").lock_machine(LONG, &cancel).await.unwrap() else {
+        panic!()
+    };
     let second = tokio::spawn({
         let (locks, cancel) = (locks(&dir, "b"), cancel.clone());
         async move { locks.lock_machine(LONG, &cancel).await.unwrap() }

@@ -211,7 +211,7 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// Those of `declared` that the output names as what went wrong, in the order
 /// in which it names them. The texts are those of
 /// [`Packages`](super::Packages).
-pub(crate) fn blamed<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn blamed_packages<'a>(output: &[String], declared: &[&'a str]) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
     for name in output.iter().flat_map(|line| SAID.iter().flat_map(|said| names(said, line))) {
         for text in declared.iter().filter(|text| means(text, &name)) {
@@ -249,7 +249,7 @@ mod tests {
 
     fn blamed(output: &str, declared: &[&str]) -> Vec<String> {
         let lines: Vec<String> = output.lines().map(str::to_owned).collect();
-        blamed(&lines, declared).into_iter().map(str::to_owned).collect()
+        blamed_packages(&lines, declared).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
