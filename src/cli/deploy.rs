@@ -29,7 +29,7 @@ use crate::deploy::owner::Owner;
 use crate::deploy::start::{self, Machine};
 use crate::deploy::target::{self, Located, Lookup, Source, Target};
 use crate::deploy::{DeployError, DeployOptions, DeployRequest, Deployed};
-use crate::engine::{self, Engine, SolveError};
+use crate::engine::{Engine, SolveError};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::gpu::request::GpuRequest;
 use crate::host::lock::Locks;
@@ -40,45 +40,7 @@ use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::ui;
 
-/// Why a deploy ends without a container.
-enum Ended {
-    Cli(CliError),
-    Deploy(DeployError),
-}
-
-impl From<CliError> for Ended {
-    fn from(error: CliError) -> Self {
-        Self::Cli(error)
-    }
-}
-
-impl From<DeployError> for Ended {
-    fn from(error: DeployError) -> Self {
-        Self::Deploy(error)
-    }
-}
-
-impl From<engine::Error> for Ended {
-    fn from(error: engine::Error) -> Self {
-        Self::Cli(error.into())
-    }
-}
-
 pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
-    match deploy(settings, args).await {
-        Ok(exit) => Ok(exit),
-        // The report has told already.
-        Err(Ended::Deploy(DeployError::Image(error))) => Ok(match error {
-            SolveError::Cancelled => Exit::Interrupted,
-            SolveError::Failed(_) => Exit::BuildFailed,
-            SolveError::Engine(_) => Exit::Engine,
-        }),
-        Err(Ended::Deploy(error)) => Err(cli_error(settings, error)),
-        Err(Ended::Cli(error)) => Err(error),
-    }
-}
-
-async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     check_name(args)?;
     let options = options(args).map_err(CliError::usage)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
@@ -144,7 +106,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
     if args.dry_run || is_missing || !folders.workspace().is_dir() {
         let decision = start::preview(&machine, &request).await?;
         if args.dry_run {
-            return Ok(show::show_request(settings, &decision, &layer, &source, &request.owner)?);
+            return show::show_request(settings, &decision, &layer, &source, &request.owner);
         }
     }
     folders::make(&folders, &request.owner.account)?;
@@ -159,7 +121,7 @@ async fn deploy(settings: &Settings, args: &DeployArgs) -> Result<Exit, Ended> {
         .await?;
     }
     let deployed = start(&signals, machine, &request).await?;
-    Ok(show::report(settings, &deployed, &source, &request)?)
+    show::report(settings, &deployed, &source, &request)
 }
 
 /// A signal removes what was not started yet.
@@ -211,7 +173,7 @@ async fn find_source(
     mut target: Option<Target<'_>>,
     mut owner: Option<Owner>,
     engine: &dyn Engine,
-) -> Result<(Source, Owner), Ended> {
+) -> Result<(Source, Owner), CliError> {
     let mut located = None;
     if target.is_none() {
         located = lookup.image(engine).await?;
@@ -243,7 +205,7 @@ async fn locate(
     lookup: Lookup<'_>,
     target: Target<'_>,
     engine: &dyn Engine,
-) -> Result<Located, Ended> {
+) -> Result<Located, CliError> {
     Ok(match target {
         Target::Project(node, project) => {
             let mut located = lookup.built(engine, node, project).await?;
@@ -287,7 +249,7 @@ async fn planned(
 async fn reported<T>(
     settings: &Settings,
     work: impl AsyncFnOnce(&Events) -> Result<T, DeployError>,
-) -> Result<T, Ended> {
+) -> Result<T, CliError> {
     let (events, received) = mpsc::unbounded_channel();
     let progress = settings.progress.settle(&settings.screen);
     let reporter = ui::reporter(progress, settings.screen.stderr_look());
@@ -311,24 +273,31 @@ pub(super) fn unusable_locks(settings: &Settings, error: &std::io::Error) -> Cli
     CliError::usage(problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"))
 }
 
-/// The same end in the words of the command line.
-pub(super) fn cli_error(settings: &Settings, error: DeployError) -> CliError {
-    let problem = Problem { help: error.help(), ..Problem::new(error.to_string()) };
-    match (error.cause(), &error) {
-        (_, DeployError::Engine(error)) => CliError::engine(error),
-        (DeployError::Cancelled, DeployError::Left { .. }) => {
-            settings.output().problems(&[problem]);
-            CliError::interrupted()
+impl From<DeployError> for CliError {
+    fn from(error: DeployError) -> Self {
+        let problem = Problem { help: error.help(), ..Problem::new(error.to_string()) };
+        let is_left = matches!(error, DeployError::Left { .. });
+        match error.cause() {
+            // The report has told already.
+            DeployError::Image(error) => Self {
+                exit: match error {
+                    SolveError::Cancelled => Exit::Interrupted,
+                    SolveError::Failed(_) => Exit::BuildFailed,
+                    SolveError::Engine(_) => Exit::Engine,
+                },
+                problems: Vec::new(),
+            },
+            DeployError::Cancelled if is_left => Self { exit: Exit::Interrupted, problems: vec![problem] },
+            DeployError::Cancelled => Self::interrupted(),
+            DeployError::Driver(state) => {
+                let finding = doctor::machine::gpu_driver(state);
+                let message = format!("the GPUs cannot be seen: {}", finding.message);
+                Self::engine(Problem { help: finding.help, ..Problem::new(message) })
+            }
+            DeployError::NoGpus(_) | DeployError::Engine(_) => Self::engine(problem),
+            DeployError::Lock(_) | DeployError::Usage(_) => Self::usage(problem),
+            _ => Self::refused(problem),
         }
-        (DeployError::Cancelled, _) => CliError::interrupted(),
-        (DeployError::Driver(state), _) => {
-            let finding = doctor::machine::gpu_driver(state);
-            let message = format!("the GPUs cannot be seen: {}", finding.message);
-            CliError::engine(Problem { help: finding.help, ..Problem::new(message) })
-        }
-        (DeployError::NoGpus(_) | DeployError::Engine(_), _) => CliError::engine(problem),
-        (DeployError::Lock(_) | DeployError::Usage(_), _) => CliError::usage(problem),
-        _ => CliError::refused(problem),
     }
 }
 

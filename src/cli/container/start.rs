@@ -87,17 +87,15 @@ async fn start(
         check_gpus(access, container, facts.local).await?;
         return report("would_start", format!("{name} would be started; nothing was done"));
     }
-    let refused = |error| deploy::cli_error(settings, error);
     let locks = deploy::locks(settings, &facts.id)?;
     // A signal waits until it is started.
     let working = signals.working();
     let limit = Duration::from_secs(args.wait);
-    let machine =
-        crate::deploy::start::lock(&locks, limit, working.token(), &|uid| settings.login(uid)).await;
-    let machine = machine.map_err(refused)?;
+    let users = |uid| settings.login(uid);
+    let machine = crate::deploy::start::lock(&locks, limit, working.token(), &users).await?;
     // Nobody is to take it for one that is never started.
-    let lease = locks.lease_within(name, LEAVING).await.map_err(|error| refused(DeployError::Lock(error)))?;
-    let lease = lease.ok_or_else(|| refused(DeployError::Busy { name: name.clone() }))?;
+    let lease = locks.lease_within(name, LEAVING).await.map_err(DeployError::Lock)?;
+    let lease = lease.ok_or_else(|| DeployError::Busy { name: name.clone() })?;
     check_gpus(access, container, facts.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.
     drop(machine);
@@ -174,7 +172,7 @@ fn check_limits(
     };
     let containers: Vec<_> = claims.iter().map(|one| one.container.clone()).collect();
     limits::may_run(container, &login, &limits, &containers, overview, &users)
-        .map_err(|refusal| CliError::refused(Problem::new(refusal.to_string()).help(refusal.help())))
+        .map_err(|refusal| DeployError::from(refusal).into())
 }
 
 /// What a program wrote before it ended, for people.
