@@ -62,8 +62,8 @@ pub(crate) async fn attach(
         working_dir: set(&exec.workdir),
         ..CreateExecOptions::default()
     };
-    let made = client.create_exec(container, options).await;
-    let id = made.map_err(|e| failed(&action, e))?.id;
+    let created = client.create_exec(container, options).await;
+    let id = created.map_err(|e| failed(&action, e))?.id;
     let json = serde_json::json!({ "Detach": false, "Tty": exec.tty }).to_string();
     let start = Request::builder()
         .uri(format!("/v{}/exec/{id}/start", client.client_version()))

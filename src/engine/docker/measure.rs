@@ -39,13 +39,13 @@ struct Sample {
 
 /// By what they were asked for; those that do not run are left out.
 pub(crate) async fn usage(client: &Docker, containers: &[String]) -> Result<HashMap<String, Usage>, Error> {
-    let asked = stream::iter(containers.to_vec()).map(|container| async move {
+    let usages = stream::iter(containers.to_vec()).map(|container| async move {
         let Some(first) = sample(client, &container).await? else { return Ok(None) };
         tokio::time::sleep(MOMENT).await;
         let last = sample(client, &container).await?;
         Ok::<_, Error>(last.and_then(|last| between(first, last)).map(|usage| (container, usage)))
     });
-    asked
+    usages
         .buffer_unordered(SAMPLED_AT_ONCE)
         .try_filter_map(|found| async move { Ok(found) })
         .try_collect()
@@ -112,12 +112,12 @@ pub(crate) async fn footprints(
     let list = client.list_images(Some(options)).await?;
     let counted: HashMap<&str, u64> = list.iter().filter_map(|i| Some((i.id.as_str(), own(i)?))).collect();
     let counts = images.iter().all(|id| counted.contains_key(id.as_str()));
-    let mut asked: Vec<ImageId> = images.to_vec();
+    let mut inspected: Vec<ImageId> = images.to_vec();
     if !counts {
-        asked.extend(list.iter().map(|image| ImageId::new(&image.id)).filter(|id| !images.contains(id)));
+        inspected.extend(list.iter().map(|image| ImageId::new(&image.id)).filter(|id| !images.contains(id)));
     }
     let inspect = |id: ImageId| async move { (client.inspect_image(id.as_str()).await, id) };
-    let details = answers(asked.into_iter().map(inspect)).await?;
+    let details = answers(inspected.into_iter().map(inspect)).await?;
     let past = |id: ImageId| async move { (client.image_history(id.as_str()).await, id) };
     let wanted = if counts { Vec::new() } else { images.to_vec() };
     let histories = answers(wanted.into_iter().map(past)).await?;

@@ -239,9 +239,9 @@ impl Engine for Docker {
 
     async fn create(&self, request: &CreateContainer) -> Result<String, Error> {
         let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
-        let made = self.client.create_container(Some(options), create::body(request)).await;
+        let created = self.client.create_container(Some(options), create::body(request)).await;
         let action = format!("create container `{}`", request.name);
-        Ok(made.map_err(|e| failed(&action, e))?.id)
+        Ok(created.map_err(|e| failed(&action, e))?.id)
     }
 
     async fn start(&self, container: &str) -> Result<(), Error> {
