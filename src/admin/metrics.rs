@@ -15,7 +15,7 @@ use crate::gpu::DriverState;
 use crate::gpu::overview::{Availability, Overview};
 use crate::model::labels::GROUP;
 use crate::model::labels::read::{self, Users};
-use crate::plan::records::Run;
+use crate::plan::history::RunRecord;
 
 /// What figures are made from.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub(crate) struct EngineLists {
     pub(crate) containers: Vec<Container>,
     pub(crate) images: Vec<Image>,
     /// How the last run of this user on this engine ended; `None`: there was none.
-    pub(crate) last_run: Option<Run>,
+    pub(crate) last_run: Option<RunRecord>,
 }
 
 /// Figures of one name, all of them gauges.
@@ -230,7 +230,7 @@ fn images(lists: &EngineLists) -> Family {
     family
 }
 
-fn last_build(run: &Run) -> [Family; 3] {
+fn last_build(run: &RunRecord) -> [Family; 3] {
     let mut ended = Family::new("ds01_last_build_timestamp_seconds", "When the last run ended, since 1970.");
     ended.add([], run.at.try_into().unwrap_or(0));
     let mut took = Family::new("ds01_last_build_duration_seconds", "How long the last run took.");

@@ -8,9 +8,9 @@
 pub(crate) mod account_layer;
 mod blame;
 mod board;
-pub(crate) mod history;
 mod moves;
 mod outcome;
+pub(crate) mod recorder;
 pub(crate) mod request;
 mod retry;
 pub(crate) mod space;
@@ -66,7 +66,7 @@ pub(crate) struct Options {
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(1500);
 
 /// What a task of a run ends with.
-enum Ended {
+enum TaskResult {
     Made(usize, Outcome, Duration),
     Sent(usize, Result<String, SolveError>, Duration),
 }
@@ -94,12 +94,12 @@ pub(crate) async fn run(run: Run, events: &Events, cancel: &CancellationToken) -
         tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => match ended {
-                Ok(Ended::Made(position, outcome, took)) => {
+                Ok(TaskResult::Made(position, outcome, took)) => {
                     if board.made(position, outcome, took) {
                         tasks.spawn(send(run.clone(), position, events.clone(), board.stop.clone()));
                     }
                 }
-                Ok(Ended::Sent(position, sent, took)) => board.sent(position, sent, took),
+                Ok(TaskResult::Sent(position, sent, took)) => board.sent(position, sent, took),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_aborted) => {}
             },
@@ -113,16 +113,16 @@ pub(crate) async fn run(run: Run, events: &Events, cancel: &CancellationToken) -
     board.outcomes(started.elapsed())
 }
 
-async fn make(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> Ended {
+async fn make(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> TaskResult {
     let began = Instant::now();
     let outcome = worker::work(&run, position, &events, &stop).await;
-    Ended::Made(position, outcome, began.elapsed())
+    TaskResult::Made(position, outcome, began.elapsed())
 }
 
-async fn send(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> Ended {
+async fn send(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> TaskResult {
     let began = Instant::now();
     let sent = transfer::push(&run, &run.plan.images[position], &events, &stop).await;
-    Ended::Sent(position, sent, began.elapsed())
+    TaskResult::Sent(position, sent, began.elapsed())
 }
 
 async fn until(deadline: Option<Instant>) {

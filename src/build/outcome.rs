@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::event::{Event, Outcome};
 use crate::model::names::{ImageId, NodeName};
-use crate::plan::{Action, Plan, Planned, Where};
+use crate::plan::{Action, Location, Plan, Planned};
 
 /// How each image to build ended.
 #[derive(Debug, Default)]
@@ -85,8 +85,8 @@ impl Outcomes {
         let images = plan.images.iter().enumerate().map(|(at, image)| {
             let mut value = match (&self.by_image[at], &image.action) {
                 (Some(outcome), _) => json!(outcome),
-                (None, Action::Keep(Where::Engine(id))) => json!({ "outcome": "kept", "id": id }),
-                (None, Action::Keep(Where::Registry(_))) => json!({ "outcome": "kept", "id": null }),
+                (None, Action::Keep(Location::Engine(id))) => json!({ "outcome": "kept", "id": id }),
+                (None, Action::Keep(Location::Registry(_))) => json!({ "outcome": "kept", "id": null }),
                 (None, _) => json!({ "outcome": "cancelled" }),
             };
             value["name"] = json!(image.name);
@@ -105,8 +105,8 @@ impl Outcomes {
     pub(crate) fn complete(&self, plan: &Plan) -> Result<Complete, NodeName> {
         let id = |(image, outcome): (&Planned, &Option<Outcome>)| match (outcome, &image.action) {
             (Some(outcome), _) => outcome.id().map(|id| Some(id.clone())).ok_or_else(|| image.name.clone()),
-            (None, Action::Keep(Where::Engine(id))) if !image.push => Ok(Some(id.clone())),
-            (None, Action::Keep(Where::Registry(_))) => Ok(None),
+            (None, Action::Keep(Location::Engine(id))) if !image.push => Ok(Some(id.clone())),
+            (None, Action::Keep(Location::Registry(_))) => Ok(None),
             (None, _) => Err(image.name.clone()),
         };
         let ids = plan.images.iter().zip(&self.by_image).map(id).collect::<Result<_, _>>()?;

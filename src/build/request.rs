@@ -14,15 +14,15 @@ use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve
 use crate::image::user_layer;
 use crate::model::account::Account;
 use crate::model::reference::Reference;
-use crate::plan::observe::{DockerfileSeen, Seen};
-use crate::plan::{Action, Plan, recipes};
+use crate::plan::observe::DockerfileSnapshot;
+use crate::plan::{self, Action, PlannedRun};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 
 /// What holds for every image of a run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Surroundings {
+pub(crate) struct BuildEnvironment {
     /// The site's CA certificates.
     pub(crate) ca_bundle: Option<PathBuf>,
     /// Index that pip asks instead of its default.
@@ -35,7 +35,7 @@ pub(crate) struct Surroundings {
     pub(crate) no_cache: bool,
 }
 
-impl Surroundings {
+impl BuildEnvironment {
     /// Whether a secret of this id will be there.
     pub(crate) fn has_secret(&self, id: &str) -> bool {
         self.secrets.contains_key(id) || (id == CA_SECRET && self.ca_bundle.is_some())
@@ -75,11 +75,8 @@ impl Surroundings {
 pub(crate) struct Requests<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) graph: &'a Graph,
-    pub(crate) seen: &'a Seen,
-    pub(crate) plan: &'a Plan,
-    /// The node of each position of the plan.
-    pub(crate) nodes: &'a [NodeId],
-    pub(crate) around: &'a Surroundings,
+    pub(crate) planned: &'a PlannedRun,
+    pub(crate) environment: &'a BuildEnvironment,
 }
 
 impl Requests<'_> {
@@ -87,9 +84,9 @@ impl Requests<'_> {
     /// in the plan.
     pub(crate) fn solves(&self) -> Vec<Option<Solve>> {
         let positions = self.positions();
-        let kept = |at: usize| matches!(self.plan.images[at].action, Action::Keep(_));
+        let kept = |at: usize| matches!(self.planned.plan.images[at].action, Action::Keep(_));
         let solve = |at: usize| (!kept(at)).then(|| self.solve(at, &positions));
-        (0..self.nodes.len()).map(solve).collect()
+        (0..self.planned.nodes.len()).map(solve).collect()
     }
 
     /// The solve of the image at one position, whatever is planned for it.
@@ -98,32 +95,33 @@ impl Requests<'_> {
     }
 
     fn positions(&self) -> HashMap<NodeId, usize> {
-        self.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect()
+        self.planned.nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect()
     }
 
     fn solve(&self, position: usize, positions: &HashMap<NodeId, usize>) -> Solve {
-        let node = self.nodes[position];
-        let (subject, planned) = (SpecEntry::of(self.spec, self.graph, node), &self.plan.images[position]);
+        let node = self.planned.nodes[position];
+        let (subject, planned) =
+            (SpecEntry::of(self.spec, self.graph, node), &self.planned.plan.images[position]);
         let parents = self.parents(node, positions);
         let base = parents.first().map(|(_, given)| given);
-        let start = match (self.seen.dockerfiles.get(&node), base) {
+        let start = match (self.planned.snapshot.dockerfiles.get(&node), base) {
             (Some(seen), _) => Start::Dockerfile(self.dockerfile_build(node, seen, &parents)),
             (None, Some(base)) => Start::Image(base.clone()),
             (None, None) => unreachable!("without a Dockerfile there is a parent"),
         };
-        let mut steps = packages::steps(&subject.packages(), &self.around.step_settings());
+        let mut steps = packages::steps(&subject.packages(), &self.environment.step_settings());
         steps.iter_mut().for_each(|step| step.origins = subject.origins().to_vec());
         Solve {
             node: planned.name.clone(),
             start,
             steps,
             user: subject.account().cloned(),
-            sudo: subject.account().and_then(|account| self.around.sudo(account)),
+            sudo: subject.account().and_then(|account| self.environment.sudo(account)),
             config: self.config(position, base),
-            secrets: self.around.offered(),
-            proxy: self.around.proxy.clone(),
-            no_cache: self.around.no_cache,
-            cache_from: if self.around.no_cache { Vec::new() } else { planned.cache_from.clone() },
+            secrets: self.environment.offered(),
+            proxy: self.environment.proxy.clone(),
+            no_cache: self.environment.no_cache,
+            cache_from: if self.environment.no_cache { Vec::new() } else { planned.cache_from.clone() },
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }
@@ -134,8 +132,8 @@ impl Requests<'_> {
         let parent = |&parent: &NodeId| {
             let subject = SpecEntry::of(self.spec, self.graph, parent);
             let given = match subject.external() {
-                Some(external) => self.seen.base(external).given.clone(),
-                None => self.plan.images[positions[&parent]].content.clone(),
+                Some(external) => self.planned.snapshot.base(external).given.clone(),
+                None => self.planned.plan.images[positions[&parent]].content.clone(),
             };
             (subject.key().to_owned(), given)
         };
@@ -143,20 +141,24 @@ impl Requests<'_> {
     }
 
     fn config(&self, position: usize, base: Option<&Reference>) -> ConfigChange {
-        let (node, recipe) = (self.nodes[position], &self.plan.images[position].recipe);
-        let mut labels = recipes::labels(self.spec, self.graph, node);
-        let ingredient_digests = recipe.ingredient_digests();
-        let digest =
-            |i: &Ingredient| Some((i.name().to_owned(), ingredient_digests.get(i.name())?.to_owned()));
+        let (node, recipe) = (self.planned.nodes[position], &self.planned.plan.images[position].recipe);
+        let mut labels = plan::image_labels(self.spec, self.graph, node);
+        let recorded = recipe.ingredient_digests();
+        let digest = |i: &Ingredient| Some((i.name().to_owned(), recorded.get(i.name())?.to_owned()));
         labels.recipe = recipe.digest().to_string();
         labels.ingredients = Ingredient::ALL.iter().filter_map(digest).collect();
-        let files = self.seen.dockerfiles.get(&node).and_then(|seen| seen.files(RecipeRecord::MOST));
+        let files =
+            self.planned.snapshot.dockerfiles.get(&node).and_then(|seen| seen.files(RecipeRecord::MOST));
         labels.record = RecipeRecord::of(recipe).to_label(files.as_ref());
-        if let Some(base) = base.or_else(|| self.base(node)) {
+        if let Some(base) = base.or_else(|| self.foundation(node)) {
             labels.base_name = base.to_string();
             // A parent that is built here has an ID only once it is there.
-            let external =
-                self.seen.bases.iter().find(|(key, seen)| seen.given == *base || **key == base.canonical());
+            let external = self
+                .planned
+                .snapshot
+                .bases
+                .iter()
+                .find(|(key, seen)| seen.given == *base || **key == base.canonical());
             labels.base_digest = external.map(|(_, seen)| seen.digest_or_id()).unwrap_or_default();
         }
         let account = SpecEntry::of(self.spec, self.graph, node).account();
@@ -166,10 +168,10 @@ impl Requests<'_> {
     }
 
     /// What a Dockerfile builds FROM where the spec leaves that to it.
-    fn base(&self, node: NodeId) -> Option<&Reference> {
-        match &self.seen.dockerfiles.get(&node)?.evaluated.base {
+    fn foundation(&self, node: NodeId) -> Option<&Reference> {
+        match &self.planned.snapshot.dockerfiles.get(&node)?.evaluated.base {
             BuildBase::Image(image) => {
-                let known = self.seen.bases.get(&image.reference.canonical());
+                let known = self.planned.snapshot.bases.get(&image.reference.canonical());
                 Some(known.map_or(&image.reference, |base| &base.given))
             }
             BuildBase::Scratch(_) => None,
@@ -179,7 +181,7 @@ impl Requests<'_> {
     fn dockerfile_build(
         &self,
         node: NodeId,
-        seen: &DockerfileSeen,
+        seen: &DockerfileSnapshot,
         parents: &[(String, Reference)],
     ) -> DockerfileBuild {
         let declared = |name: &String| seen.evaluated.declared_args.contains(name);
@@ -188,9 +190,9 @@ impl Requests<'_> {
         let base = dockerfile::base_args(parents.first().map(|(_, given)| given), further);
         let args = own.chain(base).filter(|(name, _)| declared(name)).collect();
         let target = seen.target.as_deref();
-        let inputs = Inputs { target, args: &args, platform: &self.seen.engine.platform };
+        let inputs = Inputs { target, args: &args, platform: &self.planned.snapshot.engine.platform };
         let pin = |image: &Reference| {
-            let given = &self.seen.bases.get(&image.canonical())?.given;
+            let given = &self.planned.snapshot.bases.get(&image.canonical())?.given;
             (given != image).then(|| given.clone())
         };
         DockerfileBuild {

@@ -13,7 +13,7 @@ use crate::image::solve::Solve;
 use crate::model::event::{Event, Events, Failure, Outcome};
 use crate::model::labels;
 use crate::model::names::ImageId;
-use crate::plan::{Action, Planned, Reason, Where};
+use crate::plan::{Action, Location, Planned, Reason};
 
 /// Does what the plan says of the image at a position, but for its push.
 pub(super) async fn work(run: &Run, position: usize, events: &Events, cancel: &CancellationToken) -> Outcome {
@@ -21,7 +21,7 @@ pub(super) async fn work(run: &Run, position: usize, events: &Events, cancel: &C
     let log = run.logs[position].clone();
     let reasons = reasons(image);
     let _ = events.send(Event::ImageStarted { image: image.name.clone(), reasons, log });
-    if let Action::Keep(Where::Engine(id)) = &image.action {
+    if let Action::Keep(Location::Engine(id)) = &image.action {
         return Outcome::Pushed { id: id.clone() };
     }
     made(run, position, events, cancel).await.unwrap_or_else(|error| ended(run, position, error))
@@ -158,7 +158,7 @@ async fn fetch_parents(
 ) -> Result<(), SolveError> {
     for &parent in &image.parents {
         let parent = &run.plan.images[parent];
-        let (Action::Keep(Where::Registry(digest)) | Action::Fetch { digest, .. }) = &parent.action else {
+        let (Action::Keep(Location::Registry(digest)) | Action::Fetch { digest, .. }) = &parent.action else {
             continue;
         };
         let lock = run.locks.lock_image(&parent.recipe.digest().to_string(), cancel, || {}).await;

@@ -8,29 +8,28 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::agree;
 use super::args::BuildArgs;
+use super::check;
 use super::exit::Exit;
 use super::load::{self, CliError};
 use super::pins;
-use super::plan::{self, Made, World};
-use super::remote;
+use super::plan::{self, Hashes};
 use super::settings::Settings;
 use super::signals::{self, Signals};
 use super::sites;
-use crate::build::history::RunRecorder;
-use crate::build::request::{Requests, Surroundings};
+use crate::build::recorder::RunRecorder;
+use crate::build::request::{BuildEnvironment, Requests};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
 use crate::engine::Engine;
 use crate::model::event::{Event, Events};
 use crate::model::problem::Problem;
-use crate::plan::Plan;
-use crate::plan::observe::Seen;
+use crate::model::reference::Repository;
+use crate::plan::observe::{self, Snapshot};
+use crate::plan::{Context, Plan, PlannedRun, Selection};
 use crate::registry::Registry;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
-use crate::spec::pins::Pins;
 use crate::ui::{self, log};
 
 pub(crate) async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
@@ -53,39 +52,44 @@ pub(super) async fn run_for(
     }
     selected.selection.push = args.push;
     if args.push {
-        remote::may_send(settings, &graph, &selected.selection)?;
+        may_send(settings, &graph, &selected.selection)?;
     }
-    let around = surroundings(settings, args, &spec)?;
+    let environment = surroundings(settings, args, &spec)?;
     let engine = load::engine(settings).await?;
     let registry = load::registry(settings, &spec);
     let mut pins = pins::load(settings)?;
     pins.locked = args.locked;
-    let make = async |pins: &Pins| {
-        let world = World { engine: engine.as_ref(), registry: registry.as_ref(), pins };
-        plan::make_with(settings, &spec, &graph, &world, &selected.selection).await
-    };
-    let mut made = make(&pins).await?;
+    let hashes = Hashes::open(settings);
+    let stack = (&spec, &graph);
+    let nodes = &selected.selection.nodes;
+    let context = plan::context(settings, stack, engine.as_ref(), registry.as_ref(), &pins, &hashes);
+    let mut snapshot = observe::observe(&context, nodes).await?;
+    let mut learnt = pins.clone();
+    // What was learnt holds from here on, also where a tag moves meanwhile;
+    // and spec.lock itself may be part of a context.
+    let more = !args.dry_run && pins::learn(settings, &snapshot, registry.as_ref(), &mut learnt).await?;
+    let context = Context { pins: &learnt, ..context };
+    if more {
+        snapshot = observe::observe(&context, nodes).await?;
+    }
+    hashes.save(settings);
+    let planned = crate::plan::plan_snapshot(&context, &selected.selection, snapshot).await?;
     if args.dry_run {
         let mut output = settings.output();
-        plan::show(&made, None, selected.branchless.as_deref(), &mut output);
-        pins::note_unpinned(&made.seen, &mut output);
+        plan::show(&planned, None, selected.branchless.as_deref(), &mut output);
+        pins::note_unpinned(&planned.snapshot, &mut output);
         output.finish()?;
         return Ok(Exit::Done);
     }
-    // What was learnt holds from here on, also where a tag moves meanwhile;
-    // and spec.lock itself may be part of a context.
-    if pins::learn(settings, &made.seen, registry.as_ref(), &mut pins).await? {
-        made = make(&pins).await?;
+    pins::remark(&planned.snapshot, settings);
+    if planned.plan.builds().next().is_some() {
+        room(&planned.snapshot)?;
+        secrets_given(&spec, &graph, &planned, &environment)?;
+        check::uids_of_builds(settings, &spec, &graph, &planned)?;
     }
-    pins::remark(&made.seen, settings);
-    if made.plan.builds().next().is_some() {
-        room(&made.seen)?;
-        secrets_given(&spec, &graph, &made, &around)?;
-        agree::check_built(settings, &spec, &graph, &made)?;
-    }
-    let mut warnings = made.warnings.clone();
-    warnings.extend(sites::exposed(settings, &spec, &around));
-    let (run, ledger) = prepare(settings, args, &spec, &graph, made, &around, (engine, registry))?;
+    let mut warnings = planned.warnings.clone();
+    warnings.extend(sites::exposed(settings, &spec, &environment));
+    let (run, ledger) = prepare(settings, args, &spec, &graph, planned, &environment, (engine, registry))?;
     let said = Said { first: warnings, last: selected.branchless, facts };
     carry_out(settings, run, &ledger, said, &signals.building()).await
 }
@@ -109,12 +113,37 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
     plan::nothing(settings, why, &outcomes.to_json(&plan))
 }
 
+/// Whether there is anything to send, and others may have it.
+///
+/// # Errors
+/// No selected image lives in a registry; or `--base` stands another image
+/// in, on which nobody else's branch tag should come to stand.
+fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
+    if let Some(name) = settings.bases.keys().next() {
+        let problem =
+            Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));
+        return Err(CliError::usage(
+            problem.help(
+                "leave --push out to build here; or change the base in the spec, and all have the same",
+            ),
+        ));
+    }
+    let lives = |repository: &Repository| repository.host().is_some();
+    if selection.nodes.iter().any(|&node| graph.node(node).repository.as_ref().is_some_and(lives)) {
+        return Ok(());
+    }
+    let problem = Problem::new("--push: no selected image lives in a registry");
+    Err(CliError::usage(problem.help(
+        "say `registry: reg.example.org/NAME` in the spec; a project's own image always stays on the engine",
+    )))
+}
+
 /// The CA bundle and secrets, each a file that can be read now.
 pub(super) fn surroundings(
     settings: &Settings,
     args: &BuildArgs,
     spec: &Spec,
-) -> Result<Surroundings, CliError> {
+) -> Result<BuildEnvironment, CliError> {
     let ca_bundle = args.ca_bundle.as_ref().map(|file| settings.here.join(file));
     let ca_bundle = ca_bundle.or_else(|| spec.build.ca_bundle.clone());
     let secrets: BTreeMap<_, _> =
@@ -127,7 +156,7 @@ pub(super) fn surroundings(
             )
         })?;
     }
-    Ok(Surroundings {
+    Ok(BuildEnvironment {
         ca_bundle,
         pip_index: sites::read(settings, "pip_index", spec.build.pip_index.as_ref())?,
         apt_mirror: sites::read(settings, "apt_mirror", spec.build.apt_mirror.as_ref())?,
@@ -138,11 +167,16 @@ pub(super) fn surroundings(
 }
 
 /// A step without its secret would fail, or worse, go on without it.
-fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings) -> Result<(), CliError> {
+fn secrets_given(
+    spec: &Spec,
+    graph: &Graph,
+    planned: &PlannedRun,
+    environment: &BuildEnvironment,
+) -> Result<(), CliError> {
     let mut problems = Vec::new();
-    for position in made.plan.builds() {
-        let SpecEntry::Image(image) = SpecEntry::of(spec, graph, made.nodes[position]) else { continue };
-        for id in image.secrets.iter().filter(|id| !around.has_secret(id)) {
+    for position in planned.plan.builds() {
+        let SpecEntry::Image(image) = SpecEntry::of(spec, graph, planned.nodes[position]) else { continue };
+        for id in image.secrets.iter().filter(|id| !environment.has_secret(id)) {
             let problem =
                 Problem::new(format!("`{}` needs the secret `{id}`, which was not given", image.name));
             problems.push(problem.at(&image.place).help(format!("say --secret {id}=FILE")));
@@ -152,14 +186,14 @@ fn secrets_given(spec: &Spec, graph: &Graph, made: &Made, around: &Surroundings)
 }
 
 /// Refuses to begin where the largest base would not even fit.
-fn room(seen: &Seen) -> Result<(), CliError> {
-    let largest = seen.bases.values().filter_map(|base| base.size).max().unwrap_or(0);
-    let root = seen.engine.local.then_some(seen.engine.root.as_path());
+fn room(snapshot: &Snapshot) -> Result<(), CliError> {
+    let largest = snapshot.bases.values().filter_map(|base| base.size).max().unwrap_or(0);
+    let root = snapshot.engine.local.then_some(snapshot.engine.root.as_path());
     let Some(free) = root.and_then(|root| space::free(root).ok()) else { return Ok(()) };
     space::enough(free, largest).map_err(|why| {
         let help = format!(
             "make room in {}, e.g. with `docker image rm` for images nobody uses",
-            seen.engine.root.display()
+            snapshot.engine.root.display()
         );
         CliError::engine(Problem::new(why).help(help))
     })
@@ -170,17 +204,17 @@ fn prepare(
     args: &BuildArgs,
     spec: &Spec,
     graph: &Graph,
-    made: Made,
-    around: &Surroundings,
+    planned: PlannedRun,
+    environment: &BuildEnvironment,
     (engine, registry): (Arc<dyn Engine>, Arc<dyn Registry>),
 ) -> Result<(Run, RunRecorder), CliError> {
-    let Made { plan, seen, nodes, .. } = made;
-    let solves = Requests { spec, graph, seen: &seen, plan: &plan, nodes: &nodes, around }.solves();
-    let locks = super::deploy::locks(settings, &seen.engine.id)?;
+    let solves = Requests { spec, graph, planned: &planned, environment }.solves();
+    let PlannedRun { plan, snapshot, nodes, .. } = planned;
+    let locks = super::deploy::locks(settings, &snapshot.engine.id)?;
     let folder = log_folder(settings);
     let work: HashSet<_> = plan.work().collect();
     let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));
-    let ledger = RunRecorder::new(settings.records(&seen.engine.id), &plan, &nodes, seen);
+    let ledger = RunRecorder::new(settings.records(&snapshot.engine.id), &plan, &nodes, snapshot);
     let jobs = args.jobs.map_or_else(default_jobs, usize::from);
     let run = Run {
         logs: (0..plan.images.len()).map(log).collect(),
@@ -247,7 +281,7 @@ async fn carry_out(
             data[key] = facts;
         }
         output.value(&data);
-        // Data is one document, whatever went wrong after it was made.
+        // Data is one document, whatever went wrong after it was planned.
         let trouble = moved.err().map(CliError::from);
         trouble.iter().for_each(|trouble| output.note(&trouble.to_string()));
         output.finish()?;

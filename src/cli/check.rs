@@ -1,21 +1,24 @@
-//! `check`: the spec and every file it names.
+//! `check`: the spec, every file it names, and the uids of people.
 
 use serde_json::json;
 
-use super::agree;
 use super::exit::Exit;
-use super::hashes::Hashes;
 use super::load::{self, CliError};
+use super::plan::Hashes;
 use super::settings::Settings;
-use crate::plan::observe;
+use crate::model::names::Login;
+use crate::plan::{PlannedRun, observe};
+use crate::spec::Spec;
+use crate::spec::SpecEntry;
+use crate::spec::graph::Graph;
 use crate::ui::human;
 
 pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
-    agree::check(settings, &spec, spec.users.keys())?;
+    uids(settings, &spec, spec.users.keys())?;
     super::pins::load(settings)?;
     let hashes = Hashes::open(settings);
-    observe::check_files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
+    observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
     hashes.save(settings);
     let counts = json!({
         "problems": [],
@@ -31,4 +34,44 @@ pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
     });
     output.finish()?;
     Ok(Exit::Done)
+}
+
+/// Whether `users:` and the machine's user database say the same of people,
+/// asked before something is done for them: about those of these logins that `users:` has. A database that cannot
+/// be asked is a warning: the spec alone says who they are then.
+///
+/// # Errors
+/// Both know somebody, and differ; at the user's line.
+pub(crate) fn uids<'a>(
+    settings: &Settings,
+    spec: &Spec,
+    logins: impl IntoIterator<Item = &'a Login>,
+) -> Result<(), CliError> {
+    match spec.disagreements(logins, settings.people.as_ref()) {
+        Ok(problems) if problems.is_empty() => Ok(()),
+        Ok(problems) => Err(CliError::problems(problems)),
+        Err(why) => {
+            settings.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
+            Ok(())
+        }
+    }
+}
+
+/// The same for everybody who is about to get an image.
+///
+/// # Errors
+/// As [`uids`].
+pub(crate) fn uids_of_builds(
+    settings: &Settings,
+    spec: &Spec,
+    graph: &Graph,
+    planned: &PlannedRun,
+) -> Result<(), CliError> {
+    let images = planned.plan.images.iter().zip(&planned.nodes);
+    let built = images.filter(|(image, _)| image.reasons().is_some());
+    let logins = built.filter_map(|(_, &node)| match SpecEntry::of(spec, graph, node) {
+        SpecEntry::Project(project) => Some(&project.account.login),
+        SpecEntry::Base(_) | SpecEntry::Image(_) => None,
+    });
+    uids(settings, spec, logins)
 }

@@ -17,10 +17,10 @@ use super::exit::Exit;
 use super::load::{self, CliError};
 use super::settings::Settings;
 use super::signals::{self, Signals};
-use super::{agree, build, pins, plan};
+use super::{build, check, pins, plan};
 use crate::admin::doctor;
 use crate::build::account_layer;
-use crate::build::request::Surroundings;
+use crate::build::request::BuildEnvironment;
 use crate::deploy::folders::{self, TypedFolders};
 use crate::deploy::gpus::{is_for_amd, read_device_files};
 use crate::deploy::image::{self, AccountLayer};
@@ -35,7 +35,7 @@ use crate::gpu::request::GpuRequest;
 use crate::host::lock::Locks;
 use crate::model::event::Events;
 use crate::model::problem::Problem;
-use crate::plan::Planned;
+use crate::plan::{Planned, Selection};
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::ui;
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
     let engine = load::engine(settings).await?;
     let engine = engine.as_ref();
     let (source, owner) = find_source(settings, lookup, target, owner, engine).await?;
-    agree::check(settings, &spec, [&owner.account.login])?;
+    check::uids(settings, &spec, [&owner.account.login])?;
     let name = args.name.clone().unwrap_or_else(|| source.name.clone());
     let typed = TypedFolders {
         here: &settings.here,
@@ -72,7 +72,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
     let around = if owner.account.sudo {
         build::surroundings(settings, &BuildArgs::default(), &spec)?
     } else {
-        Surroundings::default()
+        BuildEnvironment::default()
     };
     let layer = AccountLayer::find(&source, &owner.account, &facts.platform, &around, engine).await?;
     let probe = probe.filter(|_| !is_for_amd(&source.image));
@@ -238,9 +238,7 @@ async fn planned(
     engine: &dyn Engine,
     node: NodeId,
 ) -> Option<Planned> {
-    let mut selection = plan::everything(lookup.graph);
-    let needed = lookup.graph.ancestors(&[node]);
-    selection.nodes.retain(|n| *n == node || needed.contains(n));
+    let selection = Selection::with_bases(lookup.graph, &[node]);
     let made = plan::make(settings, lookup.spec, lookup.graph, engine, &selection).await;
     made.ok()?.plan.images.pop()
 }

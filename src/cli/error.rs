@@ -6,7 +6,7 @@ use super::exit::Exit;
 use crate::build::MoveError;
 use crate::engine;
 use crate::model::problem::Problem;
-use crate::plan::observe;
+use crate::plan;
 use crate::ui::Output;
 
 /// What kept a command from doing what it was asked for.
@@ -82,12 +82,16 @@ impl From<engine::Error> for CliError {
     }
 }
 
-impl From<observe::Error> for CliError {
-    fn from(error: observe::Error) -> Self {
+impl From<plan::Error> for CliError {
+    fn from(error: plan::Error) -> Self {
         match error {
-            observe::Error::Problems(problems) => Self::problems(problems),
-            observe::Error::Bases(problems) => Self { exit: Exit::Engine, problems },
-            observe::Error::Engine(error) => error.into(),
+            plan::Error::Problems(problems) => Self::problems(problems),
+            plan::Error::Bases(problems) => Self { exit: Exit::Engine, problems },
+            plan::Error::Branch(problem) => Self::usage(problem),
+            plan::Error::Engine(error) => error.into(),
+            plan::Error::Registries(errors) => {
+                Self { exit: Exit::Engine, problems: errors.iter().map(Problem::from).collect() }
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::args::{GraphArgs, GraphFormat};
 use super::exit::Exit;
 use super::load::{self, CliError};
-use super::plan::{self, Made};
+use super::plan;
 use super::settings::Settings;
-use crate::plan::{Action, Reason, Where};
+use crate::plan::{Action, Location, PlannedRun, Reason, Selection};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
@@ -48,14 +48,14 @@ async fn states(
     graph: &Graph,
 ) -> Result<HashMap<NodeId, String>, CliError> {
     let engine = load::engine(settings).await?;
-    let Made { plan, seen, nodes, warnings } =
-        plan::make(settings, spec, graph, engine.as_ref(), &plan::everything(graph)).await?;
+    let PlannedRun { plan, snapshot, nodes, warnings } =
+        plan::make(settings, spec, graph, engine.as_ref(), &Selection::all(graph)).await?;
     warnings.iter().for_each(|text| settings.output().note(&format!("warning: {text}")));
     let mut states: HashMap<_, _> =
         nodes.into_iter().zip(&plan.images).map(|(node, image)| (node, state(&image.action))).collect();
     for node in graph.nodes() {
         if let Some(external) = SpecEntry::of(spec, graph, node.id).external() {
-            let place = match seen.bases.get(&external.canonical()) {
+            let place = match snapshot.bases.get(&external.canonical()) {
                 Some(base) if base.id.is_some() => "here",
                 Some(_) => "to be pulled",
                 // Nothing stands on it, so it was not looked for.
@@ -69,8 +69,8 @@ async fn states(
 
 fn state(action: &Action) -> String {
     match action {
-        Action::Keep(Where::Engine(_)) => "up to date".to_owned(),
-        Action::Keep(Where::Registry(_)) | Action::Fetch { .. } => "in the registry".to_owned(),
+        Action::Keep(Location::Engine(_)) => "up to date".to_owned(),
+        Action::Keep(Location::Registry(_)) | Action::Fetch { .. } => "in the registry".to_owned(),
         Action::Build(reasons) => first(reasons),
     }
 }

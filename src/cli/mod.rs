@@ -1,7 +1,6 @@
 //! The command line: what was typed, what it means, and one file for each
 //! command. Commands return an exit code; `report` prints.
 
-mod agree;
 pub(crate) mod args;
 mod branch;
 mod build;
@@ -16,7 +15,6 @@ mod error;
 pub(crate) mod exit;
 mod gpu;
 mod graph;
-mod hashes;
 mod host;
 mod image;
 mod impact;
@@ -28,7 +26,6 @@ mod man;
 mod metrics;
 mod pins;
 mod plan;
-mod remote;
 mod settings;
 mod signals;
 mod since;

@@ -1,23 +1,22 @@
 //! `plan`, and what `build` and `graph` share with it.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::args::{self, PlanArgs};
 use super::branch;
 use super::exit::Exit;
-use super::hashes::Hashes;
 use super::load::{self, CliError};
 use super::pins;
-use super::remote;
 use super::settings::Settings;
 use super::signals::{self, Signals};
 use super::since;
-use crate::build::history;
 use crate::engine::Engine;
-use crate::plan::observe::{self, Seen};
-use crate::plan::{self, Plan, Selection};
+use crate::plan::observe::HashCache;
+use crate::plan::pins::BaseCheck;
+use crate::plan::{self, Context, Plan, PlannedRun, Selection};
 use crate::registry::Registry;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
@@ -35,16 +34,18 @@ pub(crate) async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, Cl
     let engine = load::engine(settings).await?;
     let registry = load::registry(settings, &spec);
     let pins = pins::load(settings)?;
-    let world = World { engine: engine.as_ref(), registry: registry.as_ref(), pins: &pins };
-    let made = make_with(settings, &spec, &graph, &world, &selected.selection).await?;
-    let checked = match args.check_bases {
-        true => Some(pins::check(&spec, &graph, &selected.selection.nodes, &made.seen, &world).await),
-        false => None,
-    };
+    let hashes = Hashes::open(settings);
+    let context = context(settings, (&spec, &graph), engine.as_ref(), registry.as_ref(), &pins, &hashes);
+    let planned = plan::plan(&context, &selected.selection).await?;
+    hashes.save(settings);
+    let mut checks = None;
+    if args.check_bases {
+        checks = Some(plan::pins::check(&context, &planned.snapshot, &selected.selection.nodes).await);
+    }
     let mut output = settings.output();
-    show(&made, checked.as_ref(), selected.branchless.as_deref(), &mut output);
-    pins::remark(&made.seen, settings);
-    pins::note_unpinned(&made.seen, &mut output);
+    show(&planned, checks.as_deref(), selected.branchless.as_deref(), &mut output);
+    pins::remark(&planned.snapshot, settings);
+    pins::note_unpinned(&planned.snapshot, &mut output);
     output.finish()?;
     Ok(Exit::Done)
 }
@@ -72,17 +73,17 @@ pub(crate) fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Ex
 /// Prints a plan, for people with a line that sums it up; and what became of
 /// its bases, if that was asked.
 pub(crate) fn show(
-    made: &Made,
-    bases: Option<&pins::Checked>,
+    planned: &PlannedRun,
+    bases: Option<&[BaseCheck]>,
     branchless: Option<&str>,
     output: &mut Output,
 ) {
-    let plan = &made.plan;
-    made.warnings.iter().for_each(|text| output.note(&format!("warning: {text}")));
+    let plan = &planned.plan;
+    planned.warnings.iter().for_each(|text| output.note(&format!("warning: {text}")));
     if output.json {
         let mut value = plan.to_json();
         if let Some(bases) = bases {
-            value["bases"] = bases.to_json();
+            value["bases"] = pins::checks_to_json(bases);
         }
         return output.value(&value);
     }
@@ -92,7 +93,7 @@ pub(crate) fn show(
         output.note(why);
     }
     if let Some(bases) = bases {
-        bases.show(output);
+        pins::show_checks(bases, output);
     }
 }
 
@@ -108,25 +109,20 @@ fn sum(plan: &Plan) -> String {
     }
 }
 
-/// A plan with what it was made from.
-pub(crate) struct Made {
-    pub(crate) plan: Plan,
-    pub(crate) seen: Seen,
-    /// The node of each position of the plan.
-    pub(crate) nodes: Vec<NodeId>,
-    /// What people should know of registries that did not answer.
-    pub(crate) warnings: Vec<String>,
+/// What plans of this command are made from.
+pub(crate) fn context<'a>(
+    settings: &Settings,
+    (spec, graph): (&'a Spec, &'a Graph),
+    engine: &'a dyn Engine,
+    registry: &'a dyn Registry,
+    pins: &'a Pins,
+    hashes: &'a Hashes,
+) -> Context<'a> {
+    let records = settings.records_dir();
+    Context { spec, graph, engine, registry, pins, hashes: &hashes.cache, records }
 }
 
-/// What is looked at besides the files.
-#[derive(Clone, Copy)]
-pub(crate) struct World<'a> {
-    pub(crate) engine: &'a dyn Engine,
-    pub(crate) registry: &'a dyn Registry,
-    pub(crate) pins: &'a Pins,
-}
-
-/// Looks, and decides.
+/// Observes and decides, with the pins of spec.lock.
 ///
 /// # Errors
 /// Files, spec.lock, bases, the engine; with `push`, registries.
@@ -136,35 +132,13 @@ pub(crate) async fn make(
     graph: &Graph,
     engine: &dyn Engine,
     selection: &Selection,
-) -> Result<Made, CliError> {
+) -> Result<PlannedRun, CliError> {
     let (registry, pins) = (load::registry(settings, spec), pins::load(settings)?);
-    let world = World { engine, registry: registry.as_ref(), pins: &pins };
-    make_with(settings, spec, graph, &world, selection).await
-}
-
-/// The same with pins that are not those of spec.lock.
-///
-/// # Errors
-/// Files, bases or the engine.
-pub(crate) async fn make_with(
-    settings: &Settings,
-    spec: &Spec,
-    graph: &Graph,
-    world: &World<'_>,
-    selection: &Selection,
-) -> Result<Made, CliError> {
     let hashes = Hashes::open(settings);
-    let World { engine, registry, pins } = *world;
-    let world = observe::World { engine, registry, pins, hashes: &hashes.cache };
-    let seen = observe::observe(spec, graph, &selection.nodes, &world).await?;
+    let context = context(settings, (spec, graph), engine, registry.as_ref(), &pins, &hashes);
+    let planned = plan::plan(&context, selection).await?;
     hashes.save(settings);
-    let questions = plan::questions(spec, graph, &seen, selection).map_err(CliError::usage)?;
-    let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
-    let (remote, warnings) = remote::look(registry, &questions, &seen.store, selection.push).await?;
-    let records = settings.records(&seen.engine.id);
-    let memory = history::recall(&records, &seen, &nodes, &questions);
-    let plan = plan::plan(questions, &seen.store, &remote, &memory);
-    Ok(Made { plan, seen, nodes, warnings })
+    Ok(planned)
 }
 
 /// What the command line selects.
@@ -209,10 +183,10 @@ pub(crate) fn select_of(
         unchanged = none.then(|| format!("{what} changed since {revision}"));
     }
     let wanted = [named, forced.clone()].concat();
-    let nodes = closure(graph, &wanted);
+    let nodes = Selection::with_bases(graph, &wanted).nodes;
     let forced: HashSet<_> =
         if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
-    // Who builds a project of theirs only does not care for tags of what it stands on.
+    // Who builds a project of theirs only does not care for tags of what it is based on.
     let shared = wanted.iter().any(|&node| matches!(SpecEntry::of(spec, graph, node), SpecEntry::Image(_)));
     let (branch, branchless) = match args.branch.clone().map_or_else(|| branch::current(&spec.root), Ok) {
         Ok(branch) => (Some(branch), None),
@@ -224,14 +198,45 @@ pub(crate) fn select_of(
     Ok(Selected { selection, branchless, unchanged })
 }
 
-/// Every image of the spec, for commands that only look.
-pub(crate) fn everything(graph: &Graph) -> Selection {
-    Selection { nodes: graph.order().to_vec(), ..Selection::default() }
+/// These nodes and all that they are based on, for commands that only look.
+pub(crate) fn select_nodes(
+    spec: &Spec,
+    graph: &Graph,
+    nodes: &[NodeId],
+    branch: Option<String>,
+) -> Selection {
+    let branch = branch.or_else(|| branch::current(&spec.root).ok());
+    Selection { branch, ..Selection::with_bases(graph, nodes) }
 }
 
-/// These nodes and all that they stand on, parents first.
-fn closure(graph: &Graph, wanted: &[NodeId]) -> Vec<NodeId> {
-    let mut all: HashSet<_> = graph.ancestors(wanted).into_iter().collect();
-    all.extend(wanted);
-    graph.order().iter().copied().filter(|node| all.contains(node)).collect()
+/// The cache of file digests while a command uses it, in the user's cache
+/// folder: it may be deleted at any time, and whatever is wrong with it costs
+/// time alone.
+pub(crate) struct Hashes {
+    pub(crate) cache: HashCache,
+    file: PathBuf,
+    /// When this command began to hash, in nanoseconds since 1970.
+    begun_ns: i64,
+}
+
+impl Hashes {
+    /// Reads what earlier commands hashed.
+    pub(crate) fn open(settings: &Settings) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "files that changed just now are told by the clock")]
+        let begun = jiff::Timestamp::now().as_nanosecond();
+        let file = settings.cache_dir.join("file-hashes");
+        Self { cache: HashCache::load(&file), file, begun_ns: i64::try_from(begun).unwrap_or(0) }
+    }
+
+    /// Keeps what this command hashed, if that is news.
+    pub(crate) fn save(&self, settings: &Settings) {
+        if !self.cache.has_news() {
+            return;
+        }
+        let written = std::fs::create_dir_all(&settings.cache_dir)
+            .and_then(|()| self.cache.save(&self.file, self.begun_ns));
+        if let Err(error) = written {
+            settings.remark(&format!("file hashes are not kept in {}: {error}", self.file.display()));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::engine::address::Address;
 use crate::host::people::{Caller, People, System};
 use crate::model::names::Login;
 use crate::model::reference::Reference;
-use crate::plan::records::Records;
+use crate::plan::history::Records;
 use crate::spec::Spec;
 use crate::spec::catalog::HostArch;
 use crate::ui::{self, Mode, Output};
@@ -136,9 +136,14 @@ impl Settings {
         })
     }
 
-    /// What earlier runs built.
+    /// The folder of the records of what earlier runs built.
+    pub(crate) fn records_dir(&self) -> PathBuf {
+        self.cache_dir.join("records")
+    }
+
+    /// What earlier runs built on an engine.
     pub(crate) fn records(&self, engine: &str) -> Records {
-        Records::new(&self.cache_dir.join("records"), engine)
+        Records::new(&self.records_dir(), engine)
     }
 
     /// Says what `-v` asks for.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::hashes::Hashes;
 use super::load::CliError;
 use super::pins as locks;
+use super::plan::Hashes;
 use super::settings::Settings;
 use super::signals::Signals;
 use crate::model::problem::Problem;

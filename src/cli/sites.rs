@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::load::CliError;
 use super::settings::Settings;
-use crate::build::request::Surroundings;
+use crate::build::request::BuildEnvironment;
 use crate::image::packages::PackageIndex;
 use crate::model::problem::Problem;
 use crate::spec::{SiteSource, Spec};
@@ -41,7 +41,7 @@ pub(crate) fn read(
 
 /// A sentence for each file with a password that everybody on the machine can
 /// read; `around` has what was read from them.
-pub(crate) fn exposed(settings: &Settings, spec: &Spec, around: &Surroundings) -> Vec<String> {
+pub(crate) fn exposed(settings: &Settings, spec: &Spec, around: &BuildEnvironment) -> Vec<String> {
     let sites = [
         ("pip_index", &spec.build.pip_index, &around.pip_index),
         ("apt_mirror", &spec.build.apt_mirror, &around.apt_mirror),

@@ -1,15 +1,16 @@
 //! `why`: the causes behind an image, or behind what a container runs.
 
-use super::args::{Selection, WhyArgs};
+use super::args::WhyArgs;
 use super::container::not_found;
 use super::exit::Exit;
 use super::load::{self, CliError};
-use super::plan::{self, Made};
+use super::plan;
 use super::settings::Settings;
 use super::{commits, deploy};
 use crate::container::permission::{AccessError, look_up};
 use crate::engine::{Container, Engine};
-use crate::plan::why::{self, Known, OfContainer, Standing};
+use crate::plan::PlannedRun;
+use crate::plan::why::{self, ContainerExplanation, Explainer, SpecComparison};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
@@ -98,13 +99,13 @@ async fn of_container(
     container: &Container,
     engine: &dyn Engine,
 ) -> Result<Exit, CliError> {
-    let mut answer = OfContainer::new(container, &engine.images().await?);
+    let mut answer = ContainerExplanation::new(container, &engine.images().await?);
     let (spec, graph) = match stack {
         Ok(stack) => stack,
         Err(trouble) => {
             // Without a spec in sight there is nothing to compare with.
             if settings.spec_file.is_some() {
-                answer.standing = Standing::Unknown { cause: trouble.to_string() };
+                answer.standing = SpecComparison::Unknown { cause: trouble.to_string() };
             }
             return show(settings, &answer);
         }
@@ -114,13 +115,13 @@ async fn of_container(
         // A base that cannot be asked must not keep the rest from being told.
         answer.standing = match make(settings, args, &spec, &graph, node, engine).await {
             Ok(made) => known(&spec, &graph, &made).standing(container, position(&made, node)),
-            Err(trouble) => Standing::Unknown { cause: trouble.to_string() },
+            Err(trouble) => SpecComparison::Unknown { cause: trouble.to_string() },
         };
     }
     show(settings, &answer)
 }
 
-fn show(settings: &Settings, answer: &OfContainer) -> Result<Exit, CliError> {
+fn show(settings: &Settings, answer: &ContainerExplanation) -> Result<Exit, CliError> {
     let mut output = settings.output();
     output.data(answer, |answer, _| answer.text(settings.verbose > 0));
     output.finish()?;
@@ -135,36 +136,29 @@ async fn make(
     graph: &Graph,
     node: NodeId,
     engine: &dyn Engine,
-) -> Result<Made, CliError> {
+) -> Result<PlannedRun, CliError> {
     // A base is only looked for where something stands on it.
     let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
-    let named = std::iter::once(node).chain(children);
-    let selection = Selection {
-        images: named.map(|node| graph.node(node).name.to_string()).collect(),
-        force: Vec::new(),
-        force_all: false,
-        since: None,
-        branch: args.branch.clone(),
-    };
-    let selected = plan::select_of(spec, graph, &selection, None)?;
-    plan::make(settings, spec, graph, engine, &selected.selection).await
+    let nodes: Vec<_> = std::iter::once(node).chain(children).collect();
+    let selection = plan::select_nodes(spec, graph, &nodes, args.branch.clone());
+    plan::make(settings, spec, graph, engine, &selection).await
 }
 
-fn known<'a>(spec: &'a Spec, graph: &'a Graph, made: &'a Made) -> Known<'a> {
-    Known { spec, graph, seen: &made.seen, plan: &made.plan, nodes: &made.nodes }
+fn known<'a>(spec: &'a Spec, graph: &'a Graph, made: &'a PlannedRun) -> Explainer<'a> {
+    Explainer { spec, graph, planned: made }
 }
 
-fn position(made: &Made, node: NodeId) -> usize {
-    made.nodes.iter().position(|other| *other == node).expect("what was selected is planned")
+fn position(made: &PlannedRun, node: NodeId) -> usize {
+    made.position(node).expect("what was selected is planned")
 }
 
 /// When an image was built that is kept, by the records.
-fn since(settings: &Settings, made: &Made, position: usize) -> Option<i64> {
+fn since(settings: &Settings, made: &PlannedRun, position: usize) -> Option<i64> {
     let image = &made.plan.images[position];
     if image.reasons().is_some() {
         return None;
     }
-    let tries = settings.records(&made.seen.engine.id).of(&image.repository(), &image.name);
+    let tries = settings.records(&made.snapshot.engine.id).of(&image.repository(), &image.name);
     let digest = image.recipe.digest();
     tries.iter().rev().find(|record| record.recipe == digest.as_str()).map(|record| record.at)
 }

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::DeployError;
 use super::target::Source;
-use crate::build::account_layer::{self, Decision, Layer, Made, Stand, Why};
-use crate::build::request::Surroundings;
+use crate::build::account_layer::{self, Decision, Layer, LayerInput, LayerReason};
+use crate::build::request::BuildEnvironment;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;
 use crate::model::account::Account;
@@ -24,11 +24,11 @@ pub(crate) enum AccountLayer {
     /// An image with the account was made from it before.
     Made {
         image: ImageDetail,
-        why: Why,
+        why: LayerReason,
     },
     Missing {
         layer: Box<Layer>,
-        why: Why,
+        why: LayerReason,
     },
 }
 
@@ -41,14 +41,14 @@ impl AccountLayer {
         source: &Source,
         account: &Account,
         platform: &str,
-        around: &Surroundings,
+        environment: &BuildEnvironment,
         engine: &dyn Engine,
     ) -> Result<Self, DeployError> {
         let why = match account_layer::decide(&source.image.labels, account) {
             Decision::Skip => return Ok(Self::Present),
-            Decision::Lay(why) => why,
+            Decision::Apply(why) => why,
         };
-        let layer = account_layer::layer(&Stand {
+        let layer = account_layer::layer(&LayerInput {
             image: &source.image,
             reference: &source.reference,
             name: &account_layer::derived(&source.name),
@@ -56,7 +56,7 @@ impl AccountLayer {
             project: source.project.as_ref(),
             catalogue: source.catalogue.clone(),
             platform,
-            around,
+            environment,
         });
         Ok(match account_layer::found(engine, &layer).await? {
             Some(image) => Self::Made { image, why },
@@ -73,8 +73,8 @@ impl AccountLayer {
         }
     }
 
-    /// Why the image as it is would not do.
-    pub(crate) fn why(&self) -> Option<&Why> {
+    /// LayerReason the image as it is would not do.
+    pub(crate) fn why(&self) -> Option<&LayerReason> {
         match self {
             Self::Present => None,
             Self::Made { why, .. } | Self::Missing { why, .. } => Some(why),
@@ -97,13 +97,7 @@ pub(crate) async fn put_account(
     cancel: &CancellationToken,
 ) -> Result<ImageDetail, DeployError> {
     let run = Run { image: &layer.solve.node, reason, fetches: false, events };
-    run.of(cancel, async {
-        Ok(match account_layer::run(engine, locks, base, layer, events, cancel).await? {
-            Made::Built(image) => (Outcome::Built { id: image.id.clone() }, image),
-            Made::Elsewhere(image) => (Outcome::BuiltElsewhere { id: image.id.clone() }, image),
-        })
-    })
-    .await
+    run.of(cancel, account_layer::run(engine, locks, base, layer, events, cancel)).await
 }
 
 /// Pulls an image.

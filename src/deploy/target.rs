@@ -17,7 +17,7 @@ use crate::model::labels::write::Catalogue;
 use crate::model::names::{NodeName, ProjectName};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
-use crate::plan::{Action, Planned, Where};
+use crate::plan::{Action, Location, Planned};
 use crate::spec::graph::{Graph, Node, NodeId};
 use crate::spec::{Project, Spec, SpecEntry};
 
@@ -224,12 +224,12 @@ impl<'a> Lookup<'a> {
         if let Some(planned) = planned {
             let located = |image| Located::new(planned.content.clone(), image);
             match &planned.action {
-                Action::Keep(Where::Engine(id)) => {
+                Action::Keep(Location::Engine(id)) => {
                     if let Some(image) = engine.image(id.as_str()).await? {
                         return Ok(located(Some(image)));
                     }
                 }
-                Action::Keep(Where::Registry(_)) | Action::Fetch { .. } if self.pull => {
+                Action::Keep(Location::Registry(_)) | Action::Fetch { .. } if self.pull => {
                     return Ok(located(None));
                 }
                 _ => {}

@@ -10,6 +10,7 @@ pub(crate) mod docker;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod http;
+mod index;
 pub(crate) mod llb;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub(crate) use container::{
     Attached, Change, ChangeKind, Chunk, Container, ContainerDetail, ContainerState, CreateContainer,
     DeviceRequest, Devices, Exec, FileKind, FileStat, Logs, Mount, Network, Port, Usage,
 };
+pub(crate) use index::ImageIndex;
 
 /// An engine: an image store, a builder and a container runtime.
 #[async_trait]

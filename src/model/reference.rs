@@ -55,6 +55,11 @@ impl Repository {
         (first == "localhost" || first.contains(['.', ':'])).then_some(first)
     }
 
+    /// The registry, Docker Hub included, and the path there.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.registry, &self.path)
+    }
+
     /// This repository with a tag, which must be of the tag grammar. Not parsed
     /// again: a plan makes thousands of them.
     pub(crate) fn with_tag(&self, tag: &str) -> Reference {

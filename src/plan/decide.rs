@@ -1,129 +1,169 @@
-//! Keeps, fetches or builds: the decision for each image, parents first.
+//! Keeps, fetches or builds: the decision for each image, parents first, and
+//! the reasons for it.
+//!
+//! An image's own reasons are found without its parents; only then what a
+//! parent's reasons say better is taken out, and the parent named. Pure: what
+//! the engine and registries have is given to it.
 
-use super::memory::{Memory, Recall};
-use super::reasons::reasons;
-use super::remote::{self, Remote};
-use super::shelf::Shelf;
-use super::{Action, Plan, Planned, Reason, TagMove, Where};
-use crate::engine::Image;
-use crate::image::recipe::Recipe;
-use crate::model::names::{ImageId, NodeName};
-use crate::model::reference::{Reference, Repository};
-use crate::model::tags;
+use super::candidate::Candidate;
+use super::history::{BuildHistory, BuildResult, EarlierBuild, Histories};
+use super::registries::RegistryTags;
+use super::{Action, Location, Plan, Planned, Reason, TagMove};
+use crate::engine::{Image, ImageIndex};
+use crate::image::recipe::{self, Ingredient};
+use crate::model::labels;
+use crate::model::names::NodeName;
+use crate::model::reference::Reference;
 
-/// One selected image, before it is decided what to do with it.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) name: NodeName,
-    pub(crate) repository: Repository,
-    pub(crate) recipe: Recipe,
-    /// Positions of the images it stands on or copies from; all smaller.
-    pub(crate) parents: Vec<usize>,
-    /// Build it whether it is up to date or not.
-    pub(crate) forced: bool,
-    /// The branch tag or `latest`, to be put on it when all is done.
-    pub(crate) moving: Option<Reference>,
-    /// Tags in its registry that may hold steps of it, best first.
-    pub(crate) caches: Vec<Reference>,
-}
-
-impl Candidate {
-    /// Its content tag.
-    pub(crate) fn content(&self) -> Reference {
-        self.repository.with_tag(&tags::content_tag(self.recipe.digest().as_str()))
+/// Decides for every image. `images` are the engine's, `tags` what registries
+/// have; causes propagate to children, since parents come first. `histories`
+/// only explain.
+pub(crate) fn decide(
+    candidates: Vec<Candidate>,
+    images: &ImageIndex<'_>,
+    tags: &RegistryTags,
+    histories: &Histories,
+) -> Plan {
+    let unknown = BuildHistory::default();
+    let mut plan = Plan { images: Vec::with_capacity(candidates.len()), ..Plan::default() };
+    let moving: Vec<_> = candidates.iter().map(|candidate| candidate.moving.clone()).collect();
+    for (position, candidate) in candidates.into_iter().enumerate() {
+        let history = histories.get(&position).unwrap_or(&unknown);
+        plan.images.push(planned(candidate, &plan.images, images, tags, history));
     }
-}
-
-/// Decides for every image. `store` is the engine's list of images, `remote`
-/// what registries have; causes propagate to children, since parents come
-/// first. `memory` only explains.
-pub(crate) fn plan(questions: Vec<Candidate>, store: &[Image], remote: &Remote, memory: &Memory) -> Plan {
-    let (shelf, nothing) = (Shelf::new(store), Recall::default());
-    let mut images: Vec<Planned> = Vec::with_capacity(questions.len());
-    let mut moving = Vec::with_capacity(questions.len());
-    for (position, question) in questions.into_iter().enumerate() {
-        moving.push(question.moving.clone());
-        let recall = memory.get(&position).unwrap_or(&nothing);
-        let decided = decided(&question, &images, &shelf, remote, recall);
-        images.push(planned(question, decided, &shelf, remote, recall));
-    }
-    fetch_what_builds_stand_on(&mut images, remote);
-    let mut plan = Plan { images, tags: Vec::new(), registry_tags: Vec::new() };
-    for (image, tag) in moving.into_iter().enumerate() {
+    fetch_bases_of_builds(&mut plan.images, tags.push);
+    for (at, tag) in moving.into_iter().enumerate() {
         let Some(tag) = tag else { continue };
-        if moves_here(&plan.images[image], &tag, &shelf) {
-            plan.tags.push(TagMove { image, tag: tag.clone() });
+        if moves_on_engine(&plan.images[at], &tag, images) {
+            plan.tags.push(TagMove { image: at, tag: tag.clone() });
         }
-        if moves_there(&plan.images[image], &tag, remote) {
-            plan.registry_tags.push(TagMove { image, tag });
+        if moves_in_registry(&plan.images[at], &tag, tags) {
+            plan.registry_tags.push(TagMove { image: at, tag });
         }
     }
     plan
 }
 
 /// What is done with one image, and where it is now.
-struct Decided {
-    content: Reference,
-    action: Action,
-    present: Option<ImageId>,
-}
-
-fn decided(
-    question: &Candidate,
+fn planned(
+    candidate: Candidate,
     above: &[Planned],
-    shelf: &Shelf<'_>,
-    remote: &Remote,
-    recall: &Recall,
-) -> Decided {
-    let content = question.content();
-    let present = shelf.usable(&content, &question.recipe);
-    let there = remote.digest(&content);
-    let reasons = match (present, there) {
-        (None, Some(_)) => causes(question, above),
-        _ => reasons(question, present, above, shelf, recall),
+    images: &ImageIndex<'_>,
+    tags: &RegistryTags,
+    history: &BuildHistory,
+) -> Planned {
+    let content = candidate.content();
+    let present = candidate.present(images);
+    let remote = tags.digest(&content).map(str::to_owned);
+    let reasons = match (present, &remote) {
+        // Nothing about the image itself: its registry has it.
+        (None, Some(_)) => forced(&candidate).into_iter().chain(rebuilt_parents(&candidate, above)).collect(),
+        _ => reasons(&candidate, present, above, images, history),
     };
-    let action = match (present, there) {
-        (Some(image), _) if reasons.is_empty() => Action::Keep(Where::Engine(image.id.clone())),
-        (None, Some(digest)) if reasons.is_empty() => Action::Keep(Where::Registry(digest.to_owned())),
+    let action = match (present, &remote) {
+        (Some(image), _) if reasons.is_empty() => Action::Keep(Location::Engine(image.id.clone())),
+        (None, Some(digest)) if reasons.is_empty() => Action::Keep(Location::Registry(digest.clone())),
         _ => Action::Build(reasons),
     };
-    Decided { present: present.map(|image| image.id.clone()), content, action }
-}
-
-fn planned(
-    question: Candidate,
-    decided: Decided,
-    shelf: &Shelf<'_>,
-    remote: &Remote,
-    recall: &Recall,
-) -> Planned {
-    let Decided { content, action, present } = decided;
     let builds = matches!(action, Action::Build(_));
-    let there = remote.digest(&content);
+    // Importing what the engine has itself costs and saves nothing.
+    let imports = builds && images.in_repository(&candidate.repository).is_empty();
     Planned {
-        push: remote.push && question.repository.host().is_some() && (builds || there.is_none()),
-        cache_from: if builds { remote::caches(&question, shelf, remote) } else { Vec::new() },
-        last_failure: recall.last_failure(&question.recipe),
-        remote: there.map(str::to_owned),
-        name: question.name,
-        recipe: question.recipe,
-        parents: question.parents,
-        present,
+        push: tags.push && candidate.repository.host().is_some() && (builds || remote.is_none()),
+        cache_from: if imports { candidate.caches } else { Vec::new() },
+        last_failure: history.last_failure(&candidate.recipe),
+        name: candidate.name,
+        recipe: candidate.recipe,
+        parents: candidate.parents,
+        present: present.map(|image| image.id.clone()),
         content,
         action,
+        remote,
     }
 }
 
-/// Why an image is built that its registry has: nothing about itself.
-fn causes(question: &Candidate, above: &[Planned]) -> Vec<Reason> {
-    let rebuilt = question.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some());
-    let rebuilt = rebuilt.map(|parent| Reason::ParentRebuilt { parent: parent.name.clone() });
-    question.forced.then_some(Reason::Forced).into_iter().chain(rebuilt).collect()
+fn forced(candidate: &Candidate) -> Option<Reason> {
+    candidate.forced.then_some(Reason::Forced)
 }
 
-/// What only a registry has is pulled where something built here stands on
-/// it, and else left there.
-fn fetch_what_builds_stand_on(images: &mut [Planned], remote: &Remote) {
+fn rebuilt_parents(candidate: &Candidate, above: &[Planned]) -> impl Iterator<Item = Reason> {
+    let rebuilt = candidate.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some());
+    rebuilt.map(|parent| Reason::ParentRebuilt { parent: parent.name.clone() })
+}
+
+/// All reasons to build it; none: it is kept.
+fn reasons(
+    candidate: &Candidate,
+    present: Option<&Image>,
+    above: &[Planned],
+    images: &ImageIndex<'_>,
+    history: &BuildHistory,
+) -> Vec<Reason> {
+    let mut reasons = Vec::from_iter(forced(candidate));
+    if present.is_none() {
+        reasons.extend(missing(candidate, images, history));
+    }
+    if reasons.contains(&Reason::NeverBuilt) {
+        return reasons;
+    }
+    let rebuilt: Vec<_> =
+        candidate.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some()).collect();
+    if !rebuilt.is_empty() {
+        reasons = reasons.into_iter().filter_map(|reason| without(reason, &rebuilt)).collect();
+    }
+    reasons.extend(rebuilt_parents(candidate, above));
+    reasons
+}
+
+/// Why there is no image of this recipe.
+fn missing(candidate: &Candidate, images: &ImageIndex<'_>, history: &BuildHistory) -> Vec<Reason> {
+    let recipe = candidate.recipe.digest().as_str();
+    let is_there = |image: &&Image| image.labels.get(labels::RECIPE.name).is_some_and(|r| r == recipe);
+    let mut reasons = Vec::new();
+    match history.last_try(recipe).map(|record| &record.result) {
+        Some(BuildResult::TestFailed { test }) => reasons.push(Reason::TestsFailed { test: test.clone() }),
+        _ if history.was_built(recipe)
+            || images.in_repository(&candidate.repository).iter().any(is_there) =>
+        {
+            reasons.push(Reason::Evicted);
+        }
+        _ => {}
+    }
+    match history.last.clone().or_else(|| EarlierBuild::on_engine(candidate, images)) {
+        Some(last) => reasons.extend(differences(candidate, &last, history)),
+        None if reasons.is_empty() => reasons.push(Reason::NeverBuilt),
+        None => {}
+    }
+    // A last build that differs in nothing, and whose digest is another: its
+    // own labels cannot be trusted.
+    if reasons.is_empty() { vec![Reason::Evicted] } else { reasons }
+}
+
+/// What is not as it was in the last build.
+fn differences(candidate: &Candidate, last: &EarlierBuild, history: &BuildHistory) -> Vec<Reason> {
+    if let Some(old) = last.scheme.filter(|old| *old != recipe::SCHEME) {
+        return vec![Reason::RulesChanged { old, new: recipe::SCHEME }];
+    }
+    let changed = recipe::compare(last.before(), history.now(&candidate.recipe));
+    changed.into_iter().map(Reason::Changed).collect()
+}
+
+/// A parent's own reasons say more than its new digest or a missing image do.
+fn without(reason: Reason, rebuilt: &[&Planned]) -> Option<Reason> {
+    let digests: Vec<_> =
+        rebuilt.iter().map(|p| Some(format!("recipe:{}", p.recipe.digest().first(recipe::SHORT)))).collect();
+    match reason {
+        Reason::Changed(mut changed) if changed.ingredient == Ingredient::Base => {
+            changed.details.retain(|detail| !digests.contains(&detail.new));
+            (!changed.details.is_empty()).then_some(Reason::Changed(changed))
+        }
+        reason => Some(reason),
+    }
+}
+
+/// What only a registry has is pulled where something that is built here is
+/// based on it, and else left there.
+fn fetch_bases_of_builds(images: &mut [Planned], push: bool) {
     let mut needed: Vec<Vec<NodeName>> = vec![Vec::new(); images.len()];
     for image in images.iter().filter(|image| image.reasons().is_some()) {
         for &parent in &image.parents {
@@ -131,26 +171,26 @@ fn fetch_what_builds_stand_on(images: &mut [Planned], remote: &Remote) {
         }
     }
     for (image, by) in images.iter_mut().zip(needed) {
-        if let (Action::Keep(Where::Registry(digest)), false) = (&image.action, by.is_empty()) {
+        if let (Action::Keep(Location::Registry(digest)), false) = (&image.action, by.is_empty()) {
             image.action = Action::Fetch { digest: digest.clone(), needed_by: by };
             // What cannot be used and is built instead takes its place there.
-            image.push = remote.push;
+            image.push = push;
         }
     }
 }
 
 /// Whether a tag on the engine is to be put on the image: not on one that the
-/// engine has not, and not where it stands already.
-fn moves_here(image: &Planned, tag: &Reference, shelf: &Shelf<'_>) -> bool {
+/// engine has not, and not where it is already.
+fn moves_on_engine(image: &Planned, tag: &Reference, images: &ImageIndex<'_>) -> bool {
     match &image.action {
-        Action::Keep(Where::Engine(id)) => shelf.by_tag(tag).is_none_or(|standing| standing.id != *id),
-        Action::Keep(Where::Registry(_)) => false,
+        Action::Keep(Location::Engine(id)) => images.by_name(tag).is_none_or(|tagged| tagged.id != *id),
+        Action::Keep(Location::Registry(_)) => false,
         Action::Fetch { .. } | Action::Build(_) => true,
     }
 }
 
 /// Whether a tag in the image's registry is to be put on it.
-fn moves_there(image: &Planned, tag: &Reference, remote: &Remote) -> bool {
-    let stands = image.remote.is_some() && remote.digest(tag) == image.remote.as_deref();
-    remote.push && image.repository().host().is_some() && (image.is_sent() || !stands)
+fn moves_in_registry(image: &Planned, tag: &Reference, tags: &RegistryTags) -> bool {
+    let stays = image.remote.is_some() && tags.digest(tag) == image.remote.as_deref();
+    tags.push && image.repository().host().is_some() && (image.is_sent() || !stays)
 }

@@ -1,29 +1,26 @@
 //! What will be done, and why, as data.
 //!
-//! A pure function of the graph, each image's recipe, what the engine has and
-//! what registries have.
+//! Deciding is a pure function of the graph, each image's recipe, what the
+//! engine has and what registries have; [`observe`] and [`run`] do the reading.
 //! Printing a plan is its `Display`; carrying it out is `build`'s business,
 //! which decides nothing again.
 
-mod decide;
+pub(crate) mod candidate;
+pub(crate) mod decide;
+pub(crate) mod history;
 pub(crate) mod impact;
-mod memory;
 pub(crate) mod observe;
-mod questions;
-mod reasons;
-pub(crate) mod recipes;
-pub(crate) mod records;
-pub(crate) mod remote;
+pub(crate) mod pins;
+pub(crate) mod registries;
+mod run;
 pub(crate) mod schedule;
-mod shelf;
 mod show;
 pub(crate) mod since;
+pub(crate) mod update;
 pub(crate) mod why;
 
-pub(crate) use decide::{Candidate, plan};
-pub(crate) use memory::{Absent, Built, Memory, Recall, absent};
-pub(crate) use questions::{Selection, questions};
-pub(crate) use remote::Remote;
+pub(crate) use candidate::{Selection, image_labels, recipes};
+pub(crate) use run::{Context, Error, PlannedRun, plan, plan_snapshot};
 
 use std::collections::BTreeMap;
 
@@ -39,8 +36,8 @@ use crate::model::reference::{Reference, Repository};
 pub(crate) struct Plan {
     /// The selected images, parents before children.
     pub(crate) images: Vec<Planned>,
-    /// Tags that move when every selected image is done: those that do not
-    /// stand where they should yet.
+    /// Tags that move when every selected image is done: those that are not
+    /// where they should be yet.
     pub(crate) tags: Vec<TagMove>,
     /// Tags in registries that move then, too.
     pub(crate) registry_tags: Vec<TagMove>,
@@ -55,7 +52,7 @@ pub(crate) struct Planned {
     pub(crate) content: Reference,
     /// The image that carries the content tag now.
     pub(crate) present: Option<ImageId>,
-    /// Positions in the plan of the images it stands on or copies from.
+    /// Positions in the plan of the images it is based on or copies from.
     pub(crate) parents: Vec<usize>,
     pub(crate) action: Action,
     /// The digest of its content tag in its registry, if that was asked for
@@ -74,7 +71,7 @@ pub(crate) struct Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Up to date.
-    Keep(Where),
+    Keep(Location),
     /// Up to date in its registry, and pulled, since these are built on it.
     Fetch { digest: String, needed_by: Vec<NodeName> },
     /// Built, for these reasons; there is at least one.
@@ -83,7 +80,7 @@ pub(crate) enum Action {
 
 /// Where an image that is up to date was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Where {
+pub(crate) enum Location {
     /// On the engine; a registry may have it, too.
     Engine(ImageId),
     /// In its registry alone, by this digest. It stays there.
@@ -99,7 +96,7 @@ pub(crate) enum Reason {
     /// The last build counted by other rules, so that ingredients cannot be
     /// compared.
     RulesChanged { old: u32, new: u32 },
-    /// What it stands on is built in this run.
+    /// What it is based on is built in this run.
     ParentRebuilt { parent: NodeName },
     /// Nothing is known of an image of this name.
     NeverBuilt,
@@ -168,11 +165,8 @@ impl Planned {
         labels.get(labels::RECIPE.name).is_some_and(|recipe| *recipe == self.recipe.digest().to_string())
     }
 
-    /// Where its tags stand.
+    /// Where its tags are.
     pub(crate) fn repository(&self) -> Repository {
         self.content.repository()
     }
 }
-
-#[cfg(test)]
-mod tests;

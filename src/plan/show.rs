@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Action, Plan, Planned, Reason, TagMove, Where};
+use super::{Action, Location, Plan, Planned, Reason, TagMove};
 use crate::model::names::NodeName;
 
 impl fmt::Display for Reason {
@@ -31,8 +31,8 @@ impl fmt::Display for Plan {
             let mut line =
                 |verb: &str, what: &dyn fmt::Display| writeln!(f, "{verb:5}  {:width$}  {what}", image.name);
             match &image.action {
-                Action::Keep(Where::Engine(_)) => line("keep", &"up to date")?,
-                Action::Keep(Where::Registry(_)) => line("keep", &"in the registry")?,
+                Action::Keep(Location::Engine(_)) => line("keep", &"up to date")?,
+                Action::Keep(Location::Registry(_)) => line("keep", &"in the registry")?,
                 Action::Fetch { needed_by, .. } => line("pull", &format!("needed by {}", listed(needed_by)))?,
                 Action::Build(reasons) => {
                     for (at, reason) in reasons.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::model::labels::{self, read};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
 use crate::model::tags;
-use crate::plan::{Action, Planned, Reason, Where};
+use crate::plan::{Action, Location, Planned, Reason};
 
 /// One line of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,8 +90,8 @@ impl ImageState {
     /// Of a planned image.
     pub(crate) fn of(planned: &Planned) -> Self {
         match &planned.action {
-            Action::Keep(Where::Engine(_)) => Self::UpToDate,
-            Action::Keep(Where::Registry(_)) | Action::Fetch { .. } => Self::InRegistry,
+            Action::Keep(Location::Engine(_)) => Self::UpToDate,
+            Action::Keep(Location::Registry(_)) | Action::Fetch { .. } => Self::InRegistry,
             Action::Build(reasons) => Self::Outdated { reasons: reasons.clone() },
         }
     }

@@ -169,7 +169,7 @@ fn none() -> Overview {
     Overview { driver: DriverState::NoDriver, gpus: Vec::new(), gone: Vec::new(), ..overview() }
 }
 
-const RUN: Run = Run {
+const RUN: RunRecord = RunRecord {
     at: 1_760_000_000,
     took_ms: 61_500,
     built: 3,

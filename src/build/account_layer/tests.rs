@@ -5,13 +5,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::request::Surroundings;
+use crate::build::request::BuildEnvironment;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;
+use crate::model::event::Outcome;
 use crate::model::labels::write::Catalogue;
 use crate::model::names::Login;
-use crate::model::reference::{Reference, Repository};
+use crate::model::reference::Repository;
 
 fn account() -> Account {
     Account {
@@ -61,22 +62,22 @@ fn only_labels_of_one_generation_that_match_skip_the_layer() {
     let cases = [
         ("new labels match", new("true", UID, GID), Decision::Skip),
         ("legacy labels match", old("true", UID, GID), Decision::Skip),
-        ("uid differs", new("true", "1001", GID), Decision::Lay(Why::OtherUid(1001))),
-        ("legacy uid differs", old("true", "1001", GID), Decision::Lay(Why::OtherUid(1001))),
-        ("gid differs", new("true", UID, "100"), Decision::Lay(Why::OtherGid(100))),
-        ("label false", new("false", UID, GID), Decision::Lay(Why::NotSetUp)),
-        ("legacy label false", old("false", UID, GID), Decision::Lay(Why::NotSetUp)),
-        ("another word than true", new("True", UID, GID), Decision::Lay(Why::NotSetUp)),
-        ("label missing", labels(&[("vendor", "x")]), Decision::Lay(Why::Unlabelled)),
-        ("only uid present", labels(&[("ds01.user_id", UID)]), Decision::Lay(Why::Incomplete)),
+        ("uid differs", new("true", "1001", GID), Decision::Apply(LayerReason::OtherUid(1001))),
+        ("legacy uid differs", old("true", "1001", GID), Decision::Apply(LayerReason::OtherUid(1001))),
+        ("gid differs", new("true", UID, "100"), Decision::Apply(LayerReason::OtherGid(100))),
+        ("label false", new("false", UID, GID), Decision::Apply(LayerReason::NotSetUp)),
+        ("legacy label false", old("false", UID, GID), Decision::Apply(LayerReason::NotSetUp)),
+        ("another word than true", new("True", UID, GID), Decision::Apply(LayerReason::NotSetUp)),
+        ("label missing", labels(&[("vendor", "x")]), Decision::Apply(LayerReason::Unlabelled)),
+        ("only uid present", labels(&[("ds01.user_id", UID)]), Decision::Apply(LayerReason::Incomplete)),
         (
             "only legacy uid present",
             labels(&[("aime.mlc.DS01_USER_ID", UID)]),
-            Decision::Lay(Why::Incomplete),
+            Decision::Apply(LayerReason::Incomplete),
         ),
-        ("a uid that is no number", new("true", "me", GID), Decision::Lay(Why::Incomplete)),
-        ("a new key on legacy ones", half_new, Decision::Lay(Why::Incomplete)),
-        ("a legacy key for a missing new one", half_old, Decision::Lay(Why::Incomplete)),
+        ("a uid that is no number", new("true", "me", GID), Decision::Apply(LayerReason::Incomplete)),
+        ("a new key on legacy ones", half_new, Decision::Apply(LayerReason::Incomplete)),
+        ("a legacy key for a missing new one", half_old, Decision::Apply(LayerReason::Incomplete)),
         (
             "new says no, legacy says yes",
             {
@@ -84,17 +85,17 @@ fn only_labels_of_one_generation_that_match_skip_the_layer() {
                 both.extend(new("false", UID, GID));
                 both
             },
-            Decision::Lay(Why::NotSetUp),
+            Decision::Apply(LayerReason::NotSetUp),
         ),
         (
             "saved from a container with a GPU",
             with(old("true", UID, GID), "ds01.gpu.allocated", "0"),
-            Decision::Lay(Why::OfContainer(vec!["ds01.gpu.allocated".into()])),
+            Decision::Apply(LayerReason::OfContainer(vec!["ds01.gpu.allocated".into()])),
         ),
         (
             "saved from a container with data",
             with(old("true", UID, GID), "aime.mlc.DATA_MOUNT", "/data"),
-            Decision::Lay(Why::OfContainer(vec!["aime.mlc.DATA_MOUNT".into()])),
+            Decision::Apply(LayerReason::OfContainer(vec!["aime.mlc.DATA_MOUNT".into()])),
         ),
     ];
     for (case, labels, expected) in cases {
@@ -187,7 +188,7 @@ impl World {
         reference: &Reference,
         catalogue: Option<Catalogue>,
     ) -> Layer {
-        layer(&Stand {
+        layer(&LayerInput {
             image: &self.image().await,
             reference,
             name: "debian",
@@ -195,11 +196,11 @@ impl World {
             project: None,
             catalogue,
             platform: "linux/amd64",
-            around: &Surroundings::default(),
+            environment: &BuildEnvironment::default(),
         })
     }
 
-    async fn run(&self, layer: &Layer) -> Result<Made, SolveError> {
+    async fn run(&self, layer: &Layer) -> Result<(Outcome, ImageDetail), SolveError> {
         let (events, _heard) = mpsc::unbounded_channel();
         let base = self.image().await;
         run(&self.engine, &self.locks, &base, layer, &events, &CancellationToken::new()).await
@@ -227,14 +228,16 @@ async fn the_image_with_the_account_is_made_once_and_is_what_was_expected() {
     let world = World::new(&labels(&[("vendor", "v")]));
     let layer = world.layer().await;
     assert_eq!(found(&world.engine, &layer).await.unwrap(), None);
-    let Made::Built(image) = world.run(&layer).await.unwrap() else { panic!("nobody else builds") };
+    let (Outcome::Built { .. }, image) = world.run(&layer).await.unwrap() else {
+        panic!("nobody else builds")
+    };
     assert_eq!(image.labels, layer.expected.labels);
     assert_eq!(image.user, layer.expected.user);
     assert_eq!(image.labels["vendor"], "v");
     assert_eq!(world.engine.account_of(&layer.content.to_string()), Some(account()));
     assert_eq!(decide(&image.labels, &account()), Decision::Skip);
     assert_eq!(found(&world.engine, &layer).await.unwrap().map(|image| image.id), Some(image.id));
-    assert!(matches!(world.run(&layer).await.unwrap(), Made::Elsewhere(_)));
+    assert!(matches!(world.run(&layer).await.unwrap(), (Outcome::BuiltElsewhere { .. }, _)));
     assert_eq!(world.engine.solves().len(), 1);
 }
 
@@ -245,8 +248,9 @@ async fn of_two_at_once_one_makes_it_and_the_other_finds_it() {
     let (one, two) = tokio::join!(world.run(&layer), world.run(&layer));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert!(matches!(
-        (&one, &two),
-        (Made::Built(_), Made::Elsewhere(_)) | (Made::Elsewhere(_), Made::Built(_))
+        (&one.0, &two.0),
+        (Outcome::Built { .. }, Outcome::BuiltElsewhere { .. })
+            | (Outcome::BuiltElsewhere { .. }, Outcome::Built { .. })
     ));
     assert_eq!(world.engine.solves().len(), 1);
 }
@@ -267,7 +271,9 @@ async fn nothing_of_another_generation_or_of_a_container_stays_on_the_image() {
         ("vendor", "v"),
     ]));
     let layer = world.layer().await;
-    let Made::Built(image) = world.run(&layer).await.unwrap() else { panic!("nobody else builds") };
+    let (Outcome::Built { .. }, image) = world.run(&layer).await.unwrap() else {
+        panic!("nobody else builds")
+    };
     let kept: String = image
         .labels
         .iter()

@@ -16,13 +16,17 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::*;
 use crate::dockerfile::context::Context;
 use crate::dockerfile::ignore::Ignore;
+use crate::engine::ImageIndex;
 use crate::engine::fake::FakeEngine;
 use crate::image::recipe::{BaseIdentity, DockerfilePart, Parts, Recipe};
 use crate::image::solve::{ConfigChange, DockerfileBuild, Start};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::{Reference, Repository};
-use crate::plan::{self, Candidate, Remote};
+use crate::plan::candidate::Candidate;
+use crate::plan::decide::decide;
+use crate::plan::history::Histories;
+use crate::plan::registries::{RegistryTags, content_tags};
 
 /// An image of a test: its name, those above it, and what its RUN does.
 struct Image {
@@ -128,10 +132,11 @@ impl Stack {
     /// Looks at the engine and asks registries, as `build` does.
     async fn plan(&self) -> Plan {
         let (questions, store) = (self.questions(), self.engine.images().await.unwrap());
-        let contents = plan::remote::contents(&questions, &store, self.push);
-        let answers = crate::plan::observe::remote::ask(&*self.engine.hub().registry, &contents).await;
-        let remote = Remote { found: answers.found, push: self.push };
-        plan::plan(questions, &store, &remote, &plan::Memory::new())
+        let images = ImageIndex::new(&store);
+        let mut tags = RegistryTags { push: self.push, ..RegistryTags::default() };
+        let contents = content_tags(&questions, &images, self.push);
+        tags.ask(&*self.engine.hub().registry, contents).await;
+        decide(questions, &images, &tags, &Histories::new())
     }
 
     fn prepare(&self, plan: Plan) -> Run {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::engine::fake::FakeHub;
-use crate::plan::remote::contents;
 
 /// A chain in a registry: `top`, and `leaf` on it.
 fn chain() -> Stack {
@@ -217,7 +216,8 @@ async fn a_run_that_is_stopped_while_it_sends_moves_no_tag() {
     let (ran, ()) = tokio::join!(stack.run_until(&cancel), stop);
     assert_eq!(ran.ends(), ["top: cancelled", "leaf: cancelled"]);
     assert_eq!(moved_there(&ran), 0);
-    let asked = contents(&stack.questions(), &stack.engine.images().await.unwrap(), false);
+    let store = stack.engine.images().await.unwrap();
+    let asked = content_tags(&stack.questions(), &ImageIndex::new(&store), false);
     assert!(asked.is_empty(), "both were built, and are here");
     let built = |at: usize| ran.outcomes.built(at).is_some();
     assert!(built(0) && built(1), "and their records say so");

@@ -1,6 +1,5 @@
 //! `doctor IMAGE`: one image, by its name in the spec or by reference.
 
-use super::super::args::Selection;
 use super::super::deploy;
 use super::super::load::{self, CliError};
 use super::super::plan;
@@ -137,12 +136,9 @@ async fn planned(
     engine: &dyn Engine,
 ) -> Result<Planned, CliError> {
     let Declared { spec, graph, node } = declared;
-    let images = vec![graph.node(*node).name.to_string()];
-    let selection = Selection { images, force: Vec::new(), force_all: false, since: None, branch: None };
-    let selected = plan::select_of(spec, graph, &selection, None)?;
-    let made = plan::make(settings, spec, graph, engine, &selected.selection).await?;
-    let position = made.nodes.iter().position(|other| other == node);
-    let planned = position.map(|position| made.plan.images[position].clone());
+    let selection = plan::select_nodes(spec, graph, &[*node], None);
+    let mut run = plan::make(settings, spec, graph, engine, &selection).await?;
+    let planned = run.position(*node).map(|position| run.plan.images.swap_remove(position));
     planned.ok_or_else(|| CliError::bug("what was selected is not in the plan"))
 }
 

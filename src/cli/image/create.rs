@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::draft::{self, Checked, Draft};
 use super::{form, options};
-use crate::cli::agree;
 use crate::cli::args::CreateArgs;
 use crate::cli::build;
+use crate::cli::check;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::plan;
@@ -17,6 +17,7 @@ use crate::host::files;
 use crate::model::account::account_name;
 use crate::model::names::{Login, ProjectName};
 use crate::model::problem::Problem;
+use crate::plan::PlannedRun;
 use crate::spec::edit::{self, ProjectEntry};
 use crate::spec::files::Disk;
 use crate::spec::paths::{PlacementError, new_project_file};
@@ -35,7 +36,7 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
     let draft = draft(&spec, &entry)?;
     let checked =
         draft.check(settings, &ProjectName::new(&entry.name)).map_err(|trouble| of_flags(trouble, &draft))?;
-    agree::check(settings, &checked.spec, [&checked.project().account.login])?;
+    check::uids(settings, &checked.spec, [&checked.project().account.login])?;
     let shown = settings.shown(&draft.path).display().to_string();
     if ask && !args.dry_run && !form::confirm(settings, &signals, &shown, &draft.text, !args.no_build).await?
     {
@@ -122,7 +123,7 @@ fn facts(checked: &Checked, shown: &str, text: &str) -> Value {
 
 fn dry_run(
     settings: &Settings,
-    made: &plan::Made,
+    made: &PlannedRun,
     text: &str,
     shown: &str,
     facts: Value,

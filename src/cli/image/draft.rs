@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use crate::cli::args::{self, BuildArgs, ImageSurroundings};
 use crate::cli::load::{self, CliError};
-use crate::cli::plan::{self, Made};
+use crate::cli::plan;
 use crate::cli::settings::Settings;
 use crate::model::names::ProjectName;
 use crate::model::problem::Problem;
+use crate::plan::PlannedRun;
 use crate::spec::SpecEntry;
 use crate::spec::files::{Disk, Overlay};
 use crate::spec::graph::{Graph, NodeId};
@@ -86,7 +87,7 @@ impl Checked {
         &self,
         settings: &Settings,
         around: &ImageSurroundings,
-    ) -> Result<Made, CliError> {
+    ) -> Result<PlannedRun, CliError> {
         let engine = load::engine(settings).await?;
         let selection = build_args(self.name(), around).selection;
         let selected = plan::select_of(&self.spec, &self.graph, &selection, None)?;

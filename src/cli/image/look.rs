@@ -14,7 +14,8 @@ use crate::cli::settings::Settings;
 use crate::engine::Engine;
 use crate::host::people::People;
 use crate::model::names::ImageId;
-use crate::plan::records::Ended;
+use crate::plan::Selection;
+use crate::plan::history::BuildResult;
 use crate::spec::graph::NodeId;
 
 /// How long registries and bases are waited for. What is not known by then is
@@ -83,9 +84,7 @@ impl Inventory {
         let Some((spec, graph)) = &self.snapshot.spec else {
             return Err(self.spec_error.as_ref().map(ToString::to_string).unwrap_or_default());
         };
-        let below = graph.ancestors(nodes);
-        let mut selection = plan::everything(graph);
-        selection.nodes.retain(|node| nodes.contains(node) || below.contains(node));
+        let selection = Selection::with_bases(graph, nodes);
         if selection.nodes.is_empty() {
             return Ok(HashMap::new());
         }
@@ -106,9 +105,9 @@ impl Inventory {
             let node = graph.node(*node);
             Some(records.of(node.repository.as_ref()?, &node.name))
         });
-        let built = tries.flatten().filter_map(|record| match record.ended {
-            Ended::Built { id } => Some((id, record.at)),
-            Ended::TestFailed { .. } | Ended::Failed { .. } => None,
+        let built = tries.flatten().filter_map(|record| match record.result {
+            BuildResult::Built { id } => Some((id, record.at)),
+            BuildResult::TestFailed { .. } | BuildResult::Failed { .. } => None,
         });
         Ok(built.collect())
     }

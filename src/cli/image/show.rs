@@ -21,6 +21,7 @@ use crate::model::event::Failure;
 use crate::model::labels;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
+use crate::plan::Selection;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
@@ -109,14 +110,11 @@ async fn equivalent(
     node: NodeId,
 ) -> Result<String, CliError> {
     let engine = inventory.engine.as_ref();
-    let below = graph.ancestors(&[node]);
-    let mut selection = plan::everything(graph);
-    selection.nodes.retain(|other| *other == node || below.contains(other));
+    let selection = Selection::with_bases(graph, &[node]);
     let made = plan::make(settings, spec, graph, engine, &selection).await?;
-    let position = made.nodes.iter().position(|other| *other == node).expect("what was selected is planned");
+    let position = made.position(node).expect("what was selected is planned");
     let around = build::surroundings(settings, &BuildArgs::default(), spec)?;
-    let requests =
-        Requests { spec, graph, seen: &made.seen, plan: &made.plan, nodes: &made.nodes, around: &around };
+    let requests = Requests { spec, graph, planned: &made, environment: &around };
     let mut solve = requests.solve_at(position);
     let planned = &made.plan.images[position];
     let mut parents = Vec::new();

@@ -13,10 +13,11 @@ use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
 use crate::cli::signals::{self, Signals};
-use crate::cli::{agree, build, deploy, plan};
+use crate::cli::{build, check, deploy, plan};
 use crate::container::may_act_for;
 use crate::host::files;
 use crate::model::problem::Problem;
+use crate::plan::PlannedRun;
 use crate::spec::SpecEntry;
 use crate::spec::edit::{self, EntryEdit, ProjectChanges};
 use crate::spec::graph::Graph;
@@ -37,7 +38,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
         .map_err(|why| old.stuck(settings, &why))?;
     let draft = Draft { path: old.real.clone(), text };
     let checked = draft.check(settings, &project.name)?;
-    agree::check(settings, &checked.spec, [&project.account.login])?;
+    check::uids(settings, &checked.spec, [&project.account.login])?;
     let work = Work { settings, signals: &signals, args, change: &change, old: &old, draft: &draft };
     if args.dry_run {
         return work.dry_run(&checked.plan(settings, &args.around).await?);
@@ -165,7 +166,7 @@ impl Work<'_> {
         Ok(output.finish()?)
     }
 
-    fn dry_run(&self, made: &plan::Made) -> Result<Exit, CliError> {
+    fn dry_run(&self, made: &PlannedRun) -> Result<Exit, CliError> {
         self.show()?;
         let mut output = self.settings.output();
         if output.json {

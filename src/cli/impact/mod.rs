@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use super::args::{ImpactArgs, Kind};
 use super::build::default_jobs;
 use super::exit::Exit;
-use super::hashes::Hashes;
 use super::load::{self, CliError};
+use super::plan::Hashes;
 use super::settings::Settings;
-use crate::plan::impact::{self, Asked, Known, Listed, Read, Sort, Stack};
+use crate::plan::history::Record;
+use crate::plan::impact::{self, CostInputs, EngineLists, FileReaders, SpecFiles, Target, TargetKind};
 use crate::plan::observe;
-use crate::plan::records::Record;
 use crate::spec::graph::NodeId;
 
 pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
@@ -21,7 +21,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, 
     let hashes = Hashes::open(settings);
     let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
     hashes.save(settings);
-    let stack = Stack { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
+    let stack = SpecFiles { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
     let path = settings.here.join(&args.name);
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());
     let (asked, others) =
@@ -39,10 +39,10 @@ pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, 
     };
     let (listed, records) = match listed {
         Some((engine, listed)) => (Some(listed), records(settings, &engine, &stack, &nodes)),
-        None if !asks => (Some(Listed::default()), HashMap::new()),
+        None if !asks => (Some(EngineLists::default()), HashMap::new()),
         None => (None, HashMap::new()),
     };
-    let known = Known {
+    let known = CostInputs {
         engine: listed.as_ref(),
         records: &records,
         jobs: default_jobs(),
@@ -59,25 +59,25 @@ pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn sort(kind: Kind) -> Sort {
+fn sort(kind: Kind) -> TargetKind {
     match kind {
-        Kind::Image => Sort::Image,
-        Kind::Base => Sort::Base,
-        Kind::File => Sort::File,
-        Kind::Arg => Sort::Arg,
+        Kind::Image => TargetKind::Image,
+        Kind::Base => TargetKind::Base,
+        Kind::File => TargetKind::File,
+        Kind::Arg => TargetKind::Arg,
     }
 }
 
 /// Who reads the file that is asked about, and what it declares.
-fn read(settings: &Settings, stack: &Stack<'_>, asked: &Asked) -> Result<Read, CliError> {
-    let Asked::File { path } = asked else { return Ok(Read::default()) };
+fn read(settings: &Settings, stack: &SpecFiles<'_>, asked: &Target) -> Result<FileReaders, CliError> {
+    let Target::File { path } = asked else { return Ok(FileReaders::default()) };
     let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
     let readers = readers.map_err(|problem| CliError::problems(vec![problem]))?;
     let place = real(path);
     let is_in = |file: &Path| real(&settings.here.join(file)).starts_with(&place);
     let declares = impact::declared(stack.spec, stack.graph, &is_in);
     let of_spec = !declares.is_empty() || settings.spec_file.as_deref().is_some_and(is_in);
-    Ok(Read { readers, declares: of_spec.then_some(declares) })
+    Ok(FileReaders { readers, declares: of_spec.then_some(declares) })
 }
 
 fn real(path: &Path) -> PathBuf {
@@ -85,16 +85,16 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// The engine's name among engines, its images and containers.
-async fn list(settings: &Settings) -> Result<(String, Listed), crate::engine::Error> {
+async fn list(settings: &Settings) -> Result<(String, EngineLists), crate::engine::Error> {
     let engine = load::engine(settings).await?;
     let (facts, images, containers) = tokio::join!(engine.info(), engine.images(), engine.containers());
-    Ok((facts?.id, Listed { images: images?, containers: containers? }))
+    Ok((facts?.id, EngineLists { images: images?, containers: containers? }))
 }
 
 fn records(
     settings: &Settings,
     engine: &str,
-    stack: &Stack<'_>,
+    stack: &SpecFiles<'_>,
     nodes: &[NodeId],
 ) -> HashMap<NodeId, Vec<Record>> {
     let records = settings.records(engine);

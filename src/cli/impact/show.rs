@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::impact::{Container, Impact, Rebuilt};
+use crate::plan::impact::{Container, Impact, RebuiltImage};
 use crate::ui::table::{Column, Table};
 use crate::ui::{Look, human};
 
@@ -46,7 +46,7 @@ fn images(impact: &Impact, look: &Look) -> String {
 }
 
 /// How many containers stand on an image; empty for none.
-fn on(impact: &Impact, image: &Rebuilt) -> String {
+fn on(impact: &Impact, image: &RebuiltImage) -> String {
     let all = impact.containers.iter().flatten().filter(|container| container.image == image.name);
     Some(all.count()).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default()
 }
@@ -93,13 +93,13 @@ fn summary(impact: &Impact) -> String {
 mod tests {
     use super::*;
     use crate::model::names::{Login, NodeName};
-    use crate::plan::impact::{Asked, Bytes, Time, User, Why};
+    use crate::plan::impact::{Cause, ImageSize, Target, Time, User};
 
-    fn image(name: &str, why: Why, bytes: Option<u64>, took_ms: Option<u64>) -> Rebuilt {
-        Rebuilt {
+    fn image(name: &str, why: Cause, bytes: Option<u64>, took_ms: Option<u64>) -> RebuiltImage {
+        RebuiltImage {
             name: NodeName::new(name),
             repository: format!("ds01/{name}"),
-            direct: why == Why::Itself,
+            direct: why == Cause::Itself,
             why,
             image_id: None,
             bytes,
@@ -118,12 +118,12 @@ mod tests {
     }
 
     fn answer() -> Impact {
-        let stands_on = |parent: &str| Why::StandsOn { parent: parent.into() };
+        let stands_on = |parent: &str| Cause::StandsOn { parent: parent.into() };
         let (vision, thesis) = (NodeName::new("vision"), NodeName::new("h-baker/thesis"));
         Impact {
-            asked: Asked::Arg { name: "X".into(), value: None },
+            asked: Target::Arg { name: "X".into(), value: None },
             images: vec![
-                image(vision.as_str(), Why::Itself, Some(412_000_000), Some(125_000)),
+                image(vision.as_str(), Cause::Itself, Some(412_000_000), Some(125_000)),
                 image(thesis.as_str(), stands_on("vision"), Some(41_000), Some(5_300)),
             ],
             users: vec![User { login: Login::new("h.baker@x"), projects: vec![thesis] }],
@@ -131,7 +131,7 @@ mod tests {
                 container("thesis._.1001", "h-baker/thesis", true),
                 container("old", "h-baker/thesis", false),
             ]),
-            bytes: Some(Bytes { total: 412_041_000, unknown: 0 }),
+            bytes: Some(ImageSize { total: 412_041_000, unknown: 0 }),
             time: Time { sum_ms: 130_300, wall_ms: 130_300, jobs: 2, unknown: 0 },
             declares: Vec::new(),
             notes: Vec::new(),
@@ -155,11 +155,11 @@ mod tests {
     fn what_is_not_known_is_counted_and_not_passed_over() {
         let mut answer = answer();
         answer.containers = Some(Vec::new());
-        answer.images[1] = image("h-baker/thesis", Why::CopiesFrom { parent: "tools".into() }, None, None);
-        answer.bytes = Some(Bytes { total: 412_000_000, unknown: 1 });
+        answer.images[1] = image("h-baker/thesis", Cause::CopiesFrom { parent: "tools".into() }, None, None);
+        answer.bytes = Some(ImageSize { total: 412_000_000, unknown: 1 });
         answer.time.unknown = 1;
         insta::assert_snapshot!(show(&answer, &Look::default()));
-        answer.bytes = Some(Bytes { total: 0, unknown: 2 });
+        answer.bytes = Some(ImageSize { total: 0, unknown: 2 });
         answer.time.unknown = 2;
         assert_eq!(summary(&answer), "2 images, 1 user, 0 running containers, size unknown, never timed");
     }

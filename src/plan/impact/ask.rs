@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Stack;
+use super::SpecFiles;
 use crate::image::recipe;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
@@ -18,14 +18,14 @@ use crate::spec::nearest;
 /// What may be asked about, in the order in which a name is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Sort {
+pub(crate) enum TargetKind {
     Image,
     Base,
     File,
     Arg,
 }
 
-impl Sort {
+impl TargetKind {
     const ALL: [Self; 4] = [Self::Image, Self::Base, Self::File, Self::Arg];
 
     /// As `--as` takes it.
@@ -39,7 +39,7 @@ impl Sort {
     }
 }
 
-impl fmt::Display for Sort {
+impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::File => "file or folder",
@@ -52,7 +52,7 @@ impl fmt::Display for Sort {
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Asked {
+pub(crate) enum Target {
     Image {
         name: NodeName,
         #[serde(skip)]
@@ -69,7 +69,7 @@ pub(crate) enum Asked {
     },
 }
 
-impl Asked {
+impl Target {
     /// As it may be shown: without a value that looks secret.
     pub(super) fn masked(self) -> Self {
         match self {
@@ -87,18 +87,18 @@ impl Asked {
 /// # Errors
 /// It means nothing; says what was tried and what is near.
 pub(crate) fn ask(
-    stack: &Stack<'_>,
+    stack: &SpecFiles<'_>,
     text: &str,
     file: Option<&Path>,
-    only: Option<Sort>,
-) -> Result<(Asked, Vec<Sort>), Problem> {
+    only: Option<TargetKind>,
+) -> Result<(Target, Vec<TargetKind>), Problem> {
     let mut found = Vec::new();
-    for sort in Sort::ALL.into_iter().filter(|sort| only.is_none_or(|only| only == *sort)) {
+    for sort in TargetKind::ALL.into_iter().filter(|sort| only.is_none_or(|only| only == *sort)) {
         let asked = match sort {
-            Sort::Image => image(stack, text)?,
-            Sort::Base => base(stack, text).map(|reference| Asked::Base { reference }),
-            Sort::File => file.map(|path| Asked::File { path: path.to_owned() }),
-            Sort::Arg => arg(stack, text),
+            TargetKind::Image => image(stack, text)?,
+            TargetKind::Base => base(stack, text).map(|reference| Target::Base { reference }),
+            TargetKind::File => file.map(|path| Target::File { path: path.to_owned() }),
+            TargetKind::Arg => arg(stack, text),
         };
         found.extend(asked.map(|asked| (asked, sort)));
     }
@@ -110,19 +110,19 @@ pub(crate) fn ask(
 }
 
 /// What to say of a name that could have meant something else.
-pub(crate) fn otherwise(text: &str, others: &[Sort]) -> Option<String> {
+pub(crate) fn otherwise(text: &str, others: &[TargetKind]) -> Option<String> {
     let ways: Vec<String> =
         others.iter().map(|sort| format!("the {sort} of that name: --as {}", sort.word())).collect();
     (!ways.is_empty()).then(|| format!("`{text}` could also mean {}", ways.join(", ")))
 }
 
 /// A node that is built here.
-fn image(stack: &Stack<'_>, text: &str) -> Result<Option<Asked>, Problem> {
+fn image(stack: &SpecFiles<'_>, text: &str) -> Result<Option<Target>, Problem> {
     match stack.graph.find(text) {
         Ok(node) => {
             let of = stack.graph.node(node);
             let base = matches!(of.kind, NodeKind::Base(_));
-            Ok((!base).then(|| Asked::Image { name: of.name.clone(), node }))
+            Ok((!base).then(|| Target::Image { name: of.name.clone(), node }))
         }
         // It is one of several people's: that is known better than anything else.
         Err(problem) if projects(stack).any(|name| name == text) => Err(problem),
@@ -130,7 +130,7 @@ fn image(stack: &Stack<'_>, text: &str) -> Result<Option<Asked>, Problem> {
     }
 }
 
-fn projects<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a str> {
+fn projects<'a>(stack: &SpecFiles<'a>) -> impl Iterator<Item = &'a str> {
     stack.graph.nodes().filter_map(|node| match &node.kind {
         NodeKind::Project(_, name) => Some(name.as_str()),
         _ => None,
@@ -138,7 +138,7 @@ fn projects<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a str> {
 }
 
 /// A base by its name in the spec, or any reference that something names.
-fn base(stack: &Stack<'_>, text: &str) -> Option<Reference> {
+fn base(stack: &SpecFiles<'_>, text: &str) -> Option<Reference> {
     if let Ok(node) = stack.graph.find(text)
         && let Some(reference) = SpecEntry::of(stack.spec, stack.graph, node).external()
     {
@@ -149,7 +149,7 @@ fn base(stack: &Stack<'_>, text: &str) -> Option<Reference> {
 }
 
 /// Every image that is not built here and that something names.
-fn references<'a>(stack: &Stack<'a>) -> impl Iterator<Item = &'a Reference> {
+fn references<'a>(stack: &SpecFiles<'a>) -> impl Iterator<Item = &'a Reference> {
     let bases = stack.spec.bases.iter().map(|base| base.source.reference());
     let named = stack.dockerfiles.values().flat_map(|seen| &seen.external);
     bases.chain(named.map(|image| &image.reference))
@@ -165,13 +165,13 @@ pub(super) fn is(known: &Reference, asked: &Reference) -> bool {
 }
 
 /// A build arg that the spec gives or a Dockerfile declares.
-fn arg(stack: &Stack<'_>, text: &str) -> Option<Asked> {
+fn arg(stack: &SpecFiles<'_>, text: &str) -> Option<Target> {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-    args(stack).contains(name).then(|| Asked::Arg { name: name.to_owned(), value: value.map(str::to_owned) })
+    args(stack).contains(name).then(|| Target::Arg { name: name.to_owned(), value: value.map(str::to_owned) })
 }
 
 /// Build args that a person can set; what an image stands on is said by its parents.
-fn args<'a>(stack: &Stack<'a>) -> BTreeSet<&'a str> {
+fn args<'a>(stack: &SpecFiles<'a>) -> BTreeSet<&'a str> {
     let given = stack.graph.nodes().flat_map(|node| node.build_args.keys());
     let declared = stack.dockerfiles.values().flat_map(|seen| &seen.evaluated.declared_args);
     given.chain(declared).map(String::as_str).filter(|name| !is_ours(name)).collect()
@@ -181,15 +181,15 @@ fn is_ours(arg: &str) -> bool {
     arg == "BASE_TAG" || arg == "BASE_IMAGE" || arg.starts_with("BASE_IMAGE_")
 }
 
-fn unknown(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Problem {
+fn unknown(stack: &SpecFiles<'_>, text: &str, only: Option<TargetKind>) -> Problem {
     let shown = text.escape_debug();
     let problem = Problem::new(match only {
         None => format!("`{shown}` is no image, no base, no file or folder and no build arg"),
-        Some(Sort::File) => format!("there is no file or folder `{shown}`"),
+        Some(TargetKind::File) => format!("there is no file or folder `{shown}`"),
         Some(sort) => format!("there is no {sort} `{shown}`"),
     });
     let name = text.split('=').next().unwrap_or_default();
-    if is_ours(name) && only.is_none_or(|only| only == Sort::Arg) {
+    if is_ours(name) && only.is_none_or(|only| only == TargetKind::Arg) {
         return problem
             .help(format!("`{name}` is given to Dockerfiles by what the image stands on; ask for that"));
     }
@@ -198,28 +198,32 @@ fn unknown(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Problem {
     }
     let graph = stack.graph.find(text).err().and_then(|problem| problem.help);
     problem.help(match only {
-        Some(Sort::File) => "paths are relative to where you stand".into(),
-        Some(Sort::Base) => format!("the bases are {}", listed(references(stack).map(ToString::to_string))),
-        Some(Sort::Arg) => {
+        Some(TargetKind::File) => "paths are relative to where you stand".into(),
+        Some(TargetKind::Base) => {
+            format!("the bases are {}", listed(references(stack).map(ToString::to_string)))
+        }
+        Some(TargetKind::Arg) => {
             format!("the build args are {}", listed(args(stack).iter().map(ToString::to_string)))
         }
-        None | Some(Sort::Image) => graph.unwrap_or_else(|| "`ds01-build graph` lists all names".into()),
+        None | Some(TargetKind::Image) => {
+            graph.unwrap_or_else(|| "`ds01-build graph` lists all names".into())
+        }
     })
 }
 
-fn near(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Option<String> {
+fn near(stack: &SpecFiles<'_>, text: &str, only: Option<TargetKind>) -> Option<String> {
     let wanted = |sort| only.is_none_or(|only| only == sort);
     let mut known = BTreeSet::new();
     for node in stack.graph.nodes() {
-        let sort = if matches!(node.kind, NodeKind::Base(_)) { Sort::Base } else { Sort::Image };
+        let sort = if matches!(node.kind, NodeKind::Base(_)) { TargetKind::Base } else { TargetKind::Image };
         if wanted(sort) {
             known.insert(node.name.to_string());
         }
     }
-    if wanted(Sort::Image) {
+    if wanted(TargetKind::Image) {
         known.extend(projects(stack).map(str::to_owned));
     }
-    if wanted(Sort::Base) {
+    if wanted(TargetKind::Base) {
         // Whoever leaves the tag out means the one there is.
         let bare = |known: &Reference| known.repository().as_str() == text;
         if let Some(tagged) = references(stack).find(|known| bare(known)) {
@@ -227,10 +231,10 @@ fn near(stack: &Stack<'_>, text: &str, only: Option<Sort>) -> Option<String> {
         }
         known.extend(references(stack).map(ToString::to_string));
     }
-    if wanted(Sort::Arg) {
+    if wanted(TargetKind::Arg) {
         known.extend(args(stack).into_iter().map(str::to_owned));
     }
-    let text = if wanted(Sort::Arg) { text.split('=').next().unwrap_or(text) } else { text };
+    let text = if wanted(TargetKind::Arg) { text.split('=').next().unwrap_or(text) } else { text };
     nearest(text, known.iter().map(String::as_str)).map(str::to_owned)
 }
 

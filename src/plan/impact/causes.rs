@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ask::is;
-use super::{Asked, Stack};
+use super::{SpecFiles, Target};
 use crate::dockerfile::BuildBase;
 use crate::image::recipe::masked;
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
-use crate::plan::observe::{DockerfileSeen, Role};
+use crate::plan::observe::{DockerfileSnapshot, FileRole};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId, NodeKind};
@@ -20,7 +20,7 @@ use crate::spec::graph::{Graph, NodeId, NodeKind};
 /// Why an image would be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Why {
+pub(crate) enum Cause {
     /// It is what was asked about.
     Itself,
     /// What it is built from changes.
@@ -28,21 +28,21 @@ pub(crate) enum Why {
     /// What it copies from changes.
     CopiesFrom { parent: String },
     /// It reads the file.
-    Reads { role: Role },
+    Reads { role: FileRole },
     /// Its Dockerfile declares the build arg; `None`: it has no value in the
     /// spec. What looks secret is masked.
     Arg { old: Option<String>, new: Option<String> },
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Itself => f.write_str("changes itself"),
             Self::StandsOn { parent } => write!(f, "stands on {parent}"),
             Self::CopiesFrom { parent } => write!(f, "copies from {parent}"),
-            Self::Reads { role: Role::Dockerfile } => f.write_str("its Dockerfile"),
-            Self::Reads { role: Role::Context } => f.write_str("reads it"),
-            Self::Reads { role: Role::IgnoreRules } => f.write_str("its ignore rules"),
+            Self::Reads { role: FileRole::Dockerfile } => f.write_str("its Dockerfile"),
+            Self::Reads { role: FileRole::Context } => f.write_str("reads it"),
+            Self::Reads { role: FileRole::IgnoreRules } => f.write_str("its ignore rules"),
             Self::Arg { old: Some(old), new: Some(new) } => write!(f, "{old} → {new}"),
             Self::Arg { old: None, new: Some(new) } => write!(f, "not set → {new}"),
             Self::Arg { old: Some(old), new: None } => write!(f, "declares it, is given {old}"),
@@ -53,32 +53,32 @@ impl fmt::Display for Why {
 
 /// What was found to read the file that is asked about; empty for all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Read {
+pub(crate) struct FileReaders {
     /// Images that read it.
-    pub(crate) readers: Vec<(NodeId, Role)>,
+    pub(crate) readers: Vec<(NodeId, FileRole)>,
     /// Entries of the spec in it; `None`: it is no file of the spec.
     pub(crate) declares: Option<Vec<String>>,
 }
 
 /// Images that change themselves.
 #[derive(Debug, Default)]
-pub(super) struct Direct {
-    pub(crate) causes: HashMap<NodeId, Why>,
+pub(super) struct DirectChanges {
+    pub(crate) causes: HashMap<NodeId, Cause>,
     pub(crate) notes: Vec<String>,
     pub(crate) declares: Vec<String>,
 }
 
-pub(super) fn direct(stack: &Stack<'_>, asked: &Asked, read: &Read) -> Direct {
+pub(super) fn direct(stack: &SpecFiles<'_>, asked: &Target, read: &FileReaders) -> DirectChanges {
     match asked {
-        Asked::Image { node, .. } => image(stack.graph, *node),
-        Asked::Base { reference } => base(stack, reference),
-        Asked::File { .. } => file(read),
-        Asked::Arg { name, value } => arg(stack, name, value.as_deref()),
+        Target::Image { node, .. } => image(stack.graph, *node),
+        Target::Base { reference } => base(stack, reference),
+        Target::File { .. } => file(read),
+        Target::Arg { name, value } => arg(stack, name, value.as_deref()),
     }
 }
 
-fn image(graph: &Graph, node: NodeId) -> Direct {
-    let mut direct = Direct { causes: [(node, Why::Itself)].into(), ..Direct::default() };
+fn image(graph: &Graph, node: NodeId) -> DirectChanges {
+    let mut direct = DirectChanges { causes: [(node, Cause::Itself)].into(), ..DirectChanges::default() };
     let of = graph.node(node);
     let variants =
         graph.nodes().filter(|other| matches!(of.kind, NodeKind::Image(_)) && other.kind == of.kind);
@@ -94,8 +94,8 @@ fn image(graph: &Graph, node: NodeId) -> Direct {
     direct
 }
 
-fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
-    let mut direct = Direct::default();
+fn base(stack: &SpecFiles<'_>, reference: &Reference) -> DirectChanges {
+    let mut direct = DirectChanges::default();
     for &node in stack.graph.order() {
         let mut parents = stack.graph.parents(node).iter().enumerate();
         let external = |parent: NodeId| SpecEntry::of(stack.spec, stack.graph, parent).external();
@@ -103,7 +103,7 @@ fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
         let seen = stack.dockerfiles.get(&node);
         let names = || seen?.external.iter().find(|image| is(&image.reference, reference));
         let what = |base: bool, parent: String| {
-            if base { Why::StandsOn { parent } } else { Why::CopiesFrom { parent } }
+            if base { Cause::StandsOn { parent } } else { Cause::CopiesFrom { parent } }
         };
         if let Some((at, parent)) = parent {
             direct.causes.insert(node, what(at == 0, stack.graph.node(*parent).name.to_string()));
@@ -119,16 +119,16 @@ fn base(stack: &Stack<'_>, reference: &Reference) -> Direct {
 }
 
 /// Whether a Dockerfile is built from it, where the spec leaves that to it.
-fn stands_on(seen: &DockerfileSeen, reference: &Reference) -> bool {
+fn stands_on(seen: &DockerfileSnapshot, reference: &Reference) -> bool {
     match &seen.evaluated.base {
         BuildBase::Image(image) => is(&image.reference, reference),
         BuildBase::Scratch(_) => false,
     }
 }
 
-fn file(read: &Read) -> Direct {
-    let mut direct = Direct::default();
-    direct.causes.extend(read.readers.iter().map(|(node, role)| (*node, Why::Reads { role: *role })));
+fn file(read: &FileReaders) -> DirectChanges {
+    let mut direct = DirectChanges::default();
+    direct.causes.extend(read.readers.iter().map(|(node, role)| (*node, Cause::Reads { role: *role })));
     match &read.declares {
         Some(declares) => {
             direct.notes.push(
@@ -141,14 +141,14 @@ fn file(read: &Read) -> Direct {
         None if read.readers.is_empty() => direct.notes.push("no image reads it".into()),
         None => {}
     }
-    if read.readers.iter().any(|(_, role)| *role == Role::IgnoreRules) {
+    if read.readers.iter().any(|(_, role)| *role == FileRole::IgnoreRules) {
         direct.notes.push("ignore rules rebuild only what gets other files by them".into());
     }
     direct
 }
 
-fn arg(stack: &Stack<'_>, name: &str, value: Option<&str>) -> Direct {
-    let mut direct = Direct::default();
+fn arg(stack: &SpecFiles<'_>, name: &str, value: Option<&str>) -> DirectChanges {
+    let mut direct = DirectChanges::default();
     let (mut same, mut unread) = (Vec::new(), Vec::new());
     for node in stack.graph.nodes() {
         let old = node.build_args.get(name).cloned();
@@ -160,7 +160,9 @@ fn arg(stack: &Stack<'_>, name: &str, value: Option<&str>) -> Direct {
             same.push(node.name.as_str());
         } else {
             let shown = |value: &str| masked(name, value);
-            direct.causes.insert(node.id, Why::Arg { old: old.as_deref().map(shown), new: value.map(shown) });
+            direct
+                .causes
+                .insert(node.id, Cause::Arg { old: old.as_deref().map(shown), new: value.map(shown) });
         }
     }
     if !same.is_empty() {

@@ -8,8 +8,8 @@ use crate::engine::{self, Image};
 use crate::image::recipe::{Parts, Recipe, RecipeRecord, SCHEME};
 use crate::model::names::Login;
 use crate::model::reference::Reference;
+use crate::plan::history::{BuildResult, Record};
 use crate::plan::observe::{self, HashCache};
-use crate::plan::records::{Ended, Record};
 use crate::spec::files::Disk;
 
 const SPEC: &str = "
@@ -34,7 +34,7 @@ struct Here {
     dir: tempfile::TempDir,
     spec: Spec,
     graph: Graph,
-    dockerfiles: HashMap<NodeId, DockerfileSeen>,
+    dockerfiles: HashMap<NodeId, DockerfileSnapshot>,
 }
 
 impl Here {
@@ -70,11 +70,11 @@ impl Here {
         Self { dir, spec, graph, dockerfiles }
     }
 
-    fn stack(&self) -> Stack<'_> {
-        Stack { spec: &self.spec, graph: &self.graph, dockerfiles: &self.dockerfiles }
+    fn stack(&self) -> SpecFiles<'_> {
+        SpecFiles { spec: &self.spec, graph: &self.graph, dockerfiles: &self.dockerfiles }
     }
 
-    fn ask(&self, name: &str, only: Option<Sort>) -> Result<(Asked, Vec<Sort>), String> {
+    fn ask(&self, name: &str, only: Option<TargetKind>) -> Result<(Target, Vec<TargetKind>), String> {
         let path = self.dir.path().join(name);
         let file = path.symlink_metadata().is_ok().then_some(path.as_path());
         let told = |problem: crate::model::problem::Problem| {
@@ -85,8 +85,8 @@ impl Here {
 
     fn reach(&self, name: &str) -> Affected {
         let (asked, _) = self.ask(name, None).unwrap_or_else(|why| panic!("{why}"));
-        let mut read = Read::default();
-        if let Asked::File { path } = &asked {
+        let mut read = FileReaders::default();
+        if let Target::File { path } = &asked {
             read.readers = observe::readers(&self.spec, &self.graph, &self.dockerfiles, path).unwrap();
             let is_in = |file: &Path| self.dir.path().join(file).starts_with(path);
             let declares = declared(&self.spec, &self.graph, &is_in);
@@ -97,7 +97,7 @@ impl Here {
 
     /// `name: why` of all that is reached; `!` where it is its own change.
     fn shown(&self, name: &str) -> Vec<String> {
-        let line = |image: &Reached| {
+        let line = |image: &AffectedImage| {
             let mark = if image.direct { "!" } else { "" };
             format!("{mark}{}: {}", self.graph.node(image.node).name, image.why)
         };
@@ -108,14 +108,20 @@ impl Here {
         self.reach(name).images.iter().map(|image| self.graph.node(image.node).name.to_string()).collect()
     }
 
-    fn impact(&self, name: &str, engine: Option<&Listed>, records: &[(&str, Record)], jobs: usize) -> Impact {
+    fn impact(
+        &self,
+        name: &str,
+        engine: Option<&EngineLists>,
+        records: &[(&str, Record)],
+        jobs: usize,
+    ) -> Impact {
         let mut by_node: HashMap<NodeId, Vec<Record>> = HashMap::new();
         for (name, record) in records {
             let node = self.graph.find(name).unwrap();
             by_node.entry(node).or_default().push(record.clone());
         }
         let users = |uid| (uid == 1001).then(|| Login::new("j.doe@x"));
-        let known = Known { engine, records: &by_node, jobs, users: &users };
+        let known = CostInputs { engine, records: &by_node, jobs, users: &users };
         let (asked, _) = self.ask(name, None).unwrap();
         impact(&self.stack(), asked, self.reach(name), &known)
     }
@@ -186,7 +192,7 @@ fn a_file_reaches_only_those_that_can_read_it() {
         assert!(reach.images.is_empty() && reach.notes == ["no image reads it"], "{path}: {reach:?}");
     }
     let reach = here.reach("images/b/.dockerignore");
-    assert_eq!(reach.images[0].why, Why::Reads { role: observe::Role::IgnoreRules });
+    assert_eq!(reach.images[0].why, Cause::Reads { role: observe::FileRole::IgnoreRules });
     assert!(reach.notes[0].contains("ignore rules"), "{:?}", reach.notes);
 }
 
@@ -247,14 +253,16 @@ fn a_name_is_an_image_first_and_says_what_else_it_could_be() {
     std::fs::create_dir(here.dir.path().join("a")).unwrap();
     std::fs::write(here.dir.path().join("COLOUR"), "").unwrap();
     let (asked, others) = here.ask("a", None).unwrap();
-    assert!(matches!(asked, Asked::Image { .. }));
+    assert!(matches!(asked, Target::Image { .. }));
     assert_eq!(
         otherwise("a", &others).unwrap(),
         "`a` could also mean the file or folder of that name: --as file"
     );
-    assert!(matches!(here.ask("a", Some(Sort::File)), Ok((Asked::File { .. }, others)) if others.is_empty()));
-    assert!(matches!(here.ask("COLOUR", None), Ok((Asked::File { .. }, _))));
-    assert!(matches!(here.ask("COLOUR", Some(Sort::Arg)), Ok((Asked::Arg { value: None, .. }, _))));
+    assert!(
+        matches!(here.ask("a", Some(TargetKind::File)), Ok((Target::File { .. }, others)) if others.is_empty())
+    );
+    assert!(matches!(here.ask("COLOUR", None), Ok((Target::File { .. }, _))));
+    assert!(matches!(here.ask("COLOUR", Some(TargetKind::Arg)), Ok((Target::Arg { value: None, .. }, _))));
     assert_eq!(otherwise("b", &here.ask("b", None).unwrap().1), None);
 }
 
@@ -275,16 +283,19 @@ fn an_unknown_name_says_what_was_tried_and_what_is_near() {
     }
     assert!(why("BASE_IMAGE", None).contains("by what the image stands on"));
     assert_eq!(
-        why("slim", Some(Sort::Image)),
+        why("slim", Some(TargetKind::Image)),
         "there is no image `slim`; `ds01-build graph` lists all names"
     );
     assert_eq!(
-        why("a", Some(Sort::Base)),
+        why("a", Some(TargetKind::Base)),
         "there is no base `a`; the bases are alpine:3, debian:11, debian:12"
     );
-    assert_eq!(why("x", Some(Sort::Arg)), "there is no build arg `x`; the build args are COLOUR, SHAPE");
     assert_eq!(
-        why("gone.txt", Some(Sort::File)),
+        why("x", Some(TargetKind::Arg)),
+        "there is no build arg `x`; the build args are COLOUR, SHAPE"
+    );
+    assert_eq!(
+        why("gone.txt", Some(TargetKind::File)),
         "there is no file or folder `gone.txt`; paths are relative to where you stand"
     );
 }
@@ -312,8 +323,9 @@ fn record(seconds: u64, ok: Option<&str>) -> Record {
         dockerfile: None,
         took_ms: seconds * 1000,
         at: 0,
-        ended: ok
-            .map_or(Ended::Failed { message: String::new() }, |id| Ended::Built { id: ImageId::new(id) }),
+        result: ok.map_or(BuildResult::Failed { message: String::new() }, |id| BuildResult::Built {
+            id: ImageId::new(id),
+        }),
     }
 }
 
@@ -347,8 +359,8 @@ const NAME: &str = "ds01.image";
 
 /// b and its variant share a repository; the project on the variant has two
 /// images, of which the older holds more.
-fn listed() -> Listed {
-    Listed {
+fn listed() -> EngineLists {
+    EngineLists {
         images: vec![
             image("base", "debian:12", 100, &[]),
             image(
@@ -392,7 +404,7 @@ fn bytes_are_those_above_what_an_image_was_built_on() {
             ("j-doe/thesis", None)
         ]
     );
-    assert_eq!(impact.bytes, Some(Bytes { total: 50, unknown: 4 }));
+    assert_eq!(impact.bytes, Some(ImageSize { total: 50, unknown: 4 }));
     let variant = here.impact("b@py312", Some(&listed()), &[], 1);
     let bytes: Vec<_> = variant.images.iter().map(|image| (image.image_id.clone(), image.bytes)).collect();
     let id = |text| Some(ImageId::new(text));

@@ -4,23 +4,24 @@
 //! engine's own store answers first, and what it lacks is asked from where the
 //! engine would pull.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::newest::{RegistryUnavailable, digest_of};
-use super::{Error, Use, World};
-use crate::engine::Image;
+use super::ExternalImage;
+use crate::engine::{Image, ImageIndex};
 use crate::image::recipe::BaseIdentity;
 use crate::model::names::ImageId;
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
+use crate::plan::pins::{RegistryUnavailable, digest_of};
+use crate::plan::{Context, Error};
 use crate::spec::pins::{self, Pin};
 
 /// External images by their long reference.
-pub(crate) type Bases = BTreeMap<String, BaseSeen>;
+pub(crate) type Bases = BTreeMap<String, BaseSnapshot>;
 
 /// An external image, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BaseSeen {
+pub(crate) struct BaseSnapshot {
     /// What to build on: with the digest, where it is pinned or has to be
     /// pulled.
     pub(crate) given: Reference,
@@ -51,7 +52,7 @@ pub(crate) enum Pinning {
     Never,
 }
 
-impl BaseSeen {
+impl BaseSnapshot {
     /// The manifest digest, else the local image ID, as labels tell it.
     pub(crate) fn digest_or_id(&self) -> String {
         let id = || self.id.as_ref().map(ToString::to_string);
@@ -68,73 +69,65 @@ impl BaseSeen {
     }
 }
 
-/// Looks for every external image that is used.
-pub(super) async fn look(
-    used: &BTreeMap<String, Use>,
-    store: &[Image],
+/// Finds every external image that is used.
+pub(super) async fn find(
+    used: &BTreeMap<String, ExternalImage>,
+    images: &ImageIndex<'_>,
     platform: &str,
-    world: &World<'_>,
+    context: &Context<'_>,
 ) -> Result<Bases, Error> {
-    let look = Look { by_name: by_name(store), platform, world };
-    if world.pins.locked {
-        let problems: Vec<_> = used.values().filter_map(|each| look.missing(each)).collect();
+    let finder = Finder { images, platform, context };
+    if context.pins.locked {
+        let problems: Vec<_> = used.values().filter_map(|each| finder.missing(each)).collect();
         if !problems.is_empty() {
             return Err(Error::Problems(problems));
         }
     }
-    let found = futures::future::join_all(used.values().map(|each| look.one(each))).await;
+    let found = futures::future::join_all(used.values().map(|each| finder.one(each))).await;
     let (mut bases, mut problems) = (Bases::new(), Vec::new());
-    for (key, seen) in used.keys().zip(found) {
-        match seen {
-            Ok(seen) => {
-                bases.insert(key.clone(), seen);
-            }
+    for (key, base) in used.keys().zip(found) {
+        match base {
+            Ok(base) => drop(bases.insert(key.clone(), base)),
             Err(problem) => problems.push(*problem),
         }
     }
     if problems.is_empty() { Ok(bases) } else { Err(Error::Bases(problems)) }
 }
 
-/// The engine's images, by every name that it lists.
-pub(super) fn by_name(store: &[Image]) -> HashMap<String, &Image> {
-    let names = |image: &Image| image.tags.iter().chain(&image.digests).map(Reference::canonical).collect();
-    let named = store.iter().flat_map(|image| {
-        let names: Vec<String> = names(image);
-        names.into_iter().map(move |name| (name, image))
-    });
-    named.collect()
+/// Whether the engine has something under this tag that came from nowhere:
+/// built or imported there, and never pushed.
+pub(crate) fn is_local_only(reference: &Reference, images: &ImageIndex<'_>) -> bool {
+    images.by_name(reference).is_some_and(|image| digest_in_store(reference, image).is_none())
 }
 
 /// The manifest digest under which an image of the store is known in a
 /// reference's repository.
-pub(super) fn digest_in_store<'i>(reference: &Reference, image: &'i Image) -> Option<&'i str> {
+fn digest_in_store<'i>(reference: &Reference, image: &'i Image) -> Option<&'i str> {
     let repository = reference.repository();
     image.digests.iter().find(|d| d.repository() == repository)?.digest()
 }
 
-struct Look<'a> {
-    by_name: HashMap<String, &'a Image>,
+struct Finder<'a> {
+    images: &'a ImageIndex<'a>,
     platform: &'a str,
-    world: &'a World<'a>,
+    context: &'a Context<'a>,
 }
 
-impl Look<'_> {
-    async fn one(&self, each: &Use) -> Result<BaseSeen, Box<Problem>> {
+impl Finder<'_> {
+    async fn one(&self, each: &ExternalImage) -> Result<BaseSnapshot, Box<Problem>> {
         let (reference, place) = (&each.reference, &each.place);
-        match (self.world.pins.of(reference), self.by_name.get(&stored_name(reference))) {
-            (Some(pin), tagged) => self.pinned(reference, place, pin, tagged.copied()).await,
+        match (self.context.pins.of(reference), self.images.by_name(reference)) {
+            (Some(pin), tagged) => self.pinned(reference, place, pin, tagged).await,
             (None, Some(image)) => Ok(self.in_store(reference, image)),
-            (None, None) => self.elsewhere(reference, place).await,
+            (None, None) => self.in_registry(reference, place).await,
         }
     }
 
     /// What `--locked` refuses: what a registry may give another content for
     /// tomorrow.
-    fn missing(&self, each: &Use) -> Option<Problem> {
-        let (reference, pins) = (&each.reference, self.world.pins);
-        let tagged = self.by_name.get(&stored_name(reference));
-        let local = tagged.is_some_and(|image| digest_in_store(reference, image).is_none());
-        if local
+    fn missing(&self, each: &ExternalImage) -> Option<Problem> {
+        let (reference, pins) = (&each.reference, self.context.pins);
+        if is_local_only(reference, self.images)
             || reference.digest().is_some()
             || pins.is_stand_in(reference)
             || pins.of(reference).is_some()
@@ -146,9 +139,9 @@ impl Look<'_> {
         Some(problem.at(&each.place).help("run `ds01-build update`, and put spec.lock under version control"))
     }
 
-    fn in_store(&self, reference: &Reference, image: &Image) -> BaseSeen {
+    fn in_store(&self, reference: &Reference, image: &Image) -> BaseSnapshot {
         let digest = reference.digest().or_else(|| digest_in_store(reference, image));
-        BaseSeen {
+        BaseSnapshot {
             given: reference.clone(),
             digest: digest.map(str::to_owned),
             id: Some(image.id.clone()),
@@ -164,10 +157,8 @@ impl Look<'_> {
 
     /// For what a registry knows and the lock does not.
     fn unpinned(&self, reference: &Reference) -> Pinning {
-        match reference.digest().is_some() || self.world.pins.is_stand_in(reference) {
-            true => Pinning::Never,
-            false => Pinning::NotYet,
-        }
+        let never = reference.digest().is_some() || self.context.pins.is_stand_in(reference);
+        if never { Pinning::Never } else { Pinning::NotYet }
     }
 
     /// The pin says which content; where it lies is only a matter of pulling.
@@ -177,13 +168,13 @@ impl Look<'_> {
         place: &Place,
         pin: &Pin,
         tagged: Option<&Image>,
-    ) -> Result<BaseSeen, Box<Problem>> {
+    ) -> Result<BaseSnapshot, Box<Problem>> {
         let manifest = pin.platforms().get(self.platform).map(String::as_str);
-        let seen = |digest: &str, image: Option<&Image>| {
+        let base = |digest: &str, image: Option<&Image>| {
             let moved = tagged.filter(|tagged| image.is_none_or(|image| image.id != tagged.id));
             let is =
                 |tagged: &Image| digest_in_store(reference, tagged).unwrap_or(tagged.id.as_str()).to_owned();
-            BaseSeen {
+            BaseSnapshot {
                 given: reference.pinned(digest),
                 digest: Some(pin.digest().to_owned()),
                 id: image.map(|image| image.id.clone()),
@@ -193,22 +184,22 @@ impl Look<'_> {
         };
         let digests = [Some(pin.digest()), manifest];
         for digest in digests.into_iter().flatten() {
-            if let Some(image) = self.by_name.get(&reference.repository().with_digest(digest).canonical()) {
-                return Ok(seen(digest, Some(image)));
+            if let Some(image) = self.images.by_name(&reference.repository().with_digest(digest)) {
+                return Ok(base(digest, Some(image)));
             }
         }
         // An index may be gone from its registry while what it named is not.
         let digest = manifest.unwrap_or(pin.digest());
         match tagged.filter(|image| digest_in_store(reference, image).is_none()) {
-            Some(own) if self.world.pins.is_stand_in(reference) => Ok(self.in_store(reference, own)),
-            Some(_) => self.somewhere(reference, place, pin, digest).await.map(|()| seen(digest, None)),
-            None => Ok(seen(digest, None)),
+            Some(own) if self.context.pins.is_stand_in(reference) => Ok(self.in_store(reference, own)),
+            Some(_) => self.can_be_had(reference, place, pin, digest).await.map(|()| base(digest, None)),
+            None => Ok(base(digest, None)),
         }
     }
 
     /// The engine has an image of its own under the tag: only then it is worth
     /// asking whether the pinned one can be had at all.
-    async fn somewhere(
+    async fn can_be_had(
         &self,
         reference: &Reference,
         place: &Place,
@@ -216,7 +207,7 @@ impl Look<'_> {
         digest: &str,
     ) -> Result<(), Box<Problem>> {
         let pinned = reference.repository().with_digest(digest);
-        let why = match digest_of(&pinned, self.world.registry, Some(self.world.engine)).await {
+        let why = match digest_of(&pinned, self.context.registry, Some(self.context.engine)).await {
             Ok(Some(_)) => return Ok(()),
             Ok(None) => "the registry does not have it".to_owned(),
             Err(RegistryUnavailable(why)) => why,
@@ -233,13 +224,13 @@ impl Look<'_> {
         Err(Box::new(problem.at(place).help(help)))
     }
 
-    async fn elsewhere(&self, reference: &Reference, place: &Place) -> Result<BaseSeen, Box<Problem>> {
+    async fn in_registry(&self, reference: &Reference, place: &Place) -> Result<BaseSnapshot, Box<Problem>> {
         let problem = |message: String| {
             let help = "pull it, import it, or stand another image in with --base NAME=REF";
             Box::new(Problem::new(message).at(place).help(help))
         };
-        match digest_of(reference, self.world.registry, Some(self.world.engine)).await {
-            Ok(Some(digest)) => Ok(BaseSeen {
+        match digest_of(reference, self.context.registry, Some(self.context.engine)).await {
+            Ok(Some(digest)) => Ok(BaseSnapshot {
                 given: reference.pinned(&digest),
                 digest: Some(digest),
                 id: None,
@@ -253,13 +244,5 @@ impl Look<'_> {
                 "the image {reference} is not on the engine, and its registry could not be asked: {why}"
             ))),
         }
-    }
-}
-
-/// How an engine lists it: a pinned one by its digest, without the tag.
-fn stored_name(reference: &Reference) -> String {
-    match reference.digest() {
-        Some(digest) => reference.repository().with_digest(digest).canonical(),
-        None => reference.canonical(),
     }
 }

@@ -1,12 +1,14 @@
 //! Dockerfiles and contexts, read from disk: each context walked and hashed
-//! once, however many images share it.
+//! once, however many images share it; and which images read what lies at a path.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::DockerfileSeen;
-use crate::dockerfile::context::{self, Context, HashCache, Tree};
+use serde::Serialize;
+
+use super::DockerfileSnapshot;
+use crate::dockerfile::context::{self, Context, Entry, HashCache, Tree};
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile};
 use crate::model::problem::{Place, Problem, SourceFile};
@@ -19,7 +21,7 @@ use crate::spec::{self, Spec};
 const ANY_CONTENT: &str = "r-0000000000000000";
 
 /// One image's Dockerfile, understood; its context is not read yet.
-struct Read {
+struct EvaluatedDockerfile {
     source: Arc<SourceFile>,
     spec: spec::Dockerfile,
     syntax: Option<String>,
@@ -41,7 +43,7 @@ pub(super) fn read(
     graph: &Graph,
     platform: &str,
     hashes: &HashCache,
-) -> Result<HashMap<NodeId, DockerfileSeen>, Vec<Problem>> {
+) -> Result<HashMap<NodeId, DockerfileSnapshot>, Vec<Problem>> {
     let built = repositories(graph);
     let mut problems = Vec::new();
     let mut reads = Vec::new();
@@ -60,22 +62,21 @@ pub(super) fn read(
         }
     };
     // Two plan variants of one image have the same mistakes.
-    let mut told: Vec<Problem> = Vec::new();
+    let mut distinct: Vec<Problem> = Vec::new();
     for problem in problems {
-        if !told.contains(&problem) {
-            told.push(problem);
+        if !distinct.contains(&problem) {
+            distinct.push(problem);
         }
     }
-    let problems = told;
-    if !problems.is_empty() {
-        return Err(problems);
+    if !distinct.is_empty() {
+        return Err(distinct);
     }
-    Ok(reads.into_iter().map(|(node, read)| (node, seen(read, &contexts))).collect())
+    Ok(reads.into_iter().map(|(node, read)| (node, snapshot(read, &contexts))).collect())
 }
 
-fn seen(read: Read, contexts: &Contexts) -> DockerfileSeen {
+fn snapshot(read: EvaluatedDockerfile, contexts: &Contexts) -> DockerfileSnapshot {
     let (context, tree) = &contexts[&key(&read)];
-    DockerfileSeen {
+    DockerfileSnapshot {
         text: read.source.text.as_str().into(),
         path: read.source.path.clone(),
         target: read.spec.target,
@@ -101,7 +102,7 @@ fn understand(
     dockerfile: &spec::Dockerfile,
     platform: &str,
     built: &BTreeMap<Repository, String>,
-) -> Result<Read, Vec<Problem>> {
+) -> Result<EvaluatedDockerfile, Vec<Problem>> {
     let source = load(&spec.root, dockerfile)?;
     let facts = ParsedDockerfile::parse(&source)?;
     let expectation = expectation(spec, graph, node, built);
@@ -119,7 +120,7 @@ fn understand(
         .map_err(|error| vec![located(error, &dockerfile.place)])?;
     let syntax = facts.syntax().map(str::to_owned);
     let external = evaluated.external_images(&expectation).into_iter().cloned().collect();
-    Ok(Read { source, spec: dockerfile.clone(), syntax, facts, evaluated, external, ignore })
+    Ok(EvaluatedDockerfile { source, spec: dockerfile.clone(), syntax, facts, evaluated, external, ignore })
 }
 
 fn load(root: &Path, dockerfile: &spec::Dockerfile) -> Result<Arc<SourceFile>, Vec<Problem>> {
@@ -156,15 +157,19 @@ fn content(repository: Option<&Repository>) -> Reference {
     repository.expect("what is not external is built here").with_tag(ANY_CONTENT)
 }
 
-fn key(read: &Read) -> Key {
+fn key(read: &EvaluatedDockerfile) -> Key {
     (read.spec.context.clone(), read.ignore.canonical())
 }
 
 /// Each distinct context, read once, with all that any image can read of it.
 /// The union is over the whole spec, not over one run: the engine keeps the
 /// last copy and would drop what one run happens not to need.
-fn contexts(root: &Path, reads: &[(NodeId, Read)], hashes: &HashCache) -> Result<Contexts, Vec<Problem>> {
-    let mut groups: BTreeMap<Key, (&Read, BTreeSet<String>)> = BTreeMap::new();
+fn contexts(
+    root: &Path,
+    reads: &[(NodeId, EvaluatedDockerfile)],
+    hashes: &HashCache,
+) -> Result<Contexts, Vec<Problem>> {
+    let mut groups: BTreeMap<Key, (&EvaluatedDockerfile, BTreeSet<String>)> = BTreeMap::new();
     for (_, read) in reads {
         let group = groups.entry(key(read)).or_insert_with(|| (read, BTreeSet::new()));
         group.1.extend(read.evaluated.readable.iter().cloned());
@@ -196,4 +201,78 @@ fn contexts(root: &Path, reads: &[(NodeId, Read)], hashes: &HashCache) -> Result
 fn located(error: context::Error, place: &Place) -> Problem {
     let problem = Problem::from(error);
     if problem.place.is_none() { problem.at(place) } else { problem }
+}
+
+/// What a file is to an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FileRole {
+    Dockerfile,
+    /// Its context gives it to some instruction.
+    Context,
+    /// Says which files of the context count.
+    IgnoreRules,
+}
+
+/// The images that read a file, or one below a folder, in the order of the
+/// graph. `path` is absolute; a link counts as itself and as what it leads to.
+///
+/// # Errors
+/// A context cannot be read any more.
+pub(crate) fn readers(
+    spec: &Spec,
+    graph: &Graph,
+    dockerfiles: &HashMap<NodeId, DockerfileSnapshot>,
+    path: &Path,
+) -> Result<Vec<(NodeId, FileRole)>, Problem> {
+    let places = places(path);
+    let mut listed = HashMap::new();
+    let mut readers = Vec::new();
+    for &node in graph.order() {
+        let (Some(snapshot), Some(dockerfile)) =
+            (dockerfiles.get(&node), SpecEntry::of(spec, graph, node).dockerfile())
+        else {
+            continue;
+        };
+        let is = |file: &Path| places.iter().any(|place| file.starts_with(place));
+        let ignore = context::ignore_file(&dockerfile.context, &dockerfile.file);
+        if is(&dockerfile.file) {
+            readers.push((node, FileRole::Dockerfile));
+        } else if is_given(snapshot, &places, &mut listed)? {
+            readers.push((node, FileRole::Context));
+        } else if ignore.is_some_and(|file| is(&file)) {
+            readers.push((node, FileRole::IgnoreRules));
+        }
+    }
+    Ok(readers)
+}
+
+/// The path without links above it, and without any.
+fn places(path: &Path) -> Vec<PathBuf> {
+    let above = path.parent().and_then(|folder| folder.canonicalize().ok());
+    let own = above.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+    own.into_iter().chain(path.canonicalize()).collect()
+}
+
+/// Whether the context gives one of these places to this image's instructions.
+fn is_given<'a>(
+    snapshot: &'a DockerfileSnapshot,
+    places: &[PathBuf],
+    listed: &mut HashMap<&'a str, Vec<Entry>>,
+) -> Result<bool, Problem> {
+    let context: &Context = &snapshot.context;
+    for place in places {
+        let below = match place.strip_prefix(&context.root) {
+            Ok(below) => below.to_str(),
+            Err(_) => context.root.starts_with(place).then_some(""),
+        };
+        let Some(below) = below else { continue };
+        if !listed.contains_key(context.id.as_str()) {
+            listed.insert(&context.id, context.entries().map_err(Problem::from)?);
+        }
+        if context.gives(&listed[context.id.as_str()], &snapshot.evaluated.readable, below) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -1,80 +1,63 @@
-//! Looks at the world before anything is decided: Dockerfiles and contexts on
-//! disk, images on the engine, bases wherever they are.
+//! Reads what a plan is made from before anything is decided: Dockerfiles and
+//! contexts on disk, images on the engine, bases wherever they are.
 //!
-//! An edge. It gives facts (`Seen`) and decides nothing of what is built.
+//! An edge. It gives facts ([`Snapshot`]) and decides nothing of what is built.
 
 mod bases;
 mod files;
-mod newest;
-mod offline;
-mod readers;
-pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
-mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use crate::dockerfile::context::HashCache;
-pub(crate) use bases::{BaseSeen, Bases, Pinning};
-pub(crate) use newest::{Newest, described, newest};
-pub(crate) use offline::offline;
-pub(crate) use readers::{Role, readers};
-pub(crate) use uses::{Use, uses};
+pub(crate) use bases::{BaseSnapshot, Bases, Pinning, is_local_only};
+pub(crate) use files::{FileRole, readers};
 
-use crate::dockerfile::context::Listing;
-use crate::dockerfile::context::{self, Context, Tree};
+use crate::dockerfile::context::{self, Listing, Tree};
 use crate::dockerfile::{Evaluated, ImageUse, ParsedDockerfile};
-use crate::engine::{self, Engine};
+use crate::engine::{self, ImageIndex};
 use crate::model::digest::Digest;
-use crate::model::problem::Problem;
+use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
-use crate::registry::Registry;
+use crate::plan::{Context, Error};
 use crate::spec::Spec;
+use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::Pins;
+use crate::spec::pins::{Lock, Pin};
 
 /// What Dockerfiles are read for where no engine is asked.
 const ANY_PLATFORM: &str = "linux/amd64";
 
 /// Everything a plan needs to know besides the graph.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Snapshot {
     pub(crate) engine: engine::EngineInfo,
     /// The engine's one list of images.
     pub(crate) store: Vec<engine::Image>,
     /// External images by their long reference.
     pub(crate) bases: Bases,
     /// What the files of each image with a Dockerfile say.
-    pub(crate) dockerfiles: HashMap<NodeId, DockerfileSeen>,
+    pub(crate) dockerfiles: HashMap<NodeId, DockerfileSnapshot>,
 }
 
-impl Seen {
+impl Snapshot {
     /// What is known of an external image that was looked for.
-    pub(crate) fn base(&self, reference: &Reference) -> &BaseSeen {
+    pub(crate) fn base(&self, reference: &Reference) -> &BaseSnapshot {
         &self.bases[&reference.canonical()]
     }
 
-    /// External images by their tags, with what was seen of them.
-    pub(crate) fn bases(&self) -> impl Iterator<Item = (Reference, &BaseSeen)> {
-        self.bases.iter().filter_map(|(name, seen)| Some((Reference::parse(name).ok()?, seen)))
+    /// External images by their tags, with what is known of them.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = (Reference, &BaseSnapshot)> {
+        self.bases.iter().filter_map(|(name, base)| Some((Reference::parse(name).ok()?, base)))
     }
-}
-
-/// What can be asked besides the files, and what is known before.
-#[derive(Clone, Copy)]
-pub(crate) struct World<'a> {
-    pub(crate) engine: &'a dyn Engine,
-    pub(crate) registry: &'a dyn Registry,
-    pub(crate) pins: &'a Pins,
-    pub(crate) hashes: &'a HashCache,
 }
 
 /// A Dockerfile and the files that its instructions can read.
 #[derive(Clone, Debug)]
-pub(crate) struct DockerfileSeen {
+pub(crate) struct DockerfileSnapshot {
     pub(crate) text: Arc<str>,
     pub(crate) path: PathBuf,
     pub(crate) target: Option<String>,
@@ -86,43 +69,19 @@ pub(crate) struct DockerfileSeen {
     /// FROM where the spec leaves the base to the Dockerfile.
     pub(crate) external: Vec<ImageUse>,
     /// Shared by all images with the same folder and ignore rules.
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<context::Context>,
     /// The same context as it was read.
     pub(crate) tree: Arc<Tree>,
     /// Of what this image's instructions can read.
     pub(crate) context_digest: Digest,
 }
 
-impl DockerfileSeen {
+impl DockerfileSnapshot {
     /// What this image's instructions can read, unless that is more than
     /// `most` bytes to tell.
     pub(crate) fn files(&self, most: usize) -> Option<Listing> {
         context::listing(&self.tree, &self.evaluated.readable, most)
     }
-}
-
-/// Why the world could not be looked at.
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// Dockerfiles or contexts are wrong.
-    Problems(Vec<Problem>),
-    /// Bases are neither on the engine nor could they be asked for.
-    Bases(Vec<Problem>),
-    Engine(engine::Error),
-}
-
-impl From<engine::Error> for Error {
-    fn from(error: engine::Error) -> Self {
-        Self::Engine(error)
-    }
-}
-
-/// Reads the files of all images, and nothing else.
-///
-/// # Errors
-/// All that is wrong with them.
-pub(crate) fn check_files(spec: &Spec, graph: &Graph, hashes: &HashCache) -> Result<(), Vec<Problem>> {
-    files(spec, graph, hashes).map(drop)
 }
 
 /// What the files of all images say, where no engine is asked.
@@ -133,7 +92,7 @@ pub(crate) fn files(
     spec: &Spec,
     graph: &Graph,
     hashes: &HashCache,
-) -> Result<HashMap<NodeId, DockerfileSeen>, Vec<Problem>> {
+) -> Result<HashMap<NodeId, DockerfileSnapshot>, Vec<Problem>> {
     files::read(spec, graph, ANY_PLATFORM, hashes)
 }
 
@@ -147,40 +106,112 @@ pub(crate) fn external(
     graph: &Graph,
     platform: Option<&str>,
     hashes: &HashCache,
-) -> Result<BTreeMap<String, Use>, Vec<Problem>> {
+) -> Result<BTreeMap<String, ExternalImage>, Vec<Problem>> {
     let dockerfiles = files::read(spec, graph, platform.unwrap_or(ANY_PLATFORM), hashes)?;
-    Ok(uses(spec, graph, graph.order(), &dockerfiles))
+    Ok(external_images(spec, graph, graph.order(), &dockerfiles))
 }
 
-/// Whether the engine has something under this tag that came from nowhere:
-/// built or imported there, and never pushed.
-pub(crate) fn is_local_only(reference: &Reference, store: &[engine::Image]) -> bool {
-    let named = bases::by_name(store);
-    let image = named.get(&reference.canonical());
-    image.is_some_and(|image| bases::digest_in_store(reference, image).is_none())
-}
-
-/// Looks at the files of all images, and on the engine for all of `wanted`
-/// and what they stand on.
+/// Reads the files of all images, and what the engine has of `wanted` and all
+/// that they are based on.
 ///
 /// # Errors
 /// All problems of the files at once; else the engine's.
-pub(crate) async fn observe(
-    spec: &Spec,
-    graph: &Graph,
-    wanted: &[NodeId],
-    world: &World<'_>,
-) -> Result<Seen, Error> {
+pub(crate) async fn observe(context: &Context<'_>, wanted: &[NodeId]) -> Result<Snapshot, Error> {
+    let Context { spec, graph, engine, hashes, .. } = *context;
     let files = async {
-        let facts = world.engine.info().await?;
-        let dockerfiles = files::read(spec, graph, &facts.platform, world.hashes);
+        let facts = engine.info().await?;
+        let dockerfiles = files::read(spec, graph, &facts.platform, hashes);
         Ok::<_, engine::Error>((facts, dockerfiles))
     };
     // The engine makes its list while files are read.
-    let (store, read) = tokio::join!(world.engine.images(), files);
+    let (store, read) = tokio::join!(engine.images(), files);
     let (store, (facts, dockerfiles)) = (store?, read?);
     let dockerfiles = dockerfiles.map_err(Error::Problems)?;
-    let used = uses(spec, graph, wanted, &dockerfiles);
-    let bases = bases::look(&used, &store, &facts.platform, world).await?;
-    Ok(Seen { engine: facts, store, bases, dockerfiles })
+    let external = external_images(spec, graph, wanted, &dockerfiles);
+    let bases = bases::find(&external, &ImageIndex::new(&store), &facts.platform, context).await?;
+    Ok(Snapshot { engine: facts, store, bases, dockerfiles })
+}
+
+/// What can be known without an engine and without a registry: enough to
+/// compare two states of the files, not to plan. A base counts by its pin.
+/// Recipes made from this are equal for equal files on any machine, and no
+/// image on an engine carries one of them.
+///
+/// # Errors
+/// All that is wrong with the files.
+pub(crate) fn offline(
+    spec: &Spec,
+    graph: &Graph,
+    lock: &Lock,
+    hashes: &HashCache,
+) -> Result<Snapshot, Vec<Problem>> {
+    let dockerfiles = files::read(spec, graph, ANY_PLATFORM, hashes)?;
+    let external = external_images(spec, graph, graph.order(), &dockerfiles);
+    let bases: Bases =
+        external.into_iter().map(|(key, each)| (key, by_lock(&each.reference, lock))).collect();
+    let engine = engine::EngineInfo { platform: ANY_PLATFORM.into(), ..engine::EngineInfo::default() };
+    Ok(Snapshot { engine, store: Vec::new(), bases, dockerfiles })
+}
+
+/// Which image a reference stands for where nobody can be asked: the digest
+/// that it names or is pinned to, else its own text.
+fn by_lock(reference: &Reference, lock: &Lock) -> BaseSnapshot {
+    let pinned = || lock.get(reference).map(Pin::digest);
+    let digest = reference.digest().or_else(pinned).map_or_else(|| reference.canonical(), str::to_owned);
+    BaseSnapshot {
+        given: reference.clone(),
+        digest: Some(digest),
+        id: None,
+        size: None,
+        pinning: Pinning::Never,
+    }
+}
+
+/// An external image that something is built on or copies from.
+#[derive(Clone, Debug)]
+pub(crate) struct ExternalImage {
+    pub(crate) reference: Reference,
+    /// Where it is named first.
+    pub(crate) place: Place,
+    /// What uses it itself.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
+impl ExternalImage {
+    /// What another content of it would rebuild, parents first.
+    pub(crate) fn affects(&self, graph: &Graph) -> Vec<NodeId> {
+        let below = graph.descendants(&self.nodes);
+        let reached = |node: &&NodeId| self.nodes.contains(node) || below.contains(node);
+        graph.order().iter().filter(reached).copied().collect()
+    }
+}
+
+/// What `wanted` uses without it being built here, each image once, by its long reference.
+pub(crate) fn external_images(
+    spec: &Spec,
+    graph: &Graph,
+    wanted: &[NodeId],
+    dockerfiles: &HashMap<NodeId, DockerfileSnapshot>,
+) -> BTreeMap<String, ExternalImage> {
+    let mut external: BTreeMap<String, ExternalImage> = BTreeMap::new();
+    let mut add = |reference: &Reference, place: &Place, node: NodeId| {
+        let each = external.entry(reference.canonical()).or_insert_with(|| ExternalImage {
+            reference: reference.clone(),
+            place: place.clone(),
+            nodes: Vec::new(),
+        });
+        each.nodes.push(node);
+    };
+    for &node in wanted {
+        for &parent in graph.parents(node) {
+            let parent = SpecEntry::of(spec, graph, parent);
+            if let Some(external) = parent.external() {
+                add(external, parent.place(), node);
+            }
+        }
+        for image in dockerfiles.get(&node).into_iter().flat_map(|d| &d.external) {
+            add(&image.reference, &image.place, node);
+        }
+    }
+    external
 }

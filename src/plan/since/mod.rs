@@ -14,23 +14,24 @@ use std::path::Path;
 
 pub(crate) use git::{Checkout, Failed, Unknown, checkout};
 
+use crate::dockerfile::context::HashCache;
 use crate::model::digest::Digest;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
 use crate::model::reference::Repository;
-use crate::plan::observe::{self, HashCache};
-use crate::plan::recipes;
+use crate::plan;
+use crate::plan::observe;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::Lock;
 use crate::spec::{Content, Dockerfile, Spec};
 
 /// What one state of the files makes of each image that is built here.
-pub(crate) type Images = BTreeMap<NodeName, Made>;
+pub(crate) type Images = BTreeMap<NodeName, ImageVersion>;
 
 /// What an image is and where it stands. Tags are no ingredient of a recipe,
 /// but an image whose tags are others has to be tagged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Made {
+pub(crate) struct ImageVersion {
     recipe: Digest,
     repository: Option<Repository>,
     tag_prefix: Option<String>,
@@ -55,11 +56,11 @@ pub(crate) fn images(
     lock: &Lock,
     hashes: &HashCache,
 ) -> Result<Images, Vec<Problem>> {
-    let seen = observe::offline(spec, graph, lock, hashes)?;
-    let recipes = recipes::recipes(spec, graph, &seen, graph.order());
+    let snapshot = observe::offline(spec, graph, lock, hashes)?;
+    let recipes = plan::recipes(spec, graph, &snapshot, graph.order());
     let made = recipes.into_iter().map(|(node, recipe)| {
         let node = graph.node(node);
-        let made = Made {
+        let made = ImageVersion {
             recipe: recipe.digest().clone(),
             repository: node.repository.clone(),
             tag_prefix: node.tag_prefix.clone(),

@@ -1,7 +1,7 @@
 //! Images that live in a registry: on the engine, there alone, or nowhere.
 
 use super::*;
-use crate::plan::remote::{candidates, contents};
+use crate::plan::registries::content_tags;
 
 /// top → leaf in a registry, and a person's image on the leaf, which is not.
 const NAMES: [&str; 3] = ["top", "leaf", "thesis"];
@@ -10,7 +10,7 @@ struct World {
     recipes: Vec<Recipe>,
     questions: Vec<Candidate>,
     store: Vec<Image>,
-    remote: Remote,
+    remote: RegistryTags,
 }
 
 fn repository_of(name: &str) -> Repository {
@@ -43,7 +43,7 @@ impl World {
             });
             recipes.push(recipe);
         }
-        Self { recipes, questions, store: Vec::new(), remote: Remote::default() }
+        Self { recipes, questions, store: Vec::new(), remote: RegistryTags::default() }
     }
 
     /// On the engine, with its moving tag.
@@ -80,8 +80,18 @@ impl World {
         self
     }
 
+    fn contents(&self, push: bool) -> Vec<Reference> {
+        content_tags(&self.questions, &ImageIndex::new(&self.store), push)
+    }
+
+    /// Tags that may hold steps of what is built.
+    fn caches(&self) -> Vec<Reference> {
+        let images = ImageIndex::new(&self.store);
+        decide(self.questions.clone(), &images, &self.remote, &Histories::new()).cache_tags()
+    }
+
     fn plan(&self) -> Plan {
-        plan(self.questions.clone(), &self.store, &self.remote, &Memory::new())
+        plan(self.questions.clone(), &self.store, &self.remote)
     }
 }
 
@@ -127,25 +137,25 @@ fn with_everything_in_the_registry_nothing_is_done_and_no_tag_moves() {
 #[test]
 fn with_everything_here_nobody_is_asked_unless_it_is_to_be_sent() {
     let world = World::new().here("top").here("leaf").here("thesis");
-    assert_eq!(contents(&world.questions, &world.store, false), []);
-    let asked = contents(&world.questions, &world.store, true);
+    assert_eq!(world.contents(false), []);
+    let asked = world.contents(true);
     let repositories: Vec<_> = asked.iter().map(|r| r.repository().to_string()).collect();
     let (top, leaf) = ("reg.local/ds01/top", "reg.local/ds01/leaf");
     assert_eq!(repositories, [top, top, leaf, leaf], "content and branch tags, and no person's image");
-    assert_eq!(candidates(&world.questions, &world.store, &world.remote), []);
+    assert_eq!(world.caches(), []);
 }
 
 #[test]
 fn a_cache_is_looked_for_only_where_this_engine_has_never_seen_the_image() {
     let world = World::new().there("top");
-    let asked = candidates(&world.questions, &world.store, &world.remote);
+    let asked = world.caches();
     let leaf = repository_of("leaf");
     assert_eq!(asked, ["t-main", "t-stable", "stable"].map(|tag| leaf.with_tag(tag)));
 
     // An older build of the leaf is here: its steps are in the engine's cache.
     let mut world = World::new().there("top").here("leaf");
     world.questions[1].recipe = recipe("2", Some(&world.recipes[0]));
-    assert_eq!(candidates(&world.questions, &world.store, &world.remote), []);
+    assert_eq!(world.caches(), []);
     assert_eq!(world.plan().images[1].cache_from, []);
 }
 

@@ -2,20 +2,21 @@
 
 use serde::Serialize;
 
-use super::{Known, Made, declared, told};
+use super::{Explainer, Provenance, declared, told};
 use crate::engine::{Container, Image};
 use crate::image::recipe::{self, IngredientChange, NextBuild};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
-use crate::plan::{Action, Built, Reason, Where};
+use crate::plan::history::EarlierBuild;
+use crate::plan::{Action, Location, Reason};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 
 /// What a container runs, and where that came from.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct OfContainer {
+pub(crate) struct ContainerExplanation {
     pub(crate) container: String,
     pub(crate) id: String,
     pub(crate) state: String,
@@ -24,18 +25,18 @@ pub(crate) struct OfContainer {
     pub(crate) image_there: bool,
     pub(crate) tags: Vec<Reference>,
     /// `None`: it was not made from an image of ours.
-    pub(crate) made: Option<Made>,
+    pub(crate) made: Option<Provenance>,
     /// Its image in the spec.
     pub(crate) node: Option<NodeName>,
     /// `file:line` of the spec.
     pub(crate) declared: Option<String>,
-    pub(crate) standing: Standing,
+    pub(crate) standing: SpecComparison,
 }
 
 /// How a container's image stands to the spec as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", rename_all = "snake_case")]
-pub(crate) enum Standing {
+pub(crate) enum SpecComparison {
     /// It runs what the spec says.
     Current,
     /// Another image is up to date now, by its ID or its digest in a registry.
@@ -48,12 +49,12 @@ pub(crate) enum Standing {
     Unknown { cause: String },
 }
 
-impl OfContainer {
+impl ContainerExplanation {
     /// What the container's own labels tell, which need no image.
     pub(crate) fn new(container: &Container, store: &[Image]) -> Self {
         let image = store.iter().find(|image| image.id == container.image_id);
         let label = |key: &labels::Key| container.labels.get(key.name).cloned();
-        let made = Built::of_container(&container.labels).map(|built| Made {
+        let made = EarlierBuild::of_container(&container.labels).map(|built| Provenance {
             base: label(&labels::BASE_NAME),
             base_digest: label(&labels::BASE_DIGEST),
             ingredients: told(&built.digests, built.fields.as_ref()),
@@ -69,7 +70,7 @@ impl OfContainer {
             made,
             node: None,
             declared: None,
-            standing: Standing::NotInSpec,
+            standing: SpecComparison::NotInSpec,
         }
     }
 
@@ -80,18 +81,18 @@ impl OfContainer {
     }
 }
 
-impl Known<'_> {
+impl Explainer<'_> {
     /// How a container stands to the image at a position of the plan.
-    pub(crate) fn standing(&self, container: &Container, position: usize) -> Standing {
-        let (image, node) = (&self.plan.images[position], self.nodes[position]);
-        let built = Built::of_container(&container.labels);
+    pub(crate) fn standing(&self, container: &Container, position: usize) -> SpecComparison {
+        let (image, node) = (&self.planned.plan.images[position], self.planned.nodes[position]);
+        let built = EarlierBuild::of_container(&container.labels);
         let same = built.as_ref().is_some_and(|built| built.recipe == image.recipe.digest().as_str());
         let changed = || {
             let Some(built) = built.as_ref().filter(|b| b.scheme.is_none_or(|s| s == recipe::SCHEME)) else {
                 return Vec::new();
             };
             let most = recipe::RecipeRecord::MOST;
-            let files = || self.seen.dockerfiles.get(&node)?.files(most);
+            let files = || self.planned.snapshot.dockerfiles.get(&node)?.files(most);
             let files = built.files.is_some().then(files).flatten();
             recipe::compare(
                 built.before(),
@@ -100,12 +101,16 @@ impl Known<'_> {
         };
         match &image.action {
             // The same recipe built twice runs the same things.
-            _ if same => Standing::Current,
-            Action::Keep(Where::Engine(id)) => Standing::Newer { image: id.to_string(), changed: changed() },
-            Action::Keep(Where::Registry(digest)) | Action::Fetch { digest, .. } => {
-                Standing::Newer { image: digest.clone(), changed: changed() }
+            _ if same => SpecComparison::Current,
+            Action::Keep(Location::Engine(id)) => {
+                SpecComparison::Newer { image: id.to_string(), changed: changed() }
             }
-            Action::Build(reasons) => Standing::Outdated { reasons: reasons.clone(), changed: changed() },
+            Action::Keep(Location::Registry(digest)) | Action::Fetch { digest, .. } => {
+                SpecComparison::Newer { image: digest.clone(), changed: changed() }
+            }
+            Action::Build(reasons) => {
+                SpecComparison::Outdated { reasons: reasons.clone(), changed: changed() }
+            }
         }
     }
 }

@@ -11,22 +11,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub(crate) use container::{OfContainer, Standing, node_of};
+pub(crate) use container::{ContainerExplanation, SpecComparison, node_of};
 
 use crate::image::recipe::{Detail, Fields, Ingredient, IngredientDigests, RecipeRecord};
 use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
-use crate::plan::observe::Seen;
-use crate::plan::{Plan, Planned, Reason};
+use crate::plan::{Planned, PlannedRun, Reason};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 
 /// Why an image is built or kept.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct OfImage {
+pub(crate) struct ImageExplanation {
     /// First the image that was asked for, then those whose causes it has.
     pub(crate) images: Vec<Link>,
     /// The last commit that touched a file, by path; what git knows.
@@ -43,7 +42,7 @@ pub(crate) struct Link {
     pub(crate) reasons: Vec<Reason>,
     pub(crate) last_failure: Option<String>,
     /// What an image that is kept is, and was made from.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<PresentImage>,
     /// Below the folder of the spec; `None`: it has no Dockerfile.
     pub(crate) files: Option<Paths>,
 }
@@ -57,7 +56,7 @@ pub(crate) struct Paths {
 
 /// An image that is up to date, on the engine or in its registry.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Kept {
+pub(crate) struct PresentImage {
     /// `None`: it is in its registry alone.
     pub(crate) image: Option<ImageId>,
     /// The digest in its registry, if that was asked for.
@@ -65,22 +64,22 @@ pub(crate) struct Kept {
     pub(crate) tags: Vec<Reference>,
     /// Seconds since 1970; `None`: not known.
     pub(crate) since: Option<i64>,
-    pub(crate) made: Made,
+    pub(crate) made: Provenance,
 }
 
 /// What an image was made from.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Made {
+pub(crate) struct Provenance {
     /// Recipe digest.
     pub(crate) recipe: String,
     pub(crate) base: Option<String>,
     pub(crate) base_digest: Option<String>,
-    pub(crate) ingredients: Vec<Told>,
+    pub(crate) ingredients: Vec<IngredientSummary>,
 }
 
 /// An ingredient as it is known.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct IngredientSummary {
     pub(crate) ingredient: Ingredient,
     /// 12 hex digits.
     pub(crate) digest: String,
@@ -90,7 +89,7 @@ pub(crate) struct Told {
 
 /// An external base.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct OfBase {
+pub(crate) struct BaseExplanation {
     pub(crate) name: NodeName,
     pub(crate) declared: String,
     pub(crate) image: Reference,
@@ -99,37 +98,34 @@ pub(crate) struct OfBase {
     pub(crate) on_engine: bool,
 }
 
-/// The surroundings of an answer.
+/// What explanations are made from.
 #[derive(Clone, Copy)]
-pub(crate) struct Known<'a> {
+pub(crate) struct Explainer<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) graph: &'a Graph,
-    pub(crate) seen: &'a Seen,
-    pub(crate) plan: &'a Plan,
-    /// The node of each position of the plan.
-    pub(crate) nodes: &'a [NodeId],
+    pub(crate) planned: &'a PlannedRun,
 }
 
-impl Known<'_> {
+impl Explainer<'_> {
     /// Why the image at a position is built or kept. `since` tells when it
     /// was built, where its own label cannot.
-    pub(crate) fn image(&self, position: usize, since: Option<i64>) -> OfImage {
+    pub(crate) fn image(&self, position: usize, since: Option<i64>) -> ImageExplanation {
         let (mut images, mut told, mut queue) = (Vec::new(), BTreeSet::from([position]), vec![position]);
         let mut next = 0;
         while let Some(&at) = queue.get(next) {
             next += 1;
-            let image = &self.plan.images[at];
-            let causes = image.parents.iter().filter(|&&p| rebuilt(image, &self.plan.images[p]));
+            let image = &self.planned.plan.images[at];
+            let causes = image.parents.iter().filter(|&&p| rebuilt(image, &self.planned.plan.images[p]));
             queue.extend(causes.filter(|&&p| told.insert(p)));
             images.push(self.link(at, since));
         }
-        OfImage { images, commits: BTreeMap::new() }
+        ImageExplanation { images, commits: BTreeMap::new() }
     }
 
     /// What a base stands for.
-    pub(crate) fn base(&self, node: NodeId, image: &Reference) -> OfBase {
-        let seen = self.seen.bases.get(&image.canonical());
-        OfBase {
+    pub(crate) fn base(&self, node: NodeId, image: &Reference) -> BaseExplanation {
+        let seen = self.planned.snapshot.bases.get(&image.canonical());
+        BaseExplanation {
             name: self.graph.node(node).name.clone(),
             declared: declared(self.spec, SpecEntry::of(self.spec, self.graph, node).place()),
             image: image.clone(),
@@ -139,7 +135,7 @@ impl Known<'_> {
     }
 
     fn link(&self, position: usize, since: Option<i64>) -> Link {
-        let (image, node) = (&self.plan.images[position], self.nodes[position]);
+        let (image, node) = (&self.planned.plan.images[position], self.planned.nodes[position]);
         let subject = SpecEntry::of(self.spec, self.graph, node);
         let below = |path: &std::path::Path| {
             path.strip_prefix(&self.spec.root).unwrap_or(path).to_string_lossy().into_owned()
@@ -156,11 +152,11 @@ impl Known<'_> {
         }
     }
 
-    fn kept(&self, image: &Planned, since: Option<i64>) -> Kept {
+    fn kept(&self, image: &Planned, since: Option<i64>) -> PresentImage {
         let id = image.present.as_ref();
-        let stored = self.seen.store.iter().find(|stored| Some(&stored.id) == id);
+        let stored = self.planned.snapshot.store.iter().find(|stored| Some(&stored.id) == id);
         let label = |key: &labels::Key| stored?.labels.get(key.name).cloned();
-        let made = Made {
+        let made = Provenance {
             recipe: image.recipe.digest().to_string(),
             base: label(&labels::BASE_NAME),
             base_digest: label(&labels::BASE_DIGEST),
@@ -168,7 +164,7 @@ impl Known<'_> {
         };
         // An image with an account has the same time on any day.
         let timed = stored.filter(|stored| !stored.labels.contains_key(labels::USER_ID.name));
-        Kept {
+        PresentImage {
             image: id.cloned(),
             registry_digest: image.remote.clone(),
             tags: stored.map_or_else(|| vec![image.content.clone()], |stored| stored.tags.clone()),
@@ -186,7 +182,7 @@ fn rebuilt(image: &Planned, parent: &Planned) -> bool {
 
 /// The ingredients that there are, in their order. Labels that are not known
 /// stand on the image itself.
-fn told(digests: &IngredientDigests, written: Option<&RecipeRecord>) -> Vec<Told> {
+fn told(digests: &IngredientDigests, written: Option<&RecipeRecord>) -> Vec<IngredientSummary> {
     let one = |ingredient: Ingredient| {
         let fields = written.and_then(|written| written.fields(ingredient)).cloned();
         let digest = digests.get(ingredient.name())?.to_owned();
@@ -194,7 +190,7 @@ fn told(digests: &IngredientDigests, written: Option<&RecipeRecord>) -> Vec<Told
             Some(fields) => fields.is_empty(),
             None => ingredient == Ingredient::Labels,
         };
-        (!nothing).then_some(Told { ingredient, digest, fields })
+        (!nothing).then_some(IngredientSummary { ingredient, digest, fields })
     };
     Ingredient::ALL.into_iter().filter_map(one).collect()
 }
@@ -205,7 +201,7 @@ fn declared(spec: &Spec, place: &Place) -> String {
     format!("{}:{}", path.strip_prefix(&spec.root).unwrap_or(path).display(), place.line_column().0)
 }
 
-impl OfImage {
+impl ImageExplanation {
     /// The changed files that are shown, at most `most`, each once.
     pub(crate) fn changed_files(&self, most: usize) -> Vec<String> {
         let mut files: Vec<String> = Vec::new();

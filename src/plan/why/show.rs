@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::{Kept, Link, Made, OfBase, OfContainer, OfImage, Paths, Standing, Told};
+use super::{
+    BaseExplanation, ContainerExplanation, ImageExplanation, IngredientSummary, Link, Paths, PresentImage,
+    Provenance, SpecComparison,
+};
 use crate::image::recipe::{Detail, Ingredient, IngredientChange};
 use crate::plan::Reason;
 
@@ -20,7 +23,7 @@ enum Piece {
     Image(usize, usize),
 }
 
-impl OfImage {
+impl ImageExplanation {
     /// For people; `all`: every detail and field.
     pub(crate) fn text(&self, all: bool) -> String {
         let mut text = String::new();
@@ -98,7 +101,7 @@ fn more(count: usize) -> Option<String> {
     (count > 0).then(|| format!("and {count} more; -v shows all"))
 }
 
-impl Kept {
+impl PresentImage {
     fn text(&self, files: Option<&Paths>, all: bool) -> String {
         let mut text = String::new();
         let since = self.since.and_then(|at| Timestamp::from_second(at).ok());
@@ -116,7 +119,7 @@ impl Kept {
     }
 }
 
-impl Made {
+impl Provenance {
     fn text(&self, files: Option<&Paths>, all: bool) -> String {
         let mut text = String::new();
         let recipe = self.recipe.get(..SHORT).filter(|_| !all).unwrap_or(&self.recipe);
@@ -133,7 +136,7 @@ impl Made {
     }
 }
 
-impl Told {
+impl IngredientSummary {
     fn text(&self, files: Option<&Paths>, all: bool) -> String {
         let covers = match (self.ingredient, files) {
             (Ingredient::Dockerfile, Some(files)) => vec![files.dockerfile.clone()],
@@ -158,7 +161,7 @@ impl Told {
     }
 }
 
-impl OfBase {
+impl BaseExplanation {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} is not built here  ({})\n", self.name, self.declared);
@@ -172,7 +175,7 @@ impl OfBase {
     }
 }
 
-impl OfContainer {
+impl ContainerExplanation {
     /// For people; `all`: every detail and field.
     pub(crate) fn text(&self, all: bool) -> String {
         let runs = self.node.as_ref().map(|node| format!(" runs {node}")).unwrap_or_default();
@@ -194,7 +197,7 @@ impl OfContainer {
     }
 }
 
-impl Standing {
+impl SpecComparison {
     fn text(&self, all: bool) -> String {
         let (line, reasons, changed) = match self {
             Self::Current => ("it is what the spec says".to_owned(), &[][..], &[][..]),

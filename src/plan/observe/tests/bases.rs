@@ -16,7 +16,7 @@ fn on(base: &str) -> Stack {
 async fn a_base_in_the_store_is_built_on_by_its_tag() {
     let made = Stack::new(ONE).make().await;
     assert_eq!(made.args("app"), ["BASE_IMAGE=debian:12"]);
-    let id = made.seen.base(&reference("debian:12")).id.clone().unwrap();
+    let id = made.planned.snapshot.base(&reference("debian:12")).id.clone().unwrap();
     assert_eq!(made.solve("app").config.labels["org.opencontainers.image.base.digest"], id.as_str());
     assert_eq!(made.solve("app").config.labels["org.opencontainers.image.base.name"], "debian:12");
 }
@@ -70,7 +70,7 @@ async fn a_pinned_base_that_was_pulled_is_found_without_its_registry() {
     stack.engine.add_pulled(&reference("debian:13"), &digest("a"));
     let made = stack.make().await;
     assert_eq!(made.args("app"), [format!("BASE_IMAGE={pinned}")]);
-    assert_eq!(made.seen.base(&reference(&pinned)).digest, Some(digest("a")));
+    assert_eq!(made.planned.snapshot.base(&reference(&pinned)).digest, Some(digest("a")));
     stack.build().await;
 }
 
@@ -89,7 +89,7 @@ async fn a_base_that_nothing_stands_on_is_not_looked_for() {
     let spec = std::fs::read_to_string(stack.dir.path().join("spec.yml")).unwrap();
     stack.write("spec.yml", &spec.replace("images:", "  unused: {image: \"nobody:1\"}\nimages:"));
     let made = stack.make().await;
-    assert!(!made.seen.bases.contains_key(&reference("nobody:1").canonical()));
+    assert!(!made.planned.snapshot.bases.contains_key(&reference("nobody:1").canonical()));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn with_nothing_changed_and_everything_present_nothing_is_built_and_no_tag
     let stack = Stack::new(TREE);
     stack.build().await;
     let solved = stack.engine.solves().len();
-    assert!(stack.make().await.plan.is_noop());
+    assert!(stack.make().await.planned.plan.is_noop());
     stack.build().await;
     assert_eq!(stack.engine.solves().len(), solved);
 }
@@ -61,7 +61,7 @@ async fn with_nothing_changed_and_nothing_present_everything_is_built_parents_fi
     stack.build().await;
     let empty = Stack { engine: Stack::empty("spec.yml").engine, ..stack };
     let made = empty.make().await;
-    assert_eq!(made.plan.builds().count(), 6);
+    assert_eq!(made.planned.plan.builds().count(), 6);
     empty.build().await;
     let order: Vec<_> = empty.engine.solves().iter().map(ToString::to_string).collect();
     for (parent, child) in [("base", "a"), ("a", "a1"), ("base", "b"), ("b", "b1"), ("b", "b2")] {

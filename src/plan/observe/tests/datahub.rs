@@ -61,8 +61,8 @@ const ALL: [&str; 5] = ["base-notebook", "r-notebook", "ml-notebook", "gpu-noteb
 async fn all_images_are_planned_parents_first_and_built() {
     let stack = stack();
     let made = stack.make().await;
-    let mut names: Vec<_> = made.plan.images.iter().map(|image| image.name.as_str()).collect();
-    for (at, image) in made.plan.images.iter().enumerate() {
+    let mut names: Vec<_> = made.planned.plan.images.iter().map(|image| image.name.as_str()).collect();
+    for (at, image) in made.planned.plan.images.iter().enumerate() {
         assert!(image.parents.iter().all(|&parent| parent < at));
     }
     let mut all = ALL;
@@ -70,7 +70,7 @@ async fn all_images_are_planned_parents_first_and_built() {
     all.sort_unstable();
     assert_eq!(names, all);
     stack.build().await;
-    assert!(stack.make().await.plan.is_noop());
+    assert!(stack.make().await.planned.plan.is_noop());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn each_image_stands_on_its_parents_content_tag() {
 async fn the_roots_from_is_its_base() {
     let stack = stack();
     let made = stack.make().await;
-    assert_eq!(made.seen.base(&reference(BASE)).digest, Some(digest("a")));
+    assert_eq!(made.planned.snapshot.base(&reference(BASE)).digest, Some(digest("a")));
     stack.build().await;
     stack.engine.add_remote(&reference(BASE), &digest("b"));
     assert_eq!(stack.to_build().await.len(), 5, "a moved base is noticed");

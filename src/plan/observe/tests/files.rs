@@ -14,7 +14,7 @@ async fn what_was_built_is_up_to_date() {
     let stack = Stack::new(TREE);
     assert_eq!(stack.to_build().await, ["top", "left", "right", "leaf"]);
     stack.build().await;
-    assert!(stack.make().await.plan.is_noop());
+    assert!(stack.make().await.planned.plan.is_noop());
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn the_reason_names_the_ingredient_that_changed() {
     let stack = Stack::new(TREE);
     stack.build().await;
     stack.write("images/left/data", "changed");
-    let plan = stack.make().await.plan.to_string();
+    let plan = stack.make().await.planned.plan.to_string();
     assert!(plan.lines().nth(1).unwrap().starts_with("build  left   context changed: "), "{plan}");
     assert!(plan.contains("build  leaf   left is rebuilt"), "{plan}");
 }
@@ -87,7 +87,7 @@ async fn images_with_one_context_share_it() {
     );
     stack.build().await;
     let made = stack.make().await;
-    let contexts: Vec<_> = made.seen.dockerfiles.values().map(|seen| &seen.context).collect();
+    let contexts: Vec<_> = made.planned.snapshot.dockerfiles.values().map(|seen| &seen.context).collect();
     assert!(Arc::ptr_eq(contexts[0], contexts[1]), "it is read and sent once");
     stack.write("images/shared/b", "changed");
     assert_eq!(stack.to_build().await, ["two"], "but each counts what it can read");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::CreateContainer;
-use crate::plan::impact::{self, Asked, Impact, Known, Listed, Read};
+use crate::plan::impact::{self, CostInputs, EngineLists, FileReaders, Impact, Target};
 
 const IMAGES: &str = "  top: {base: slim}
   left: {depend_on: top}
@@ -12,7 +12,7 @@ const IMAGES: &str = "  top: {base: slim}
 /// The answer for an image.
 async fn of_image(stack: &Stack, name: &str) -> Impact {
     let impact = of(stack, name).await;
-    assert!(matches!(impact.asked, Asked::Image { .. }));
+    assert!(matches!(impact.asked, Target::Image { .. }));
     impact
 }
 
@@ -20,14 +20,14 @@ async fn of_image(stack: &Stack, name: &str) -> Impact {
 async fn of(stack: &Stack, name: &str) -> Impact {
     let (spec, graph) = stack.read();
     let dockerfiles = files(&spec, &graph, &HashCache::default()).unwrap();
-    let around = impact::Stack { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
+    let around = impact::SpecFiles { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
     let (asked, _) = impact::ask(&around, name, None, None).unwrap();
-    let reach = impact::reach(&around, &asked, &Read::default());
-    let listed = Listed {
+    let reach = impact::reach(&around, &asked, &FileReaders::default());
+    let listed = EngineLists {
         images: stack.engine.images().await.unwrap(),
         containers: stack.engine.containers().await.unwrap(),
     };
-    let known = Known { engine: Some(&listed), records: &HashMap::new(), jobs: 2, users: &|_| None };
+    let known = CostInputs { engine: Some(&listed), records: &HashMap::new(), jobs: 2, users: &|_| None };
     impact::impact(&around, asked, reach, &known)
 }
 

@@ -91,12 +91,12 @@ impl Stack {
     }
 
     /// Each image's recipe digest, after `world` has changed what is outside.
-    fn recipes_in(&self, world: impl Fn(&mut Seen)) -> BTreeMap<String, String> {
+    fn recipes_in(&self, world: impl Fn(&mut Snapshot)) -> BTreeMap<String, String> {
         let (spec, graph) = self.read();
         let mut seen = offline(&spec, &graph, &Lock::default(), &HashCache::default())
             .unwrap_or_else(|p| panic!("{}", shown(&p)));
         world(&mut seen);
-        let recipes = recipes::recipes(&spec, &graph, &seen, graph.order());
+        let recipes = recipes(&spec, &graph, &seen, graph.order());
         let named = recipes.iter().map(|(node, recipe)| (graph.node(*node).name.to_string(), recipe));
         named.map(|(name, recipe)| (name, recipe.digest().to_string())).collect()
     }
@@ -203,7 +203,7 @@ fn another_base_changes_what_stands_on_it_and_another_platform_everything() {
     let stack = stack();
     let old = stack.recipes();
     for (base, on_it) in [("debian:12", "top"), ("alpine:3", "right")] {
-        let moved = |seen: &mut Seen| {
+        let moved = |seen: &mut Snapshot| {
             seen.bases.get_mut(&reference(base).canonical()).unwrap().digest = Some(digest("a"));
         };
         assert_eq!(changed(&old, &stack.recipes_in(moved)), stack.with_descendants(on_it), "{base}");

@@ -16,22 +16,24 @@ mod went_wrong;
 mod why;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::history::{self, RunRecorder};
-use crate::build::request::{Requests, Surroundings};
+use crate::build::recorder::RunRecorder;
+use crate::build::request::{BuildEnvironment, Requests};
 use crate::build::{self, Options, Outcomes, Run};
 use crate::dockerfile::context::HashCache;
+use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::host::lock::Locks;
 use crate::image::solve::{Solve, Start};
-use crate::plan::records::Records;
-use crate::plan::{self, Plan, Remote, Selection};
+use crate::plan::history::Records;
+use crate::plan::pins::{Newest, RegistryUnavailable, newest};
+use crate::plan::{self, Plan, PlannedRun, Selection};
 use crate::registry::fake::FakeRegistry;
 use crate::spec::files::Disk;
 use crate::spec::pins::Pins;
@@ -53,9 +55,7 @@ struct Stack {
 struct Made {
     spec: Spec,
     graph: Graph,
-    seen: Seen,
-    plan: Plan,
-    nodes: Vec<NodeId>,
+    planned: PlannedRun,
 }
 
 impl Stack {
@@ -117,17 +117,24 @@ impl Stack {
         let branch = branch.map(str::to_owned);
         let selection = Selection { nodes: graph.order().to_vec(), branch, ..Selection::default() };
         let hashes = HashCache::default();
-        let seen = observe(&spec, &graph, &selection.nodes, &self.world(&hashes)).await?;
-        let questions = plan::questions(&spec, &graph, &seen, &selection);
-        let questions = questions.map_err(|problem| Error::Problems(vec![problem]))?;
-        let (nodes, questions): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
-        let memory = history::recall(&self.records(), &seen, &nodes, &questions);
-        let plan = plan::plan(questions, &seen.store, &Remote::default(), &memory);
-        Ok(Made { spec, graph, seen, plan, nodes })
+        let planned = plan::plan(&self.context(&spec, &graph, &hashes), &selection).await;
+        let planned = planned.map_err(|error| match error {
+            Error::Branch(problem) => Error::Problems(vec![problem]),
+            error => error,
+        })?;
+        Ok(Made { planned, spec, graph })
     }
 
-    fn world<'a>(&'a self, hashes: &'a HashCache) -> World<'a> {
-        World { engine: self.engine.as_ref(), registry: &self.registry, pins: &self.pins, hashes }
+    fn context<'a>(&'a self, spec: &'a Spec, graph: &'a Graph, hashes: &'a HashCache) -> Context<'a> {
+        Context {
+            spec,
+            graph,
+            engine: self.engine.as_ref(),
+            registry: &self.registry,
+            pins: &self.pins,
+            hashes,
+            records: self.records_dir(),
+        }
     }
 
     async fn make(&self) -> Made {
@@ -144,12 +151,16 @@ impl Stack {
 
     /// Names of what a run would build.
     async fn to_build(&self) -> Vec<String> {
-        let plan = self.make().await.plan;
+        let plan = self.make().await.planned.plan;
         plan.builds().map(|at| plan.images[at].name.to_string()).collect()
     }
 
+    fn records_dir(&self) -> PathBuf {
+        self.dir.path().join(".records")
+    }
+
     fn records(&self) -> Records {
-        Records::new(&self.dir.path().join(".records"), "fake")
+        Records::new(&self.records_dir(), "fake")
     }
 
     /// Plans, builds and tags everything.
@@ -174,8 +185,9 @@ impl Stack {
             let name = solve.node.to_string();
             tamper(&name, solve);
         }
-        let ledger = RunRecorder::new(self.records(), &made.plan, &made.nodes, made.seen);
-        let plan = Arc::new(made.plan);
+        let PlannedRun { plan, snapshot, nodes, .. } = made.planned;
+        let ledger = RunRecorder::new(self.records(), &plan, &nodes, snapshot);
+        let plan = Arc::new(plan);
         let run = Run {
             plan: plan.clone(),
             logs: vec![None; solves.len()],
@@ -194,13 +206,13 @@ impl Stack {
 
 impl Made {
     fn solves(&self) -> Vec<Option<Solve>> {
-        let around = Surroundings::default();
-        let Self { spec, graph, seen, plan, nodes } = self;
-        Requests { spec, graph, seen, plan, nodes, around: &around }.solves()
+        let around = BuildEnvironment::default();
+        Requests { spec: &self.spec, graph: &self.graph, planned: &self.planned, environment: &around }
+            .solves()
     }
 
     fn position(&self, name: &str) -> usize {
-        self.plan.images.iter().position(|image| image.name.as_str() == name).unwrap()
+        self.planned.plan.images.iter().position(|image| image.name.as_str() == name).unwrap()
     }
 
     /// What is solved for an image to be built.
@@ -215,11 +227,11 @@ impl Made {
     }
 
     fn content(&self, name: &str) -> String {
-        self.plan.images[self.position(name)].content.to_string()
+        self.planned.plan.images[self.position(name)].content.to_string()
     }
 
     fn tags(&self) -> Vec<String> {
-        self.plan.tags.iter().map(|step| step.tag.to_string()).collect()
+        self.planned.plan.tags.iter().map(|step| step.tag.to_string()).collect()
     }
 }
 

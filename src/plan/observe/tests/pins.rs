@@ -1,6 +1,5 @@
 //! Pinned bases: what is built on, what is asked, what an update would move.
 
-use super::super::newest::RegistryUnavailable;
 use super::*;
 use crate::image::recipe::Ingredient;
 use crate::plan::Reason;
@@ -70,13 +69,13 @@ async fn a_pin_wins_over_the_engines_tag_that_has_moved() {
     stack.engine.add_pulled(&reference(BASE), &digest("a"));
     stack.build().await;
     let before = stack.make().await;
-    assert_eq!(before.plan.builds().count(), 0);
-    assert_eq!(before.seen.base(&reference(BASE)).pinning, Pinning::Pinned { tag_is: None });
+    assert_eq!(before.planned.plan.builds().count(), 0);
+    assert_eq!(before.planned.snapshot.base(&reference(BASE)).pinning, Pinning::Pinned { tag_is: None });
     // Pulled by somebody else; the old content is still there without a tag.
     stack.engine.add_pulled(&reference(BASE), &digest("b"));
     let made = stack.make().await;
-    assert_eq!(made.plan.builds().count(), 0);
-    let seen = made.seen.base(&reference(BASE));
+    assert_eq!(made.planned.plan.builds().count(), 0);
+    let seen = made.planned.snapshot.base(&reference(BASE));
     assert_eq!(seen.pinning, Pinning::Pinned { tag_is: Some(digest("b")) });
     assert_eq!(seen.given.to_string(), format!("{BASE}@{}", digest("a")));
     assert!(seen.id.is_some(), "it need not be pulled");
@@ -87,7 +86,7 @@ async fn a_pin_is_what_the_look_without_it_had_found() {
     let mut stack = stack(false);
     stack.engine.add_pulled(&reference(BASE), &digest("a"));
     stack.build().await;
-    assert_eq!(stack.make().await.seen.base(&reference(BASE)).pinning, Pinning::NotYet);
+    assert_eq!(stack.make().await.planned.snapshot.base(&reference(BASE)).pinning, Pinning::NotYet);
     stack.pin(BASE, "a");
     assert!(stack.to_build().await.is_empty(), "writing the lock rebuilds nothing");
 }
@@ -98,7 +97,7 @@ async fn a_base_that_moves_in_its_registry_rebuilds_only_after_an_update() {
     stack.publish(BASE, "a");
     stack.engine.add_remote(&reference("reg.local/x/debian:old"), &digest("a"));
     let made = stack.make().await;
-    assert_eq!(made.seen.base(&reference(BASE)).pinning, Pinning::NotYet);
+    assert_eq!(made.planned.snapshot.base(&reference(BASE)).pinning, Pinning::NotYet);
     stack.pin(BASE, "a");
     stack.build().await;
 
@@ -110,7 +109,9 @@ async fn a_base_that_moves_in_its_registry_rebuilds_only_after_an_update() {
 
     stack.pins.lock.set(&reference(BASE), new);
     let made = stack.make().await;
-    let [Reason::Changed(changed)] = made.plan.images[0].reasons().unwrap() else { panic!("one reason") };
+    let [Reason::Changed(changed)] = made.planned.plan.images[0].reasons().unwrap() else {
+        panic!("one reason")
+    };
     assert_eq!(changed.ingredient, Ingredient::Base);
     assert_ne!(changed.old, changed.new);
     stack.build().await;
@@ -123,10 +124,10 @@ async fn without_a_pin_our_own_client_is_asked_before_the_engine() {
     let stack = stack(false);
     stack.publish(BASE, "a");
     stack.engine.add_remote(&reference(BASE), &digest("b"));
-    assert_eq!(stack.make().await.seen.base(&reference(BASE)).digest, Some(digest("a")));
+    assert_eq!(stack.make().await.planned.snapshot.base(&reference(BASE)).digest, Some(digest("a")));
     // Where we cannot go, the engine may have another way.
     stack.registry.deny("reg.local");
-    assert_eq!(stack.make().await.seen.base(&reference(BASE)).digest, Some(digest("b")));
+    assert_eq!(stack.make().await.planned.snapshot.base(&reference(BASE)).digest, Some(digest("b")));
 }
 
 #[tokio::test]
@@ -149,7 +150,10 @@ async fn an_unreachable_or_emptied_registry_takes_no_pin_away() {
     assert_eq!(alone().await, Newest::Gone);
     stack.registry.lose("reg.local");
     assert!(matches!(alone().await, Newest::RegistryUnavailable(_)));
-    assert!(matches!(stack.make().await.seen.base(&reference(BASE)).pinning, Pinning::Pinned { .. }));
+    assert!(matches!(
+        stack.make().await.planned.snapshot.base(&reference(BASE)).pinning,
+        Pinning::Pinned { .. }
+    ));
 }
 
 #[tokio::test]
@@ -161,7 +165,7 @@ async fn an_index_is_pinned_with_the_manifest_of_the_platform() {
     stack.pins.lock.set(&reference(BASE), pin);
     assert_eq!(stack.newest(Some("linux/amd64")).await, Newest::Same);
     // The recipe counts the index, what is pulled is our platform's.
-    let seen = stack.make().await.seen.base(&reference(BASE)).clone();
+    let seen = stack.make().await.planned.snapshot.base(&reference(BASE)).clone();
     assert_eq!((seen.digest, seen.given.digest()), (Some(digest("a")), Some(digest("1").as_str())));
 
     stack.publish_index(BASE, "b", "1");
@@ -177,10 +181,10 @@ async fn an_index_is_found_on_the_engine_by_its_own_digest_or_its_manifests() {
     let pin = Pin::new(&digest("a")).unwrap().with_platform("linux/amd64", &digest("1"));
     stack.pins.lock.set(&reference(BASE), pin);
     stack.engine.add_pulled(&reference(BASE), &digest("1"));
-    let by_manifest = stack.make().await.seen.base(&reference(BASE)).clone();
+    let by_manifest = stack.make().await.planned.snapshot.base(&reference(BASE)).clone();
     assert_eq!((by_manifest.given.digest(), by_manifest.id.is_some()), (Some(digest("1").as_str()), true));
     stack.engine.add_pulled(&reference(BASE), &digest("a"));
-    let by_index = stack.make().await.seen.base(&reference(BASE)).clone();
+    let by_index = stack.make().await.planned.snapshot.base(&reference(BASE)).clone();
     assert_eq!((by_index.given.digest(), by_index.digest), (Some(digest("a").as_str()), Some(digest("a"))));
 }
 
@@ -196,12 +200,12 @@ async fn an_own_image_of_the_engine_under_a_pinned_tag_is_never_taken_for_the_pi
         "{problems}"
     );
     stack.publish("reg.local/x/debian:other", "a");
-    let given = stack.make().await.seen.base(&reference(BASE)).given.clone();
+    let given = stack.make().await.planned.snapshot.base(&reference(BASE)).given.clone();
     assert_eq!(given.digest(), Some(digest("a").as_str()), "its registry can give it");
 
     stack.registry.remove(&reference("reg.local/x/debian").repository().with_digest(&digest("a")));
     stack.pins.stand_ins.insert(reference(BASE).canonical());
-    let seen = stack.make().await.seen.base(&reference(BASE)).clone();
+    let seen = stack.make().await.planned.snapshot.base(&reference(BASE)).clone();
     assert_eq!((seen.digest, seen.pinning), (None, Pinning::Never), "--base asks for the engine's own");
 }
 
@@ -251,7 +255,7 @@ async fn all_that_stands_on_a_base_or_copies_from_it_is_reached_by_its_move() {
     let (spec, graph) = stack.read();
     let uses = external(&spec, &graph, None, &HashCache::default()).unwrap();
     let reached = |name: &str| -> Vec<String> {
-        let nodes = uses[&reference(name).canonical()].reaches(&graph);
+        let nodes = uses[&reference(name).canonical()].affects(&graph);
         nodes.into_iter().map(|node| graph.node(node).name.to_string()).collect()
     };
     assert_eq!(reached("debian:12"), ["top", "child", "other"]);
@@ -273,7 +277,8 @@ async fn where_every_image_has_a_digest_that_is_its_id_it_may_be_from_nowhere() 
         created: 0,
     };
     for (id, pinning) in [("a", Pinning::Perhaps), ("b", Pinning::NotYet)] {
-        let bases = super::super::bases::look(&uses, &[image(id)], "linux/amd64", &stack.world(&hashes))
+        let (images, context) = ([image(id)], stack.context(&spec, &graph, &hashes));
+        let bases = super::super::bases::find(&uses, &ImageIndex::new(&images), "linux/amd64", &context)
             .await
             .unwrap();
         assert_eq!(bases[&reference(BASE).canonical()].pinning, pinning);

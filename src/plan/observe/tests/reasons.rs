@@ -29,7 +29,7 @@ impl Stack {
 
     /// The lines of the plan about one image.
     async fn told(&self, image: &str) -> String {
-        let plan = self.make().await.plan;
+        let plan = self.make().await.planned.plan;
         let image = plan.images.iter().find(|i| i.name.as_str() == image).unwrap();
         let reasons: Vec<_> = image.reasons().unwrap_or_default().iter().map(Reason::to_string).collect();
         reasons.join("; ")
@@ -88,7 +88,7 @@ async fn args_and_packages_are_told_by_name_and_secrets_never() {
         made.solves().into_iter().flatten().map(|s| format!("{:?}", s.config.labels)).collect();
     stack.build().await;
     let kept = kept(stack.dir.path().join(".records").as_path());
-    for text in [args, made.plan.to_json().to_string(), labels, kept] {
+    for text in [args, made.planned.plan.to_json().to_string(), labels, kept] {
         assert!(!text.contains("hunter"), "{text}");
     }
 }
@@ -126,7 +126,7 @@ async fn many_files_are_counted_and_all_of_them_are_data() {
     }
     let told = stack.told("top").await;
     assert!(told.ends_with(" and 5 more") && told.contains("bin/0 ") && told.contains(", bin/1 "), "{told}");
-    let json = stack.make().await.plan.to_json();
+    let json = stack.make().await.planned.plan.to_json();
     assert_eq!(json["images"][0]["reasons"][0]["details"].as_array().unwrap().len(), 7);
 }
 
@@ -148,9 +148,9 @@ async fn a_context_too_large_for_the_label_is_told_from_records_else_by_digest()
 async fn what_is_built_is_the_same_without_records() {
     let stack = stack();
     stack.build().await;
-    let before = stack.make().await.plan;
+    let before = stack.make().await.planned.plan;
     stack.forget();
-    assert!(before.is_noop() && stack.make().await.plan.is_noop());
+    assert!(before.is_noop() && stack.make().await.planned.plan.is_noop());
 }
 
 #[tokio::test]
@@ -173,14 +173,18 @@ async fn a_step_that_failed_is_remembered_and_is_no_cause() {
     stack.image("leaf", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN exit 3\n");
     stack.try_build().await;
     let made = stack.make().await;
-    let leaf = &made.plan.images[made.position("leaf")];
+    let leaf = &made.planned.plan.images[made.position("leaf")];
     assert_eq!(leaf.reasons(), Some(&[Reason::NeverBuilt][..]));
     let failure = leaf.last_failure.clone().unwrap();
     assert!(failure.contains("exit 3"), "{failure}");
-    assert!(made.plan.to_string().contains(&format!("the last try failed: {failure}")));
+    assert!(made.planned.plan.to_string().contains(&format!("the last try failed: {failure}")));
     stack.image("leaf", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN exit 4\n");
     let made = stack.make().await;
-    assert_eq!(made.plan.images[made.position("leaf")].last_failure, None, "another recipe has not failed");
+    assert_eq!(
+        made.planned.plan.images[made.position("leaf")].last_failure,
+        None,
+        "another recipe has not failed"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +203,7 @@ async fn a_failed_check_is_a_cause_until_the_image_passes() {
     let failed = "the last build did not pass: the image does not have the labels of this recipe; context changed: data ";
     assert!(told.starts_with(failed), "{told}");
     stack.build().await;
-    assert!(stack.make().await.plan.is_noop());
+    assert!(stack.make().await.planned.plan.is_noop());
 }
 
 #[tokio::test]
@@ -208,7 +212,7 @@ async fn an_image_of_other_rules_is_not_compared() {
     stack.build().await;
     let made = stack.make().await;
     let mut questions = Vec::new();
-    let mut store = made.seen.store.clone();
+    let mut store = made.planned.snapshot.store.clone();
     for image in &mut store {
         if let Some(recipe) = image.labels.get_mut("ds01.build.recipe") {
             *recipe = "f".repeat(64);
@@ -216,11 +220,14 @@ async fn an_image_of_other_rules_is_not_compared() {
         }
     }
     let selection =
-        Selection { nodes: made.nodes.clone(), branch: Some("main".into()), ..Selection::default() };
-    for (_, question) in plan::questions(&made.spec, &made.graph, &made.seen, &selection).unwrap() {
+        Selection { nodes: made.planned.nodes.clone(), branch: Some("main".into()), ..Selection::default() };
+    for (_, question) in
+        plan::candidate::candidates(&made.spec, &made.graph, &made.planned.snapshot, &selection).unwrap()
+    {
         questions.push(question);
     }
-    let plan = plan::plan(questions, &store, &plan::Remote::default(), &plan::Memory::new());
+    let plan =
+        plan::decide::decide(questions, &ImageIndex::new(&store), &Default::default(), &Default::default());
     let rules = Reason::RulesChanged { old: 0, new: 1 };
     assert_eq!(plan.images[0].reasons(), Some(&[rules][..]));
 }
@@ -232,7 +239,7 @@ async fn a_child_keeps_its_own_causes_beside_its_parents() {
     stack.write("images/top/data", "two");
     stack.write("images/leaf/data", "two");
     let made = stack.make().await;
-    let reasons = made.plan.images[made.position("leaf")].reasons().unwrap();
+    let reasons = made.planned.plan.images[made.position("leaf")].reasons().unwrap();
     let [Reason::Changed(changed), Reason::ParentRebuilt { parent }] = reasons else { panic!("{reasons:?}") };
     assert_eq!((changed.ingredient, parent.as_str()), (Ingredient::Context, "top"));
     let [Detail { what, old: Some(_), new: Some(_) }] = changed.details.as_slice() else {

@@ -31,7 +31,7 @@ COPY --chmod=755 data bin/* /data/
 
 /// `name  content tag` of every image.
 fn recipes(made: &Made) -> String {
-    made.plan.images.iter().map(|image| format!("{:24} {}\n", image.name, image.content)).collect()
+    made.planned.plan.images.iter().map(|image| format!("{:24} {}\n", image.name, image.content)).collect()
 }
 
 fn write_all(stack: &Stack) {

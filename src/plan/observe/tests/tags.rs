@@ -51,6 +51,6 @@ async fn a_second_branch_moves_tags_and_builds_nothing() {
     let stack = Stack::new(ONE);
     stack.build().await;
     let made = stack.try_make(Some("feature/x")).await.unwrap();
-    assert_eq!(made.plan.builds().count(), 0);
+    assert_eq!(made.planned.plan.builds().count(), 0);
     assert_eq!(made.tags(), ["ds01/app:2026.4-feature-x"]);
 }

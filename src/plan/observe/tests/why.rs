@@ -3,8 +3,8 @@
 use super::*;
 use crate::engine::Container;
 use crate::model::names::ImageId;
-use crate::plan::why::{Known, OfContainer, Standing, node_of};
-use crate::plan::{Action, Reason, Where};
+use crate::plan::why::{ContainerExplanation, Explainer, SpecComparison, node_of};
+use crate::plan::{Action, Location, Reason};
 use crate::spec::SpecEntry;
 
 const STACK: &str = "  top: {base: slim, build_args: {COLOUR: red}}
@@ -26,9 +26,8 @@ fn stack() -> Stack {
 }
 
 impl Made {
-    fn known(&self) -> Known<'_> {
-        let Self { spec, graph, seen, plan, nodes } = self;
-        Known { spec, graph, seen, plan, nodes }
+    fn known(&self) -> Explainer<'_> {
+        Explainer { spec: &self.spec, graph: &self.graph, planned: &self.planned }
     }
 
     /// The answer, without what differs from run to run.
@@ -39,8 +38,9 @@ impl Made {
 
 /// A container as `deploy` leaves it: the image's labels below its own.
 fn container(made: &Made) -> Container {
-    let planned = &made.plan.images[made.position("h-baker/thesis")];
-    let image = made.seen.store.iter().find(|image| Some(&image.id) == planned.present.as_ref()).unwrap();
+    let planned = &made.planned.plan.images[made.position("h-baker/thesis")];
+    let image =
+        made.planned.snapshot.store.iter().find(|image| Some(&image.id) == planned.present.as_ref()).unwrap();
     let mut labels = image.labels.clone();
     labels.insert("ds01.image".into(), image.id.to_string());
     labels.insert("ds01.user".into(), "h.baker@example.org".into());
@@ -56,9 +56,9 @@ fn container(made: &Made) -> Container {
     }
 }
 
-fn standing(made: &Made, container: &Container) -> Standing {
+fn standing(made: &Made, container: &Container) -> SpecComparison {
     let node = node_of(&made.spec, &made.graph, container).unwrap();
-    let position = made.nodes.iter().position(|n| *n == node).unwrap();
+    let position = made.planned.nodes.iter().position(|n| *n == node).unwrap();
     made.known().standing(container, position)
 }
 
@@ -108,7 +108,7 @@ async fn an_image_that_is_kept_is_told_with_all_that_it_was_made_from() {
     let id = kept.images[0].kept.as_ref().unwrap().image.as_ref().unwrap().to_string();
     insta::assert_snapshot!(made.why("top", false).replace(&id[..19], "sha256:<image>"));
     let all = made.why("top", true);
-    let recipe = made.plan.images[made.position("top")].recipe.digest().to_string();
+    let recipe = made.planned.plan.images[made.position("top")].recipe.digest().to_string();
     assert!(all.contains(&recipe) && all.contains("content "), "{all}");
 }
 
@@ -118,8 +118,8 @@ async fn an_image_that_only_its_registry_has_is_up_to_date_too() {
     stack.build().await;
     let mut made = stack.make().await;
     let position = made.position("top");
-    let top = &mut made.plan.images[position];
-    top.action = Action::Keep(Where::Registry(digest("a")));
+    let top = &mut made.planned.plan.images[position];
+    top.action = Action::Keep(Location::Registry(digest("a")));
     (top.present, top.remote) = (None, Some(digest("a")));
     let told = made.why("top", false);
     assert!(told.starts_with("top is up to date  (spec.yml:5)\n"), "{told}");
@@ -147,20 +147,20 @@ async fn a_container_is_current_until_the_spec_moves_on() {
     stack.build().await;
     let made = stack.make().await;
     let running = container(&made);
-    assert_eq!(standing(&made, &running), Standing::Current);
+    assert_eq!(standing(&made, &running), SpecComparison::Current);
 
     stack.write(
         "projects/thesis.yml",
         "thesis:\n  user: h.baker@example.org\n  image: both\n  packages: {pip: [timm]}\n",
     );
     let made = stack.make().await;
-    let Standing::Outdated { reasons, changed } = standing(&made, &running) else { panic!() };
+    let SpecComparison::Outdated { reasons, changed } = standing(&made, &running) else { panic!() };
     assert!(matches!(reasons.as_slice(), [Reason::Changed(_)]), "{reasons:?}");
     assert_eq!(changed[0].to_string(), "packages changed: pip timm added");
 
     stack.build().await;
     let made = stack.make().await;
-    let Standing::Newer { image, changed } = standing(&made, &running) else { panic!() };
+    let SpecComparison::Newer { image, changed } = standing(&made, &running) else { panic!() };
     assert_ne!(image, running.image_id.to_string());
     assert_eq!(changed.len(), 1);
 }
@@ -171,8 +171,8 @@ async fn a_container_tells_its_origin_without_its_image_and_without_the_spec() {
     stack.build().await;
     let made = stack.make().await;
     let running = container(&made);
-    let mut answer = OfContainer::new(&running, &[]);
-    assert!(!answer.image_there && answer.standing == Standing::NotInSpec);
+    let mut answer = ContainerExplanation::new(&running, &[]);
+    assert!(!answer.image_there && answer.standing == SpecComparison::NotInSpec);
     let made_from = answer.made.as_ref().unwrap();
     assert!(made_from.base.as_deref().unwrap().starts_with("ds01/both:r-"), "{made_from:?}");
     let told = answer.text(false);
@@ -197,7 +197,7 @@ async fn a_container_of_another_image_or_person_is_not_taken_for_one_of_the_spec
     other.image_id = ImageId::new("sha256:1");
     assert_eq!(node_of(&made.spec, &made.graph, &other), None);
     assert!(
-        OfContainer::new(&other, &made.seen.store)
+        ContainerExplanation::new(&other, &made.planned.snapshot.store)
             .text(false)
             .contains("not made from an image of ds01-build")
     );

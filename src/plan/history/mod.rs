@@ -1,29 +1,56 @@
 //! What is known of earlier builds: from the labels of the last image, and
-//! from records that the edge read. Plain data.
+//! from the records of earlier runs.
+//!
+//! Only explains: without it the same images are built, and the reasons say
+//! less. Decides nothing.
+
+mod records;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::decide::Candidate;
-use super::shelf::Shelf;
+pub(crate) use records::{BuildResult, MOST_FILES, Record, Records, RunRecord};
+
+use super::candidate::Candidate;
+use super::observe::{DockerfileSnapshot, Snapshot};
 use crate::dockerfile::context::Listing;
-use crate::engine::Image;
-use crate::image::recipe::{Ingredient, IngredientDigests, NextBuild, PreviousBuild, Recipe, RecipeRecord};
-use crate::model::digest::Digest;
+use crate::engine::ImageIndex;
+use crate::image::recipe::{
+    self, Ingredient, IngredientDigests, NextBuild, PreviousBuild, Recipe, RecipeRecord, masked_text,
+};
 use crate::model::labels::{self, LabelCarrier};
-use crate::plan::records::{Ended, Record};
+use crate::spec::graph::NodeId;
 
-/// By position of the question. Missing: nothing but the engine's images is
+/// By position of the candidate. Missing: nothing but the engine's images is
 /// known.
-pub(crate) type Memory = HashMap<usize, Recall>;
+pub(crate) type Histories = HashMap<usize, BuildHistory>;
 
-/// What the edge knows of one image.
+/// What is known of the images that are not on the engine; the others need no
+/// reason. `nodes` are the candidates' own.
+pub(crate) fn recall(
+    records: &Records,
+    snapshot: &Snapshot,
+    nodes: &[NodeId],
+    candidates: &[Candidate],
+    images: &ImageIndex<'_>,
+) -> Histories {
+    let absent = candidates.iter().enumerate().filter(|(_, candidate)| candidate.present(images).is_none());
+    let history = |(position, candidate): (usize, &Candidate)| {
+        let dockerfile = snapshot.dockerfiles.get(&nodes[position]);
+        (position, BuildHistory::of(candidate, records, dockerfile, images))
+    };
+    absent.map(history).collect()
+}
+
+/// What is known of an image's earlier builds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recall {
+pub(crate) struct BuildHistory {
     /// Tries, oldest first.
     pub(crate) tries: Vec<Record>,
     /// The last build, with all that is known of it.
-    pub(crate) last: Option<Built>,
+    pub(crate) last: Option<EarlierBuild>,
     /// What its context holds now, if that changed.
     pub(crate) files: Option<Listing>,
     /// The Dockerfile's text now, masked, if that changed.
@@ -32,7 +59,7 @@ pub(crate) struct Recall {
 
 /// An earlier build of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Built {
+pub(crate) struct EarlierBuild {
     /// Recipe digest.
     pub(crate) recipe: String,
     /// Version of the rules; `None`: it is not said.
@@ -44,7 +71,12 @@ pub(crate) struct Built {
     pub(crate) dockerfile: Option<String>,
 }
 
-impl Built {
+impl EarlierBuild {
+    /// What the image says that was last built under a candidate's name.
+    pub(crate) fn on_engine(candidate: &Candidate, images: &ImageIndex<'_>) -> Option<Self> {
+        Self::of_image(&candidate.last_on_engine(images)?.labels)
+    }
+
     /// What the labels of an image of ours say; `None`: it is none.
     pub(crate) fn of_image(labels: &BTreeMap<String, String>) -> Option<Self> {
         let mut built = Self::of_container(labels)?;
@@ -98,7 +130,36 @@ impl Built {
     }
 }
 
-impl Recall {
+impl BuildHistory {
+    fn of(
+        candidate: &Candidate,
+        records: &Records,
+        dockerfile: Option<&DockerfileSnapshot>,
+        images: &ImageIndex<'_>,
+    ) -> Self {
+        let tries = records.of(&candidate.repository, &candidate.name);
+        let built = |record: &&Record| matches!(record.result, BuildResult::Built { .. });
+        let of_record = || tries.iter().rev().find(built).map(EarlierBuild::of_record);
+        let Some(mut last) = EarlierBuild::on_engine(candidate, images).or_else(of_record) else {
+            return Self { tries, ..Self::default() };
+        };
+        let mut history = Self::default();
+        if let Some(dockerfile) = dockerfile {
+            let record = tries.iter().rev().find(|record| record.recipe == last.recipe);
+            let now = candidate.recipe.ingredient_digests();
+            if !last.has_same(Ingredient::Dockerfile, &now) {
+                last.dockerfile = record.and_then(|record| record.dockerfile.clone());
+                history.dockerfile = Some(masked_text(&dockerfile.text));
+            }
+            if !last.has_same(Ingredient::Context, &now) {
+                let kept = || records.files(record?.tree.as_deref()?).map(Arc::new);
+                last.files = last.files.take().or_else(kept);
+                history.files = last.files.is_some().then(|| dockerfile.files(MOST_FILES)).flatten();
+            }
+        }
+        Self { tries, last: Some(last), ..history }
+    }
+
     /// As the side after of a comparison.
     pub(crate) fn now<'a>(&'a self, recipe: &'a Recipe) -> NextBuild<'a> {
         NextBuild { recipe, files: self.files.as_ref(), dockerfile: self.dockerfile.as_deref() }
@@ -114,56 +175,23 @@ impl Recall {
         if self.tries.is_empty() {
             return None;
         }
-        match &self.last_try(recipe.digest().as_str())?.ended {
-            Ended::Failed { message } => Some(message.clone()),
+        match &self.last_try(recipe.digest().as_str())?.result {
+            BuildResult::Failed { message } => Some(message.clone()),
             _ => None,
         }
     }
 
     /// Whether this very recipe was built once.
     pub(crate) fn was_built(&self, recipe: &str) -> bool {
-        self.tries.iter().any(|record| record.recipe == recipe && matches!(record.ended, Ended::Built { .. }))
+        self.tries
+            .iter()
+            .any(|record| record.recipe == recipe && matches!(record.result, BuildResult::Built { .. }))
     }
-}
-
-/// A question whose answer needs more than the engine's images.
-#[derive(Clone, Debug)]
-pub(crate) struct Absent {
-    /// Of the question.
-    pub(crate) position: usize,
-    /// What the last image says of its build.
-    pub(crate) last: Option<Built>,
-}
-
-/// The questions whose image is not there, in order.
-pub(crate) fn absent(questions: &[Candidate], store: &[Image]) -> Vec<Absent> {
-    let content = |(at, question): (usize, &Candidate)| {
-        (question.content().to_string(), (at, question.recipe.digest().clone()))
-    };
-    let contents: HashMap<String, (usize, Digest)> = questions.iter().enumerate().map(content).collect();
-    let mut there = vec![false; questions.len()];
-    for image in store {
-        for tag in &image.tags {
-            if let Some((at, recipe)) = contents.get(&tag.to_string()) {
-                there[*at] |= image.labels.get(labels::RECIPE.name).is_some_and(|r| r == recipe.as_str());
-            }
-        }
-    }
-    if there.iter().all(|there| *there) {
-        return Vec::new();
-    }
-    let shelf = Shelf::new(store);
-    let missing = there.iter().enumerate().filter(|(_, there)| !**there);
-    let absent = |(position, _): (usize, &bool)| {
-        let last = shelf.last_of(&questions[position]).and_then(|image| Built::of_image(&image.labels));
-        Absent { position, last }
-    };
-    missing.map(absent).collect()
 }
 
 /// The labels of an image that its recipe counts.
 fn own_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let written = |name: &str| labels::key(name).is_some_and(|key| key.on != LabelCarrier::Container);
-    let own = labels.iter().filter(|(name, _)| written(name) && crate::image::recipe::counts(name));
+    let own = labels.iter().filter(|(name, _)| written(name) && recipe::counts(name));
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -1,7 +1,9 @@
-//! The folder of records, as files.
+//! What earlier tries built, and from what, as files in the user's cache
+//! folder: one for each try, and one of the last run.
 //!
-//! A file is written under another name first, so it is whole or not there;
-//! every try has one of its own, so two runs never write the same one.
+//! An edge. A file is written under another name first, so it is whole or not
+//! there; every try has one of its own, so two runs never write the same one.
+//! Whatever cannot be read is not known. Decides nothing.
 
 use std::fs;
 use std::io;
@@ -9,12 +11,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
+use serde::{Deserialize, Serialize};
 
-use super::Record;
 use crate::dockerfile::context::Listing;
 use crate::host::files;
+use crate::image::recipe::RecipeRecord;
 use crate::model::digest::Digest;
-use crate::model::names::NodeName;
+use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Repository;
 
 /// Tries that are kept of each image.
@@ -24,13 +27,72 @@ const MOST: usize = 8;
 const MOST_TREES: usize = 128;
 /// Bytes of a listing; of a larger context the digest alone is kept.
 pub(crate) const MOST_FILES: usize = 512 * 1024;
+/// How the last run as a whole ended, for monitoring.
+const LAST_RUN: &str = "last-run.json";
 /// Longest name of a folder that every file system takes, with some room.
 const LONGEST: usize = 200;
+
+/// One try to build an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    /// Recipe digest, 64 hex digits.
+    pub(crate) recipe: String,
+    /// Version of the rules it was made by.
+    pub(crate) scheme: u32,
+    /// As on the label `ds01.build.ingredients`.
+    pub(crate) ingredients: String,
+    pub(crate) written: RecipeRecord,
+    /// Digest of the context; its files are kept beside the records.
+    pub(crate) tree: Option<String>,
+    /// The Dockerfile's text, masked.
+    pub(crate) dockerfile: Option<String>,
+    /// Milliseconds from start to end.
+    pub(crate) took_ms: u64,
+    /// Seconds since 1970.
+    pub(crate) at: i64,
+    #[serde(rename = "ended")]
+    pub(crate) result: BuildResult,
+}
+
+/// How a try ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum BuildResult {
+    Built {
+        id: ImageId,
+    },
+    /// It was built, and a check of the image failed.
+    TestFailed {
+        test: String,
+    },
+    /// A step failed.
+    Failed {
+        message: String,
+    },
+}
+
+/// A run that built images or found them up to date. Counts are of the images that were
+/// selected; each is counted once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunRecord {
+    /// When it ended, in seconds since 1970.
+    pub(crate) at: i64,
+    /// Milliseconds from start to end.
+    pub(crate) took_ms: u64,
+    pub(crate) built: u64,
+    pub(crate) fetched: u64,
+    pub(crate) kept: u64,
+    pub(crate) failed: u64,
+    pub(crate) blocked: u64,
+    pub(crate) cancelled: u64,
+}
 
 /// The records of one engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
-    pub(super) dir: PathBuf,
+    dir: PathBuf,
 }
 
 impl Records {
@@ -91,6 +153,20 @@ impl Records {
         Ok(())
     }
 
+    /// How the last run ended; `None`: there was none, or it is not readable.
+    pub(crate) fn last_run(&self) -> Option<RunRecord> {
+        serde_json::from_slice(&fs::read(self.dir.join(LAST_RUN)).ok()?).ok()
+    }
+
+    /// Keeps how a run ended, in place of the one before.
+    ///
+    /// # Errors
+    /// The folder or file cannot be written.
+    pub(crate) fn set_last_run(&self, run: &RunRecord) -> io::Result<()> {
+        make(&self.dir)?;
+        files::write(&self.dir.join(LAST_RUN), &serde_json::to_vec(run)?)
+    }
+
     /// Removes the listings that were not used for longest.
     fn forget_trees(&self) {
         let folder = self.dir.join("trees");
@@ -137,6 +213,6 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// For the user alone: Dockerfiles are nobody else's business.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
+fn make(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -1,76 +1,33 @@
-//! Between records and plans: what earlier runs tell a plan, and what a run
-//! leaves for later ones.
-//!
-//! An edge. Looks only at images that are not up to date: the others need no
-//! reason. Decides nothing.
+//! What a run leaves for the explanations of later ones: a record of each
+//! image that was tried, and one of the run as a whole.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::build::Outcomes;
-use crate::image::recipe::{self, Ingredient, Recipe, RecipeRecord, masked_text};
+use super::Outcomes;
+use crate::image::recipe::{self, Recipe, RecipeRecord, masked_text};
 use crate::model::event::{Event, Outcome};
-use crate::plan::observe::{DockerfileSeen, Seen};
-use crate::plan::records::{Ended, MOST_FILES, Record, Records, Run};
-use crate::plan::{self, Absent, Built, Candidate, Memory, Plan, Planned, Recall};
+use crate::plan::history::{BuildResult, MOST_FILES, Record, Records, RunRecord};
+use crate::plan::observe::{DockerfileSnapshot, Snapshot};
+use crate::plan::{Plan, Planned};
 use crate::spec::graph::NodeId;
 
 /// Bytes of a Dockerfile that a record keeps.
 const MOST_TEXT: usize = 64 * 1024;
-
-/// All that is known of the images that are not there. `nodes` are the
-/// questions' own.
-pub(crate) fn recall(records: &Records, seen: &Seen, nodes: &[NodeId], questions: &[Candidate]) -> Memory {
-    let absent = plan::absent(questions, &seen.store).into_iter();
-    absent
-        .map(|absent| {
-            let (position, dockerfile) = (absent.position, seen.dockerfiles.get(&nodes[absent.position]));
-            (position, recall_one(records, dockerfile, &questions[position], absent))
-        })
-        .collect()
-}
-
-fn recall_one(
-    records: &Records,
-    dockerfile: Option<&DockerfileSeen>,
-    question: &Candidate,
-    absent: Absent,
-) -> Recall {
-    let tries = records.of(&question.repository, &question.name);
-    let built = |record: &&Record| matches!(record.ended, Ended::Built { .. });
-    let of_record = || tries.iter().rev().find(built).map(Built::of_record);
-    let Some(mut last) = absent.last.or_else(of_record) else { return Recall { tries, ..Recall::default() } };
-    let mut recall = Recall::default();
-    if let Some(dockerfile) = dockerfile {
-        let record = tries.iter().rev().find(|record| record.recipe == last.recipe);
-        let now = question.recipe.ingredient_digests();
-        if !last.has_same(Ingredient::Dockerfile, &now) {
-            last.dockerfile = record.and_then(|record| record.dockerfile.clone());
-            recall.dockerfile = Some(masked_text(&dockerfile.text));
-        }
-        if !last.has_same(Ingredient::Context, &now) {
-            let kept = || records.files(record?.tree.as_deref()?).map(Arc::new);
-            last.files = last.files.take().or_else(kept);
-            recall.files = last.files.is_some().then(|| dockerfile.files(MOST_FILES)).flatten();
-        }
-    }
-    Recall { tries, last: Some(last), ..recall }
-}
 
 /// What a run will need to write its records: the files of what it builds.
 #[derive(Debug)]
 pub(crate) struct RunRecorder {
     records: Records,
     /// By position in the plan.
-    dockerfiles: HashMap<usize, DockerfileSeen>,
+    dockerfiles: HashMap<usize, DockerfileSnapshot>,
 }
 
 impl RunRecorder {
     /// Of a plan whose positions are about `nodes`.
-    pub(crate) fn new(records: Records, plan: &Plan, nodes: &[NodeId], mut seen: Seen) -> Self {
-        let dockerfile = |position: usize| Some((position, seen.dockerfiles.remove(&nodes[position])?));
+    pub(crate) fn new(records: Records, plan: &Plan, nodes: &[NodeId], mut snapshot: Snapshot) -> Self {
+        let dockerfile = |position: usize| Some((position, snapshot.dockerfiles.remove(&nodes[position])?));
         // What is pulled may have to be built after all.
         let made = plan.builds().chain(plan.fetches());
         Self { records, dockerfiles: made.filter_map(dockerfile).collect() }
@@ -85,8 +42,8 @@ impl RunRecorder {
         let mut result = self.records.set_last_run(&run(plan, outcomes, now));
         for (position, image) in plan.images.iter().enumerate() {
             let ended = match outcomes.built(position) {
-                Some(id) => Some(Ended::Built { id: id.clone() }),
-                None => outcomes.of(position).and_then(|o| ended(o, &image.recipe)),
+                Some(id) => Some(BuildResult::Built { id: id.clone() }),
+                None => outcomes.of(position).and_then(|outcome| failure(outcome, &image.recipe)),
             };
             let Some(ended) = ended else { continue };
             let kept = self.keep_one(position, image, ended, millis(outcomes.took(position)), now);
@@ -99,7 +56,7 @@ impl RunRecorder {
         &self,
         position: usize,
         image: &Planned,
-        ended: Ended,
+        result: BuildResult,
         took_ms: u64,
         at: i64,
     ) -> io::Result<()> {
@@ -114,7 +71,7 @@ impl RunRecorder {
             dockerfile: text,
             took_ms,
             at,
-            ended,
+            result,
         };
         if let Some(d) = dockerfile {
             self.records.add_files(d.context_digest.as_str(), || d.files(MOST_FILES))?;
@@ -124,10 +81,10 @@ impl RunRecorder {
 }
 
 /// The run as a whole.
-fn run(plan: &Plan, outcomes: &Outcomes, at: i64) -> Run {
+fn run(plan: &Plan, outcomes: &Outcomes, at: i64) -> RunRecord {
     let counted = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     match outcomes.summary(plan) {
-        Event::RunFinished { built, fetched, kept, failed, blocked, cancelled, took, .. } => Run {
+        Event::RunFinished { built, fetched, kept, failed, blocked, cancelled, took, .. } => RunRecord {
             at,
             took_ms: millis(took),
             built: counted(built),
@@ -137,7 +94,7 @@ fn run(plan: &Plan, outcomes: &Outcomes, at: i64) -> Run {
             blocked: counted(blocked),
             cancelled: counted(cancelled),
         },
-        _ => Run { at, ..Run::default() },
+        _ => RunRecord { at, ..RunRecord::default() },
     }
 }
 
@@ -147,16 +104,16 @@ fn millis(took: Duration) -> u64 {
 
 /// How it failed. `None`: it did not, or the engine or a registry failed
 /// rather than the image.
-fn ended(outcome: &Outcome, recipe: &Recipe) -> Option<Ended> {
+fn failure(outcome: &Outcome, recipe: &Recipe) -> Option<BuildResult> {
     match outcome {
         Outcome::Failed { failure, .. } if failure.engine => None,
         Outcome::Failed { failure, .. } if failure.check => {
-            Some(Ended::TestFailed { test: failure.message.clone() })
+            Some(BuildResult::TestFailed { test: failure.message.clone() })
         }
         Outcome::Failed { failure, .. } => {
             let step = failure.step.iter().map(|step| format!("{step}: "));
             let message = step.chain([failure.message.clone()]).collect::<String>();
-            Some(Ended::Failed { message: recipe.without_secrets(&message) })
+            Some(BuildResult::Failed { message: recipe.without_secrets(&message) })
         }
         // What was built, `Outcomes::built` says; its push may have failed.
         _ => None,

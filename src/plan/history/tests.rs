@@ -1,7 +1,8 @@
+use super::records::*;
 use super::*;
 use crate::dockerfile::context::Listing;
 use crate::model::digest::Digest;
-use crate::model::names::NodeName;
+use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Repository;
 
 fn record(at: i64) -> Record {
@@ -14,7 +15,7 @@ fn record(at: i64) -> Record {
         dockerfile: None,
         took_ms: 1,
         at,
-        ended: Ended::Built { id: ImageId::new("sha256:1") },
+        result: BuildResult::Built { id: ImageId::new("sha256:1") },
     }
 }
 
@@ -115,7 +116,7 @@ fn only_the_user_can_read_them_and_a_long_name_has_a_folder() {
 fn the_last_run_stands_in_place_of_the_one_before() {
     let (dir, records) = records();
     assert_eq!(records.last_run(), None);
-    let run = |at: i64| Run { at, took_ms: 5, built: 2, failed: 1, ..Run::default() };
+    let run = |at: i64| RunRecord { at, took_ms: 5, built: 2, failed: 1, ..RunRecord::default() };
     records.set_last_run(&run(1)).unwrap();
     records.set_last_run(&run(2)).unwrap();
     assert_eq!(records.last_run(), Some(run(2)));

@@ -1,0 +1,200 @@
+//! The pins of external images against what registries say: which are behind,
+//! which are missing, and what is pinned for the first time.
+
+use std::io;
+use std::path::Path;
+
+use futures::future::join_all;
+
+use super::observe::{self, BaseSnapshot, Pinning, Snapshot};
+use super::run::Context;
+use crate::engine::Engine;
+use crate::model::names::NodeName;
+use crate::model::problem::Problem;
+use crate::model::reference::Reference;
+use crate::registry::{self, Registry};
+use crate::spec::graph::NodeId;
+use crate::spec::pins::{self, Pin, Pins};
+
+/// Why a registry could not be asked, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegistryUnavailable(pub(crate) String);
+
+/// What a registry says of a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// The pin is what the tag stands for.
+    Same,
+    /// The tag stands for this; the pin is behind, or there is none yet, or it
+    /// lacks a platform.
+    Pin(Pin),
+    /// The registry has no such tag.
+    Gone,
+    RegistryUnavailable(RegistryUnavailable),
+}
+
+/// The manifest digest a reference stands for. Where our own question leads
+/// nowhere, the engine is asked: it may know a mirror, or another way.
+///
+/// # Errors
+/// Neither of us could ask.
+pub(crate) async fn digest_of(
+    reference: &Reference,
+    registry: &dyn Registry,
+    engine: Option<&dyn Engine>,
+) -> Result<Option<String>, RegistryUnavailable> {
+    let ours = registry.digest(reference).await;
+    if let Ok(Some(digest)) = ours {
+        return Ok(Some(digest));
+    }
+    let Some(engine) = engine else { return ours.map_err(|error| unavailable(&error)) };
+    match (ours, engine.resolve(reference).await) {
+        (_, Ok(found)) => Ok(found),
+        (Ok(_), Err(_)) => Ok(None),
+        (Err(error), Err(_)) => Err(unavailable(&error)),
+    }
+}
+
+fn unavailable(error: &registry::Error) -> RegistryUnavailable {
+    let help = error.help().map(|help| format!(" ({help})"));
+    RegistryUnavailable(format!("{error}{}", help.unwrap_or_default()))
+}
+
+/// Compares a pin with what its tag stands for. Of an index, the manifests of
+/// the platforms that the pin knows are compared, and `platform` is recorded
+/// too; no layer is fetched.
+pub(crate) async fn newest(
+    reference: &Reference,
+    pin: Option<&Pin>,
+    platform: Option<&str>,
+    registry: &dyn Registry,
+    engine: Option<&dyn Engine>,
+) -> Newest {
+    let digest = match digest_of(reference, registry, engine).await {
+        Ok(Some(digest)) => digest,
+        Ok(None) => return Newest::Gone,
+        Err(why) => return Newest::RegistryUnavailable(why),
+    };
+    let known = |platform: &str| pin.is_some_and(|pin| pin.platforms().contains_key(platform));
+    if pin.is_some_and(|pin| pin.digest() == digest) && platform.is_none_or(known) {
+        return Newest::Same;
+    }
+    let recorded = pin.iter().flat_map(|pin| pin.platforms().keys()).map(String::as_str);
+    let more = platform.filter(|platform| !known(platform));
+    let platforms: Vec<&str> = recorded.chain(more).collect();
+    match described(reference, &digest, &platforms, registry).await {
+        None => Newest::RegistryUnavailable(RegistryUnavailable(format!(
+            "`{digest}` is no digest that can be pinned"
+        ))),
+        Some(new) => match pin {
+            Some(pin) if *pin == new => Newest::Same,
+            // Only images for others have changed.
+            Some(pin) if pin.digest() != new.digest() && more.is_none() && pin.gives_the_same_as(&new) => {
+                Newest::Same
+            }
+            _ => Newest::Pin(new),
+        },
+    }
+}
+
+/// A pin to a digest, with the manifests of platforms as far as they can be
+/// told.
+pub(crate) async fn described(
+    reference: &Reference,
+    digest: &str,
+    platforms: &[&str],
+    registry: &dyn Registry,
+) -> Option<Pin> {
+    let index = reference.repository().with_digest(digest);
+    let ask = |platform| registry.image(&index, platform);
+    let answers = join_all(platforms.iter().copied().map(ask)).await;
+    let answers = platforms.iter().zip(answers);
+    answers.fold(Pin::new(digest), |pin, (platform, answer)| match answer {
+        Ok(Some(image)) => pin.map(|pin| pin.with_platform(platform, &image.manifest)),
+        _ => pin,
+    })
+}
+
+/// Pins that were not in `spec.lock` before.
+pub(crate) struct NewPins {
+    pub(crate) count: usize,
+    /// Whether `spec.lock` was written, or why it could not be.
+    pub(crate) saved: io::Result<bool>,
+}
+
+/// Pins what was found without a pin, in the lock at `path` and in `known`;
+/// `None`: there was nothing. `shown`: the path as people know it.
+///
+/// # Errors
+/// spec.lock has been broken meanwhile.
+pub(crate) async fn learn(
+    snapshot: &Snapshot,
+    registry: &dyn Registry,
+    known: &mut Pins,
+    path: &Path,
+    shown: &Path,
+) -> Result<Option<NewPins>, Vec<Problem>> {
+    let platform = snapshot.engine.platform.as_str();
+    let unpinned =
+        snapshot.bases().filter(|(_, base)| matches!(base.pinning, Pinning::NotYet | Pinning::Perhaps));
+    let found = unpinned.map(|(name, base)| async move {
+        let pin = found(&name, base, platform, registry).await?;
+        Some((name, pin))
+    });
+    let new: Vec<_> = join_all(found).await.into_iter().flatten().collect();
+    if new.is_empty() {
+        return Ok(None);
+    }
+    // Another run may have pinned more, or the same, meanwhile.
+    let mut lock = pins::load(path, shown)?;
+    for (name, pin) in &new {
+        if lock.get(name).is_none() {
+            lock.set(name, pin.clone());
+        }
+    }
+    known.lock = lock;
+    Ok(Some(NewPins { count: new.len(), saved: pins::save(path, &known.lock) }))
+}
+
+/// The pin to what was found; nothing where it may be the engine's own.
+async fn found(
+    reference: &Reference,
+    base: &BaseSnapshot,
+    platform: &str,
+    registry: &dyn Registry,
+) -> Option<Pin> {
+    let digest = base.digest.as_deref()?;
+    let known = reference.repository().with_digest(digest);
+    match (&base.pinning, &base.id) {
+        (Pinning::Perhaps, _) if !matches!(registry.digest(&known).await, Ok(Some(_))) => None,
+        // It came from a registry or went to one: nobody need be asked.
+        (Pinning::NotYet, Some(_)) => Pin::new(digest),
+        _ => described(reference, digest, &[platform], registry).await,
+    }
+}
+
+/// What a registry says of a pinned base.
+pub(crate) struct BaseCheck {
+    pub(crate) image: String,
+    pub(crate) pinned: String,
+    pub(crate) newest: Newest,
+    /// What a move would rebuild.
+    pub(crate) rebuilds: Vec<NodeName>,
+}
+
+/// Asks for every pinned base of `wanted`, all at once.
+pub(crate) async fn check(context: &Context<'_>, snapshot: &Snapshot, wanted: &[NodeId]) -> Vec<BaseCheck> {
+    let Context { spec, graph, engine, registry, pins, .. } = *context;
+    let external = observe::external_images(spec, graph, wanted, &snapshot.dockerfiles);
+    let pinned = external.values().filter_map(|image| Some((image, pins.of(&image.reference)?)));
+    let asked = pinned.map(|(image, pin)| async move {
+        let affected = image.affects(graph).into_iter().filter(|node| wanted.contains(node));
+        BaseCheck {
+            image: image.reference.to_string(),
+            pinned: pin.digest().to_owned(),
+            newest: newest(&image.reference, Some(pin), None, registry, Some(engine)).await,
+            rebuilds: affected.map(|node| graph.node(node).name.clone()).collect(),
+        }
+    });
+    join_all(asked).await
+}

@@ -1,0 +1,96 @@
+//! Planning from end to end: observes, finds what is to be decided, asks
+//! registries, recalls earlier builds, and decides.
+
+use std::path::PathBuf;
+
+use super::Plan;
+use super::candidate::{Selection, candidates};
+use super::history::{self, Records};
+use super::observe::{self, Snapshot};
+use super::registries::decide_asking;
+use crate::dockerfile::context::HashCache;
+use crate::engine::{self, Engine, ImageIndex};
+use crate::model::problem::Problem;
+use crate::registry::{self, Registry};
+use crate::spec::Spec;
+use crate::spec::graph::{Graph, NodeId};
+use crate::spec::pins::Pins;
+
+/// What a plan is made from.
+pub(crate) struct Context<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) graph: &'a Graph,
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) registry: &'a dyn Registry,
+    pub(crate) pins: &'a Pins,
+    pub(crate) hashes: &'a HashCache,
+    /// The folder of the records of earlier runs.
+    pub(crate) records: PathBuf,
+}
+
+/// A plan with what it was made from.
+#[derive(Debug)]
+pub(crate) struct PlannedRun {
+    pub(crate) plan: Plan,
+    pub(crate) snapshot: Snapshot,
+    /// The node of each position of the plan.
+    pub(crate) nodes: Vec<NodeId>,
+    /// What people should know of registries that did not answer.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl PlannedRun {
+    /// The position of a node in the plan, if it was selected and is built here.
+    pub(crate) fn position(&self, node: NodeId) -> Option<usize> {
+        self.nodes.iter().position(|other| *other == node)
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// Dockerfiles or contexts are wrong.
+    Problems(Vec<Problem>),
+    /// Bases are neither on the engine nor could they be asked for.
+    Bases(Vec<Problem>),
+    /// The branch gives no tag, or the tag of something else.
+    Branch(Problem),
+    Engine(engine::Error),
+    /// Registries that have to answer and do not.
+    Registries(Vec<registry::Error>),
+}
+
+impl From<engine::Error> for Error {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// Observes and decides.
+///
+/// # Errors
+/// Files, bases, the branch, the engine; to send images, every registry must
+/// answer.
+pub(crate) async fn plan(context: &Context<'_>, selection: &Selection) -> Result<PlannedRun, Error> {
+    let snapshot = observe::observe(context, &selection.nodes).await?;
+    plan_snapshot(context, selection, snapshot).await
+}
+
+/// Decides on what was observed of the selected images.
+///
+/// # Errors
+/// The branch; to send images, every registry must answer.
+pub(crate) async fn plan_snapshot(
+    context: &Context<'_>,
+    selection: &Selection,
+    snapshot: Snapshot,
+) -> Result<PlannedRun, Error> {
+    let candidates = candidates(context.spec, context.graph, &snapshot, selection).map_err(Error::Branch)?;
+    let (nodes, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
+    let images = ImageIndex::new(&snapshot.store);
+    let records = Records::new(&context.records, &snapshot.engine.id);
+    let histories = history::recall(&records, &snapshot, &nodes, &candidates, &images);
+    let decided = decide_asking(context.registry, candidates, &images, &histories, selection.push);
+    let (plan, tags) = decided.await?;
+    Ok(PlannedRun { plan, warnings: tags.warnings(), snapshot, nodes })
+}
