@@ -53,22 +53,25 @@ fn id(what: &str, text: &str, plain: impl Fn(char) -> bool, grammar: &str) -> Ch
         return Err(GrammarError::new(message, format!("use at most {MAX_NAME}")));
     }
     let inner = text.chars().all(|c| plain(c) || matches!(c, '.' | '_' | '-'));
-    if inner && text.starts_with(&plain) && text.ends_with(&plain) && !text.contains("..") {
-        return Ok(());
-    }
-    Err(GrammarError::new(format!("`{}` is no {what} name", short(text)), format!("use {grammar}")))
+    let right = inner && text.starts_with(&plain) && text.ends_with(&plain) && !text.contains("..");
+    right_if(right, text, &format!("is no {what} name"), &format!("use {grammar}"))
+}
+
+/// What all the other grammars say: `text` is right, or cannot be `what`.
+fn right_if(right: bool, text: &str, what: &str, help: &str) -> Check {
+    if right { Ok(()) } else { Err(GrammarError::new(format!("`{}` {what}", short(text)), help)) }
+}
+
+fn all_of(text: &str, punctuation: &[u8]) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || punctuation.contains(&b))
 }
 
 /// The key of a build arg: an identifier.
 pub(crate) fn build_arg_key(text: &str) -> Check {
-    let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be the name of a build arg", short(text)),
-        "use letters, digits and `_`, beginning with a letter",
-    ))
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let right = begins && all_of(text, b"_") && text.len() <= 128;
+    let help = "use letters, digits and `_`, beginning with a letter";
+    right_if(right, text, "cannot be the name of a build arg", help)
 }
 
 /// The value of a build arg: one line.
@@ -103,75 +106,48 @@ pub(crate) fn tag(text: &str) -> Check {
     if text.is_empty() {
         return Err(GrammarError::new("an empty tag", "write at least one letter or digit"));
     }
-    let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if inner && text.len() <= 128 && !text.starts_with(['.', '-']) {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be a tag", short(text)),
-        "use letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 128",
-    ))
+    let right = all_of(text, b"._-") && text.len() <= 128 && !text.starts_with(['.', '-']);
+    let help = "use letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 128";
+    right_if(right, text, "cannot be a tag", help)
 }
 
 /// The id of a secret, the name of an info command, a stage of a Dockerfile.
 pub(crate) fn word(what: &str, text: &str) -> Check {
-    let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if inner && text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be {what}", short(text)),
-        "use letters, digits, `.`, `_` and `-`",
-    ))
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let right = begins && all_of(text, b"._-") && text.len() <= 128;
+    right_if(right, text, &format!("cannot be {what}"), "use letters, digits, `.`, `_` and `-`")
+}
+
+/// One line without blanks around it, as a user database may hold.
+fn is_one_line(text: &str) -> bool {
+    !text.chars().any(char::is_control) && text.trim() == text && !text.is_empty() && text.len() <= 256
 }
 
 /// A login: anything a user database may hold that fits on one line of a label.
 pub(crate) fn login(text: &str) -> Check {
-    let one_line = !text.chars().any(char::is_control) && text.trim() == text;
-    if one_line && !text.is_empty() && text.len() <= 256 {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be a login", short(text)),
-        "write it as the user database has it: one line of at most 256 bytes without blanks around",
-    ))
+    let help = "write it as the user database has it: one line of at most 256 bytes without blanks around";
+    right_if(is_one_line(text), text, "cannot be a login", help)
 }
 
 /// A group of the machine: some directories allow blanks in it.
 pub(crate) fn system_group(text: &str) -> Check {
-    let one_line = !text.chars().any(|c| c.is_control() || matches!(c, ':' | ',')) && text.trim() == text;
-    if one_line && !text.is_empty() && text.len() <= 256 {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be a group of the machine", short(text)),
-        "write it as `id -Gn` shows it: one line without `:` and `,`",
-    ))
+    let help = "write it as `id -Gn` shows it: one line without `:` and `,`";
+    right_if(is_one_line(text) && !text.contains([':', ',']), text, "cannot be a group of the machine", help)
 }
 
 /// A shell: an absolute path that may stand in `/etc/passwd`.
 pub(crate) fn shell(text: &str) -> Check {
-    let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'));
     let parts = text.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
-    if inner && parts && text.starts_with('/') && text.len() <= 256 {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` cannot be a shell", short(text)),
-        "write an absolute path, such as /bin/bash",
-    ))
+    let right = parts && text.starts_with('/') && all_of(text, b"._-/") && text.len() <= 256;
+    right_if(right, text, "cannot be a shell", "write an absolute path, such as /bin/bash")
 }
 
 /// The host of a registry, with or without a port.
 pub(crate) fn registry_host(text: &str) -> Check {
     let repository = Repository::parse(&format!("{text}/name"));
-    if repository.is_ok_and(|repository| repository.host() == Some(text)) {
-        return Ok(());
-    }
-    Err(GrammarError::new(
-        format!("`{}` is no host of a registry", short(text)),
-        "write host:port, or a host with a dot, without http:// and path",
-    ))
+    let right = repository.is_ok_and(|repository| repository.host() == Some(text));
+    let help = "write host:port, or a host with a dot, without http:// and path";
+    right_if(right, text, "is no host of a registry", help)
 }
 
 /// A web address without user and password: it is shown in logs.
