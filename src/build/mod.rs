@@ -8,6 +8,7 @@
 pub(crate) mod account_layer;
 mod blame;
 mod board;
+pub(crate) mod export;
 mod moves;
 mod outcome;
 pub(crate) mod recorder;

@@ -16,6 +16,7 @@ pub(crate) mod summary;
 mod tests;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::container::Caller;
 use crate::engine::{Container, Footprint, Image, ImageDetail};
@@ -145,6 +146,10 @@ pub(crate) enum InventoryError {
     InUse { name: String, containers: Vec<String> },
     #[error("other images stand on `{name}`: {}", images.join(", "))]
     HasChildren { name: String, images: Vec<String> },
+    #[error("{}: {why}", file.display())]
+    EntryUnclear { file: PathBuf, why: String },
+    #[error("{} cannot be changed: {cause}", file.display())]
+    FileReadOnly { file: PathBuf, cause: String },
 }
 
 impl InventoryError {
@@ -167,6 +172,10 @@ impl InventoryError {
                 format!("retire them first: {}", commands.collect::<Vec<_>>().join(", "))
             }
             Self::HasChildren { .. } => "remove those first".into(),
+            Self::EntryUnclear { .. } => "take the entry out by hand, or say --keep-spec".into(),
+            Self::FileReadOnly { .. } => {
+                "somebody with rights can take the entry out; --keep-spec removes the image alone".into()
+            }
         }
     }
 }

@@ -4,18 +4,20 @@
 //! asked for is still written down, and `build` or a second `retire` goes on
 //! from there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use futures::future::try_join_all;
+use rustix::fs::{Access, access};
 use serde::Serialize;
 
 use super::{GroupKey, ImageGroup, InventoryError, Snapshot, find, groups, short_id};
-use crate::engine::{Engine, Error, Image};
+use crate::engine::{Engine, Error, Image, ImageIndex};
+use crate::host::files;
 use crate::model::labels::is_saved;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
-use crate::spec::Project;
-use crate::spec::SpecEntry;
+use crate::spec::{Project, SpecEntry, edit};
 
 /// Calls under way at one time.
 const AT_ONCE: usize = 16;
@@ -28,12 +30,12 @@ pub(crate) struct Retirement {
     tags: Vec<Reference>,
     /// An image without tags.
     untagged: Option<ImageId>,
-    entry: Option<ProjectEntry>,
+    entry: Option<EntryRemoval>,
 }
 
-/// A project's entry in the spec, which goes too.
+/// A project's entry in the spec, which is taken out too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct ProjectEntry {
+pub(crate) struct EntryRemoval {
     pub(crate) project: String,
     /// As the spec shows it: relative to where people stand.
     pub(crate) file: PathBuf,
@@ -68,7 +70,7 @@ impl Retirement {
     }
 
     /// The entry of the spec that is taken out.
-    pub(crate) fn entry(&self) -> Option<&ProjectEntry> {
+    pub(crate) fn entry(&self) -> Option<&EntryRemoval> {
         self.entry.as_ref()
     }
 
@@ -133,7 +135,8 @@ fn images_above(
 ) -> Vec<String> {
     let only_here = |image: &&&Image| image.tags.iter().all(|tag| group.tags.contains(tag));
     let ids: Vec<&ImageId> = group.images.iter().filter(only_here).map(|image| &image.id).collect();
-    let image = |id: &ImageId| snapshot.images.iter().find(|image| image.id == *id);
+    let index = ImageIndex::new(&snapshot.images);
+    let image = |id: &ImageId| index.by_id(id.as_str());
     let saved = |id: &ImageId| image(id).is_some_and(|image| is_saved(&image.labels));
     let above = based_on(&ids, layers).filter(|id| !group.has(id) && !saved(id));
     let name = |id: &ImageId| match image(id).and_then(|image| image.tags.first()) {
@@ -155,11 +158,11 @@ fn based_on<'a>(ids: &[&ImageId], layers: &'a [(ImageId, Vec<String>)]) -> impl 
     staying.into_iter().filter(move |(_, layers)| above(layers)).map(|(id, _)| id)
 }
 
-fn entry(snapshot: &Snapshot, project: &Project) -> ProjectEntry {
+fn entry(snapshot: &Snapshot, project: &Project) -> EntryRemoval {
     let file = &project.place.file;
     let others = snapshot.spec.iter().flat_map(|(spec, _)| &spec.projects);
     let together = others.filter(|other| other.place.file.path == file.path).count();
-    ProjectEntry {
+    EntryRemoval {
         project: project.name.to_string(),
         file: file.path.clone(),
         alone: together == 1,
@@ -212,4 +215,54 @@ pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Resu
         }
     }
     Ok(removal)
+}
+
+/// What becomes of the file that has an entry which is taken out.
+pub(crate) struct FileChange {
+    path: PathBuf,
+    before: String,
+    /// `None`: the file goes.
+    after: Option<String>,
+}
+
+impl FileChange {
+    /// The file without the entry. `here`: where people stand.
+    ///
+    /// # Errors
+    /// The entry cannot be told from the rest, or the file cannot be changed.
+    pub(crate) fn without(entry: &EntryRemoval, here: &Path) -> Result<Self, InventoryError> {
+        let after = if entry.alone { Ok(None) } else { edit::remove(&entry.text, &entry.project) };
+        let file = || entry.file.clone();
+        let after = after.map_err(|why| InventoryError::EntryUnclear { file: file(), why })?;
+        let path = here.join(&entry.file);
+        changeable(&path)
+            .map_err(|error| InventoryError::FileReadOnly { file: file(), cause: error.to_string() })?;
+        Ok(Self { path, before: entry.text.clone(), after })
+    }
+
+    /// Absolute.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whole or not at all; never over what somebody else wrote meanwhile.
+    ///
+    /// # Errors
+    /// The file was changed, or cannot be written.
+    pub(crate) fn apply(&self) -> io::Result<()> {
+        if fs::read_to_string(&self.path)? != self.before {
+            return Err(io::Error::other("it was changed meanwhile"));
+        }
+        match &self.after {
+            Some(after) => files::replace(&self.path, &self.before, after),
+            None => fs::remove_file(&self.path),
+        }
+    }
+}
+
+/// Whether files may come and go beside it, which is how it is changed.
+fn changeable(file: &Path) -> io::Result<()> {
+    let file = fs::canonicalize(file)?;
+    let folder = file.parent().unwrap_or(&file);
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }

@@ -1,25 +1,30 @@
-//! `doctor`: looks at everything that is needed, one thing after the other;
-//! what fails is a finding, and the next thing is looked at.
+//! `doctor`: checks everything that is needed, one thing after the other;
+//! what fails is a finding, and the next thing is checked.
 
 mod image;
-mod show;
 
-use clap::Args;
 use std::path::Path;
 
+use clap::Args;
 use futures::future::join_all;
 
-use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
 use crate::admin::doctor::machine::{self, Folder};
-use crate::admin::doctor::{self, Diagnosis, Finding};
+use crate::admin::doctor::{Diagnosis, Finding, Severity, images};
 use crate::build::space;
-use crate::engine::{self, Container, Engine, Image};
+use crate::cli::exit::Exit;
+use crate::cli::load::{self, CliError};
+use crate::cli::settings::Settings;
+use crate::engine::{Container, EngineInfo, Image};
 use crate::gpu::nvml;
 use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
+use crate::ui::{Look, human};
+
+/// Findings of one check that are shown before the rest is only counted.
+const FINDINGS: usize = 8;
+/// Things of one finding.
+const ITEMS: usize = 5;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -37,98 +42,89 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
-    let report = match &args.image {
-        Some(name) => image::look(settings, name).await?,
+    let diagnosis = match &args.image {
+        Some(name) => image::diagnose(settings, name).await?,
         None => diagnose(settings).await,
     };
-    let exit = if report.is_broken() { Exit::Engine } else { Exit::Done };
-    let mut output = settings.output();
     let verbose = settings.verbose > 0;
-    output.data(&report, |report, look| show::text(report, look, verbose));
+    let mut output = settings.output();
+    output.data(&diagnosis, |diagnosis, look| text(diagnosis, look, verbose));
     output.finish()?;
-    Ok(exit)
+    Ok(if diagnosis.is_broken() { Exit::Engine } else { Exit::Done })
 }
 
 /// Everything but single images.
 async fn diagnose(settings: &Settings) -> Diagnosis {
-    let mut report = Diagnosis::default();
-    let stack = load::spec(settings);
-    report.extend(spec(settings, &stack));
-    let spec = stack.as_ref().ok().map(|(spec, _)| spec);
-    let (engine, asked) = tokio::join!(engine(settings), registries(settings, spec));
-    report.extend(engine.findings);
-    report.extend(asked);
-    report.extend([machine::gpu_driver(&nvml::state(settings.nvml_library.as_deref()))]);
-    if let Some((images, containers)) = &engine.store {
-        report.extend(doctor::images::accounts(images, spec, settings.people.as_ref()));
-        report.extend(doctor::images::leftovers(images, containers));
-        report.extend(doctor::images::legacy_labels(images, containers));
+    let mut diagnosis = Diagnosis::default();
+    let read = load::spec(settings);
+    diagnosis.extend(spec(settings, &read));
+    let spec = read.as_ref().ok().map(|(spec, _)| spec);
+    let (lists, answers) = tokio::join!(engine(settings, &mut diagnosis), registries(settings, spec));
+    diagnosis.extend(answers);
+    diagnosis.extend([machine::gpu_driver(&nvml::state(settings.nvml_library.as_deref()))]);
+    if let Some((images, containers)) = &lists {
+        diagnosis.extend(images::accounts(images, spec, settings.people.as_ref()));
+        diagnosis.extend(images::leftovers(images, containers));
+        diagnosis.extend(images::legacy_labels(images, containers));
     }
-    report.extend(folders(settings).iter().map(machine::folder));
-    report
+    let folders = [
+        ("locks", &settings.lock_dir, true),
+        ("cache", &settings.cache_dir, false),
+        ("logs", &settings.state_dir, false),
+    ];
+    diagnosis.extend(folders.map(|(name, path, needed)| {
+        machine::folder(&Folder { name, path: path.clone(), needed, writable: writable(path) })
+    }));
+    diagnosis
 }
 
-fn spec(settings: &Settings, stack: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
+fn spec(settings: &Settings, read: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
     let Some(file) = &settings.spec_file else { return vec![machine::no_spec()] };
     let file = settings.shown(file).display().to_string();
-    match stack {
+    match read {
         Ok((spec, _)) => {
             let disagreements = spec.disagreements(spec.users.keys(), settings.people.as_ref());
-            let agreement = machine::users(&file, spec, &disagreements);
-            [vec![machine::valid_spec(&file, spec)], agreement].concat()
+            let mut findings = machine::users(&file, spec, &disagreements);
+            findings.insert(0, machine::valid_spec(&file, spec));
+            findings
         }
         Err(error) => machine::invalid_spec(&file, &error.problems),
     }
 }
 
-/// What was seen of the engine; the lists, if both could be read.
-#[derive(Default)]
-struct SeenEngine {
-    findings: Vec<Finding>,
-    store: Option<(Vec<Image>, Vec<Container>)>,
-}
-
-async fn engine(settings: &Settings) -> SeenEngine {
-    let mut seen = SeenEngine::default();
+/// The engine's lists, if both could be read.
+async fn engine(settings: &Settings, diagnosis: &mut Diagnosis) -> Option<(Vec<Image>, Vec<Container>)> {
     let (address, how) = match settings.address_and_source() {
         Ok((address, how)) => (address.to_string(), how),
         Err(error) => {
-            seen.findings.push(machine::engine_error("engine", &error, &error.to_string()));
-            return seen;
+            diagnosis.extend([machine::engine_error("engine", &error, &error.to_string())]);
+            return None;
         }
     };
     let engine = match load::engine(settings).await {
         Ok(engine) => engine,
         Err(error) => {
-            seen.findings.push(machine::engine(&address, how, &Err(error)));
-            return seen;
+            diagnosis.extend([machine::engine(&address, how, &Err(error))]);
+            return None;
         }
     };
-    look(engine.as_ref(), &address, how, &mut seen).await;
-    seen
-}
-
-async fn look(engine: &dyn Engine, address: &str, how: &str, seen: &mut SeenEngine) {
     let (facts, lacks, images, containers) =
         tokio::join!(engine.info(), engine.lacks(), engine.images(), engine.containers());
-    seen.findings.push(machine::engine(address, how, &facts));
-    seen.findings.push(machine::buildkit(address, &lacks));
+    diagnosis.extend([machine::engine(&address, how, &facts), machine::buildkit(&address, &lacks)]);
     let lists = images.and_then(|images| Ok((images, containers?)));
     if let Ok(facts) = &facts {
-        seen.findings.extend(machine::drivers(facts));
         let images = lists.as_ref().map(|(images, _)| images.as_slice()).unwrap_or_default();
-        seen.findings.push(machine::space(&facts.root, free(facts), images));
+        diagnosis.extend(machine::drivers(facts));
+        diagnosis.extend([machine::space(&facts.root, free(facts), images)]);
     }
-    match lists {
-        Ok((images, containers)) => {
-            seen.findings.push(machine::counts(address, &images, &containers));
-            seen.store = Some((images, containers));
-        }
-        Err(error) => seen.findings.push(machine::engine_error(address, &error, &error.to_string())),
-    }
+    diagnosis.extend([match &lists {
+        Ok((images, containers)) => machine::counts(&address, images, containers),
+        Err(error) => machine::engine_error(&address, error, &error.to_string()),
+    }]);
+    lists.ok()
 }
 
-fn free(facts: &engine::EngineInfo) -> Result<u64, String> {
+fn free(facts: &EngineInfo) -> Result<u64, String> {
     if !facts.local {
         return Err("the engine is on another machine".into());
     }
@@ -141,21 +137,11 @@ async fn registries(settings: &Settings, spec: Option<&Spec>) -> Vec<Finding> {
     let registry = load::registry(settings, spec);
     let credentials = Credentials::new(Some(settings.docker_config.clone()));
     let hosts = machine::registries(spec);
-    let asked = hosts.iter().map(async |(host, of)| {
-        let (greeted, login) = tokio::join!(registry.ping(host), credentials.source(host));
-        [machine::registry(host, *of, &greeted), machine::login(host, *of, &login)]
+    let answers = hosts.iter().map(async |(host, used_for)| {
+        let (answer, login) = tokio::join!(registry.ping(host), credentials.source(host));
+        [machine::registry(host, *used_for, &answer), machine::login(host, *used_for, &login)]
     });
-    join_all(asked).await.into_iter().flatten().collect()
-}
-
-fn folders(settings: &Settings) -> [Folder; 3] {
-    let folder =
-        |name, path: &Path, needed| Folder { name, path: path.to_owned(), needed, writable: writable(path) };
-    [
-        folder("locks", &settings.lock_dir, true),
-        folder("cache", &settings.cache_dir, false),
-        folder("logs", &settings.state_dir, false),
-    ]
+    join_all(answers).await.into_iter().flatten().collect()
 }
 
 /// Whether files can be made in a folder, or the folder itself if it is not
@@ -167,4 +153,47 @@ fn writable(path: &Path) -> Result<(), String> {
     }
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     rustix::fs::access(there, access).map_err(|error| format!("{}: {error}", there.display()))
+}
+
+/// A line for each finding, what to do below it, and a sum. What is right
+/// stays short.
+fn text(diagnosis: &Diagnosis, look: &Look, verbose: bool) -> String {
+    let mut text = String::new();
+    for alike in diagnosis.findings.chunk_by(|a, b| (a.check, a.severity) == (b.check, b.severity)) {
+        let shown = if verbose { alike.len() } else { alike.len().min(FINDINGS) };
+        alike[..shown].iter().for_each(|finding| put(finding, look, verbose, &mut text));
+        if shown < alike.len() {
+            text += &format!("         … and {} more like these; -v shows them\n", alike.len() - shown);
+        }
+    }
+    let counted = |severity, noun| human::count(diagnosis.count(severity) as u64, noun);
+    let (errors, warnings) = (counted(Severity::Error, "error"), counted(Severity::Warning, "warning"));
+    let sum = format!("{errors}, {warnings}, {}", counted(Severity::Note, "note"));
+    let painted = if diagnosis.is_broken() { look.bad(&sum) } else { look.strong(&sum) };
+    format!("{text}{painted}\n")
+}
+
+fn put(finding: &Finding, look: &Look, verbose: bool, text: &mut String) {
+    let Finding { check, subject, message, .. } = finding;
+    let mark = match finding.severity {
+        Severity::Ok => look.good("ok     "),
+        Severity::Note => look.strong("note   "),
+        Severity::Warning => look.warn("warning"),
+        Severity::Error => look.bad("error  "),
+    };
+    let size = finding.bytes.map(|bytes| format!(" ({})", human::bytes(bytes))).unwrap_or_default();
+    *text += &format!("{mark}  {check}: {subject}: {message}{size}\n");
+    let shown = if verbose { finding.items.len() } else { finding.items.len().min(ITEMS) };
+    for item in &finding.items[..shown] {
+        *text += &format!("           {item}\n");
+    }
+    if shown < finding.items.len() {
+        *text += &format!("           … and {} more\n", finding.items.len() - shown);
+    }
+    if let Some(help) = &finding.help {
+        *text += &format!("         {}\n", look.weak(help));
+    }
+    if let Some(command) = &finding.command {
+        *text += &format!("         $ {command}\n");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::look::Inventory;
+use super::Inventory;
 use crate::admin::inventory::{self, ImageGroup, ImageSummary};
 use crate::cli::args::ImageListArgs;
 use crate::cli::exit::Exit;

@@ -4,17 +4,32 @@ mod create;
 mod draft;
 mod form;
 mod list;
-mod look;
 mod options;
-mod outdated;
 mod retire;
 mod show;
 mod update;
 
-use super::args::ImageCommand;
-use super::exit::Exit;
-use super::load::CliError;
-use super::settings::Settings;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admin::inventory::{ImageFacts, ImageGroup, ImageState, InventoryError, Snapshot};
+use crate::cli::args::ImageCommand;
+use crate::cli::exit::Exit;
+use crate::cli::load::{self, CliError};
+use crate::cli::plan;
+use crate::cli::settings::Settings;
+use crate::engine::Engine;
+use crate::host::people::People;
+use crate::model::names::ImageId;
+use crate::model::problem::Problem;
+use crate::plan::Selection;
+use crate::plan::history::BuildResult;
+use crate::spec::graph::NodeId;
+
+/// How long registries and bases are waited for. What is not known by then is
+/// shown as such.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, CliError> {
     match command {
@@ -23,5 +38,101 @@ pub(crate) async fn run(settings: &Settings, command: &ImageCommand) -> Result<E
         ImageCommand::List(args) => list::run(settings, args).await,
         ImageCommand::Show(args) => show::run(settings, args).await,
         ImageCommand::Retire(args) => retire::run(settings, args).await,
+    }
+}
+
+/// What `list`, `show` and `retire` read: the engine's lists, and the spec as
+/// far as it can be read.
+struct Inventory {
+    engine: Arc<dyn Engine>,
+    snapshot: Snapshot,
+    /// Why there is no spec.
+    spec_error: Option<CliError>,
+}
+
+impl Inventory {
+    /// Reads spec and lists.
+    ///
+    /// # Errors
+    /// The engine's. A spec that is not there or is wrong is no error yet.
+    async fn read(settings: &Settings) -> Result<Self, CliError> {
+        let (spec, spec_error) = match load::spec(settings) {
+            Ok(spec) => (Some(spec), None),
+            Err(error) => (None, Some(error)),
+        };
+        let engine = load::engine(settings).await?;
+        let (images, containers) = tokio::join!(engine.images(), engine.containers());
+        let caller = settings.caller(spec.as_ref().map(|(spec, _)| spec));
+        let people = settings.people.clone();
+        let users = Box::new(move |uid| people.by_uid(uid).ok().flatten().map(|person| person.login));
+        let snapshot = Snapshot { images: images?, containers: containers?, spec, caller, users };
+        Ok(Self { engine, snapshot, spec_error })
+    }
+
+    /// What is to be known of these groups, besides the two lists.
+    ///
+    /// # Errors
+    /// The engine's.
+    async fn facts(&self, settings: &Settings, groups: &[&ImageGroup<'_>]) -> Result<ImageFacts, CliError> {
+        let ids: Vec<ImageId> =
+            groups.iter().filter_map(|group| Some(group.images.first()?.id.clone())).collect();
+        let nodes: Vec<NodeId> =
+            groups.iter().filter_map(|group| Some(self.snapshot.node(&group.key)?.id)).collect();
+        let (footprints, states, built) = tokio::join!(
+            self.engine.footprints(&ids),
+            self.states(settings, &nodes),
+            self.built(settings, &nodes),
+        );
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "ages are counted from now; the core is given the time"
+        )]
+        let now = jiff::Timestamp::now().as_second();
+        Ok(ImageFacts { footprints: footprints?, states, built: built?, now })
+    }
+
+    /// What a plan says of these, if it is made in time; else why not.
+    async fn states(
+        &self,
+        settings: &Settings,
+        nodes: &[NodeId],
+    ) -> Result<HashMap<NodeId, ImageState>, String> {
+        let Some((spec, graph)) = &self.snapshot.spec else {
+            return Err(self.spec_error.as_ref().map(ToString::to_string).unwrap_or_default());
+        };
+        let selection = Selection::with_bases(graph, nodes);
+        if selection.nodes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let planned = plan::make(settings, spec, graph, self.engine.as_ref(), &selection);
+        let planned = tokio::time::timeout(PATIENCE, planned)
+            .await
+            .map_err(|_| format!("no answer about bases within {} s", PATIENCE.as_secs()))?
+            .map_err(|error| error.to_string())?;
+        let states = planned.nodes.iter().zip(&planned.plan.images);
+        Ok(states.map(|(node, image)| (*node, ImageState::of(image))).collect())
+    }
+
+    /// When runs of this user built what is there.
+    async fn built(&self, settings: &Settings, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
+        let Some((_, graph)) = &self.snapshot.spec else { return Ok(HashMap::new()) };
+        let records = settings.records(&self.engine.info().await?.id);
+        let tries = nodes.iter().filter_map(|node| {
+            let node = graph.node(*node);
+            Some(records.of(node.repository.as_ref()?, &node.name))
+        });
+        let built = tries.flatten().filter_map(|record| match record.result {
+            BuildResult::Built { id } => Some((id, record.at)),
+            BuildResult::TestFailed { .. } | BuildResult::Failed { .. } => None,
+        });
+        Ok(built.collect())
+    }
+}
+
+fn cli_error(error: &InventoryError) -> CliError {
+    let problem = Problem::new(error.to_string()).help(error.help());
+    match error {
+        InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::usage(problem),
+        _ => CliError::refused(problem),
     }
 }

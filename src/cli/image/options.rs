@@ -32,48 +32,38 @@ const FLAGS: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// All that is wrong with the flags; or the caller may not ask for it.
-pub(crate) fn entry(
+pub(super) fn entry(
     settings: &Settings,
     spec: &Spec,
     graph: &Graph,
     args: &CreateArgs,
 ) -> Result<ProjectEntry, CliError> {
-    let mut problems = Vec::new();
     let (Some(name), Some(image)) = (&args.name, &args.image) else {
         return Err(CliError::problems(missing(graph, args)));
     };
+    let mut problems = Vec::new();
     problems.extend(edit::check_name(name).err().map(|problem| flagged("NAME", problem)));
-    problems.extend(stands_on(graph, image).err());
-    let user = owner(settings, spec, args.user.as_deref());
+    problems.extend(check_base(graph, image).err());
     let parse_pip = |text: &str| parse_pip_from(text, &spec.build.allow_urls);
     let wrong = |flag, text: &str, parse: Parse| parse(text).err().map(|why| problem(flag, text, &why));
     problems.extend(args.apt.iter().filter_map(|text| wrong("--apt", text, &parse_apt)));
     problems.extend(args.pip.iter().filter_map(|text| wrong("--pip", text, &parse_pip)));
-    let mut path = |flag, file: Option<&Path>| match file.map(|file| below_root(settings, spec, flag, file)) {
-        Some(Err(problem)) => {
-            problems.push(problem);
-            None
-        }
-        found => found.and_then(Result::ok),
-    };
-    let requirements = path("--requirements", args.requirements.as_deref());
-    let dockerfile = path("--dockerfile", args.dockerfile.as_deref());
-    let user = match user {
-        Ok(user) => user,
-        Err(error) if error.exit == Exit::Usage => {
-            problems.extend(error.problems);
-            return Err(CliError::problems(problems));
-        }
-        Err(refused) if problems.is_empty() => return Err(refused),
-        Err(_) => return Err(CliError::problems(problems)),
-    };
+    let mut file = |flag, file: Option<&Path>| below_root(settings, spec, flag, file, &mut problems);
+    let requirements = file("--requirements", args.requirements.as_deref());
+    let dockerfile = file("--dockerfile", args.dockerfile.as_deref());
+    let user = owner(settings, spec, args.user.as_deref());
+    if let Err(error) = &user
+        && error.exit == Exit::Usage
+    {
+        problems.extend(error.problems.iter().cloned());
+    }
     if !problems.is_empty() {
         return Err(CliError::problems(problems));
     }
     let trimmed = |texts: &[String]| texts.iter().map(|text| text.trim().to_owned()).collect();
     Ok(ProjectEntry {
         name: name.clone(),
-        user: user.to_string(),
+        user: user?.to_string(),
         image: image.clone(),
         use_case: args.use_case.clone(),
         apt: trimmed(&args.apt),
@@ -109,8 +99,8 @@ fn missing(graph: &Graph, args: &CreateArgs) -> Vec<Problem> {
     name.into_iter().chain(image).collect()
 }
 
-/// What a project can stand on: images, then bases, as the spec has them.
-pub(crate) fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
+/// What a project can be based on: images, then bases, as the spec has them.
+pub(super) fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
     let of = |wanted: fn(&NodeKind) -> bool| {
         graph.nodes().filter(move |node| wanted(&node.kind)).map(|node| node.name.as_str())
     };
@@ -121,7 +111,7 @@ pub(crate) fn choices(graph: &Graph) -> impl Iterator<Item = &str> {
 ///
 /// # Errors
 /// Names the flag, and what was perhaps meant.
-pub(crate) fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
+pub(super) fn check_base(graph: &Graph, image: &str) -> Result<(), Problem> {
     if choices(graph).any(|known| known == image) {
         return Ok(());
     }
@@ -137,7 +127,7 @@ pub(crate) fn stands_on(graph: &Graph, image: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// No login, or not the caller's own.
-pub(crate) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
+pub(super) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
     let caller = settings.caller(Some(spec));
     let own = spec.users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
     let own = own.unwrap_or(&caller.login).clone();
@@ -158,45 +148,48 @@ pub(crate) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Re
     Err(CliError::refused(problem.help("only an administrator asks for an image for somebody else")))
 }
 
-/// A file as the spec names it: relative to its folder.
-///
-/// # Errors
-/// Names the flag: there is none, or it lies elsewhere.
-pub(crate) fn below_root(
+/// A file as the spec names it: relative to its folder. One that is not there
+/// or lies elsewhere is a problem, which names the flag.
+pub(super) fn below_root(
     settings: &Settings,
     spec: &Spec,
     flag: &str,
-    file: &Path,
-) -> Result<String, Problem> {
+    file: Option<&Path>,
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    let file = file?;
     let shown = file.display();
-    let real = std::fs::canonicalize(settings.here.join(file))
-        .map_err(|error| Problem::new(format!("{flag}: `{shown}` cannot be read: {error}")))?;
-    let below = real.strip_prefix(&spec.root).map_err(|_| {
-        let folder = spec.root.display();
-        Problem::new(format!("{flag}: `{shown}` lies outside of the folder of the spec, {folder}"))
-            .help("copy it there, beside the project files for example")
-    })?;
-    if !real.is_file() {
-        return Err(Problem::new(format!("{flag}: `{shown}` is not a file")));
-    }
-    let text =
-        below.to_str().ok_or_else(|| Problem::new(format!("{flag}: the name of `{shown}` is no UTF-8")))?;
-    Ok(text.to_owned())
+    let below = || {
+        let real = std::fs::canonicalize(settings.here.join(file))
+            .map_err(|error| Problem::new(format!("{flag}: `{shown}` cannot be read: {error}")))?;
+        let below = real.strip_prefix(&spec.root).map_err(|_| {
+            let folder = spec.root.display();
+            Problem::new(format!("{flag}: `{shown}` lies outside of the folder of the spec, {folder}"))
+                .help("copy it there, beside the project files for example")
+        })?;
+        if !real.is_file() {
+            return Err(Problem::new(format!("{flag}: `{shown}` is not a file")));
+        }
+        let text = below.to_str().map(str::to_owned);
+        text.ok_or_else(|| Problem::new(format!("{flag}: the name of `{shown}` is no UTF-8")))
+    };
+    below().map_err(|problem| problems.push(problem)).ok()
 }
 
 /// A problem in a text that nobody wrote by hand, told of the flag that put it
 /// there. One in another text stays as it is.
-pub(crate) fn of_flag(problem: Problem, text: &str) -> Problem {
+pub(super) fn of_flag(problem: Problem, text: &str) -> Problem {
     let Some(place) = problem.place.as_ref().filter(|place| place.file.text == text) else { return problem };
     let start = text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[place.span.end..].find('\n').map_or(text.len(), |at| place.span.end + at);
     let line = &text[start..end];
-    let reach = place.span.start - start;
-    let standing = FLAGS.iter().filter_map(|(key, flag)| {
-        let at = line.match_indices(&format!("{key}:")).map(|(at, _)| at).filter(|at| *at <= reach).last()?;
+    let column = place.span.start - start;
+    let before = FLAGS.iter().filter_map(|(key, flag)| {
+        let at =
+            line.match_indices(&format!("{key}:")).map(|(at, _)| at).filter(|at| *at <= column).last()?;
         Some((at, *flag))
     });
-    let flag = standing.max().map_or("NAME", |(_, flag)| flag);
+    let flag = before.max().map_or("NAME", |(_, flag)| flag);
     Problem { place: None, label: None, ..flagged(flag, problem) }
 }
 
@@ -222,8 +215,8 @@ mod tests {
         ] {
             let at = text.find(part).unwrap();
             let place = Place { file: file.clone(), span: at..at + part.len() };
-            let told = of_flag(Problem::new("wrong").at(&place), text);
-            assert_eq!((told.message, told.place), (format!("{flag}: wrong"), None));
+            let flagged = of_flag(Problem::new("wrong").at(&place), text);
+            assert_eq!((flagged.message, flagged.place), (format!("{flag}: wrong"), None));
             let elsewhere = Problem::new("wrong").at(&place);
             assert_eq!(of_flag(elsewhere.clone(), "another"), elsewhere);
         }

@@ -3,21 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use super::draft::{self, Checked, Draft};
-use super::{options, outdated};
+use super::draft::{self, Draft};
+use super::options;
+use crate::admin::inventory::{is_of_project, running_old_image};
 use crate::cli::args::ImageUpdateArgs;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
-use crate::cli::signals::{self, Signals};
-use crate::cli::{build, check, deploy, plan};
+use crate::cli::{build, check, deploy, plan, signals};
 use crate::container::may_act_for;
 use crate::host::files;
 use crate::model::problem::Problem;
-use crate::plan::PlannedRun;
 use crate::spec::SpecEntry;
 use crate::spec::edit::{self, EntryEdit, ProjectChanges};
 use crate::spec::graph::Graph;
@@ -26,53 +25,100 @@ use crate::spec::{Project, Spec};
 pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
     let (spec, graph) = load::spec(settings)?;
-    let node = deploy::find(&spec, &graph, &args.name, settings.uid)?;
-    let SpecEntry::Project(project) = SpecEntry::of(&spec, &graph, node) else {
-        let problem = Problem::new(format!("`{}` is no project's image", args.name));
-        return Err(CliError::usage(problem.help("shared images are changed in the spec itself")));
+    let project = project(settings, &spec, &graph, &args.name)?;
+    let file = ProjectFile::read(settings, project)?;
+    let change = change(settings, args, &spec, &graph, project, &file)?;
+    let text = edit::apply(&file.text, project.name.as_str(), &change.changes)
+        .map_err(|why| file.unchangeable(settings, &why))?;
+    let draft = Draft::read(settings, file.real.clone(), text, &project.name)?;
+    check::uids(settings, &draft.spec, [&project.account.login])?;
+    let planned = match args.no_build && !args.dry_run {
+        true => None,
+        false => Some(draft.plan(settings, &args.around).await?),
     };
-    allowed(settings, &spec, project)?;
-    let old = Old::read(settings, project)?;
-    let change = changes(settings, args, &spec, &graph, project, &old)?;
-    let text = edit::apply(&old.text, project.name.as_str(), &change.changes)
-        .map_err(|why| old.stuck(settings, &why))?;
-    let draft = Draft { path: old.real.clone(), text };
-    let checked = draft.check(settings, &project.name)?;
-    check::uids(settings, &checked.spec, [&project.account.login])?;
-    let work = Work { settings, signals: &signals, args, change: &change, old: &old, draft: &draft };
-    if args.dry_run {
-        return work.dry_run(&checked.plan(settings, &args.around).await?);
+    let shown = settings.shown(&file.path).display().to_string();
+    let diff = diff(&file.text, &draft.text);
+    let facts = |written: bool| {
+        json!({
+            "name": args.name,
+            "file": shown,
+            "diff": diff,
+            "changes": change.messages,
+            "written": written && !diff.is_empty(),
+        })
+    };
+    let mut output = settings.output();
+    change.messages.iter().for_each(|message| output.note(message));
+    if !diff.is_empty() {
+        output.note(&format!("{shown}:"));
+        diff.lines().for_each(|line| output.note(&format!("  {line}")));
     }
-    if !args.no_build {
-        checked.plan(settings, &args.around).await?;
+    if let Some(planned) = planned.filter(|_| args.dry_run) {
+        if output.json {
+            let mut data = planned.plan.to_json();
+            data["project"] = facts(false);
+            output.value(&data);
+        } else {
+            plan::show(&planned, None, None, &mut output);
+        }
+        output.note("nothing was written");
+        output.finish()?;
+        return Ok(Exit::Done);
     }
-    work.show()?;
-    if work.changes_text() {
-        files::replace(&old.path, &old.text, &draft.text)
-            .map_err(|error| draft::unwritten(settings, &old.path, &error))?;
+    if !diff.is_empty() {
+        files::replace(&file.path, &file.text, &draft.text)
+            .map_err(|error| draft::unwritten(settings, &file.path, &error))?;
     }
-    work.build(&checked).await
+    let name = draft.build_name();
+    if args.no_build {
+        if output.json {
+            output.value(&json!({ "project": facts(true) }));
+        }
+        output.note(&format!("to build it: ds01-build build {name}"));
+        output.finish()?;
+        return Ok(Exit::Done);
+    }
+    let build = draft.build_args(&args.around);
+    let ended = build::run_for(settings, &signals, &build, Some(("project", facts(true)))).await;
+    match &ended {
+        Ok(Exit::Done) => note_containers(settings, draft.project()).await?,
+        _ if !diff.is_empty() => output.note(&format!(
+            "{shown} stays as it is now; mend it with another `ds01-build image update`, or try again: ds01-build build {name}",
+        )),
+        _ => {}
+    }
+    ended
 }
 
-/// Only its owner, or an administrator, changes a project.
-fn allowed(settings: &Settings, spec: &Spec, project: &Project) -> Result<(), CliError> {
+/// The project of that name. Only its owner, or an administrator, changes it.
+fn project<'a>(
+    settings: &Settings,
+    spec: &'a Spec,
+    graph: &Graph,
+    name: &str,
+) -> Result<&'a Project, CliError> {
+    let node = deploy::find(spec, graph, name, settings.uid)?;
+    let SpecEntry::Project(project) = SpecEntry::of(spec, graph, node) else {
+        let problem = Problem::new(format!("`{name}` is no project's image"));
+        return Err(CliError::usage(problem.help("shared images are changed in the spec itself")));
+    };
     let account = &project.account;
     if may_act_for(&settings.caller(Some(spec)), account.uid) {
-        return Ok(());
+        return Ok(project);
     }
     let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
     Err(CliError::refused(problem.help("only its owner or an administrator can change it")))
 }
 
-/// The project file as it is.
-struct Old {
+/// A project file as it is.
+struct ProjectFile {
     path: PathBuf,
     /// Without links: the spec may be read with another text there.
     real: PathBuf,
     text: String,
 }
 
-impl Old {
+impl ProjectFile {
     fn read(settings: &Settings, project: &Project) -> Result<Self, CliError> {
         let path = settings.here.join(&project.place.file.path);
         let read = || Ok((std::fs::canonicalize(&path)?, std::fs::read_to_string(&path)?));
@@ -82,33 +128,29 @@ impl Old {
         Ok(Self { path, real, text })
     }
 
-    fn stuck(&self, settings: &Settings, why: &str) -> CliError {
-        let shown = settings.shown(&self.path);
-        let problem = Problem::new(format!("{} was not changed: {why}", shown.display()));
+    fn unchangeable(&self, settings: &Settings, why: &str) -> CliError {
+        let problem =
+            Problem::new(format!("{} was not changed: {why}", settings.shown(&self.path).display()));
         CliError::usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
     }
 }
 
-fn changes(
+fn change(
     settings: &Settings,
     args: &ImageUpdateArgs,
     spec: &Spec,
     graph: &Graph,
     project: &Project,
-    old: &Old,
+    old: &ProjectFile,
 ) -> Result<EntryEdit, CliError> {
     let mut problems: Vec<Problem> = Vec::new();
-    problems.extend(args.image.as_deref().and_then(|image| options::stands_on(graph, image).err()));
-    let mut path = |flag, file: Option<&Path>| {
-        let found = file.map(|file| options::below_root(settings, spec, flag, file)).transpose();
-        found.map_err(|problem| problems.push(problem)).ok().flatten()
-    };
-    let changes = ProjectChanges {
-        requirements: path("--requirements", args.requirements.as_deref()),
-        dockerfile: path("--dockerfile", args.dockerfile.as_deref()),
-        ..args.changes()
-    };
-    let entry = edit::read(&old.text, project.name.as_str()).map_err(|why| old.stuck(settings, &why))?;
+    problems.extend(args.image.as_deref().and_then(|image| options::check_base(graph, image).err()));
+    let mut file = |flag, file: Option<&Path>| options::below_root(settings, spec, flag, file, &mut problems);
+    let requirements = file("--requirements", args.requirements.as_deref());
+    let dockerfile = file("--dockerfile", args.dockerfile.as_deref());
+    let changes = ProjectChanges { requirements, dockerfile, ..args.changes() };
+    let entry =
+        edit::read(&old.text, project.name.as_str()).map_err(|why| old.unchangeable(settings, &why))?;
     match edit::change(&entry, &changes, &spec.build.allow_urls) {
         Ok(change) if problems.is_empty() => Ok(change),
         Ok(_) => Err(CliError::problems(problems)),
@@ -119,90 +161,38 @@ fn changes(
     }
 }
 
-/// A change that was checked.
-struct Work<'a> {
-    settings: &'a Settings,
-    signals: &'a Signals,
-    args: &'a ImageUpdateArgs,
-    change: &'a EntryEdit,
-    old: &'a Old,
-    draft: &'a Draft,
+/// Lines that go and come, with `-` and `+`; empty if the texts are the same.
+fn diff(old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let changes = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
+    changes.map(|change| format!("{} {}\n", change.tag(), change.value().trim_end())).collect()
 }
 
-impl Work<'_> {
-    fn changes_text(&self) -> bool {
-        self.old.text != self.draft.text
+/// Says which containers still run the project's old image, and how they get
+/// the new one; where it has none, how one is made.
+async fn note_containers(settings: &Settings, project: &Project) -> Result<(), CliError> {
+    let engine = load::engine(settings).await?;
+    let latest = project.repository.with_tag("latest").to_string();
+    let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());
+    let (Some(image), containers) = (image?, containers?) else { return Ok(()) };
+    let uid = project.account.uid;
+    let own = settings.uid == uid;
+    let deploy = match own {
+        true => project.name.to_string(),
+        false => format!("{}/{}", project.account.name, project.name),
+    };
+    let mut output = settings.output();
+    for container in running_old_image(project, &image, &containers) {
+        let name = if own { container.short_name() } else { &container.name };
+        output.note(&format!(
+            "{} still runs the old image; what is not in /workspace goes when you move it to the new one:\n  \
+             ds01-build container retire {name} && ds01-build deploy {deploy}",
+            container.name
+        ));
     }
-
-    fn shown(&self) -> String {
-        self.settings.shown(&self.old.path).display().to_string()
+    if !containers.iter().any(|container| is_of_project(container, uid, project.name.as_str())) {
+        output.note(&format!("to run it: ds01-build deploy {deploy}"));
     }
-
-    /// Lines that go and come, with `-` and `+`.
-    fn diff(&self) -> String {
-        let diff = TextDiff::from_lines(&self.old.text, &self.draft.text);
-        let changes = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
-        changes.map(|change| format!("{} {}\n", change.tag(), change.value().trim_end())).collect()
-    }
-
-    fn facts(&self, written: bool) -> Value {
-        json!({
-            "name": self.args.name,
-            "file": self.shown(),
-            "diff": self.diff(),
-            "changes": self.change.messages,
-            "written": written && self.changes_text(),
-        })
-    }
-
-    /// For people: the change.
-    fn show(&self) -> Result<(), CliError> {
-        let mut output = self.settings.output();
-        self.change.messages.iter().for_each(|said| output.note(said));
-        if self.changes_text() {
-            output.note(&format!("{}:", self.shown()));
-            self.diff().lines().for_each(|line| output.note(&format!("  {line}")));
-        }
-        Ok(output.finish()?)
-    }
-
-    fn dry_run(&self, made: &PlannedRun) -> Result<Exit, CliError> {
-        self.show()?;
-        let mut output = self.settings.output();
-        if output.json {
-            let mut data = made.plan.to_json();
-            data["project"] = self.facts(false);
-            output.value(&data);
-        } else {
-            plan::show(made, None, None, &mut output);
-        }
-        output.note("nothing was written");
-        output.finish()?;
-        Ok(Exit::Done)
-    }
-
-    async fn build(&self, checked: &Checked) -> Result<Exit, CliError> {
-        let Self { settings, args, .. } = *self;
-        let name = checked.build_name();
-        let mut output = settings.output();
-        if args.no_build {
-            if output.json {
-                output.value(&json!({ "project": self.facts(true) }));
-            }
-            output.note(&format!("to build it: ds01-build build {name}"));
-            output.finish()?;
-            return Ok(Exit::Done);
-        }
-        let build = draft::build_args(checked.name(), &args.around);
-        let ended = build::run_for(settings, self.signals, &build, Some(("project", self.facts(true)))).await;
-        match &ended {
-            Ok(Exit::Done) => outdated::say(settings, &checked.spec, checked.project()).await?,
-            _ if self.changes_text() => output.note(&format!(
-                "{} stays as it is now; mend it with another `ds01-build image update`, or try again: ds01-build build {name}",
-                self.shown()
-            )),
-            _ => {}
-        }
-        ended
-    }
+    output.finish()?;
+    Ok(())
 }
