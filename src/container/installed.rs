@@ -65,10 +65,10 @@ pub(crate) async fn inspect_briefly(
     engine: &dyn Engine,
     container: &str,
 ) -> Result<InstalledPackages, String> {
-    if let Ok(facts) = engine.info().await
-        && COMPARES.contains(&facts.storage_driver.as_str())
+    if let Ok(info) = engine.info().await
+        && COMPARES.contains(&info.storage_driver.as_str())
     {
-        let driver = facts.storage_driver;
+        let driver = info.storage_driver;
         return Err(format!("with {driver} the engine would compare all files; `--dry-run` has it do so"));
     }
     let late = |_| format!("the engine did not list its changed files within {} s", PATIENCE.as_secs());

@@ -114,63 +114,48 @@ pub(crate) fn obstacles(container: &Container, claim: &Claim, overview: &Overvie
         let named = claim.names.iter().cloned();
         all.extend(named.chain(claim.names.is_empty().then(|| "GPU".to_owned())).map(Obstacle::Gone));
     }
-    for row in &overview.gpus {
-        let check = Check { container, usage: &row.usage, unreadable: row.unreadable.get("processes") };
-        if check.is_claimed() {
+    let name = container.name.as_str();
+    let is_claimed = |usage: &GpuUsage| usage.holders.iter().any(|holder| holder.container == name);
+    for gpu in &overview.gpus {
+        if is_claimed(&gpu.usage) {
             // What is true of the whole GPU holds for its instances.
-            all.extend(check.obstacles(&format!("GPU {}", row.index)));
+            let unit = format!("GPU {}", gpu.index);
+            all.extend(obstacles_of(&unit, name, &gpu.usage, gpu.unreadable.get("processes")));
             continue;
         }
-        for part in &row.instances {
-            let check = Check { container, usage: &part.usage, unreadable: part.unreadable.get("processes") };
-            if check.is_claimed() {
-                all.extend(check.obstacles(&format!("MIG instance {}", part.slot)));
-            }
+        for part in gpu.instances.iter().filter(|part| is_claimed(&part.usage)) {
+            let unit = format!("MIG instance {}", part.slot);
+            all.extend(obstacles_of(&unit, name, &part.usage, part.unreadable.get("processes")));
         }
     }
     all
 }
 
-/// One GPU or instance, for one container.
-struct Check<'a> {
-    container: &'a Container,
-    usage: &'a GpuUsage,
-    /// Why its processes could not be read.
-    unreadable: Option<&'a String>,
-}
-
-impl Check<'_> {
-    fn is_claimed(&self) -> bool {
-        self.usage.holders.iter().any(|holder| holder.container == self.container.name)
-    }
-
-    fn obstacles(&self, unit: &str) -> Vec<Obstacle> {
-        if let Some(why) = self.why_useless() {
-            return vec![Obstacle::Useless { unit: unit.to_owned(), why }];
+/// What keeps a container of this name from one GPU or instance. `unreadable`:
+/// why its processes could not be read.
+fn obstacles_of(unit: &str, name: &str, usage: &GpuUsage, unreadable: Option<&String>) -> Vec<Obstacle> {
+    let cause = |otherwise: &str| usage.why.clone().unwrap_or_else(|| otherwise.to_owned());
+    let why = match usage.availability {
+        Availability::Free | Availability::Held | Availability::Busy => {
+            // What is not known is not free.
+            unreadable.map(|why| format!("its processes cannot be read: {why}"))
         }
-        let others = self.usage.holders.iter().filter(|holder| holder.container != self.container.name);
-        let held = others.map(|by| Obstacle::Held { unit: unit.to_owned(), by: by.clone() });
-        let running = self.usage.processes.iter().flatten();
-        let foreign =
-            running.filter(|one| one.process.kind == ProcessKind::Compute && one.container.is_none());
-        let busy = foreign.map(|process| Obstacle::Busy { unit: unit.to_owned(), process: process.clone() });
-        held.chain(busy).collect()
+        Availability::Divided => Some("it was divided into MIG instances".into()),
+        Availability::NoInstances => Some("it is in MIG mode without instances".into()),
+        Availability::Prohibited => Some("its compute mode lets nobody compute".into()),
+        Availability::Lost => Some(cause("it does not work")),
+        Availability::Unknown => Some(cause("its state cannot be read")),
+    };
+    let unit = unit.to_owned();
+    if let Some(why) = why {
+        return vec![Obstacle::Useless { unit, why }];
     }
-
-    /// What is not known is not free.
-    fn why_useless(&self) -> Option<String> {
-        let cause = || self.usage.why.clone();
-        match self.usage.availability {
-            Availability::Free | Availability::Held | Availability::Busy => {
-                self.unreadable.map(|why| format!("its processes cannot be read: {why}"))
-            }
-            Availability::Divided => Some("it was divided into MIG instances".into()),
-            Availability::NoInstances => Some("it is in MIG mode without instances".into()),
-            Availability::Prohibited => Some("its compute mode lets nobody compute".into()),
-            Availability::Lost => Some(cause().unwrap_or_else(|| "it does not work".into())),
-            Availability::Unknown => Some(cause().unwrap_or_else(|| "its state cannot be read".into())),
-        }
-    }
+    let others = usage.holders.iter().filter(|holder| holder.container != name);
+    let held = others.map(|by| Obstacle::Held { unit: unit.clone(), by: by.clone() });
+    let computes = |one: &&GpuProcess| one.process.kind == ProcessKind::Compute && one.container.is_none();
+    let foreign = usage.processes.iter().flatten().filter(computes);
+    let busy = foreign.map(|process| Obstacle::Busy { unit: unit.clone(), process: process.clone() });
+    held.chain(busy).collect()
 }
 
 /// The commands that make such a container anew, with GPUs that are free: from

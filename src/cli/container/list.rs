@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
-use jiff::Timestamp;
 
+use super::now;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
@@ -55,11 +55,6 @@ pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Cl
     }
     output.finish()?;
     Ok(Exit::Done)
-}
-
-#[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
-pub(super) fn now() -> i64 {
-    Timestamp::now().as_second()
 }
 
 /// What the last sweep announced, by a container's id. Where no sweep runs

@@ -5,7 +5,7 @@ use futures::StreamExt;
 use jiff::{SpanRelativeTo, Timestamp, Unit};
 use serde::Serialize;
 
-use super::Access;
+use super::{Access, now};
 use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
@@ -88,8 +88,6 @@ pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, Cl
 }
 
 fn options(args: &LogsArgs) -> Logs {
-    #[expect(clippy::disallowed_methods, reason = "`--since 10m` is counted from now")]
-    let now = || Timestamp::now().as_second();
     let since = args.since.map(|since| match since {
         Since::Ago(seconds) => now().saturating_sub(seconds),
         Since::At(second) => second,

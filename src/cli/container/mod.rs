@@ -14,6 +14,7 @@ mod sweep;
 use std::sync::Arc;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{DEPLOY_EXAMPLES, DeployArgs};
@@ -69,6 +70,11 @@ pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Resu
         ContainerCommand::Retire(args) => retire::run(settings, args).await,
         ContainerCommand::Sweep(args) => sweep::run(settings, args).await,
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "times are counted from now; the core is given the time")]
+fn now() -> i64 {
+    Timestamp::now().as_second()
 }
 
 /// An engine's containers, and who asks for them.

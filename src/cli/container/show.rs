@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{list, not_found};
+use super::{list, not_found, now};
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
 use crate::cli::settings::Settings;
@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
     let gone = || not_found(&AccessError::NotFound { name: args.container.clone() }, &[]);
     let detail = engine.container(&container.id).await?.ok_or_else(gone)?;
     let claim = GpuClaim::from_devices(container.clone(), &detail.devices);
-    let now = list::now();
+    let now = now();
     let context = ViewContext { now, users: &users, notices: &list::notices(now) };
     let mut full = show(&claim, detail, &images, &context);
     measure(engine, [&mut full.view]).await?;

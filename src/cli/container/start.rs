@@ -82,12 +82,12 @@ async fn start(
         _ => {}
     }
     let (settings, engine) = (access.settings, access.engine.as_ref());
-    let facts = engine.info().await?;
+    let info = engine.info().await?;
     if args.dry_run {
-        check_gpus(access, container, facts.local).await?;
+        check_gpus(access, container, info.local).await?;
         return report("would_start", format!("{name} would be started; nothing was done"));
     }
-    let locks = deploy::locks(settings, &facts.id)?;
+    let locks = deploy::locks(settings, &info.id)?;
     // A signal waits until it is started.
     let working = signals.working();
     let limit = Duration::from_secs(args.wait);
@@ -96,7 +96,7 @@ async fn start(
     // Nobody is to take it for one that is never started.
     let lease = locks.lease_within(name, LEAVING).await.map_err(DeployError::Lock)?;
     let lease = lease.ok_or_else(|| DeployError::Busy { name: name.clone() })?;
-    check_gpus(access, container, facts.local).await?;
+    check_gpus(access, container, info.local).await?;
     // It holds its GPUs by its labels: others need not wait for its start.
     drop(machine);
     let code = start::start(engine, &container.id, StartCheck::Close, ()).await?;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::stream::{self, StreamExt};
-use jiff::Timestamp;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
+use super::now;
 use crate::admin::doctor;
 use crate::cli::exit::Exit;
 use crate::cli::load::{self, CliError};
@@ -186,9 +186,4 @@ async fn notify(program: &Path, step: &StepReport) -> Result<(), String> {
         Err(error) => Err(format!("`{shown}` cannot be run: {error}")),
         Ok(None) => Err(format!("`{shown}` took more than {} s and was ended", LIMIT.as_secs())),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "times are counted from now; the core is given the time")]
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }

@@ -16,10 +16,14 @@ const LOGS: &str = "/var/log/";
 /// Bytes of the image's own log that are put back; one with more becomes empty.
 pub(crate) const MOST: u64 = 16 << 20;
 
+pub(super) fn is_log(change: &Change) -> bool {
+    change.path.starts_with(LOGS)
+}
+
 /// Log files that differ from the image's, folders included.
 pub(crate) fn changed(changes: &[Change]) -> impl Iterator<Item = &Change> {
     // Engines list them in any order.
-    let mut found: Vec<_> = changes.iter().filter(|change| change.path.starts_with(LOGS)).collect();
+    let mut found: Vec<_> = changes.iter().filter(|change| is_log(change)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.into_iter()
 }

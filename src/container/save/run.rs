@@ -6,6 +6,7 @@
 //! runs if it ran.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -88,27 +89,22 @@ async fn fits(engine: &dyn Engine, save: &Save, changes: &[Change], less: u64) -
     if bytes <= MOST {
         return Ok(());
     }
-    let mut path = None;
-    let search = async {
-        let logs: Vec<_> = logs::changed(changes).collect();
-        let there =
-            changes.iter().filter(|c| c.kind != ChangeKind::Deleted && !(less > 0 && logs.contains(c)));
-        let paths: Vec<String> = there.take(SEARCHED).map(|change| change.path.clone()).collect();
-        let stats = paths.into_iter().map(|path| async {
-            let stat = engine.stat(&save.id, &path).await.ok()??;
-            (stat.kind == FileKind::File).then_some((path, stat.size))
-        });
-        let mut stats = futures::stream::iter(stats).buffer_unordered(AT_ONCE);
-        while let Some(found) = stats.next().await {
-            if let Some((name, size)) = found
-                && path.as_ref().is_none_or(|(_, most)| size > *most)
-            {
-                path = Some((name, size));
-            }
-        }
-    };
+    let counts = |c: &&Change| c.kind != ChangeKind::Deleted && !(less > 0 && logs::is_log(c));
+    let paths: Vec<_> = changes.iter().filter(counts).take(SEARCHED).map(|c| c.path.clone()).collect();
+    let sizes = futures::stream::iter(paths).map(|path| async move {
+        let stat = engine.stat(&save.id, &path).await.ok()??;
+        (stat.kind == FileKind::File).then_some((path, stat.size))
+    });
+    let mut path: Option<(String, u64)> = None;
+    let mut sizes = pin!(sizes.buffer_unordered(AT_ONCE).take_until(tokio::time::sleep(SEARCH)));
     // Without a name it is refused all the same.
-    let _ = tokio::time::timeout(SEARCH, search).await;
+    while let Some(found) = sizes.next().await {
+        if let Some((name, size)) = found
+            && path.as_ref().is_none_or(|(_, most)| size > *most)
+        {
+            path = Some((name, size));
+        }
+    }
     Err(SaveError::TooLarge { bytes, path })
 }
 

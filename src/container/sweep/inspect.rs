@@ -61,11 +61,10 @@ pub(crate) async fn snapshot(
         container.state.is_running()
             && policy(container, rules).is_ok_and(|policy| policy.lifetime.idle.is_some())
     };
-    let samples =
-        if containers.iter().any(may_idle) { sample(engine, rules, sampling).await? } else { Ok(Vec::new()) };
-    let (samples, no_driver) = match samples {
-        Ok(samples) => (samples, None),
-        Err(driver) => (Vec::new(), Some(driver)),
+    let (samples, no_driver) = if containers.iter().any(may_idle) {
+        sample(engine, rules, sampling).await?
+    } else {
+        (Vec::new(), None)
     };
     let at = now();
     let inspected = stream::iter(containers).map(|container| {
@@ -108,12 +107,12 @@ async fn inspect(
     Ok(detail.map(|detail| Inspection::Read(RunTimes::from(&detail))))
 }
 
-/// The samples, else the driver that gives none.
+/// The samples, or the driver that gives none.
 async fn sample(
     engine: &dyn Engine,
     rules: &Rules<'_>,
     sampling: &Sampling<'_>,
-) -> Result<Result<Vec<Overview>, DriverState>, Error> {
+) -> Result<(Vec<Overview>, Option<DriverState>), Error> {
     let claims = claims::read_all(engine).await?;
     let mut samples = Vec::new();
     for nth in 0..sampling.samples {
@@ -122,11 +121,11 @@ async fn sample(
         }
         let machine = sampling.probe.machine().await;
         if !matches!(machine.state, DriverState::Ready { .. }) {
-            return Ok(Err(machine.state));
+            return Ok((Vec::new(), Some(machine.state)));
         }
         samples.push(overview(&machine, Ok(&claims), rules.users));
     }
-    Ok(Ok(samples))
+    Ok((samples, None))
 }
 
 /// What a container did with its GPUs.
