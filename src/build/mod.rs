@@ -9,7 +9,6 @@ pub(crate) mod account_layer;
 mod blame;
 mod board;
 pub(crate) mod export;
-mod moves;
 mod outcome;
 pub(crate) mod recorder;
 pub(crate) mod request;
@@ -28,8 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use moves::{MoveError, move_tags};
-pub(crate) use outcome::Outcomes;
+pub(crate) use outcome::{MoveError, Outcomes, move_tags};
 
 use crate::engine::{Engine, SolveError};
 use crate::host::lock::Locks;

@@ -16,12 +16,9 @@ use crate::model::names::NodeName;
 /// Waits before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
-/// Words of a failure that is likely to pass.
-pub(super) type Signs = &'static [&'static str];
-
 /// What tools print when a name does not resolve or a server does not answer,
 /// and what BuildKit says when solves that share a step got in each other's way.
-pub(super) const OF_STEPS: Signs = &[
+pub(super) const OF_STEPS: &[&str] = &[
     "flightcontrol: exceeded retry timeout",
     "Temporary failure in name resolution",
     "Temporary failure resolving",
@@ -32,7 +29,7 @@ pub(super) const OF_STEPS: Signs = &[
 ];
 
 /// What an engine says of a registry that is not there, or too busy.
-pub(super) const OF_TRANSFERS: Signs = &[
+pub(super) const OF_TRANSFERS: &[&str] = &[
     "connection refused",
     "connection reset",
     "broken pipe",
@@ -50,7 +47,7 @@ pub(super) const OF_TRANSFERS: Signs = &[
 /// final.
 pub(super) async fn patiently<T, F>(
     image: &NodeName,
-    signs: Signs,
+    signs: &[&str],
     events: &Events,
     cancel: &CancellationToken,
     mut attempt: impl FnMut() -> F,
@@ -74,7 +71,7 @@ where
     attempt().await
 }
 
-fn is_passing(failure: &Failure, signs: Signs) -> bool {
+fn is_passing(failure: &Failure, signs: &[&str]) -> bool {
     let texts = failure.output.iter().chain([&failure.message]);
     texts.into_iter().any(|line| signs.iter().any(|sign| line.contains(sign)))
 }

@@ -2,17 +2,16 @@
 //! command. Commands return an exit code; `report` prints.
 
 pub(crate) mod args;
-mod branch;
 mod build;
 mod catalog;
 mod check;
-mod commits;
 mod completions;
 mod container;
 mod deploy;
 mod doctor;
 mod error;
 pub(crate) mod exit;
+mod git;
 mod gpu;
 mod graph;
 mod host;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::args::{self, PlanArgs};
-use super::branch;
 use super::exit::Exit;
+use super::git;
 use super::load::{self, CliError};
 use super::pins;
 use super::settings::Settings;
@@ -188,7 +188,7 @@ pub(crate) fn select_of(
         if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
     // Who builds a project of theirs only does not care for tags of what it is based on.
     let shared = wanted.iter().any(|&node| matches!(SpecEntry::of(spec, graph, node), SpecEntry::Image(_)));
-    let (branch, branchless) = match args.branch.clone().map_or_else(|| branch::current(&spec.root), Ok) {
+    let (branch, branchless) = match args.branch.clone().map_or_else(|| git::current_branch(&spec.root), Ok) {
         Ok(branch) => (Some(branch), None),
         Err(why) => {
             (None, shared.then(|| format!("no branch tags are put, since {why}; --branch NAME names one")))
@@ -205,7 +205,7 @@ pub(crate) fn select_nodes(
     nodes: &[NodeId],
     branch: Option<String>,
 ) -> Selection {
-    let branch = branch.or_else(|| branch::current(&spec.root).ok());
+    let branch = branch.or_else(|| git::current_branch(&spec.root).ok());
     Selection { branch, ..Selection::with_bases(graph, nodes) }
 }
 

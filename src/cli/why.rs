@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::load::{self, CliError};
 use super::plan;
 use super::settings::Settings;
-use super::{commits, deploy};
+use super::{deploy, git};
 use crate::container::permission::{AccessError, look_up};
 use crate::engine::{Container, Engine};
 use crate::plan::PlannedRun;
@@ -78,7 +78,7 @@ async fn image(
     let position = position(&made, node);
     let mut answer = known.image(position, since(settings, &made, position));
     for file in answer.changed_files(MOST_COMMITS) {
-        let commit = commits::last(&spec.root, &file);
+        let commit = git::last_commit(&spec.root, &file);
         answer.commits.extend(commit.map(|commit| (file, commit)));
     }
     output.data(&answer, |answer, _| answer.text(verbose));
