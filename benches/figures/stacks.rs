@@ -117,7 +117,7 @@ impl Stack {
     }
 }
 
-/// The image that one of a tree stands on.
+/// The image that one of a tree is based on.
 pub fn parent(at: usize) -> Option<usize> {
     at.checked_sub(1).map(|at| at / WIDTH)
 }

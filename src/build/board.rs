@@ -78,7 +78,7 @@ impl<'a> BuildState<'a> {
     }
 
     /// An image ended, but for its push. `true`: it is to be sent now. What
-    /// stands on it does not wait for that.
+    /// is based on it does not wait for that.
     pub(super) fn made(&mut self, position: usize, outcome: Outcome, took: Duration) -> bool {
         let slot = self.slot(position);
         match &outcome {
@@ -102,7 +102,7 @@ impl<'a> BuildState<'a> {
     }
 
     /// A push ended. One that failed is the image's failure, though what
-    /// stands on the image is built all the same.
+    /// is based on the image is built all the same.
     pub(super) fn sent(&mut self, position: usize, sent: Result<String, SolveError>, took: Duration) {
         let slot = self.slot(position);
         // Given up meanwhile.

@@ -41,7 +41,7 @@ pub(crate) async fn dockerfile(
     // An account's files depend on what they are put on.
     let missing = parents.iter().find(|parent| parent.present.is_none()).filter(|_| solve.user.is_some());
     if let Some(parent) = missing {
-        let message = format!("`{}` stands on `{}`, which is not on the engine", image.name, parent.name);
+        let message = format!("`{}` is based on `{}`, which is not on the engine", image.name, parent.name);
         let help = format!("make it first: ds01-build build {}", parent.name);
         return Err(ExportError::Impossible(Problem::new(message).help(help)));
     }

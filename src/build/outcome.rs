@@ -170,7 +170,7 @@ async fn move_there(
             host: step.tag.registry().to_owned(),
             action: "tag".to_owned(),
             what: step.tag.to_string(),
-            cause: format!("it stands on {} afterwards", stands.as_deref().unwrap_or("nothing")),
+            cause: format!("it is based on {} afterwards", stands.as_deref().unwrap_or("nothing")),
         });
     }
     let image = plan.images[step.image].name.clone();

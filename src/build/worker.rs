@@ -1,6 +1,6 @@
 //! Gets one image onto the engine: waits for its lock, then solves or pulls,
 //! checks the result, puts the content tag on it. Knows nothing of the rest of
-//! the graph but what the image stands on.
+//! the graph but what the image is based on.
 
 use std::collections::BTreeMap;
 
@@ -171,7 +171,7 @@ async fn fetch_parents(
     Ok(())
 }
 
-/// The image it stands on, if the engine has it. A parent of this run has an
+/// The image it is based on, if the engine has it. A parent of this run has an
 /// ID only now, so the label that tells it is written here.
 async fn base(run: &Run, image: &Planned, solve: &mut Solve) -> Result<Option<ImageDetail>, SolveError> {
     let mut parents = parents(run, image).await?;
@@ -187,7 +187,7 @@ async fn base(run: &Run, image: &Planned, solve: &mut Solve) -> Result<Option<Im
     Ok(base)
 }
 
-/// What the image stands on and copies from, by content tag. All of it must be
+/// What the image is based on and copies from, by content tag. All of it must be
 /// there: BuildKit would look for it on Docker Hub.
 async fn parents(run: &Run, image: &Planned) -> Result<BTreeMap<String, ImageDetail>, SolveError> {
     let mut found = BTreeMap::new();
@@ -222,7 +222,7 @@ pub(super) fn check(
         return Err("the image does not have the labels of this recipe".into());
     }
     if base.is_some_and(|base| !detail.diff_ids.starts_with(&base.diff_ids)) {
-        return Err("the image does not have all layers of the image it stands on: layers were lost".into());
+        return Err("the image does not have all layers of the image it is based on: layers were lost".into());
     }
     match layers {
         Some(wanted) if wanted != detail.diff_ids.len() => Err(format!(

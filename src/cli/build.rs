@@ -121,7 +121,7 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
 fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
     if let Some(name) = settings.bases.keys().next() {
         let problem =
-            Problem::new(format!("--push sends nothing that stands on a stand-in (--base {name}=…)"));
+            Problem::new(format!("--push sends nothing that is based on a stand-in (--base {name}=…)"));
         return Err(CliError::usage(
             problem.help(
                 "leave --push out to build here; or change the base in the spec, and all have the same",

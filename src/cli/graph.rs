@@ -58,7 +58,7 @@ async fn states(
             let place = match snapshot.bases.get(&external.canonical()) {
                 Some(base) if base.id.is_some() => "here",
                 Some(_) => "to be pulled",
-                // Nothing stands on it, so it was not looked for.
+                // Nothing is based on it, so it was not looked for.
                 None => "not used",
             };
             states.insert(node.id, format!("{external}, {place}"));

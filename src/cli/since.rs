@@ -19,7 +19,7 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::{self, Lock};
 use crate::spec::{self, BaseSource, Spec};
 
-/// The nodes that differ from a revision, with what stands on them; `None`:
+/// The nodes that differ from a revision, with what is based on them; `None`:
 /// it cannot be known, which has been said.
 ///
 /// # Errors

@@ -105,7 +105,7 @@ impl Report {
         self.update.changes.iter().filter_map(remark).for_each(|remark| output.note(&remark));
         match self.update.changes.iter().filter(|change| change.kind == ChangeKind::Unchanged).count() {
             0 if self.update.changes.is_empty() => {
-                output.note("nothing to pin: no image stands on one from elsewhere")
+                output.note("nothing to pin: no image is based on one from elsewhere")
             }
             0 => {}
             n => output.note(&format!("{} unchanged", human::count(n as u64, "base"))),
@@ -174,6 +174,6 @@ fn rebuild_text(rebuild: &Rebuild) -> String {
         0 => String::new(),
         n => format!("; {} of {}", count(n, "project"), count(rebuild.users.len(), "user")),
     };
-    let verb = if rebuild.planned { "to rebuild" } else { "stand on them" };
+    let verb = if rebuild.planned { "to rebuild" } else { "are based on them" };
     format!("{verb}: {} ({}{more}){own}", count(rebuild.images.len(), "image"), shown.join(", "))
 }

@@ -128,7 +128,7 @@ fn show(settings: &Settings, answer: &ContainerExplanation) -> Result<Exit, CliE
     Ok(Exit::Done)
 }
 
-/// The plan of one node and all that it stands on.
+/// The plan of one node and all that it is based on.
 async fn make(
     settings: &Settings,
     args: &WhyArgs,
@@ -137,7 +137,7 @@ async fn make(
     node: NodeId,
     engine: &dyn Engine,
 ) -> Result<PlannedRun, CliError> {
-    // A base is only looked for where something stands on it.
+    // A base is only looked for where something is based on it.
     let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
     let nodes: Vec<_> = std::iter::once(node).chain(children).collect();
     let selection = plan::select_nodes(spec, graph, &nodes, args.branch.clone());

@@ -1,5 +1,5 @@
 //! Which image is built next: at most so many at once, longest remaining
-//! path first, and a failure blocks only what stands on it.
+//! path first, and a failure blocks only what is based on it.
 //!
 //! Pure: knows positions in a plan, not images, engines or time.
 
@@ -82,7 +82,7 @@ impl Schedule {
     }
 
     /// A running position failed. Gives the positions that are now blocked,
-    /// in order; they stand on it, directly or not.
+    /// in order; they are based on it, directly or not.
     pub(crate) fn failed(&mut self, index: Index) -> Vec<Index> {
         self.end(index, State::Failed);
         let mut blocked = BTreeSet::new();

@@ -184,9 +184,8 @@ fn find<'u>(
         }
         Some(each) => Ok(each),
         None => Err(match base {
-            Some(base) => {
-                Problem::new(format!("nothing stands on the base `{name}`, so it has no pin")).at(&base.place)
-            }
+            Some(base) => Problem::new(format!("nothing is based on the base `{name}`, so it has no pin"))
+                .at(&base.place),
             None => unknown(spec, external, name),
         }),
     }
@@ -198,7 +197,7 @@ fn unknown(spec: &Spec, external: &BTreeMap<String, ExternalImage>, name: &str) 
     let known: Vec<_> = bases.chain(external.values().map(|each| each.reference.to_string())).collect();
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None if known.is_empty() => problem.help("nothing in the spec stands on an image from elsewhere"),
+        None if known.is_empty() => problem.help("nothing in the spec is based on an image from elsewhere"),
         None => problem.help(format!("there are {}", known.join(", "))),
     }
 }

@@ -347,7 +347,7 @@ fn form(place: &Place) -> Terminal {
     terminal.reads("Name of the project").types("true\r").reads("YAML reads it");
     terminal
         .types(&format!("\u{15}{}\r", "\u{8}".repeat(4) + &place.project))
-        .reads("What shall it stand on?");
+        .reads("What shall it be based on?");
     terminal.reads("tool").reads("on busybox").reads("base, ").types("\u{1b}[B\u{1b}[B\r");
     terminal.reads("Python packages").types("six;rm\r").reads("marker").types(&("\u{8}".repeat(6) + "\r"));
     terminal.reads("Debian packages").types("\r").reads("JupyterLab?").types("n");

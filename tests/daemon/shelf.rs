@@ -50,7 +50,7 @@ fn projects_are_listed_shown_and_retired() {
     assert!(own > 0 && own < 64 * 1024, "{own} of its own");
     assert_eq!(mine["shared"].as_u64().unwrap(), size - own);
     assert!(mine["age_seconds"].as_u64().unwrap() < 600 && mine["age_from"] == "record");
-    assert_eq!(row(&all, "tool")["own"], 0, "two images stand on it");
+    assert_eq!(row(&all, "tool")["own"], 0, "two images are based on it");
 
     // A change in the spec, and a container.
     stack.write(

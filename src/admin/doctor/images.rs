@@ -159,7 +159,7 @@ fn leftover(subject: &str, name: &str, message: &str, image: &Image, containers:
         containers.iter().filter(|c| c.image_id == image.id).map(|c| c.name.clone()).collect();
     let help = match users.len() {
         0 => "remove it; the size counts layers that other images share".to_owned(),
-        some => format!("{} still stands on it: remove it after that", count(some, "container")),
+        some => format!("{} is still based on it: remove it after that", count(some, "container")),
     };
     let finding = Check::of("leftovers", subject).warning(message).bytes(image.size).items(users);
     finding.help(help).command(format!("docker image rm {name}"))

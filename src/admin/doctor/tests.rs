@@ -221,7 +221,7 @@ fn what_the_old_way_left_is_named_with_what_removes_it() {
     assert!(found[0].message.contains("`thesis` of uid 1001"), "{}", found[0].message);
     assert!(found.iter().all(|f| f.bytes == Some(1 << 30) && f.severity == Warning));
     assert_eq!(found[2].items, ["used"]);
-    assert!(found[2].help.as_deref().unwrap().contains("1 container still stands on it"));
+    assert!(found[2].help.as_deref().unwrap().contains("1 container is still based on it"));
     assert_eq!(images::leftovers(&images[3..], &[])[0].severity, Ok);
 }
 

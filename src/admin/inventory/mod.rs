@@ -144,7 +144,7 @@ pub(crate) enum InventoryError {
     NotYours { name: String, owner: Option<String> },
     #[error("containers are on `{name}`: {}", containers.join(", "))]
     InUse { name: String, containers: Vec<String> },
-    #[error("other images stand on `{name}`: {}", images.join(", "))]
+    #[error("other images are based on `{name}`: {}", images.join(", "))]
     HasChildren { name: String, images: Vec<String> },
     #[error("{}: {why}", file.display())]
     EntryUnclear { file: PathBuf, why: String },
@@ -162,7 +162,7 @@ impl InventoryError {
             }
             Self::Ambiguous { .. } => "say the whole name, as `ds01-build image list --all` shows it".into(),
             Self::Shared { .. } => {
-                "take it out of the spec, if nothing stands on it; its image goes with `docker image rm`"
+                "take it out of the spec, if nothing is based on it; its image goes with `docker image rm`"
                     .into()
             }
             Self::NotYours { .. } => "ask its owner or an administrator".into(),

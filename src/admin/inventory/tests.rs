@@ -284,7 +284,7 @@ fn what_others_stand_on_stays() {
     assert!(decide("thesis", false, &scene, &all).is_ok());
     all.push(layers(8, &["base", "ann", "mine"]));
     let refusal = decide("thesis", false, &scene, &all).unwrap_err();
-    assert_eq!(refusal.to_string(), "other images stand on `ann/thesis`: mine:1");
+    assert_eq!(refusal.to_string(), "other images are based on `ann/thesis`: mine:1");
     // One that stays has all of these layers.
     all.push(layers(10, &["base", "ann"]));
     assert!(decide("thesis", false, &scene, &all).is_ok());

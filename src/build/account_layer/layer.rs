@@ -207,7 +207,7 @@ fn check(image: Option<ImageDetail>, base: &ImageDetail, layer: &Layer) -> Resul
         return Err(unsound("the image does not have the labels of this recipe"));
     }
     if !image.diff_ids.starts_with(&base.diff_ids) {
-        return Err(unsound("it stands on another image than was looked at: the tag moved meanwhile"));
+        return Err(unsound("it is based on another image than was looked at: the tag moved meanwhile"));
     }
     Ok(image)
 }

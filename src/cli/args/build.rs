@@ -9,10 +9,10 @@ use super::key_value;
 /// What is selected, shared by `plan` and `build`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Selection {
-    /// Images, with what they stand on [default: all]
+    /// Images, with what they are based on [default: all]
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// Build this image and what stands on it again, from the engine's cache where it can; may be given several times
+    /// Build this image and what is based on it again, from the engine's cache where it can; may be given several times
     #[arg(long, value_name = "IMAGE")]
     pub(crate) force: Vec<String>,
     /// Build everything that is selected again

@@ -28,7 +28,7 @@ pub(crate) enum ImageCommand {
     Update(ImageUpdateArgs),
     /// List your images: base, size, age, and whether they are up to date
     List(ImageListArgs),
-    /// Show one image: what it stands on, its packages, its containers
+    /// Show one image: what it is based on, its packages, its containers
     Show(ShowArgs),
     /// Remove an image that nothing uses, and its project file
     Retire(ImageRetireArgs),
@@ -49,7 +49,7 @@ with `image update`. Without a terminal nothing is asked.")]
 pub(crate) struct CreateArgs {
     /// Name of the project: small letters, digits and `.`, `_`, `-` between them
     pub(crate) name: Option<String>,
-    /// What it stands on: an image or a base of the spec, `vision`, or `vision@py312` for a plan
+    /// What it is based on: an image or a base of the spec, `vision`, or `vision@py312` for a plan
     #[arg(long, short, value_name = "NAME")]
     pub(crate) image: Option<String>,
     /// Debian packages; may be given several times
@@ -171,7 +171,7 @@ pub(crate) struct ImageListArgs {
   ds01-build image show thesis --dockerfile > Dockerfile
                                                     to build it with `docker build` alone
 
-The Dockerfile makes one image. What that stands on is named by its tag; ask for its Dockerfile
+The Dockerfile makes one image. What that is based on is named by its tag; ask for its Dockerfile
 in the same way. Secrets are not in it: its first lines say what to type.")]
 pub(crate) struct ShowArgs {
     /// An image: its name, a project, a tag on the engine, or at least 6 digits of its id

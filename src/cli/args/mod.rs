@@ -84,14 +84,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ds01-build check\n  ds01-build check --json | jq '.problems[].message'\n  ds01-build check --spec images/spec.yml"
     )]
     Check,
-    /// Show which image stands on which, and which are up to date
+    /// Show which image is based on which, and which are up to date
     #[command(
         after_help = "Examples:\n  ds01-build graph\n  ds01-build graph --format mermaid > graph.mmd\n  ds01-build graph --format dot | dot -Tsvg > graph.svg"
     )]
     Graph(GraphArgs),
     /// Show what would be built, and why; build nothing
     #[command(
-        after_help = "Examples:\n  ds01-build plan\n  ds01-build plan vision            only vision and what it stands on\n  ds01-build plan --since HEAD~1    only what the last commit changed\n  ds01-build plan --check-bases     are bases behind their tags?\n  ds01-build plan --json | jq '.images[] | select(.action == \"build\")'"
+        after_help = "Examples:\n  ds01-build plan\n  ds01-build plan vision            only vision and what it is based on\n  ds01-build plan --since HEAD~1    only what the last commit changed\n  ds01-build plan --check-bases     are bases behind their tags?\n  ds01-build plan --json | jq '.images[] | select(.action == \"build\")'"
     )]
     Plan(PlanArgs),
     /// Explain one image or container: what changed, from what to what
@@ -102,7 +102,7 @@ pub(crate) enum Command {
     Impact(ImpactArgs),
     /// Build what has changed, and nothing else
     #[command(
-        after_help = "Examples:\n  ds01-build build                  everything that is not up to date\n  ds01-build build thesis           one image and what it stands on\n  ds01-build build --force vision   vision and all that stands on it, again\n  ds01-build build --push           and send it to the registry that the spec names\n  ds01-build build --locked         in CI: only on pinned bases\n  ds01-build build --dry-run        the plan\n  ds01-build build --since origin/main\n                                    only what differs from that branch\n\nThe content tag r-<16 hex> is put on each image when it is done. Branch tags and `latest`\nmove only when every selected image is done. What a registry has already is neither built nor\nsent; it is pulled if something that is built stands on it."
+        after_help = "Examples:\n  ds01-build build                  everything that is not up to date\n  ds01-build build thesis           one image and what it is based on\n  ds01-build build --force vision   vision and all that is based on it, again\n  ds01-build build --push           and send it to the registry that the spec names\n  ds01-build build --locked         in CI: only on pinned bases\n  ds01-build build --dry-run        the plan\n  ds01-build build --since origin/main\n                                    only what differs from that branch\n\nThe content tag r-<16 hex> is put on each image when it is done. Branch tags and `latest`\nmove only when every selected image is done. What a registry has already is neither built nor\nsent; it is pulled if something that is built is based on it."
     )]
     Build(BuildArgs),
     /// Move the pins of bases to what their tags stand for now

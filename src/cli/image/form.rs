@@ -93,7 +93,7 @@ struct Form {
     login: Login,
     /// Names of projects that the owner has.
     taken: Vec<String>,
-    /// What it can stand on, with a description.
+    /// What it can be based on, with a description.
     choices: Vec<(String, String)>,
 }
 
@@ -135,7 +135,7 @@ impl Form {
     fn image(&self) -> dialoguer::Result<String> {
         let width = self.choices.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let items = self.choices.iter().map(|(name, what)| format!("{name:width$}  {what}"));
-        let ask = Select::with_theme(self.theme.as_ref()).with_prompt("What shall it stand on?");
+        let ask = Select::with_theme(self.theme.as_ref()).with_prompt("What shall it be based on?");
         let chosen = ask.items(items).default(0).max_length(ROWS).interact()?;
         Ok(self.choices[chosen].0.clone())
     }

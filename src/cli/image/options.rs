@@ -93,7 +93,7 @@ fn missing(graph: &Graph, args: &CreateArgs) -> Vec<Problem> {
     });
     let image = args.image.is_none().then(|| {
         let all: Vec<_> = choices(graph).collect();
-        Problem::new("what it shall stand on is not said")
+        Problem::new("what it shall be based on is not said")
             .help(format!("say --image NAME; there are: {}", all.join(", ")))
     });
     name.into_iter().chain(image).collect()

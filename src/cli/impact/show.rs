@@ -45,7 +45,7 @@ fn images(impact: &Impact, look: &Look) -> String {
     table.render(look.width, look.either("…", "~"))
 }
 
-/// How many containers stand on an image; empty for none.
+/// How many containers are based on an image; empty for none.
 fn on(impact: &Impact, image: &RebuiltImage) -> String {
     let all = impact.containers.iter().flatten().filter(|container| container.image == image.name);
     Some(all.count()).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default()

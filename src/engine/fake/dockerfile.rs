@@ -1,5 +1,5 @@
 //! The part of a Dockerfile that the fake engine acts on: stages, what they
-//! stand on, and commands. Instructions that only touch the config are passed
+//! are based on, and commands. Instructions that only touch the config are passed
 //! over.
 
 use std::collections::BTreeMap;

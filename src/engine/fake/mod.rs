@@ -1,6 +1,6 @@
 //! An engine in memory that interprets what it is asked to do.
 //!
-//! For tests of everything that stands on an engine, and for dry runs. It
+//! For tests of everything that needs an engine, and for dry runs. It
 //! keeps images, tags, labels and containers, and it reads the steps of a
 //! build instead of running them: `exit 3` fails with code 3, `sleep 2` takes
 //! two seconds of tokio's clock, `echo x` writes `x`, `fail-resolving 2` fails

@@ -68,7 +68,7 @@ impl Images {
 
 impl Drop for Images {
     fn drop(&mut self) {
-        // Children before what they stand on.
+        // Children before what they are based on.
         for image in self.made.get_mut().unwrap().iter().rev() {
             let _ = Command::new("docker").args(["image", "rm", "--force", image]).output();
         }

@@ -170,7 +170,7 @@ fn arg(stack: &SpecFiles<'_>, text: &str) -> Option<Target> {
     args(stack).contains(name).then(|| Target::Arg { name: name.to_owned(), value: value.map(str::to_owned) })
 }
 
-/// Build args that a person can set; what an image stands on is said by its parents.
+/// Build args that a person can set; what an image is based on is said by its parents.
 fn args<'a>(stack: &SpecFiles<'a>) -> BTreeSet<&'a str> {
     let given = stack.graph.nodes().flat_map(|node| node.build_args.keys());
     let declared = stack.dockerfiles.values().flat_map(|seen| &seen.evaluated.declared_args);
@@ -191,7 +191,7 @@ fn unknown(stack: &SpecFiles<'_>, text: &str, only: Option<TargetKind>) -> Probl
     let name = text.split('=').next().unwrap_or_default();
     if is_ours(name) && only.is_none_or(|only| only == TargetKind::Arg) {
         return problem
-            .help(format!("`{name}` is given to Dockerfiles by what the image stands on; ask for that"));
+            .help(format!("`{name}` is given to Dockerfiles by what the image is based on; ask for that"));
     }
     if let Some(near) = near(stack, text, only) {
         return problem.help(format!("did you mean `{near}`?"));

@@ -38,7 +38,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Itself => f.write_str("changes itself"),
-            Self::StandsOn { parent } => write!(f, "stands on {parent}"),
+            Self::StandsOn { parent } => write!(f, "is based on {parent}"),
             Self::CopiesFrom { parent } => write!(f, "copies from {parent}"),
             Self::Reads { role: FileRole::Dockerfile } => f.write_str("its Dockerfile"),
             Self::Reads { role: FileRole::Context } => f.write_str("reads it"),
@@ -113,7 +113,7 @@ fn base(stack: &SpecFiles<'_>, reference: &Reference) -> DirectChanges {
         }
     }
     if direct.causes.is_empty() {
-        direct.notes.push(format!("nothing stands on {reference}"));
+        direct.notes.push(format!("nothing is based on {reference}"));
     }
     direct
 }
@@ -133,7 +133,7 @@ fn file(read: &FileReaders) -> DirectChanges {
         Some(declares) => {
             direct.notes.push(
                 "the spec is compared entry by entry: an edit rebuilds the images whose entries it changes, \
-                 and what stands on them; ask for one by its name"
+                 and what is based on them; ask for one by its name"
                     .into(),
             );
             direct.declares.clone_from(declares);

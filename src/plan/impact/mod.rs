@@ -120,7 +120,7 @@ pub(crate) fn reach(stack: &SpecFiles<'_>, asked: &Target, read: &FileReaders) -
     Affected { images: spread(stack.graph, direct.causes), notes: direct.notes, declares: direct.declares }
 }
 
-/// Causes, and all that stands on them.
+/// Causes, and all that is based on them.
 fn spread(graph: &Graph, mut causes: HashMap<NodeId, Cause>) -> Vec<AffectedImage> {
     let mut reached = vec![false; graph.len()];
     let mut images = Vec::new();

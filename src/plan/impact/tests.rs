@@ -28,7 +28,7 @@ images:
 
 const DOCKERFILE: &str = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY data /data\n";
 
-/// debian:12 → a → b, c; d stands on b and copies from c; e stands on
+/// debian:12 → a → b, c; d is based on b and copies from c; e is based on
 /// alpine:3 and copies from debian:12; projects on d and on b@py312.
 struct Here {
     dir: tempfile::TempDir,
@@ -132,7 +132,7 @@ fn an_image_reaches_itself_and_what_stands_on_it_and_no_sibling() {
     let here = Here::new();
     assert_eq!(
         here.shown("c"),
-        ["!c: changes itself", "d: copies from c", "ann/talk: stands on d", "j-doe/thesis: stands on d"]
+        ["!c: changes itself", "d: copies from c", "ann/talk: is based on d", "j-doe/thesis: is based on d"]
     );
     assert_eq!(here.names("a"), ["a", "b", "c", "d", "ann/talk", "j-doe/thesis"]);
     assert_eq!(here.names("thesis"), ["j-doe/thesis"]);
@@ -151,16 +151,16 @@ fn a_plan_variant_reaches_what_stands_on_that_variant() {
 fn a_base_reaches_whoever_stands_on_it_or_copies_from_it() {
     let here = Here::new();
     let all = [
-        "!a: stands on slim",
+        "!a: is based on slim",
         "!e: copies from debian:12",
-        "b: stands on a",
-        "c: stands on a",
-        "d: stands on b",
-        "!a@py312: stands on slim",
-        "b@py312: stands on a@py312",
-        "j-doe/thesis: stands on d",
-        "j-doe/paper: stands on b@py312",
-        "ann/talk: stands on d",
+        "b: is based on a",
+        "c: is based on a",
+        "d: is based on b",
+        "!a@py312: is based on slim",
+        "b@py312: is based on a@py312",
+        "j-doe/thesis: is based on d",
+        "j-doe/paper: is based on b@py312",
+        "ann/talk: is based on d",
     ];
     let sorted = |mut lines: Vec<String>| {
         lines.sort_unstable();
@@ -170,8 +170,8 @@ fn a_base_reaches_whoever_stands_on_it_or_copies_from_it() {
     for name in ["slim", "debian:12", "docker.io/library/debian:12"] {
         assert_eq!(sorted(here.shown(name)), expected, "{name}");
     }
-    assert_eq!(here.shown("alpine:3"), ["!e: stands on alpine:3"]);
-    assert_eq!(here.reach("idle").notes, ["nothing stands on debian:11"]);
+    assert_eq!(here.shown("alpine:3"), ["!e: is based on alpine:3"]);
+    assert_eq!(here.reach("idle").notes, ["nothing is based on debian:11"]);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn an_unknown_name_says_what_was_tried_and_what_is_near() {
     ] {
         assert_eq!(why(name, None), format!("`{name}` {none}; {help}"));
     }
-    assert!(why("BASE_IMAGE", None).contains("by what the image stands on"));
+    assert!(why("BASE_IMAGE", None).contains("by what the image is based on"));
     assert_eq!(
         why("slim", Some(TargetKind::Image)),
         "there is no image `slim`; `ds01-build graph` lists all names"

@@ -40,7 +40,7 @@ pub(crate) struct ImageVersion {
 /// What differs from another state of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// Images that are new or other, and so what stands on them; parents first.
+    /// Images that are new or other, and so what is based on them; parents first.
     pub(crate) changed: Vec<NodeId>,
     /// Images that are no more.
     pub(crate) removed: Vec<NodeName>,

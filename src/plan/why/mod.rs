@@ -181,7 +181,7 @@ fn rebuilt(image: &Planned, parent: &Planned) -> bool {
 }
 
 /// The ingredients that there are, in their order. Labels that are not known
-/// stand on the image itself.
+/// are based on the image itself.
 fn told(digests: &IngredientDigests, written: Option<&RecipeRecord>) -> Vec<IngredientSummary> {
     let one = |ingredient: Ingredient| {
         let fields = written.and_then(|written| written.fields(ingredient)).cloned();

@@ -169,7 +169,7 @@ impl BaseExplanation {
         let place = if self.on_engine { "on the engine" } else { "to be pulled" };
         match &self.digest {
             Some(digest) => row(&mut text, "digest", &format!("{digest}, {place}")),
-            None => row(&mut text, "digest", "not looked for, since nothing stands on it"),
+            None => row(&mut text, "digest", "not looked for, since nothing is based on it"),
         }
         text
     }

@@ -23,7 +23,7 @@ fn spec(text: &str, project: &str) -> Spec {
     read(Path::new("/r"), Path::new("spec.yml"), &crate::spec::SpecContext::of(&files)).unwrap()
 }
 
-/// a stands on slim; b and c on a; d on b, and copies from c; variants of a and b.
+/// a is based on slim; b and c on a; d on b, and copies from c; variants of a and b.
 fn diamond() -> Graph {
     let text = "
 bases: {slim: {image: \"debian:12\"}}
@@ -140,7 +140,7 @@ fn a_chain_of_thousands_is_walked_and_drawn() {
     assert_eq!(graph.to_tree(&|_| String::new()).lines().count(), 3001);
 }
 
-/// The text of a spec whose image `i` may stand on images before it in a
+/// The text of a spec whose image `i` may be based on images before it in a
 /// hidden order, so that the spec names children before parents too.
 fn random_spec(order: &[usize], parents: &[Vec<usize>]) -> String {
     let mut text = String::from("bases: {slim: {image: \"debian:12\"}}\nimages:\n");

@@ -153,7 +153,7 @@ fn huge() -> String {
             "  image-{i}:\n    depend_on: {parent}\n    packages: {{apt: [git, curl], pip: [\"timm>={i}\"]}}\n    integration_tests: true\n"
         );
     }
-    // `image-0` stands on itself by the rule above.
+    // `image-0` is based on itself by the rule above.
     spec.replace("image-1:\n    depend_on: image-0", "image-1:\n    depend_on: app")
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Bars {
     term: Box<dyn TermLike>,
     bar: ProgressBar,
     look: Look,
-    /// Columns of each line of the frame that stands on the terminal, and the
+    /// Columns of each line of the frame that is on the terminal, and the
     /// terminal's columns when it was drawn.
     drawn: Option<(Vec<usize>, usize)>,
 }

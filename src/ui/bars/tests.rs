@@ -11,7 +11,7 @@ use crate::ui::script::{events, play};
 
 const ASCII: Look = Look { colour: false, unicode: false, width: None };
 
-/// What stands on a terminal of this size after the events up to a moment.
+/// What is on a terminal of this size after the events up to a moment.
 fn screen(rows: u16, columns: u16, until: u64, finish: bool) -> String {
     let term = InMemoryTerm::new(rows, columns);
     let handle = term.clone();

@@ -1,5 +1,5 @@
 //! What never changes a recipe, and what always changes exactly the recipes
-//! of one image and of what stands on it.
+//! of one image and of what is based on it.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -105,7 +105,7 @@ impl Stack {
         self.recipes_in(|_| ())
     }
 
-    /// An image and what stands on it, plan variants included, by name.
+    /// An image and what is based on it, plan variants included, by name.
     fn with_descendants(&self, name: &str) -> Vec<String> {
         let (_, graph) = self.read();
         let variants = [name.to_owned(), format!("{name}@py")];

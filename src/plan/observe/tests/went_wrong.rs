@@ -8,7 +8,7 @@
 //! - an unknown parent, a cycle, two images of one name, `prefix: 2021.10`,
 //!   unknown keys: `spec/tests/rules`
 //! - a rebuild forced by a missing tag does not reach the children: `plan/tests`
-//! - the first failure stops siblings, and what stands on it is built all the
+//! - the first failure stops siblings, and what is based on it is built all the
 //!   same: `cases`, `build/tests/failing`
 //! - an error inside a stream is taken for success: `engine/docker`
 
