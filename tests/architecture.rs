@@ -48,9 +48,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["registry/tls.rs"]),
     ("tokio_rustls", &["engine/http"]),
     // `--progress` is a choice of `ui`, so it is spelled there once.
-    ("clap", &["cli", "ui/look.rs"]),
+    ("clap", &["cli", "ui/style.rs"]),
     ("clap_complete", &["cli"]),
-    ("clap_mangen", &["cli/man.rs"]),
+    ("clap_mangen", &["cli/packaging.rs"]),
     ("indicatif", &["ui/bars"]),
     ("console", &["ui"]),
     ("miette", &["ui/problems"]),

@@ -43,7 +43,7 @@ pub(super) async fn run_for(
     settings: &Settings,
     signals: &Signals,
     args: &BuildArgs,
-    facts: Option<EngineInfo>,
+    facts: Option<DataField>,
 ) -> Result<Exit, CliError> {
     let (spec, graph) = load::spec(settings)?;
     let mut selected = plan::select(settings, signals, &spec, &graph, &args.selection).await?;
@@ -90,8 +90,8 @@ pub(super) async fn run_for(
     let mut warnings = planned.warnings.clone();
     warnings.extend(sites::exposed(settings, &spec, &environment));
     let (run, ledger) = prepare(settings, args, &spec, &graph, planned, &environment, (engine, registry))?;
-    let said = Said { first: warnings, last: selected.branchless, facts };
-    carry_out(settings, run, &ledger, said, &signals.building()).await
+    let notes = RunNotes { first: warnings, last: selected.branchless, facts };
+    carry_out(settings, run, &ledger, notes, &signals.building()).await
 }
 
 /// A run that selects nothing still ends as runs end, for those who read its data.
@@ -100,12 +100,12 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
     if args.dry_run {
         return plan::nothing(settings, why, &plan.to_json());
     }
-    let progress = settings.progress.settle(&settings.screen);
+    let progress = settings.progress.resolve(&settings.screen);
     if progress == ui::Progress::Json {
         let (events, received) = mpsc::unbounded_channel();
         let _ = events.send(outcomes.summary(&plan));
         drop(events);
-        let reporter = ui::reporter(progress, settings.screen.stderr_look());
+        let reporter = ui::reporter(progress, settings.screen.stderr_style());
         ui::drive(received, vec![reporter], None).await;
         settings.output().note(why);
         return Ok(Exit::Done);
@@ -242,34 +242,34 @@ fn log_folder(settings: &Settings) -> PathBuf {
 }
 
 /// What is told besides what happens.
-struct Said {
+struct RunNotes {
     /// Warnings before the first image.
     first: Vec<String>,
     /// Why no branch tag moved.
     last: Option<String>,
-    facts: Option<EngineInfo>,
+    facts: Option<DataField>,
 }
 
 /// A key of the data, and what stands there.
-pub(super) type EngineInfo = (&'static str, Value);
+pub(super) type DataField = (&'static str, Value);
 
 async fn carry_out(
     settings: &Settings,
     run: Run,
     ledger: &RunRecorder,
-    said: Said,
+    notes: RunNotes,
     stop: &CancellationToken,
 ) -> Result<Exit, CliError> {
     let (events, received) = mpsc::unbounded_channel();
-    for text in said.first {
+    for text in notes.first {
         let _ = events.send(Event::Warning { image: None, text });
     }
-    let progress = settings.progress.settle(&settings.screen);
-    let reporter = ui::reporter(progress, settings.screen.stderr_look());
+    let progress = settings.progress.resolve(&settings.screen);
+    let reporter = ui::reporter(progress, settings.screen.stderr_style());
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
     let reports = tokio::spawn(ui::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
-    let (outcomes, moved) = build_and_tag(run, said.last, &events, stop).await;
+    let (outcomes, moved) = build_and_tag(run, notes.last, &events, stop).await;
     keep(settings, ledger, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
@@ -277,7 +277,7 @@ async fn carry_out(
     if settings.json && progress != ui::Progress::Json {
         let mut output = settings.output();
         let mut data = outcomes.to_json(&plan);
-        if let Some((key, facts)) = said.facts {
+        if let Some((key, facts)) = notes.facts {
             data[key] = facts;
         }
         output.value(&data);

@@ -249,8 +249,8 @@ async fn reported<T>(
     work: impl AsyncFnOnce(&Events) -> Result<T, DeployError>,
 ) -> Result<T, CliError> {
     let (events, received) = mpsc::unbounded_channel();
-    let progress = settings.progress.settle(&settings.screen);
-    let reporter = ui::reporter(progress, settings.screen.stderr_look());
+    let progress = settings.progress.resolve(&settings.screen);
+    let reporter = ui::reporter(progress, settings.screen.stderr_style());
     let reports = tokio::spawn(ui::drive(received, vec![reporter], None));
     let done = work(&events).await;
     drop(events);

@@ -72,7 +72,7 @@ fn show(output: &mut Output, overview: &Overview, watch: bool) {
     } else if output.json {
         output.value(overview);
     } else if matches!(overview.driver, DriverState::Ready { .. }) {
-        let width = output.look.width;
+        let width = output.style.width;
         output.table(&table(overview, width));
         remarks(overview).iter().for_each(|remark| output.note(remark));
     } else {

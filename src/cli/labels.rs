@@ -12,7 +12,7 @@ use crate::admin::audit::{self, Audit, InvalidLabel, LegacyKeyUse, LegacyObject,
 use crate::model::labels::page::{OWNER, Schema};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
-use crate::ui::{Look, human};
+use crate::ui::{OutputStyle, human};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LabelsCommand {
@@ -68,7 +68,7 @@ async fn audit(settings: &Settings) -> Result<Exit, CliError> {
 
 /// A block for each key, since no terminal is as wide as a table of them; then
 /// the old keys.
-fn declared(schema: &Schema, look: &Look) -> String {
+fn declared(schema: &Schema, style: &OutputStyle) -> String {
     let mut text = String::new();
     for row in &schema.keys {
         let required = match row.required {
@@ -76,30 +76,30 @@ fn declared(schema: &Schema, look: &Look) -> String {
             "no" => "optional".to_owned(),
             case => format!("required: {case}"),
         };
-        text += &format!("{}  {}; {}; {required}\n", look.strong(row.key), row.type_words(), row.carriers());
+        text += &format!("{}  {}; {}; {required}\n", style.strong(row.key), row.type_words(), row.carriers());
         text += &format!("    {}\n", row.meaning);
     }
     let mut old = Table::new(["READ, NEVER WRITTEN", "READ AS"].map(|header| Column::left(header).whole()));
     for row in &schema.legacy {
         old.row([row.key, row.read_as]);
     }
-    text + "\n" + &old.render(look.width, look.either("…", "~")) + "\n" + OWNER + "\n"
+    text + "\n" + &old.render(style.width, style.either("…", "~")) + "\n" + OWNER + "\n"
 }
 
 /// What is wrong, what relies on old keys, then each old key.
-fn found(audit: &Audit, look: &Look) -> String {
+fn found(audit: &Audit, style: &OutputStyle) -> String {
     let mut text = String::new();
     for wrong in &audit.wrong {
-        text += &format!("{}  {}\n", look.warn("wrong"), fault(wrong));
+        text += &format!("{}  {}\n", style.warn("wrong"), fault(wrong));
     }
     for one in &audit.relying {
-        text += &format!("{}    {}\n", look.strong("old"), reliance(one));
+        text += &format!("{}    {}\n", style.strong("old"), reliance(one));
     }
     if !text.is_empty() {
         text.push('\n');
     }
     let (unused, used): (Vec<_>, Vec<_>) = audit.keys.iter().partition(|key| key.removable);
-    text += &used_keys(&used, look);
+    text += &used_keys(&used, style);
     if !unused.is_empty() {
         text += "no longer used by anything: its fallback can be removed\n";
         for key in &unused {
@@ -122,7 +122,7 @@ fn reliance(one: &LegacyObject) -> String {
     clean(&format!("{} {} ({owner}, {age}): {}", one.kind.noun(), one.name, one.keys.join(", ")))
 }
 
-fn used_keys(used: &[&LegacyKeyUse], look: &Look) -> String {
+fn used_keys(used: &[&LegacyKeyUse], style: &OutputStyle) -> String {
     if used.is_empty() {
         return String::new();
     }
@@ -131,7 +131,7 @@ fn used_keys(used: &[&LegacyKeyUse], look: &Look) -> String {
     for key in used {
         table.row([key.key, key.read_as, &key.containers.to_string(), &key.images.to_string()]);
     }
-    table.render(look.width, look.either("…", "~")) + "\n"
+    table.render(style.width, style.either("…", "~")) + "\n"
 }
 
 fn sum(audit: &Audit) -> String {
@@ -184,10 +184,10 @@ mod tests {
                 fault: "is not `true`".into(),
             }],
         };
-        let look = Look::default();
-        let some = found(&audit, &look);
+        let style = OutputStyle::default();
+        let some = found(&audit, &style);
         (audit.relying, audit.wrong) = (Vec::new(), Vec::new());
         audit.keys = vec![key("aime.mlc.USER", 0, 0)];
-        insta::assert_snapshot!(format!("{some}-----\n{}", found(&audit, &look)));
+        insta::assert_snapshot!(format!("{some}-----\n{}", found(&audit, &style)));
     }
 }

@@ -1,11 +1,10 @@
 //! The command line: what was typed, what it means, and one file for each
-//! command. Commands return an exit code; `report` prints.
+//! command. Commands return an exit code; `ui` prints.
 
 pub(crate) mod args;
 mod build;
 mod catalog;
 mod check;
-mod completions;
 mod container;
 mod deploy;
 mod doctor;
@@ -14,15 +13,14 @@ pub(crate) mod exit;
 mod git;
 mod gpu;
 mod graph;
-mod host;
 mod image;
 mod impact;
 pub(crate) mod installed;
 mod labels;
 mod limits;
 mod load;
-mod man;
 mod metrics;
+mod packaging;
 mod pins;
 mod plan;
 mod settings;
@@ -41,7 +39,7 @@ use exit::Exit;
 use load::CliError;
 use settings::Settings;
 
-use crate::ui::{Look, Output};
+use crate::ui::{Output, OutputStyle};
 
 /// Runs what was typed, the program's own name first; the code of the shell.
 pub fn main(argv: Vec<OsString>) -> ExitCode {
@@ -59,8 +57,8 @@ fn run(cli: Cli) -> Exit {
         Err(error) => {
             return CliError::bug(format!("cannot start: {error}")).report(Output::standard(
                 false,
-                Look::default(),
-                Look::default(),
+                OutputStyle::default(),
+                OutputStyle::default(),
             ));
         }
     };
@@ -68,7 +66,7 @@ fn run(cli: Cli) -> Exit {
         Ok(settings) => settings,
         Err(error) => {
             return CliError::usage(format!("the working folder cannot be read: {error}"))
-                .report(Output::standard(cli.global.json, Look::default(), Look::default()));
+                .report(Output::standard(cli.global.json, OutputStyle::default(), OutputStyle::default()));
         }
     };
     let exit = runtime.block_on(async {
@@ -100,7 +98,7 @@ async fn command(command: Command, settings: &Settings) -> Result<Exit, CliError
         Command::Limits(args) => limits::run(settings, &args),
         Command::Metrics(args) => metrics::run(settings, &args).await,
         Command::Labels { command } => labels::run(settings, &command).await,
-        Command::Completions(args) => completions::run(settings, &args),
-        Command::Man(args) => man::run(settings, &args),
+        Command::Completions(args) => packaging::completions(settings, &args),
+        Command::Man(args) => packaging::man(settings, &args),
     }
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::Global;
-use super::host;
 use crate::engine;
 use crate::engine::address::Address;
 use crate::host::people::{Caller, People, System};
@@ -17,7 +16,9 @@ use crate::model::reference::Reference;
 use crate::plan::history::Records;
 use crate::spec::Spec;
 use crate::spec::catalog::HostArch;
-use crate::ui::{self, Mode, Output};
+use crate::spec::catalog::host::{self, ToolkitFiles, VersionFile};
+use crate::spec::files::{Disk, Files};
+use crate::ui::{self, Output, ProgressMode};
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
@@ -54,8 +55,8 @@ pub(crate) struct Settings {
     /// `xterm-256color`.
     pub(crate) terminal: Option<String>,
     /// What is known of where output goes.
-    pub(crate) screen: ui::EngineInfo,
-    pub(crate) progress: Mode,
+    pub(crate) screen: ui::Terminals,
+    pub(crate) progress: ProgressMode,
     pub(crate) json: bool,
     pub(crate) verbose: u8,
 }
@@ -94,7 +95,7 @@ impl Settings {
             people: Arc::default(),
             nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
-            host: host::read(Path::new("/"), var("MLC_ARCH")),
+            host: host_arch(Path::new("/"), var("MLC_ARCH")),
             can_ask: std::io::stdin().is_terminal()
                 && screen.stderr_terminal
                 && !(screen.ci || screen.dumb || global.json),
@@ -155,7 +156,7 @@ impl Settings {
 
     /// Where a command prints.
     pub(crate) fn output(&self) -> Output {
-        Output::standard(self.json, self.screen.stdout_look(), self.screen.stderr_look())
+        Output::standard(self.json, self.screen.stdout_style(), self.screen.stderr_style())
     }
 
     /// Who asks: by the user database, else by number. The spec says which
@@ -213,9 +214,9 @@ fn parsed_base((name, image): &(String, String)) -> Option<(String, Reference)> 
     Some((name.clone(), Reference::parse(image).ok()?))
 }
 
-fn screen() -> ui::EngineInfo {
+fn screen() -> ui::Terminals {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default();
-    ui::EngineInfo {
+    ui::Terminals {
         stdout_terminal: std::io::stdout().is_terminal(),
         stderr_terminal: std::io::stderr().is_terminal(),
         ci: var("CI").is_some(),
@@ -231,4 +232,60 @@ fn find_spec(here: &Path) -> Option<PathBuf> {
     here.ancestors()
         .flat_map(|dir| [dir.join("spec.yml"), dir.join("images/spec.yml")])
         .find(|file| file.is_file())
+}
+
+/// CUDA's own place, and Debian's.
+const CUDA: [&str; 4] = [
+    "usr/local/cuda/version.json",
+    "usr/local/cuda/version.txt",
+    "usr/lib/cuda/version.json",
+    "usr/lib/cuda/version.txt",
+];
+const ROCM: [&str; 1] = ["opt/rocm/.info/version"];
+
+/// Such a file has some hundred bytes, CUDA's newer ones a few thousand.
+const MAX: u64 = 1 << 20;
+
+/// The architecture class of the machine whose file system begins at `root`.
+fn host_arch(root: &Path, mlc_arch: Option<String>) -> HostArch {
+    let first = |files: &[&str]| {
+        let clue = |file: PathBuf| {
+            let bytes = Disk.read(&file, MAX).ok()?;
+            Some(VersionFile { file, text: String::from_utf8_lossy(&bytes).into_owned() })
+        };
+        files.iter().find_map(|file| clue(root.join(file)))
+    };
+    host::host(&ToolkitFiles { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn arch(host: &HostArch) -> &str {
+        match host {
+            HostArch::Known { arch, .. } => arch,
+            HostArch::Unknown(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn the_files_of_a_machine_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let file = root.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        assert!(matches!(host_arch(root.path(), None), HostArch::Unknown(_)));
+        put("opt/rocm/.info/version", "6.2.0-66\n");
+        assert_eq!(arch(&host_arch(root.path(), None)), "ROCM6");
+        put("usr/lib/cuda/version.txt", "CUDA Version 11.8.89\n");
+        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_AMPERE");
+        put("usr/local/cuda/version.json", r#"{"cuda": {"version": "12.9.1"}}"#);
+        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_BLACKWELL");
+        assert_eq!(arch(&host_arch(root.path(), Some("CUDA_ADA".into()))), "CUDA_ADA");
+    }
 }

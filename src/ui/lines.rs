@@ -8,10 +8,10 @@ use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::look::Look;
 use super::state::{ImageRun, OutputLine, Phase, RunState, StepPhase, StepRun};
+use super::style::OutputStyle;
 use super::text::clean;
-use super::{News, Reporter, human, summary};
+use super::{Reporter, Update, human, summary};
 use crate::model::event::{Event, Outcome};
 use crate::model::names::NodeName;
 
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Plain<W> {
     out: W,
-    look: Look,
+    style: OutputStyle,
     images: HashMap<NodeName, Shown>,
 }
 
@@ -41,8 +41,8 @@ struct Shown {
 }
 
 impl<W: Write> Plain<W> {
-    pub(crate) fn new(out: W, look: Look) -> Self {
-        Self { out, look, images: HashMap::new() }
+    pub(crate) fn new(out: W, style: OutputStyle) -> Self {
+        Self { out, style, images: HashMap::new() }
     }
 
     fn put(&mut self, line: &str) {
@@ -52,12 +52,12 @@ impl<W: Write> Plain<W> {
 
     /// A line about an image; first, what was held back about it.
     fn say(&mut self, image: &NodeName, text: &str) {
-        let head = self.look.strong(&format!("[{image}]"));
+        let head = self.style.strong(&format!("[{image}]"));
         let shown = self.images.entry(image.clone()).or_default();
         let cached = std::mem::take(&mut shown.cached);
         if cached > 0 {
             let steps = human::count(cached, "step");
-            self.put(&format!("{head} {}", self.look.weak(&format!("{steps} cached"))));
+            self.put(&format!("{head} {}", self.style.weak(&format!("{steps} cached"))));
         }
         self.put(&format!("{head} {text}"));
     }
@@ -66,7 +66,7 @@ impl<W: Write> Plain<W> {
         if let Some(step) = image.steps.iter().find(|step| step.number == line.step) {
             self.announce(&image.name, step);
         }
-        let wall = self.look.either("│", "|");
+        let wall = self.style.either("│", "|");
         self.say(&image.name, &format!("#{} {wall} {}", line.step, line.text));
     }
 
@@ -105,7 +105,7 @@ impl<W: Write> Plain<W> {
             StepPhase::Failed { message } => {
                 self.announce(image, step);
                 let text = format!("#{} failed: {}", step.number, clean(message));
-                self.say(image, &self.look.bad(&text));
+                self.say(image, &self.style.bad(&text));
             }
         }
     }
@@ -113,16 +113,16 @@ impl<W: Write> Plain<W> {
     fn ended(&mut self, image: &ImageRun) {
         let took = human::took(image.took.unwrap_or_default());
         let text = match &image.phase {
-            Phase::Ended(Outcome::Built { id }) => self.look.good(&format!("built in {took}: {id}")),
+            Phase::Ended(Outcome::Built { id }) => self.style.good(&format!("built in {took}: {id}")),
             Phase::Ended(Outcome::BuiltElsewhere { id }) => {
-                self.look.good(&format!("built by another run, waited {took}: {id}"))
+                self.style.good(&format!("built by another run, waited {took}: {id}"))
             }
-            Phase::Ended(Outcome::Fetched { id }) => self.look.good(&format!("pulled in {took}: {id}")),
+            Phase::Ended(Outcome::Fetched { id }) => self.style.good(&format!("pulled in {took}: {id}")),
             Phase::Ended(Outcome::Failed { failure, .. }) => {
-                self.look.bad(&format!("failed after {took}: {}", clean(&failure.message)))
+                self.style.bad(&format!("failed after {took}: {}", clean(&failure.message)))
             }
-            Phase::Ended(Outcome::Blocked { by }) => self.look.warn(&format!("blocked by {by}")),
-            Phase::Ended(Outcome::Cancelled) => self.look.warn("cancelled"),
+            Phase::Ended(Outcome::Blocked { by }) => self.style.warn(&format!("blocked by {by}")),
+            Phase::Ended(Outcome::Cancelled) => self.style.warn("cancelled"),
             // That it was pushed is told already.
             Phase::Ended(Outcome::Pushed { .. }) => return,
             Phase::Queued | Phase::Waits | Phase::Running | Phase::Kept => return,
@@ -149,14 +149,14 @@ impl<W: Write> Plain<W> {
 }
 
 impl<W: Write + Send> Reporter for Plain<W> {
-    fn event(&mut self, news: &News<'_>) {
-        if let Some(image) = news.event.image().and_then(|image| news.run.image(image)) {
-            news.lines.iter().for_each(|line| self.output(image, line));
+    fn event(&mut self, update: &Update<'_>) {
+        if let Some(image) = update.event.image().and_then(|image| update.run.image(image)) {
+            update.lines.iter().for_each(|line| self.output(image, line));
         }
-        if news.repeated {
+        if update.repeated {
             return;
         }
-        match news.event {
+        match update.event {
             Event::RunStarted { build, fetch, push, keep, jobs } => {
                 let others = [("pulling", fetch.len()), ("sending", push.len())];
                 self.started(build.len(), others, keep, *jobs);
@@ -167,25 +167,25 @@ impl<W: Write + Send> Reporter for Plain<W> {
             }
             Event::ImageWaits { image } => self.say(image, "waits: another run builds it"),
             Event::Step { image, id, .. } => {
-                if let Some(step) = news.run.image(image).and_then(|run| run.step(id)) {
+                if let Some(step) = update.run.image(image).and_then(|run| run.step(id)) {
                     self.step(image, step);
                 }
             }
             Event::Warning { image, text } => {
-                let text = format!("{} {}", self.look.warn("warning:"), clean(text));
+                let text = format!("{} {}", self.style.warn("warning:"), clean(text));
                 match image {
                     Some(image) => self.say(image, &text),
                     None => self.put(&text),
                 }
             }
             Event::ImageFinished { image, .. } => {
-                if let Some(image) = news.run.image(image) {
+                if let Some(image) = update.run.image(image) {
                     self.ended(image);
                 }
             }
             Event::Pushed { image, reference, took, .. } => {
                 let text = format!("pushed {} in {}", clean(reference), human::took(*took));
-                self.say(image, &self.look.good(&text));
+                self.say(image, &self.style.good(&text));
             }
             Event::TagMoved { image, tag } => self.say(image, &format!("tagged {}", clean(tag))),
             Event::RegistryTagMoved { image, tag, .. } => {
@@ -209,7 +209,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
     }
 
     fn finish(&mut self, run: &RunState) {
-        let text = summary::render(run, &self.look);
+        let text = summary::render(run, &self.style);
         let _ = write!(self.out, "\n{text}");
         let _ = self.out.flush();
     }
@@ -231,8 +231,8 @@ impl<W: Write> Json<W> {
 }
 
 impl<W: Write + Send> Reporter for Json<W> {
-    fn event(&mut self, news: &News<'_>) {
-        let line = Line { at: news.at, event: news.event };
+    fn event(&mut self, update: &Update<'_>) {
+        let line = Line { at: update.at, event: update.event };
         if let Ok(mut text) = serde_json::to_string(&line) {
             text.push('\n');
             // One write, so that lines of several writers do not mix.
@@ -268,20 +268,20 @@ impl Serialize for Line<'_> {
 #[derive(Debug)]
 pub(crate) struct Quiet<W> {
     out: W,
-    look: Look,
+    style: OutputStyle,
 }
 
 impl<W: Write> Quiet<W> {
-    pub(crate) fn new(out: W, look: Look) -> Self {
-        Self { out, look }
+    pub(crate) fn new(out: W, style: OutputStyle) -> Self {
+        Self { out, style }
     }
 }
 
 impl<W: Write + Send> Reporter for Quiet<W> {
-    fn event(&mut self, _: &News<'_>) {}
+    fn event(&mut self, _: &Update<'_>) {}
 
     fn finish(&mut self, run: &RunState) {
-        let _ = self.out.write_all(summary::render(run, &self.look).as_bytes());
+        let _ = self.out.write_all(summary::render(run, &self.style).as_bytes());
         let _ = self.out.flush();
     }
 }

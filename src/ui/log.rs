@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::News;
+use super::Update;
 use super::human;
 use super::state::{ImageRun, Phase, StepPhase};
 use super::text::clean;
@@ -46,12 +46,12 @@ impl LogWriter {
     /// # Errors
     /// The file or its directory cannot be made or written. Said once for each
     /// image; its later events are passed over.
-    pub(crate) fn event(&mut self, news: &News<'_>) -> io::Result<()> {
-        let Some(image) = news.event.image().and_then(|name| news.run.image(name)) else { return Ok(()) };
+    pub(crate) fn event(&mut self, update: &Update<'_>) -> io::Result<()> {
+        let Some(image) = update.event.image().and_then(|name| update.run.image(name)) else { return Ok(()) };
         if self.broken.contains(&image.name) {
             return Ok(());
         }
-        let text = text_of(news, image);
+        let text = text_of(update, image);
         let written = if text.is_empty() { Ok(()) } else { self.write(&image.name, &text) };
         if written.is_err() {
             self.broken.insert(image.name.clone());
@@ -76,11 +76,12 @@ impl LogWriter {
 
 /// The event as lines of the log, each with the time since the image was taken
 /// up.
-fn text_of(news: &News<'_>, image: &ImageRun) -> String {
-    let at = news.at.saturating_sub(image.started.unwrap_or(news.at)).as_secs_f64();
-    let mut lines: Vec<_> = news.lines.iter().map(|line| format!("#{} | {}", line.step, line.text)).collect();
-    if !news.repeated {
-        lines.extend(line_of(news.event, image));
+fn text_of(update: &Update<'_>, image: &ImageRun) -> String {
+    let at = update.at.saturating_sub(image.started.unwrap_or(update.at)).as_secs_f64();
+    let mut lines: Vec<_> =
+        update.lines.iter().map(|line| format!("#{} | {}", line.step, line.text)).collect();
+    if !update.repeated {
+        lines.extend(line_of(update.event, image));
     }
     lines.into_iter().map(|line| format!("{at:9.3} {line}").trim_end().to_owned() + "\n").collect()
 }
@@ -147,8 +148,8 @@ mod tests {
     }
 
     impl Reporter for Watcher {
-        fn event(&mut self, news: &News<'_>) {
-            self.errors.extend(self.log.event(news).err());
+        fn event(&mut self, update: &Update<'_>) {
+            self.errors.extend(self.log.event(update).err());
         }
 
         fn finish(&mut self, _: &RunState) {}

@@ -9,12 +9,12 @@ mod bars;
 pub(crate) mod human;
 mod lines;
 pub(crate) mod log;
-mod look;
 mod output;
 pub(crate) mod problems;
 #[cfg(test)]
 mod script;
 mod state;
+mod style;
 mod summary;
 pub(crate) mod table;
 #[cfg(test)]
@@ -27,9 +27,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-pub(crate) use look::{EngineInfo, Look, Mode, Progress};
 pub(crate) use output::Output;
 pub(crate) use state::RunState;
+pub(crate) use style::{OutputStyle, Progress, ProgressMode, Terminals};
 
 use crate::model::event::Event;
 use log::LogWriter;
@@ -37,7 +37,7 @@ use state::OutputLine;
 
 /// One event and what it meant.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct News<'a> {
+pub(crate) struct Update<'a> {
     /// Since the run's start.
     pub(crate) at: Duration,
     pub(crate) event: &'a Event,
@@ -54,7 +54,7 @@ pub(crate) struct News<'a> {
 /// build is not worth less because nobody watches it.
 pub(crate) trait Reporter: Send {
     /// Something happened.
-    fn event(&mut self, news: &News<'_>);
+    fn event(&mut self, update: &Update<'_>);
 
     /// Time passed: some ten times a second.
     fn tick(&mut self, _at: Duration, _run: &RunState) {}
@@ -64,12 +64,12 @@ pub(crate) trait Reporter: Send {
 }
 
 /// The reporter for this kind of progress, on stderr (JSON: on stdout).
-pub(crate) fn reporter(progress: Progress, look: Look) -> Box<dyn Reporter> {
+pub(crate) fn reporter(progress: Progress, style: OutputStyle) -> Box<dyn Reporter> {
     match progress {
-        Progress::Bars => Box::new(bars::Bars::on_stderr(look)),
-        Progress::Plain => Box::new(lines::Plain::new(io::stderr(), look)),
+        Progress::Bars => Box::new(bars::Bars::on_stderr(style)),
+        Progress::Plain => Box::new(lines::Plain::new(io::stderr(), style)),
         Progress::Json => Box::new(lines::Json::new(io::stdout())),
-        Progress::Quiet => Box::new(lines::Quiet::new(io::stderr(), look)),
+        Progress::Quiet => Box::new(lines::Quiet::new(io::stderr(), style)),
     }
 }
 
@@ -116,10 +116,10 @@ struct Dispatcher {
 impl Dispatcher {
     fn event(&mut self, at: Duration, event: &Event) {
         let change = self.run.fold(at, event);
-        let news = News { at, event, lines: &change.lines, repeated: change.repeated, run: &self.run };
-        let written = self.log.as_mut().map_or(Ok(()), |log| log.event(&news));
+        let update = Update { at, event, lines: &change.lines, repeated: change.repeated, run: &self.run };
+        let written = self.log.as_mut().map_or(Ok(()), |log| log.event(&update));
         for reporter in &mut self.reporters {
-            reporter.event(&news);
+            reporter.event(&update);
         }
         if let (Err(error), Some(log), false) = (written, &self.log, self.log_failed) {
             // The build goes on without its logs, and says so once.

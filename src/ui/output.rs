@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-use super::look::Look;
 use super::problems;
+use super::style::OutputStyle;
 use super::table::Table;
 use crate::model::problem::Problem;
 
@@ -16,28 +16,28 @@ pub(crate) struct Output {
     /// Data is wanted as JSON.
     pub(crate) json: bool,
     /// How stdout may look.
-    pub(crate) look: Look,
+    pub(crate) style: OutputStyle,
     /// How stderr may look.
-    pub(crate) remarks_look: Look,
+    pub(crate) remarks_style: OutputStyle,
     out: Pipe,
     remarks: Pipe,
 }
 
 impl Output {
     /// On the process's stdout and stderr.
-    pub(crate) fn standard(json: bool, look: Look, remarks_look: Look) -> Self {
-        Self::new(json, look, remarks_look, Box::new(io::stdout()), Box::new(io::stderr()))
+    pub(crate) fn standard(json: bool, style: OutputStyle, remarks_style: OutputStyle) -> Self {
+        Self::new(json, style, remarks_style, Box::new(io::stdout()), Box::new(io::stderr()))
     }
 
     /// On any two writers.
     pub(crate) fn new(
         json: bool,
-        look: Look,
-        remarks_look: Look,
+        style: OutputStyle,
+        remarks_style: OutputStyle,
         out: Box<dyn Write + Send>,
         remarks: Box<dyn Write + Send>,
     ) -> Self {
-        Self { json, look, remarks_look, out: Pipe::new(out), remarks: Pipe::new(remarks) }
+        Self { json, style, remarks_style, out: Pipe::new(out), remarks: Pipe::new(remarks) }
     }
 
     /// Text on stdout, a line end added.
@@ -65,7 +65,7 @@ impl Output {
 
     /// A table on stdout, cut to the terminal.
     pub(crate) fn table(&mut self, table: &Table) {
-        self.out.put(&table.render(self.look.width, self.look.either("…", "~")));
+        self.out.put(&table.render(self.style.width, self.style.either("…", "~")));
     }
 
     /// A value on stdout as indented JSON. One that cannot be written as JSON
@@ -81,12 +81,12 @@ impl Output {
     pub(crate) fn data<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
-        people: impl FnOnce(&T, &Look) -> String,
+        people: impl FnOnce(&T, &OutputStyle) -> String,
     ) {
         if self.json {
             self.value(value);
         } else {
-            self.out.put(&people(value, &self.look));
+            self.out.put(&people(value, &self.style));
         }
     }
 
@@ -95,7 +95,7 @@ impl Output {
         if self.json {
             self.value(&serde_json::json!({ "problems": problems::facts(problems) }));
         } else {
-            self.remarks.put(&problems::render(problems, &self.remarks_look));
+            self.remarks.put(&problems::render(problems, &self.remarks_style));
         }
     }
 
@@ -190,8 +190,8 @@ mod tests {
     /// What a command wrote to stdout and to stderr.
     fn written(json: bool, command: impl FnOnce(&mut Output)) -> (String, String) {
         let (out, remarks) = (Shared::default(), Shared::default());
-        let look = Look::default();
-        let mut output = Output::new(json, look, look, Box::new(out.clone()), Box::new(remarks.clone()));
+        let style = OutputStyle::default();
+        let mut output = Output::new(json, style, style, Box::new(out.clone()), Box::new(remarks.clone()));
         command(&mut output);
         output.finish().unwrap();
         let text = |shared: Shared| String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
@@ -199,8 +199,8 @@ mod tests {
     }
 
     fn failing(kind: ErrorKind) -> Output {
-        let look = Look::default();
-        Output::new(false, look, look, Box::new(Failing(kind)), Box::new(Failing(kind)))
+        let style = OutputStyle::default();
+        Output::new(false, style, style, Box::new(Failing(kind)), Box::new(Failing(kind)))
     }
 
     #[test]
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn what_a_program_wrote_goes_on_as_it_is() {
         let out = Shared::default();
-        let look = Look::default();
-        let mut output = Output::new(false, look, look, Box::new(out.clone()), Box::new(out.clone()));
+        let style = OutputStyle::default();
+        let mut output = Output::new(false, style, style, Box::new(out.clone()), Box::new(out.clone()));
         output.bytes(false, b"no line end, \xff\0");
         assert_eq!(*out.0.lock().unwrap(), b"no line end, \xff\0", "before the end of all");
         output.bytes(true, b"!");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::state::RunState;
-use super::{News, Reporter};
+use super::{Reporter, Update};
 use crate::model::event::{Event, Excerpt, Failure, Outcome, StepState};
 use crate::model::names::{ImageId, NodeName};
 
@@ -189,7 +189,7 @@ pub(crate) fn play(events: &[(u64, Event)], tick: bool, watcher: &mut dyn Report
         }
         let at = Duration::from_millis(*millis);
         let change = run.fold(at, event);
-        watcher.event(&News { at, event, lines: &change.lines, repeated: change.repeated, run: &run });
+        watcher.event(&Update { at, event, lines: &change.lines, repeated: change.repeated, run: &run });
     }
     watcher.finish(&run);
     run

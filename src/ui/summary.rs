@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::human;
-use super::look::Look;
 use super::state::{ImageRun, Phase, RunState};
+use super::style::OutputStyle;
 use super::text::clean;
 use crate::model::event::{Excerpt, Failure, Outcome};
 
@@ -15,18 +15,18 @@ const AROUND: usize = 2;
 const LONGEST: usize = 12;
 
 /// The whole summary, the line of numbers last.
-pub(crate) fn render(run: &RunState, look: &Look) -> String {
+pub(crate) fn render(run: &RunState, style: &OutputStyle) -> String {
     let mut out = String::new();
     for image in run.images() {
         if let Phase::Ended(Outcome::Failed { failure, .. }) = &image.phase {
-            out.push_str(&of_failure(image, failure, look));
+            out.push_str(&of_failure(image, failure, style));
             out.push('\n');
         }
     }
     let blocked = run.blocked();
     for (by, images) in &blocked {
         let names: Vec<_> = images.iter().map(|name| name.as_str()).collect();
-        out.push_str(&format!("{} {}\n", look.warn(&format!("blocked by {by}:")), names.join(", ")));
+        out.push_str(&format!("{} {}\n", style.warn(&format!("blocked by {by}:")), names.join(", ")));
     }
     if !blocked.is_empty() {
         out.push('\n');
@@ -35,7 +35,7 @@ pub(crate) fn render(run: &RunState, look: &Look) -> String {
     if counts.wanted() == 0 && counts.kept > 0 {
         out.push_str(&format!("nothing to build: {}\n", human::up_to_date(counts.kept)));
     }
-    out.push_str(&line(run, look));
+    out.push_str(&line(run, style));
     out.push('\n');
     out
 }
@@ -43,34 +43,34 @@ pub(crate) fn render(run: &RunState, look: &Look) -> String {
 /// The line of numbers: `built 2, kept 1, failed 1, blocked 0 in 12.3s`.
 /// These four are always there, so that scripts may look for them; what else
 /// happened follows.
-pub(crate) fn line(run: &RunState, look: &Look) -> String {
+pub(crate) fn line(run: &RunState, style: &OutputStyle) -> String {
     let counts = run.counts();
-    let part = |word: &str, count: usize, paint: fn(&Look, &str) -> String| {
+    let part = |word: &str, count: usize, paint: fn(&OutputStyle, &str) -> String| {
         let text = format!("{word} {count}");
-        if count > 0 { paint(look, &text) } else { text }
+        if count > 0 { paint(style, &text) } else { text }
     };
     let mut parts = vec![
-        part("built", counts.built, Look::good),
-        part("kept", counts.kept, Look::strong),
-        part("failed", counts.failed, Look::bad),
-        part("blocked", counts.blocked, Look::warn),
+        part("built", counts.built, OutputStyle::good),
+        part("kept", counts.kept, OutputStyle::strong),
+        part("failed", counts.failed, OutputStyle::bad),
+        part("blocked", counts.blocked, OutputStyle::warn),
     ];
     if counts.cancelled > 0 {
-        parts.push(part("cancelled", counts.cancelled, Look::warn));
+        parts.push(part("cancelled", counts.cancelled, OutputStyle::warn));
     }
     let transfers = [("pulled", counts.fetched), ("pushed", counts.pushed)];
     let some = transfers.into_iter().filter(|(_, count)| *count > 0);
-    parts.extend(some.map(|(word, count)| part(word, count, Look::good)));
+    parts.extend(some.map(|(word, count)| part(word, count, OutputStyle::good)));
     format!("{} in {}", parts.join(", "), human::took(run.took()))
 }
 
 /// One image's failure as a block of lines: what failed, where it is in the
 /// Dockerfile, what it wrote last, what to do.
-fn of_failure(image: &ImageRun, failure: &Failure, look: &Look) -> String {
+fn of_failure(image: &ImageRun, failure: &Failure, style: &OutputStyle) -> String {
     let mut out = String::new();
     let mut message = failure.message.lines().map(clean);
     let title = format!("{}: {}", image.name, message.next().unwrap_or_default());
-    put(&mut out, &format!("{} {}", look.bad("error:"), look.strong(&title)));
+    put(&mut out, &format!("{} {}", style.bad("error:"), style.strong(&title)));
     for line in message {
         put(&mut out, &format!("  {line}"));
     }
@@ -78,43 +78,43 @@ fn of_failure(image: &ImageRun, failure: &Failure, look: &Look) -> String {
         put(&mut out, "  the engine, network or registry failed, not the image");
     }
     if let Some(step) = &failure.step {
-        put(&mut out, &format!("  {} {}", look.weak("step:"), clean(step)));
+        put(&mut out, &format!("  {} {}", style.weak("step:"), clean(step)));
     }
     if let Some(code) = failure.exit_code {
-        put(&mut out, &format!("  {} {code}", look.weak("exit code:")));
+        put(&mut out, &format!("  {} {code}", style.weak("exit code:")));
     }
     if let Some(excerpt) = &failure.excerpt {
-        out.push_str(&lines_of_file(excerpt, look));
+        out.push_str(&lines_of_file(excerpt, style));
     }
-    out.push_str(&last_output(image, failure, look));
+    out.push_str(&last_output(image, failure, style));
     if let Some(help) = &failure.help {
         let mut lines = help.lines().map(clean);
-        put(&mut out, &format!("  {} {}", look.good("help:"), lines.next().unwrap_or_default()));
+        put(&mut out, &format!("  {} {}", style.good("help:"), lines.next().unwrap_or_default()));
         lines.for_each(|line| put(&mut out, &format!("        {line}")));
     }
     if let Some(log) = &image.log {
-        put(&mut out, &format!("  {} {}", look.weak("log:"), clean(&log.display().to_string())));
+        put(&mut out, &format!("  {} {}", style.weak("log:"), clean(&log.display().to_string())));
     }
     out
 }
 
 /// The failure's own output; of a failure that has none, the image's last.
-fn last_output(image: &ImageRun, failure: &Failure, look: &Look) -> String {
+fn last_output(image: &ImageRun, failure: &Failure, style: &OutputStyle) -> String {
     let lines: Vec<_> = match &failure.output[..] {
         [] => image.tail.iter().cloned().collect(),
         output => output.iter().map(|line| clean(line)).collect(),
     };
     let mut out = String::new();
     if !lines.is_empty() {
-        put(&mut out, &format!("  {}", look.weak("last output:")));
+        put(&mut out, &format!("  {}", style.weak("last output:")));
     }
     for line in lines {
-        put(&mut out, &format!("    {} {line}", look.weak(look.either("│", "|"))));
+        put(&mut out, &format!("    {} {line}", style.weak(style.either("│", "|"))));
     }
     out
 }
 
-fn lines_of_file(excerpt: &Excerpt, look: &Look) -> String {
+fn lines_of_file(excerpt: &Excerpt, style: &OutputStyle) -> String {
     let (first, last) = excerpt.lines;
     let from = first.saturating_sub(AROUND).max(1);
     let lines: Vec<_> = excerpt.text.lines().enumerate().map(|(at, line)| (at + 1, line)).collect();
@@ -122,8 +122,8 @@ fn lines_of_file(excerpt: &Excerpt, look: &Look) -> String {
     let width = to.to_string().len();
     let path = excerpt.path.display().to_string();
     let mut out = String::new();
-    put(&mut out, &format!("  {} {}:{first}", look.weak("at:"), clean(&path)));
-    let wall = look.weak(look.either("│", "|"));
+    put(&mut out, &format!("  {} {}:{first}", style.weak("at:"), clean(&path)));
+    let wall = style.weak(style.either("│", "|"));
     for (number, line) in lines.into_iter().filter(|(number, _)| (from..=to).contains(number)) {
         let failing = (first..=last).contains(&number);
         if failing && last - first >= LONGEST {
@@ -136,7 +136,7 @@ fn lines_of_file(excerpt: &Excerpt, look: &Look) -> String {
                 continue;
             }
         }
-        let mark = if failing { look.bad(">") } else { " ".to_owned() };
+        let mark = if failing { style.bad(">") } else { " ".to_owned() };
         put(&mut out, &format!("  {mark} {number:width$} {wall} {}", clean(line)));
     }
     out
@@ -155,7 +155,7 @@ mod tests {
 
     fn excerpt(lines: (usize, usize), count: usize) -> String {
         let text = (1..=count).map(|n| format!("line {n}\n")).collect();
-        lines_of_file(&Excerpt { path: PathBuf::from("Dockerfile"), lines, text }, &Look::default())
+        lines_of_file(&Excerpt { path: PathBuf::from("Dockerfile"), lines, text }, &OutputStyle::default())
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use super::lines::{Json, Plain, Quiet};
-use super::look::Look;
 use super::script::{events, play};
 use super::state::RunState;
+use super::style::OutputStyle;
 use super::{Reporter, summary};
 use crate::model::event::Event;
 use crate::model::names::NodeName;
 
-const SHINY: Look = Look { colour: true, unicode: true, width: Some(80) };
+const SHINY: OutputStyle = OutputStyle { colour: true, unicode: true, width: Some(80) };
 
 /// Shows the scripted run and gives what was written.
 fn shown<R: Reporter>(tick: bool, make: impl FnOnce(Shared) -> R) -> String {
@@ -55,14 +55,14 @@ impl Write for Closed {
 
 #[test]
 fn plain_is_one_whole_line_for_each_thing_that_happens() {
-    let text = shown(false, |out| Plain::new(out, Look::default()));
+    let text = shown(false, |out| Plain::new(out, OutputStyle::default()));
     assert!(!text.contains(['\u{1b}', '\r']));
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn a_step_that_takes_long_is_named_before_it_ends() {
-    let text = shown(true, |out| Plain::new(out, Look::default()));
+    let text = shown(true, |out| Plain::new(out, OutputStyle::default()));
     let line = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap();
     assert!(line("[vision] #2 [2/2] RUN pip") < line("[web] #3 done in"));
     assert_eq!(text.matches("#2 [2/2] RUN pip install").count(), 1);
@@ -90,27 +90,27 @@ fn a_path_that_is_not_utf8_does_not_cost_the_event() {
 
 #[test]
 fn quiet_is_failures_and_the_numbers() {
-    insta::assert_snapshot!(shown(true, |out| Quiet::new(out, Look::default())));
+    insta::assert_snapshot!(shown(true, |out| Quiet::new(out, OutputStyle::default())));
 }
 
 #[test]
 fn a_summary_in_colour_says_the_same_as_one_without() {
-    let run = play(&events(), false, &mut Quiet::new(io::sink(), Look::default()));
+    let run = play(&events(), false, &mut Quiet::new(io::sink(), OutputStyle::default()));
     let text = summary::render(&run, &SHINY);
     assert!(text.contains("\u{1b}[31m"));
     let bare = console::strip_ansi_codes(&text).replace('│', "|");
-    assert_eq!(bare, summary::render(&run, &Look::default()));
+    assert_eq!(bare, summary::render(&run, &OutputStyle::default()));
 }
 
 #[test]
 fn a_run_of_nothing_has_a_summary() {
-    let text = summary::render(&RunState::default(), &Look::default());
+    let text = summary::render(&RunState::default(), &OutputStyle::default());
     assert_eq!(text, "built 0, kept 0, failed 0, blocked 0 in 0ms\n");
 }
 
 #[test]
 fn a_reader_that_goes_away_does_not_stop_the_run() {
-    let run = play(&events(), true, &mut Plain::new(Closed, Look::default()));
+    let run = play(&events(), true, &mut Plain::new(Closed, OutputStyle::default()));
     assert_eq!(play(&events(), true, &mut Json::new(Closed)), run);
     assert_eq!(run.counts().built, 1);
 }
@@ -123,7 +123,7 @@ mod driving {
 
     use super::*;
     use crate::ui::log::LogWriter;
-    use crate::ui::{News, drive};
+    use crate::ui::{Update, drive};
     use std::time::Duration;
 
     /// Says what it is told.
@@ -137,8 +137,8 @@ mod driving {
     }
 
     impl Reporter for Witness {
-        fn event(&mut self, news: &News<'_>) {
-            if let Event::Warning { text, .. } = news.event {
+        fn event(&mut self, update: &Update<'_>) {
+            if let Event::Warning { text, .. } = update.event {
                 self.say(text.clone());
             }
         }

@@ -66,7 +66,7 @@ pub(crate) fn clean(line: &str) -> String {
 
 /// A text fit to be shown with every byte where it was: what may not be shown
 /// is replaced by something as long.
-pub(crate) fn harmless(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn lines_stay_whole_in_a_harmless_text() {
-        assert_eq!(harmless("a:\t1\r\nb\u{1b}[2J\r\u{9b}"), "a:\t1\r\nb?[2J?\u{bf}");
+        assert_eq!(sanitize("a:\t1\r\nb\u{1b}[2J\r\u{9b}"), "a:\t1\r\nb?[2J?\u{bf}");
     }
 
     proptest! {
@@ -157,7 +157,7 @@ mod tests {
 
         #[test]
         fn every_byte_of_a_harmless_text_stays_in_its_place(text: String) {
-            let shown = harmless(&text);
+            let shown = sanitize(&text);
             prop_assert_eq!(shown.len(), text.len());
             prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
             let starts = |t: &str| t.char_indices().map(|(at, _)| at).collect::<Vec<_>>();

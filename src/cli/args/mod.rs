@@ -2,7 +2,6 @@
 
 mod build;
 mod deploy;
-mod extras;
 mod image;
 mod impact;
 mod update;
@@ -12,8 +11,6 @@ use std::path::PathBuf;
 
 pub(crate) use build::{BuildArgs, PlanArgs, Selection};
 pub(crate) use deploy::{DeployArgs, EXAMPLES as DEPLOY_EXAMPLES};
-use extras::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
-pub(crate) use extras::{CompletionsArgs, ManArgs};
 pub(crate) use image::{
     CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
     Surroundings as ImageSurroundings,
@@ -33,7 +30,8 @@ use super::doctor::DoctorArgs;
 use super::labels::LabelsCommand;
 use super::limits::LimitsArgs;
 use super::metrics::MetricsArgs;
-use crate::ui::Mode;
+use super::packaging::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
+use crate::ui::ProgressMode;
 
 /// Container images for shared GPU servers.
 #[derive(Debug, Parser)]
@@ -65,7 +63,7 @@ pub(crate) struct Global {
     /// output), quiet (failures and the last line), or auto (bars on a terminal, else plain)
     #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
     #[arg(hide_possible_values = true)]
-    pub(crate) progress: Mode,
+    pub(crate) progress: ProgressMode,
     /// Report data as JSON on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,

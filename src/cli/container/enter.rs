@@ -191,7 +191,7 @@ mod tests {
     use crate::engine::fake::FakeEngine;
     use crate::engine::{Container, Exec};
     use crate::model::names::ImageId;
-    use crate::ui::Look;
+    use crate::ui::OutputStyle;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -252,8 +252,8 @@ mod tests {
     ) -> (Result<SessionEnd, Error>, [String; 2]) {
         let (engine, attached) = attach(command, tty).await;
         let (out, remarks) = (Shared::default(), Shared::default());
-        let look = Look::default();
-        let mut output = Output::new(false, look, look, Box::new(out.clone()), Box::new(remarks.clone()));
+        let style = OutputStyle::default();
+        let mut output = Output::new(false, style, style, Box::new(out.clone()), Box::new(remarks.clone()));
         let sizes = stream::iter([(100, 30)]).boxed();
         let session = Session { attached, input: typed.as_bytes(), sizes };
         let ended = session.run(&engine, &mut output, &CancellationToken::new()).await;
@@ -286,9 +286,9 @@ mod tests {
         let (engine, attached) = attach(&["sleep", "60"], false).await;
         let id = attached.id.clone();
         let cancel = CancellationToken::new();
-        let look = Look::default();
+        let style = OutputStyle::default();
         let mut output =
-            Output::new(false, look, look, Box::new(Shared::default()), Box::new(Shared::default()));
+            Output::new(false, style, style, Box::new(Shared::default()), Box::new(Shared::default()));
         let session = Session { attached, input: tokio::io::empty(), sizes: stream::pending().boxed() };
         let stopped = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -302,8 +302,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_goes_away_ends_the_session() {
         let (engine, attached) = attach(&["cat"], false).await;
-        let look = Look::default();
-        let mut output = Output::new(false, look, look, Box::new(Closed), Box::new(Closed));
+        let style = OutputStyle::default();
+        let mut output = Output::new(false, style, style, Box::new(Closed), Box::new(Closed));
         let (ours, mut theirs) = tokio::io::duplex(64);
         let session = Session { attached, input: ours, sizes: stream::pending().boxed() };
         theirs.write_all(b"x\n").await.unwrap();

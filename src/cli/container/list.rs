@@ -13,7 +13,7 @@ use crate::container::list::{ContainerView, ViewContext, is_shown, measure, snap
 use crate::container::show::memory;
 use crate::container::sweep;
 use crate::ui::table::{Column, Table};
-use crate::ui::{Look, human};
+use crate::ui::{OutputStyle, human};
 
 pub(super) const EXAMPLES: &str = "Examples:
   ds01-build container list
@@ -49,7 +49,7 @@ pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Cl
         measure(engine.as_ref(), &mut rows).await?;
     }
     let mut output = settings.output();
-    output.data(&rows, |rows, look| table(rows, args.stats, look));
+    output.data(&rows, |rows, style| table(rows, args.stats, style));
     if !settings.json {
         remarks(&rows, args.all).iter().for_each(|remark| output.note(remark));
     }
@@ -64,7 +64,7 @@ pub(super) fn notices(now: i64) -> BTreeMap<String, String> {
     sweep::report::notices(&state, now)
 }
 
-fn table(rows: &[ContainerView], stats: bool, look: &Look) -> String {
+fn table(rows: &[ContainerView], stats: bool, style: &OutputStyle) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -90,7 +90,7 @@ fn table(rows: &[ContainerView], stats: bool, look: &Look) -> String {
             usage.map_or_else(|| NONE.into(), |usage| memory(usage.memory)),
         ]);
     }
-    table.render(look.width, look.either("…", "~"))
+    table.render(style.width, style.either("…", "~"))
 }
 
 /// Without `ago`, for which a narrow table has no room.

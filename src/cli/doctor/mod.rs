@@ -19,7 +19,7 @@ use crate::gpu::nvml;
 use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
-use crate::ui::{Look, human};
+use crate::ui::{OutputStyle, human};
 
 /// Findings of one check that are shown before the rest is only counted.
 const FINDINGS: usize = 8;
@@ -48,7 +48,7 @@ pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, 
     };
     let verbose = settings.verbose > 0;
     let mut output = settings.output();
-    output.data(&diagnosis, |diagnosis, look| text(diagnosis, look, verbose));
+    output.data(&diagnosis, |diagnosis, style| text(diagnosis, style, verbose));
     output.finish()?;
     Ok(if diagnosis.is_broken() { Exit::Engine } else { Exit::Done })
 }
@@ -157,11 +157,11 @@ fn writable(path: &Path) -> Result<(), String> {
 
 /// A line for each finding, what to do below it, and a sum. What is right
 /// stays short.
-fn text(diagnosis: &Diagnosis, look: &Look, verbose: bool) -> String {
+fn text(diagnosis: &Diagnosis, style: &OutputStyle, verbose: bool) -> String {
     let mut text = String::new();
     for alike in diagnosis.findings.chunk_by(|a, b| (a.check, a.severity) == (b.check, b.severity)) {
         let shown = if verbose { alike.len() } else { alike.len().min(FINDINGS) };
-        alike[..shown].iter().for_each(|finding| put(finding, look, verbose, &mut text));
+        alike[..shown].iter().for_each(|finding| put(finding, style, verbose, &mut text));
         if shown < alike.len() {
             text += &format!("         … and {} more like these; -v shows them\n", alike.len() - shown);
         }
@@ -169,17 +169,17 @@ fn text(diagnosis: &Diagnosis, look: &Look, verbose: bool) -> String {
     let counted = |severity, noun| human::count(diagnosis.count(severity) as u64, noun);
     let (errors, warnings) = (counted(Severity::Error, "error"), counted(Severity::Warning, "warning"));
     let sum = format!("{errors}, {warnings}, {}", counted(Severity::Note, "note"));
-    let painted = if diagnosis.is_broken() { look.bad(&sum) } else { look.strong(&sum) };
+    let painted = if diagnosis.is_broken() { style.bad(&sum) } else { style.strong(&sum) };
     format!("{text}{painted}\n")
 }
 
-fn put(finding: &Finding, look: &Look, verbose: bool, text: &mut String) {
+fn put(finding: &Finding, style: &OutputStyle, verbose: bool, text: &mut String) {
     let Finding { check, subject, message, .. } = finding;
     let mark = match finding.severity {
-        Severity::Ok => look.good("ok     "),
-        Severity::Note => look.strong("note   "),
-        Severity::Warning => look.warn("warning"),
-        Severity::Error => look.bad("error  "),
+        Severity::Ok => style.good("ok     "),
+        Severity::Note => style.strong("note   "),
+        Severity::Warning => style.warn("warning"),
+        Severity::Error => style.bad("error  "),
     };
     let size = finding.bytes.map(|bytes| format!(" ({})", human::bytes(bytes))).unwrap_or_default();
     *text += &format!("{mark}  {check}: {subject}: {message}{size}\n");
@@ -191,7 +191,7 @@ fn put(finding: &Finding, look: &Look, verbose: bool, text: &mut String) {
         *text += &format!("           … and {} more\n", finding.items.len() - shown);
     }
     if let Some(help) = &finding.help {
-        *text += &format!("         {}\n", look.weak(help));
+        *text += &format!("         {}\n", style.weak(help));
     }
     if let Some(command) = &finding.command {
         *text += &format!("         $ {command}\n");

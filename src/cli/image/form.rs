@@ -69,7 +69,7 @@ pub(crate) async fn confirm(
 }
 
 fn theme(settings: &Settings) -> Box<dyn Theme + Send + Sync> {
-    let look = settings.screen.stderr_look();
+    let look = settings.screen.stderr_style();
     if look.colour && look.unicode { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) }
 }
 

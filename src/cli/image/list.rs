@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::load::CliError;
 use crate::cli::settings::Settings;
 use crate::ui::table::{Column, Table};
-use crate::ui::{Look, human};
+use crate::ui::{OutputStyle, human};
 
 pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
     let inventory = Inventory::read(settings).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exi
 }
 
 /// A table, and below it why images are outdated, which no table has room for.
-fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &Look) -> String {
+fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &OutputStyle) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -141,7 +141,7 @@ mod tests {
                 ..row("aimehub/pytorch-2.8.0-aime-cuda12.6.3:old._.1722830498", ImageState::NotInSpec)
             },
         ];
-        let look = Look { width: Some(80), ..Look::default() };
+        let look = OutputStyle { width: Some(80), ..OutputStyle::default() };
         let own: HashSet<String> = rows.iter().map(|row| row.name.clone()).collect();
         let text = text(&rows, &HashSet::new(), true, &look) + "\n" + &text(&rows, &own, false, &look);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::plan::impact::{Container, Impact, RebuiltImage};
 use crate::ui::table::{Column, Table};
-use crate::ui::{Look, human};
+use crate::ui::{OutputStyle, human};
 
 /// The whole answer; the last line sums it up.
-pub(crate) fn show(impact: &Impact, look: &Look) -> String {
+pub(crate) fn show(impact: &Impact, style: &OutputStyle) -> String {
     let mut parts = Vec::new();
     if !impact.images.is_empty() {
-        parts.push(images(impact, look));
+        parts.push(images(impact, style));
     }
     if let Some(containers) = impact.containers.as_deref().filter(|all| !all.is_empty()) {
-        parts.push(table(containers, look));
+        parts.push(table(containers, style));
     }
     if !impact.declares.is_empty() {
         parts.push(impact.declares.iter().map(|entry| format!("{entry}\n")).collect());
@@ -25,7 +25,7 @@ pub(crate) fn show(impact: &Impact, look: &Look) -> String {
     parts.join("\n")
 }
 
-fn images(impact: &Impact, look: &Look) -> String {
+fn images(impact: &Impact, style: &OutputStyle) -> String {
     let engine = impact.bytes.is_some();
     let mut columns = vec![Column::left("IMAGE").whole(), Column::left("WHY")];
     if engine {
@@ -42,7 +42,7 @@ fn images(impact: &Impact, look: &Look) -> String {
         row.push(image.took_ms.map_or("?".into(), |took| human::took(Duration::from_millis(took))));
         table.row(row);
     }
-    table.render(look.width, look.either("…", "~"))
+    table.render(style.width, style.either("…", "~"))
 }
 
 /// How many containers are based on an image; empty for none.
@@ -51,13 +51,13 @@ fn on(impact: &Impact, image: &RebuiltImage) -> String {
     Some(all.count()).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default()
 }
 
-fn table(containers: &[Container], look: &Look) -> String {
+fn table(containers: &[Container], style: &OutputStyle) -> String {
     let mut table = Table::new(["CONTAINER", "ON", "STATUS", "OWNER"].map(Column::left));
     for container in containers {
         let owner = container.owner.as_deref().unwrap_or("?");
         table.row([container.name.as_str(), container.image.as_str(), &container.status, owner]);
     }
-    table.render(look.width, look.either("…", "~"))
+    table.render(style.width, style.either("…", "~"))
 }
 
 /// `5 images, 3 users, 2 running containers, 412.0 MB, about 2m 10s`.
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn people_see_images_then_containers_then_a_line_that_sums_it_up() {
-        insta::assert_snapshot!(show(&answer(), &Look::default()));
+        insta::assert_snapshot!(show(&answer(), &OutputStyle::default()));
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         let mut answer = answer();
         (answer.containers, answer.bytes) = (None, None);
         answer.images.iter_mut().for_each(|image| image.bytes = None);
-        insta::assert_snapshot!(show(&answer, &Look::default()));
+        insta::assert_snapshot!(show(&answer, &OutputStyle::default()));
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         answer.images[1] = image("h-baker/thesis", Cause::CopiesFrom { parent: "tools".into() }, None, None);
         answer.bytes = Some(ImageSize { total: 412_000_000, unknown: 1 });
         answer.time.unknown = 1;
-        insta::assert_snapshot!(show(&answer, &Look::default()));
+        insta::assert_snapshot!(show(&answer, &OutputStyle::default()));
         answer.bytes = Some(ImageSize { total: 0, unknown: 2 });
         answer.time.unknown = 2;
         assert_eq!(summary(&answer), "2 images, 1 user, 0 running containers, size unknown, never timed");
@@ -170,10 +170,10 @@ mod tests {
         answer.images.clear();
         answer.containers = Some(Vec::new());
         answer.notes = vec!["no image reads it".into()];
-        assert_eq!(show(&answer, &Look::default()), "no image reads it\nnothing would be rebuilt\n");
+        assert_eq!(show(&answer, &OutputStyle::default()), "no image reads it\nnothing would be rebuilt\n");
         answer.notes = vec!["the spec is compared entry by entry".into()];
         answer.declares = vec!["image a".into(), "plan b".into()];
         let expected = "image a\nplan b\n\nthe spec is compared entry by entry\n";
-        assert_eq!(show(&answer, &Look::default()), expected);
+        assert_eq!(show(&answer, &OutputStyle::default()), expected);
     }
 }

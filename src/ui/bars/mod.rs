@@ -15,10 +15,10 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::human::{bytes, clock, took};
-use super::look::Look;
 use super::state::{Counts, ImageRun, Phase, RunState};
+use super::style::OutputStyle;
 use super::text::{clean, columns, shorten};
-use super::{News, Reporter, summary};
+use super::{Reporter, Update, summary};
 use crate::model::event::{Event, Outcome};
 
 /// See the module.
@@ -27,7 +27,7 @@ pub(crate) struct Bars {
     open: Box<dyn Fn() -> Box<dyn TermLike> + Send>,
     term: Box<dyn TermLike>,
     bar: ProgressBar,
-    look: Look,
+    style: OutputStyle,
     /// Columns of each line of the frame that is on the terminal, and the
     /// terminal's columns when it was drawn.
     drawn: Option<(Vec<usize>, usize)>,
@@ -35,19 +35,19 @@ pub(crate) struct Bars {
 
 impl Bars {
     /// On stderr, which must be a terminal.
-    pub(crate) fn on_stderr(look: Look) -> Self {
-        Self::new(look, || Box::new(Term::buffered_stderr()))
+    pub(crate) fn on_stderr(style: OutputStyle) -> Self {
+        Self::new(style, || Box::new(Term::buffered_stderr()))
     }
 
     /// On a terminal; `open` gives handles on one and the same.
-    pub(crate) fn new(look: Look, open: impl Fn() -> Box<dyn TermLike> + Send + 'static) -> Self {
+    pub(crate) fn new(style: OutputStyle, open: impl Fn() -> Box<dyn TermLike> + Send + 'static) -> Self {
         let bar = ProgressBar::with_draw_target(None, target(open()));
         // The template is fixed and right; without it, the bar would show its
         // default and the message.
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
-        Self { term: open(), open: Box::new(open), bar, look, drawn: None }
+        Self { term: open(), open: Box::new(open), bar, style, drawn: None }
     }
 
     /// Lines that stay.
@@ -86,16 +86,16 @@ fn target(terminal: Box<dyn TermLike>) -> ProgressDrawTarget {
 }
 
 impl Reporter for Bars {
-    fn event(&mut self, news: &News<'_>) {
-        match news.event {
+    fn event(&mut self, update: &Update<'_>) {
+        match update.event {
             Event::ImageFinished { image, .. } => {
-                if let Some(image) = news.run.image(image) {
-                    self.keep(&ended(image, &self.look));
-                    self.tick(news.at, news.run);
+                if let Some(image) = update.run.image(image) {
+                    self.keep(&ended(image, &self.style));
+                    self.tick(update.at, update.run);
                 }
             }
             Event::Warning { image, text } => {
-                let head = self.look.warn("warning:");
+                let head = self.style.warn("warning:");
                 let image = image.as_ref().map(|image| format!(" [{image}]")).unwrap_or_default();
                 self.keep(&format!("{head}{image} {}", clean(text)));
             }
@@ -113,7 +113,7 @@ impl Reporter for Bars {
         {
             self.wipe(&lines, size.columns);
         }
-        let lines = frame(run, at, size, &self.look);
+        let lines = frame(run, at, size, &self.style);
         self.drawn = Some((lines.iter().map(|line| columns(line)).collect(), size.columns));
         self.bar.set_message(lines.join("\n"));
     }
@@ -123,7 +123,7 @@ impl Reporter for Bars {
         if self.drawn.take().is_some() {
             self.keep("\n");
         }
-        self.keep(&summary::render(run, &self.look));
+        self.keep(&summary::render(run, &self.style));
     }
 }
 
@@ -142,7 +142,7 @@ const ROOM_FOR_BAR: usize = 60;
 /// One line for each running image, as many as fit, and one for the run. No
 /// line is wider than the terminal less one column: a full last column wraps
 /// on some terminals.
-fn frame(run: &RunState, at: Duration, size: Size, look: &Look) -> Vec<String> {
+fn frame(run: &RunState, at: Duration, size: Size, style: &OutputStyle) -> Vec<String> {
     let width = size.columns.saturating_sub(1).max(1);
     let mut running: Vec<_> =
         run.images().filter(|image| matches!(image.phase, Phase::Running | Phase::Waits)).collect();
@@ -153,28 +153,28 @@ fn frame(run: &RunState, at: Duration, size: Size, look: &Look) -> Vec<String> {
     let shown = if running.len() > room { room.saturating_sub(1) } else { running.len() };
     let name_width = running[..shown].iter().map(|image| columns(image.name.as_str())).max();
     let name_width = name_width.unwrap_or(0).min((width / 3).max(8));
-    let mark = look.either("…", "~");
+    let mark = style.either("…", "~");
     let mut lines: Vec<_> = running[..shown]
         .iter()
         .map(|image| {
             let name = shorten(image.name.as_str(), name_width, mark);
             let pad = " ".repeat(name_width.saturating_sub(columns(&name)));
             let since = clock(at.saturating_sub(image.started.unwrap_or(at)));
-            let head = format!("{} {}{pad} {since:>7}", spinner(at, look), look.strong(&name));
-            shorten(&format!("{head}  {}", doing(image, look)), width, mark)
+            let head = format!("{} {}{pad} {since:>7}", spinner(at, style), style.strong(&name));
+            shorten(&format!("{head}  {}", doing(image, style)), width, mark)
         })
         .collect();
     if shown < running.len() && room > 0 {
         lines.push(shorten(&format!("  {mark} and {} more", running.len() - shown), width, mark));
     }
-    lines.push(shorten(&total(run.counts(), at, width, look), width, mark));
+    lines.push(shorten(&total(run.counts(), at, width, style), width, mark));
     lines
 }
 
 /// What an image is doing: its step, and how far a transfer in it is.
-fn doing(image: &ImageRun, look: &Look) -> String {
+fn doing(image: &ImageRun, style: &OutputStyle) -> String {
     if image.phase == Phase::Waits {
-        return look.weak("waits: another run builds it");
+        return style.weak("waits: another run builds it");
     }
     let Some(step) = image.current_step() else { return String::new() };
     let mut text = format!("#{} {}", step.number, step.name);
@@ -186,8 +186,8 @@ fn doing(image: &ImageRun, look: &Look) -> String {
     text
 }
 
-fn spinner(at: Duration, look: &Look) -> &'static str {
-    let turns: &[&str] = if look.unicode {
+fn spinner(at: Duration, style: &OutputStyle) -> &'static str {
+    let turns: &[&str] = if style.unicode {
         &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
     } else {
         &["|", "/", "-", "\\"]
@@ -196,30 +196,30 @@ fn spinner(at: Duration, look: &Look) -> &'static str {
     turns[turn]
 }
 
-fn total(counts: Counts, at: Duration, width: usize, look: &Look) -> String {
+fn total(counts: Counts, at: Duration, width: usize, style: &OutputStyle) -> String {
     let (ended, wanted) = (counts.ended(), counts.wanted());
     let mut parts = vec![format!("{ended}/{wanted} done"), clock(at)];
-    let mut add = |number: usize, word: &str, paint: fn(&Look, &str) -> String| {
+    let mut add = |number: usize, word: &str, paint: fn(&OutputStyle, &str) -> String| {
         if number > 0 {
-            parts.push(paint(look, &format!("{number} {word}")));
+            parts.push(paint(style, &format!("{number} {word}")));
         }
     };
-    add(counts.failed, "failed", Look::bad);
-    add(counts.blocked, "blocked", Look::warn);
-    add(counts.cancelled, "cancelled", Look::warn);
-    add(counts.queued, "to come", Look::weak);
+    add(counts.failed, "failed", OutputStyle::bad);
+    add(counts.blocked, "blocked", OutputStyle::warn);
+    add(counts.cancelled, "cancelled", OutputStyle::warn);
+    add(counts.queued, "to come", OutputStyle::weak);
     let text = parts.join(", ");
     if width < ROOM_FOR_BAR {
         return text;
     }
     let full = (BAR * ended).checked_div(wanted).unwrap_or(BAR);
-    let (done, rest) = (look.either("━", "#"), look.either("─", "."));
-    format!("{}{} {text}", look.good(&done.repeat(full)), look.weak(&rest.repeat(BAR - full)))
+    let (done, rest) = (style.either("━", "#"), style.either("─", "."));
+    format!("{}{} {text}", style.good(&done.repeat(full)), style.weak(&rest.repeat(BAR - full)))
 }
 
 /// The line that stays of an image that ended, with its reasons.
-fn ended(image: &ImageRun, look: &Look) -> String {
-    let good = look.good(look.either("✓", "+"));
+fn ended(image: &ImageRun, style: &OutputStyle) -> String {
+    let good = style.good(style.either("✓", "+"));
     let (mark, rest) = match &image.phase {
         Phase::Ended(Outcome::Built { .. }) => (good, image.reasons.join("; ")),
         Phase::Ended(Outcome::BuiltElsewhere { .. }) => (good, "built by another run".to_owned()),
@@ -227,15 +227,15 @@ fn ended(image: &ImageRun, look: &Look) -> String {
         Phase::Ended(Outcome::Pushed { .. }) => (good, "pushed".to_owned()),
         Phase::Ended(Outcome::Failed { failure, .. }) => {
             let message = failure.message.lines().next().unwrap_or_default();
-            (look.bad(look.either("✗", "x")), clean(message))
+            (style.bad(style.either("✗", "x")), clean(message))
         }
         Phase::Ended(Outcome::Blocked { by }) => {
-            return format!("{} {}  blocked by {by}", look.warn(look.either("○", "o")), image.name);
+            return format!("{} {}  blocked by {by}", style.warn(style.either("○", "o")), image.name);
         }
-        _ => return format!("{} {}  cancelled", look.warn("-"), image.name),
+        _ => return format!("{} {}  cancelled", style.warn("-"), image.name),
     };
     let seconds = took(image.took.unwrap_or_default());
-    let line = format!("{mark} {}  {}", look.strong(image.name.as_str()), look.weak(&seconds));
+    let line = format!("{mark} {}  {}", style.strong(image.name.as_str()), style.weak(&seconds));
     if rest.is_empty() { line } else { format!("{line}  {rest}") }
 }
 

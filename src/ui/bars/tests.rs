@@ -9,7 +9,7 @@ use crate::model::event::StepState;
 use crate::model::names::NodeName;
 use crate::ui::script::{events, play};
 
-const ASCII: Look = Look { colour: false, unicode: false, width: None };
+const ASCII: OutputStyle = OutputStyle { colour: false, unicode: false, width: None };
 
 /// What is on a terminal of this size after the events up to a moment.
 fn screen(rows: u16, columns: u16, until: u64, finish: bool) -> String {
@@ -32,10 +32,10 @@ struct Watcher {
 }
 
 impl Reporter for Watcher {
-    fn event(&mut self, news: &News<'_>) {
-        self.bars.event(news);
+    fn event(&mut self, update: &Update<'_>) {
+        self.bars.event(update);
         if !self.finish {
-            self.bars.tick(news.at, news.run);
+            self.bars.tick(update.at, update.run);
         }
     }
 
@@ -135,8 +135,8 @@ fn a_wider_window_loses_no_line_that_stays() {
     for (at, event) in events().into_iter().filter(|(at, _)| *at <= 1700) {
         let at = Duration::from_millis(at);
         let change = run.fold(at, &event);
-        let news = News { at, event: &event, lines: &change.lines, repeated: change.repeated, run: &run };
-        bars.event(&news);
+        let update = Update { at, event: &event, lines: &change.lines, repeated: change.repeated, run: &run };
+        bars.event(&update);
         bars.tick(at, &run);
     }
     columns.store(80, Ordering::Relaxed);
@@ -169,12 +169,12 @@ fn running(images: usize) -> RunState {
 
 #[test]
 fn no_line_is_wider_and_no_frame_higher_than_the_terminal() {
-    let look = Look { colour: true, unicode: true, width: None };
+    let style = OutputStyle { colour: true, unicode: true, width: None };
     for columns_ in [1, 2, 5, 10, 20, 40, 59, 60, 80, 200] {
         for rows in [1, 2, 3, 4, 10, 24] {
             for images in [0, 1, 3, 8, 40] {
                 let size = Size { columns: columns_, rows };
-                let lines = frame(&running(images), Duration::from_secs(100), size, &look);
+                let lines = frame(&running(images), Duration::from_secs(100), size, &style);
                 assert!(lines.len() < rows.max(2), "{} lines in {size:?}", lines.len());
                 for line in lines {
                     assert!(columns(&line) < columns_.max(2), "{line:?} in {size:?}");
@@ -187,7 +187,7 @@ fn no_line_is_wider_and_no_frame_higher_than_the_terminal() {
 #[test]
 fn images_without_a_row_are_counted() {
     let size = Size { columns: 60, rows: 6 };
-    let lines = frame(&running(9), Duration::from_millis(62_340), size, &Look::default());
+    let lines = frame(&running(9), Duration::from_millis(62_340), size, &OutputStyle::default());
     assert_eq!(
         lines,
         [
@@ -210,6 +210,6 @@ fn a_transfer_is_shown_in_bytes() {
         run.fold(Duration::from_secs(1), &transfer);
     }
     let size = Size { columns: 120, rows: 24 };
-    let lines = frame(&run, Duration::from_secs(2), size, &Look::default());
+    let lines = frame(&run, Duration::from_secs(2), size, &OutputStyle::default());
     assert!(lines[0].ends_with("accelerate  2.5 MB of 10.0 MB"), "{lines:?}");
 }

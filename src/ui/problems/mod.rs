@@ -16,8 +16,8 @@ use miette::{
 use serde::Serialize;
 
 use super::human::count;
-use super::look::Look;
-use super::text::{clean, harmless};
+use super::style::OutputStyle;
+use super::text::{clean, sanitize};
 use crate::model::problem::{Place, Problem};
 
 /// Columns where nothing says how wide the output is.
@@ -28,12 +28,12 @@ const WIDTH: usize = 100;
 const DRAWN: usize = 100;
 
 /// The first problems, each with its excerpt; and, of several, how many there are.
-pub(crate) fn render(problems: &[Problem], look: &Look) -> String {
-    let characters = if look.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
-    let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
+pub(crate) fn render(problems: &[Problem], style: &OutputStyle) -> String {
+    let characters = if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
+    let styles = if style.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
         .with_links(false)
-        .with_width(look.width.unwrap_or(WIDTH));
+        .with_width(style.width.unwrap_or(WIDTH));
     let mut out = String::new();
     let ordered = in_order(problems);
     for problem in ordered.iter().take(DRAWN) {
@@ -195,7 +195,7 @@ impl Source {
     fn new(place: &Place) -> Self {
         Self {
             name: clean(&place.file.path.display().to_string()),
-            text: harmless(&place.file.text),
+            text: sanitize(&place.file.text),
             column: place.line_column().1 - 1,
         }
     }

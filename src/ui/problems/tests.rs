@@ -36,7 +36,7 @@ fn several() -> Vec<Problem> {
 }
 
 fn plain(problems: &[Problem]) -> String {
-    render(problems, &Look::default())
+    render(problems, &OutputStyle::default())
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn problems_of_several_files_are_shown_in_the_order_of_their_places() {
 
 #[test]
 fn a_terminal_gets_lines_and_colours() {
-    let look = Look { colour: true, unicode: true, width: Some(80) };
-    let text = render(&several(), &look);
+    let style = OutputStyle { colour: true, unicode: true, width: Some(80) };
+    let text = render(&several(), &style);
     assert!(text.contains("\u{1b}["));
     insta::assert_snapshot!(console::strip_ansi_codes(&text));
 }
@@ -112,7 +112,7 @@ fn the_last_line_counts() {
 #[test]
 fn of_very_many_problems_the_first_are_drawn_and_the_rest_counted() {
     let problems: Vec<_> = (0..250).map(|at| Problem::new(format!("problem {at}"))).collect();
-    let text = render(&problems, &Look::default());
+    let text = render(&problems, &OutputStyle::default());
     assert!(text.contains("problem 99\n") && !text.contains("problem 100\n"), "{text}");
     assert!(text.ends_with("and 150 more; --json lists them all\n250 problems\n"), "{text}");
 }

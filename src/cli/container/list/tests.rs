@@ -78,8 +78,8 @@ fn server() -> Vec<ContainerView> {
 
 #[test]
 fn containers_of_every_kind_are_told_apart() {
-    let (rows, look) = (server(), Look::default());
-    let mut text = table(&rows, false, &look) + "\n" + &table(&rows[..2], true, &look) + "\n";
+    let (rows, style) = (server(), OutputStyle::default());
+    let mut text = table(&rows, false, &style) + "\n" + &table(&rows[..2], true, &style) + "\n";
     text += &remarks(&rows, false).join("\n");
     assert!(remarks(&rows, true).is_empty());
     insta::assert_snapshot!(text);
@@ -87,6 +87,6 @@ fn containers_of_every_kind_are_told_apart() {
 
 #[test]
 fn nothing_to_list_is_said_with_what_to_do() {
-    assert_eq!(table(&[], true, &Look::default()), "");
+    assert_eq!(table(&[], true, &OutputStyle::default()), "");
     assert!(remarks(&[], false)[0].contains("`--all`") && !remarks(&[], true)[0].contains("`--all`"));
 }

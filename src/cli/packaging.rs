@@ -1,13 +1,15 @@
-//! `man DIR`: a manual page for each command and for each installed name.
+//! For those who install the program: `completions SHELL` and `man DIR`, for the
+//! program and each of its installed names.
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::args::{Cli, ManArgs};
+use super::args::Cli;
 use super::exit::Exit;
 use super::installed::{self, NAMES, PROGRAM};
 use super::load::CliError;
@@ -15,7 +17,42 @@ use super::settings::Settings;
 use crate::model::problem::Problem;
 use crate::ui::human::count;
 
-pub(crate) fn run(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
+pub(super) const COMPLETIONS_EXAMPLES: &str = "Examples:\n  ds01-build completions bash > /etc/bash_completion.d/ds01-build\n  ds01-build completions zsh > /usr/local/share/zsh/site-functions/_ds01-build\n  ds01-build completions fish > ~/.config/fish/completions/ds01-build.fish";
+pub(super) const MAN_EXAMPLES: &str = "Examples:\n  ds01-build man /usr/local/share/man/man1";
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell that will read it
+    pub(crate) shell: clap_complete::Shell,
+    /// Complete an installed name, such as image-create [default: ds01-build]
+    #[arg(long, value_name = "NAME", value_parser = NAMES.map(|installed| installed.name))]
+    #[arg(hide_possible_values = true)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder to write the pages to
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+pub(crate) fn completions(settings: &Settings, args: &CompletionsArgs) -> Result<Exit, CliError> {
+    let installed = NAMES.into_iter().find(|installed| args.name.as_deref() == Some(installed.name));
+    let (mut command, name) = match installed {
+        Some(installed) => (installed::command(installed), installed.name),
+        None => (Cli::command(), PROGRAM),
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    let mut output = settings.output();
+    output.text(&String::from_utf8_lossy(&script));
+    output.finish()?;
+    Ok(Exit::Done)
+}
+
+/// A manual page for each command and for each installed name.
+pub(crate) fn man(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
     let folder = settings.here.join(&args.folder);
     let write = || -> io::Result<usize> {
         fs::create_dir_all(&folder)?;

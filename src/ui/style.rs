@@ -8,7 +8,7 @@ use console::Style;
 
 /// `--progress` as a person types it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
+pub(crate) enum ProgressMode {
     /// Bars on a terminal, plain lines elsewhere.
     #[default]
     Auto,
@@ -22,7 +22,7 @@ pub(crate) enum Mode {
     Quiet,
 }
 
-/// What a [`Mode`] comes to on this terminal.
+/// What a [`ProgressMode`] comes to on this terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     Bars,
@@ -33,7 +33,7 @@ pub(crate) enum Progress {
 
 /// What is known of where output goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EngineInfo {
+pub(crate) struct Terminals {
     pub(crate) stdout_terminal: bool,
     pub(crate) stderr_terminal: bool,
     /// `CI` is set and not empty.
@@ -48,43 +48,43 @@ pub(crate) struct EngineInfo {
     pub(crate) columns: Option<usize>,
 }
 
-impl Mode {
+impl ProgressMode {
     /// What is shown. Bars that were asked for where no cursor can be moved
     /// become plain lines: drawn, they would be nothing or rubbish.
-    pub(crate) fn settle(self, facts: &EngineInfo) -> Progress {
-        let can_draw = facts.stderr_terminal && !facts.dumb;
+    pub(crate) fn resolve(self, terminals: &Terminals) -> Progress {
+        let can_draw = terminals.stderr_terminal && !terminals.dumb;
         match self {
             Self::Json => Progress::Json,
             Self::Quiet => Progress::Quiet,
             Self::Bars if can_draw => Progress::Bars,
-            Self::Auto if can_draw && !facts.ci => Progress::Bars,
+            Self::Auto if can_draw && !terminals.ci => Progress::Bars,
             Self::Auto | Self::Bars | Self::Plain => Progress::Plain,
         }
     }
 }
 
-impl EngineInfo {
+impl Terminals {
     /// How stdout may look.
-    pub(crate) fn stdout_look(&self) -> Look {
-        self.look(self.stdout_terminal)
+    pub(crate) fn stdout_style(&self) -> OutputStyle {
+        self.style(self.stdout_terminal)
     }
 
     /// How stderr may look.
-    pub(crate) fn stderr_look(&self) -> Look {
-        self.look(self.stderr_terminal)
+    pub(crate) fn stderr_style(&self) -> OutputStyle {
+        self.style(self.stderr_terminal)
     }
 
-    fn look(&self, terminal: bool) -> Look {
+    fn style(&self, terminal: bool) -> OutputStyle {
         if !terminal {
-            return Look::default();
+            return OutputStyle::default();
         }
-        Look { colour: !self.no_color && !self.dumb, unicode: self.utf8, width: self.columns }
+        OutputStyle { colour: !self.no_color && !self.dumb, unicode: self.utf8, width: self.columns }
     }
 }
 
 /// How one output may look. The default is for files and pipes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct OutputStyle {
     /// Colours may be used.
     pub(crate) colour: bool,
     /// Characters beyond ASCII may be used for ornament.
@@ -93,7 +93,7 @@ pub(crate) struct Look {
     pub(crate) width: Option<usize>,
 }
 
-impl Look {
+impl OutputStyle {
     /// What went well.
     pub(crate) fn good(&self, text: &str) -> String {
         self.paint(Style::new().green(), text)
@@ -134,7 +134,7 @@ impl Look {
 mod tests {
     use super::*;
 
-    const TERMINAL: EngineInfo = EngineInfo {
+    const TERMINAL: Terminals = Terminals {
         stdout_terminal: true,
         stderr_terminal: true,
         ci: false,
@@ -147,36 +147,36 @@ mod tests {
     #[test]
     fn bars_are_drawn_on_a_terminal_only() {
         let cases = [
-            (Mode::Auto, TERMINAL, Progress::Bars),
-            (Mode::Auto, EngineInfo { ci: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, EngineInfo { dumb: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, EngineInfo { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
-            (Mode::Auto, EngineInfo { stdout_terminal: false, ..TERMINAL }, Progress::Bars),
-            (Mode::Bars, EngineInfo { ci: true, ..TERMINAL }, Progress::Bars),
-            (Mode::Bars, EngineInfo { dumb: true, ..TERMINAL }, Progress::Plain),
-            (Mode::Bars, EngineInfo { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
-            (Mode::Plain, TERMINAL, Progress::Plain),
-            (Mode::Json, TERMINAL, Progress::Json),
-            (Mode::Quiet, TERMINAL, Progress::Quiet),
+            (ProgressMode::Auto, TERMINAL, Progress::Bars),
+            (ProgressMode::Auto, Terminals { ci: true, ..TERMINAL }, Progress::Plain),
+            (ProgressMode::Auto, Terminals { dumb: true, ..TERMINAL }, Progress::Plain),
+            (ProgressMode::Auto, Terminals { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (ProgressMode::Auto, Terminals { stdout_terminal: false, ..TERMINAL }, Progress::Bars),
+            (ProgressMode::Bars, Terminals { ci: true, ..TERMINAL }, Progress::Bars),
+            (ProgressMode::Bars, Terminals { dumb: true, ..TERMINAL }, Progress::Plain),
+            (ProgressMode::Bars, Terminals { stderr_terminal: false, ..TERMINAL }, Progress::Plain),
+            (ProgressMode::Plain, TERMINAL, Progress::Plain),
+            (ProgressMode::Json, TERMINAL, Progress::Json),
+            (ProgressMode::Quiet, TERMINAL, Progress::Quiet),
         ];
-        for (mode, facts, progress) in cases {
-            assert_eq!(mode.settle(&facts), progress, "{mode:?} with {facts:?}");
+        for (mode, terminals, progress) in cases {
+            assert_eq!(mode.resolve(&terminals), progress, "{mode:?} with {terminals:?}");
         }
     }
 
     #[test]
     fn colours_need_a_terminal_that_may_have_them() {
-        assert!(TERMINAL.stdout_look().colour);
-        assert!(!EngineInfo { no_color: true, ..TERMINAL }.stdout_look().colour);
-        assert!(!EngineInfo { dumb: true, ..TERMINAL }.stdout_look().colour);
-        let piped = EngineInfo { stdout_terminal: false, ..TERMINAL };
-        assert_eq!(piped.stdout_look(), Look::default());
-        assert!(piped.stderr_look().colour);
+        assert!(TERMINAL.stdout_style().colour);
+        assert!(!Terminals { no_color: true, ..TERMINAL }.stdout_style().colour);
+        assert!(!Terminals { dumb: true, ..TERMINAL }.stdout_style().colour);
+        let piped = Terminals { stdout_terminal: false, ..TERMINAL };
+        assert_eq!(piped.stdout_style(), OutputStyle::default());
+        assert!(piped.stderr_style().colour);
     }
 
     #[test]
     fn text_without_colour_is_the_text() {
-        assert_eq!(Look::default().bad("x"), "x");
-        assert_eq!(Look { colour: true, ..Look::default() }.good("x"), "\u{1b}[32mx\u{1b}[0m");
+        assert_eq!(OutputStyle::default().bad("x"), "x");
+        assert_eq!(OutputStyle { colour: true, ..OutputStyle::default() }.good("x"), "\u{1b}[32mx\u{1b}[0m");
     }
 }
