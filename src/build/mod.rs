@@ -7,13 +7,13 @@
 
 pub(crate) mod account_layer;
 mod blame;
-mod board;
 pub(crate) mod export;
 mod outcome;
 pub(crate) mod recorder;
 pub(crate) mod request;
 mod retry;
 pub(crate) mod space;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -36,7 +36,7 @@ use crate::model::event::{Event, Events, Outcome};
 use crate::model::names::NodeName;
 use crate::plan::{Action, Plan};
 use crate::registry::Registry;
-use board::BuildState;
+use state::BuildState;
 
 /// A run: the plan and all that is needed to carry it out.
 pub(crate) struct Run {
@@ -76,40 +76,40 @@ pub(crate) async fn run(run: Run, events: &Events, cancel: &CancellationToken) -
     let run = Arc::new(run);
     let started = Instant::now();
     announce(&run, events);
-    let mut board = BuildState::new(&run, events, cancel);
+    let mut state = BuildState::new(&run, events, cancel);
     let mut tasks = JoinSet::new();
     loop {
         // Before anything more is taken: an image's end may be seen before the
         // stop that it caused, or that came with it.
-        if board.stop.is_cancelled() && board.closed.is_none() {
-            board.close();
+        if state.stop.is_cancelled() && state.closed.is_none() {
+            state.close();
         }
-        while let Some(position) = board.take() {
-            tasks.spawn(make(run.clone(), position, events.clone(), board.stop.clone()));
+        while let Some(position) = state.take() {
+            tasks.spawn(make(run.clone(), position, events.clone(), state.stop.clone()));
         }
-        if board.is_over() {
+        if state.is_over() {
             break;
         }
         tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => match ended {
                 Ok(TaskResult::Made(position, outcome, took)) => {
-                    if board.made(position, outcome, took) {
-                        tasks.spawn(send(run.clone(), position, events.clone(), board.stop.clone()));
+                    if state.made(position, outcome, took) {
+                        tasks.spawn(send(run.clone(), position, events.clone(), state.stop.clone()));
                     }
                 }
-                Ok(TaskResult::Sent(position, sent, took)) => board.sent(position, sent, took),
+                Ok(TaskResult::Sent(position, sent, took)) => state.sent(position, sent, took),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_aborted) => {}
             },
-            () = board.stop.cancelled(), if board.closed.is_none() => {}
-            () = until(board.closed.map(|at| at + STOP_GRACE)) => {
+            () = state.stop.cancelled(), if state.closed.is_none() => {}
+            () = until(state.closed.map(|at| at + STOP_GRACE)) => {
                 tasks.abort_all();
-                board.abandon();
+                state.abandon();
             }
         }
     }
-    board.outcomes(started.elapsed())
+    state.outcomes(started.elapsed())
 }
 
 async fn make(run: Arc<Run>, position: usize, events: Events, stop: CancellationToken) -> TaskResult {

@@ -89,9 +89,9 @@ pub(super) async fn run_for(
     }
     let mut warnings = planned.warnings.clone();
     warnings.extend(sites::exposed(settings, &spec, &environment));
-    let (run, ledger) = prepare(settings, args, &spec, &graph, planned, &environment, (engine, registry))?;
+    let (run, recorder) = prepare(settings, args, &spec, &graph, planned, &environment, (engine, registry))?;
     let notes = RunNotes { first: warnings, last: selected.branchless, facts };
-    carry_out(settings, run, &ledger, notes, &signals.building()).await
+    carry_out(settings, run, &recorder, notes, &signals.building()).await
 }
 
 /// A run that selects nothing still ends as runs end, for those who read its data.
@@ -214,7 +214,7 @@ fn prepare(
     let folder = log_folder(settings);
     let work: HashSet<_> = plan.work().collect();
     let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));
-    let ledger = RunRecorder::new(settings.records(&snapshot.engine.id), &plan, &nodes, snapshot);
+    let recorder = RunRecorder::new(settings.records(&snapshot.engine.id), &plan, &nodes, snapshot);
     let jobs = args.jobs.map_or_else(default_jobs, usize::from);
     let run = Run {
         logs: (0..plan.images.len()).map(log).collect(),
@@ -225,7 +225,7 @@ fn prepare(
         locks,
         options: Options { jobs, fail_fast: args.fail_fast },
     };
-    Ok((run, ledger))
+    Ok((run, recorder))
 }
 
 /// So many images are built at once where nobody says: one for each core.
@@ -256,7 +256,7 @@ pub(super) type DataField = (&'static str, Value);
 async fn carry_out(
     settings: &Settings,
     run: Run,
-    ledger: &RunRecorder,
+    recorder: &RunRecorder,
     notes: RunNotes,
     stop: &CancellationToken,
 ) -> Result<Exit, CliError> {
@@ -270,7 +270,7 @@ async fn carry_out(
     let reports = tokio::spawn(ui::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
     let (outcomes, moved) = build_and_tag(run, notes.last, &events, stop).await;
-    keep(settings, ledger, &plan, &outcomes);
+    keep(settings, recorder, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
     reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
@@ -282,20 +282,20 @@ async fn carry_out(
         }
         output.value(&data);
         // Data is one document, whatever went wrong after it was planned.
-        let trouble = moved.err().map(CliError::from);
-        trouble.iter().for_each(|trouble| output.note(&trouble.to_string()));
+        let error = moved.err().map(CliError::from);
+        error.iter().for_each(|error| output.note(&error.to_string()));
         output.finish()?;
-        return Ok(trouble.map_or_else(|| exit(&outcomes, stop), |trouble| trouble.exit));
+        return Ok(error.map_or_else(|| exit(&outcomes, stop), |error| error.exit));
     }
     moved?;
     Ok(exit(&outcomes, stop))
 }
 
 /// Keeps how each image ended, for the reasons of later runs.
-fn keep(settings: &Settings, ledger: &RunRecorder, plan: &Plan, outcomes: &Outcomes) {
+fn keep(settings: &Settings, recorder: &RunRecorder, plan: &Plan, outcomes: &Outcomes) {
     #[expect(clippy::disallowed_methods, reason = "a record says when it was written")]
     let now = jiff::Timestamp::now().as_second();
-    if let Err(error) = ledger.keep(plan, outcomes, now) {
+    if let Err(error) = recorder.keep(plan, outcomes, now) {
         settings.remark(&format!(
             "how this run ended is not kept below {}: {error}",
             settings.cache_dir.display()

@@ -17,7 +17,7 @@ pub(crate) async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, C
     // A graph is still a graph where no engine answers, or a base is missing.
     let (states, unknown) = match states(settings, &spec, &graph).await {
         Ok(states) => (states, None),
-        Err(trouble) => (HashMap::new(), Some(trouble)),
+        Err(error) => (HashMap::new(), Some(error)),
     };
     let state = |node: NodeId| states.get(&node).cloned().unwrap_or_else(|| "unknown".to_owned());
     let mut output = settings.output();
@@ -27,16 +27,16 @@ pub(crate) async fn run(settings: &Settings, args: &GraphArgs) -> Result<Exit, C
         GraphFormat::Dot => output.text(&graph.to_dot(&state)),
         GraphFormat::Mermaid => output.text(&graph.to_mermaid(&state)),
     }
-    if let Some(trouble) = unknown {
+    if let Some(error) = unknown {
         // Data is one document: the graph.
         if settings.json {
-            output.note(&format!("the states are unknown: {}", trouble.to_string()));
+            output.note(&format!("the states are unknown: {}", error.to_string()));
             output.finish()?;
-            return Ok(trouble.exit);
+            return Ok(error.exit);
         }
         output.note("the states are unknown:");
         output.finish()?;
-        return Ok(trouble.report(settings.output()));
+        return Ok(error.report(settings.output()));
     }
     output.finish()?;
     Ok(Exit::Done)

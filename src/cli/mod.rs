@@ -72,7 +72,7 @@ fn run(cli: Cli) -> Exit {
     let exit = runtime.block_on(async {
         match command(cli.command, &settings).await {
             Ok(exit) => exit,
-            Err(trouble) => trouble.report(settings.output()),
+            Err(error) => error.report(settings.output()),
         }
     });
     // A hanging look-up in a blocking thread must not hold the program.

@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, Cli
                     Err(neither(unknown, &args.name, &error, &all))
                 }
                 // Without a readable spec it may have been an image's name.
-                (Err(AccessError::NotFound { .. }), None, Err(trouble)) if !args.container => Err(trouble),
+                (Err(AccessError::NotFound { .. }), None, Err(error)) if !args.container => Err(error),
                 (Err(error), ..) => Err(not_found(&error, &all)),
             }
         }
@@ -102,10 +102,10 @@ async fn of_container(
     let mut answer = ContainerExplanation::new(container, &engine.images().await?);
     let (spec, graph) = match stack {
         Ok(stack) => stack,
-        Err(trouble) => {
+        Err(error) => {
             // Without a spec in sight there is nothing to compare with.
             if settings.spec_file.is_some() {
-                answer.standing = SpecComparison::Unknown { cause: trouble.to_string() };
+                answer.standing = SpecComparison::Unknown { cause: error.to_string() };
             }
             return show(settings, &answer);
         }
@@ -115,7 +115,7 @@ async fn of_container(
         // A base that cannot be asked must not keep the rest from being told.
         answer.standing = match make(settings, args, &spec, &graph, node, engine).await {
             Ok(made) => known(&spec, &graph, &made).standing(container, position(&made, node)),
-            Err(trouble) => SpecComparison::Unknown { cause: trouble.to_string() },
+            Err(error) => SpecComparison::Unknown { cause: error.to_string() },
         };
     }
     show(settings, &answer)

@@ -93,8 +93,8 @@ fn availability(card: Reading<Card>, claimants: Result<&[GpuClaim], &str>) -> (A
 /// What a container of this claim holds, by index or slot.
 fn held(claim: Claim) -> Vec<String> {
     let source = Some(ClaimSource::Request);
-    let claimant = GpuClaim { container: container("x", &[]), claim, source, privileged: false };
-    let overview = join(vec![Ok(whole(0)), Ok(divided(1, 2)), Err(Fault::Lost), Ok(whole(3))], &[claimant]);
+    let claim = GpuClaim { container: container("x", &[]), claim, source, privileged: false };
+    let overview = join(vec![Ok(whole(0)), Ok(divided(1, 2)), Err(Fault::Lost), Ok(whole(3))], &[claim]);
     let mut held = Vec::new();
     for row in &overview.gpus {
         held.extend((!row.usage.holders.is_empty()).then(|| row.index.to_string()));

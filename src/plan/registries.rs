@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(registry.heads(), 4);
     }
 
-    fn question(host: &str) -> Candidate {
+    fn candidate(host: &str) -> Candidate {
         let recipe = Recipe::new(&Parts {
             dockerfile: None,
             context: None,
@@ -167,11 +167,11 @@ mod tests {
     /// Decides on an engine without images.
     async fn look(
         registry: &dyn Registry,
-        questions: Vec<Candidate>,
+        candidates: Vec<Candidate>,
         push: bool,
     ) -> Result<(RegistryTags, Vec<String>), Error> {
         let images = ImageIndex::new(&[]);
-        let (_, tags) = decide_asking(registry, questions, &images, &Histories::new(), push).await?;
+        let (_, tags) = decide_asking(registry, candidates, &images, &Histories::new(), push).await?;
         let warnings = tags.warnings();
         Ok((tags, warnings))
     }
@@ -180,12 +180,12 @@ mod tests {
     async fn a_registry_that_is_gone_is_told_once_and_only_a_push_needs_it() {
         let registry = FakeRegistry::new();
         registry.lose("gone.local");
-        let questions = ["gone.local", "gone.local", "reg.local"].map(question);
-        let (remote, warnings) = look(&registry, questions.to_vec(), false).await.unwrap();
+        let candidates = ["gone.local", "gone.local", "reg.local"].map(candidate);
+        let (remote, warnings) = look(&registry, candidates.to_vec(), false).await.unwrap();
         assert_eq!((remote.found.len(), warnings.len()), (0, 1), "{warnings:?}");
         assert!(warnings[0].contains("gone.local") && warnings[0].ends_with("are built"));
         assert_eq!(registry.heads(), 3, "a content tag each is 2, once for equal ones, and 1 cache");
-        let refused = look(&registry, questions.to_vec(), true).await;
+        let refused = look(&registry, candidates.to_vec(), true).await;
         assert!(matches!(refused, Err(Error::Registries(errors)) if errors.len() == 1));
     }
 
@@ -193,7 +193,7 @@ mod tests {
     async fn a_registry_that_wants_a_login_says_how_to_log_in() {
         let registry = FakeRegistry::new();
         registry.deny("reg.local");
-        let (_, warnings) = look(&registry, vec![question("reg.local")], false).await.unwrap();
+        let (_, warnings) = look(&registry, vec![candidate("reg.local")], false).await.unwrap();
         assert!(warnings[0].contains("`docker login reg.local`"), "{warnings:?}");
     }
 

@@ -113,8 +113,8 @@ impl Stack {
         Repository::parse(&format!("{host}ds01/{name}")).unwrap()
     }
 
-    fn questions(&self) -> Vec<Candidate> {
-        let question = |(position, recipe): (usize, Recipe)| {
+    fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(position, recipe): (usize, Recipe)| {
             let image = &self.images[position];
             Candidate {
                 name: NodeName::new(&image.name),
@@ -126,17 +126,17 @@ impl Stack {
                 caches: Vec::new(),
             }
         };
-        self.recipes().into_iter().enumerate().map(question).collect()
+        self.recipes().into_iter().enumerate().map(candidate).collect()
     }
 
     /// Looks at the engine and asks registries, as `build` does.
     async fn plan(&self) -> Plan {
-        let (questions, store) = (self.questions(), self.engine.images().await.unwrap());
+        let (candidates, store) = (self.candidates(), self.engine.images().await.unwrap());
         let images = ImageIndex::new(&store);
         let mut tags = RegistryTags { push: self.push, ..RegistryTags::default() };
-        let contents = content_tags(&questions, &images, self.push);
+        let contents = content_tags(&candidates, &images, self.push);
         tags.ask(&*self.engine.hub().registry, contents).await;
-        decide(questions, &images, &tags, &Histories::new())
+        decide(candidates, &images, &tags, &Histories::new())
     }
 
     fn prepare(&self, plan: Plan) -> Run {

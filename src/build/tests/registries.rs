@@ -217,7 +217,7 @@ async fn a_run_that_is_stopped_while_it_sends_moves_no_tag() {
     assert_eq!(ran.ends(), ["top: cancelled", "leaf: cancelled"]);
     assert_eq!(moved_there(&ran), 0);
     let store = stack.engine.images().await.unwrap();
-    let asked = content_tags(&stack.questions(), &ImageIndex::new(&store), false);
+    let asked = content_tags(&stack.candidates(), &ImageIndex::new(&store), false);
     assert!(asked.is_empty(), "both were built, and are here");
     let built = |at: usize| ran.outcomes.built(at).is_some();
     assert!(built(0) && built(1), "and their records say so");

@@ -28,9 +28,9 @@ fn gpu_parts(case: &Case) -> String {
     serde_json::to_string_pretty(&parts).unwrap()
 }
 
-fn asking(wish: GpuRequest) -> Case {
+fn asking(request: GpuRequest) -> Case {
     let mut case = Case::new();
-    case.asked.gpus = wish;
+    case.asked.gpus = request;
     case.gpus = Some(machine::with(3, &[]));
     case
 }

@@ -43,11 +43,11 @@ pub(crate) fn with(whole: u32, containers: &[Container]) -> Overview {
     let mut gpus: Vec<_> = (0..whole).map(|index| gpu(index, None)).collect();
     gpus.push(gpu(whole, Some(&[3, 1, 1])));
     let state = DriverState::Ready { driver: "570".into(), gpus: gpus.len() as u32 };
-    let claimants: Vec<_> = containers.iter().map(claimant).collect();
+    let claimants: Vec<_> = containers.iter().map(claim).collect();
     overview(&Machine { state, gpus }, Ok(&claimants), &|_| None)
 }
 
-fn claimant(container: &Container) -> GpuClaim {
+fn claim(container: &Container) -> GpuClaim {
     let claim = Claim::from_labels(&container.labels).unwrap_or_default();
     GpuClaim { container: container.clone(), claim, source: Some(ClaimSource::Labels), privileged: false }
 }

@@ -17,10 +17,10 @@ fn whole(count: u32) -> GpuRequest {
 }
 
 /// Asks for GPUs of a machine with three whole ones and instances of 3, 1 and 1.
-fn asking(wish: GpuRequest, containers: Vec<Container>) -> Case {
+fn asking(request: GpuRequest, containers: Vec<Container>) -> Case {
     let mut case = Case::new();
     case.student().containers = None;
-    case.asked.gpus = wish;
+    case.asked.gpus = request;
     case.gpus = Some(machine::with(3, &containers));
     case.containers = containers;
     case
@@ -209,7 +209,7 @@ proptest! {
     fn a_limit_is_never_passed_and_what_is_told_to_end_is_enough(
         holders in prop::collection::vec(0..3_u8, UNITS.len()),
         limit in 0..25_u32,
-        wish in prop_oneof![
+        request in prop_oneof![
             (1..4_u32).prop_map(whole),
             (1..3_u32).prop_map(|count| GpuRequest::Mig { profile: "1g.10gb".into(), count }),
             Just(GpuRequest::Memory(20 << 30)),
@@ -222,7 +222,7 @@ proptest! {
         let others = mine(2).map(|(uuid, _)| {
             container(uuid, "running", &[("ds01.user", "eve"), ("ds01.gpu.uuids", uuid)])
         });
-        let mut case = asking(wish, my_containers.chain(others).collect());
+        let mut case = asking(request, my_containers.chain(others).collect());
         case.student().gpu_equivalents = Some(f64::from(limit) / 7.0);
         let used: u32 = mine(1).map(|(_, sevenths)| sevenths).sum();
         match case.request() {

@@ -56,9 +56,9 @@ fn named(names: &[&str]) -> GpuRequest {
 }
 
 /// The slots of what is given, or why nothing is.
-fn given(wish: &GpuRequest, all: &[Card], taken: &[&str]) -> String {
+fn given(request: &GpuRequest, all: &[Card], taken: &[&str]) -> String {
     let seen = join(cards(all.to_vec()), &[claims("thesis._.1001", taken)]);
-    choose(wish, &seen).map_or_else(
+    choose(request, &seen).map_or_else(
         |unmet| unmet.message,
         |choice| choice.units.iter().map(|unit| unit.slot.clone()).collect::<Vec<_>>().join(" "),
     )
@@ -176,8 +176,8 @@ fn what_is_named_is_given_and_nothing_else() {
 #[test]
 fn nothing_is_given_where_nothing_is_asked_for() {
     let broken = Overview { driver: DriverState::NoDriver, ..join(Vec::new(), &[]) };
-    for wish in [GpuRequest::Nothing, some(0)] {
-        assert_eq!(choose(&wish, &broken), Ok(Choice::default()));
+    for request in [GpuRequest::Nothing, some(0)] {
+        assert_eq!(choose(&request, &broken), Ok(Choice::default()));
     }
 }
 
@@ -216,8 +216,8 @@ fn who_cannot_be_served_is_told_why_and_what_to_do() {
     let driver = |driver: DriverState| Overview { driver, ..full(0) };
     let least = |count, gibs: u64| GpuRequest::Whole { count, memory: Some(gibs * GIB) };
     let mut told = String::new();
-    let mut tell = |wish: &GpuRequest, seen: &Overview| {
-        let unmet = choose(wish, seen).expect_err("nothing fits");
+    let mut tell = |request: &GpuRequest, seen: &Overview| {
+        let unmet = choose(request, seen).expect_err("nothing fits");
         told += &format!("{unmet}\n  {}\n", unmet.help);
     };
     tell(&some(1), &full(1));
@@ -312,7 +312,7 @@ fn build(all: &[(Made, u8)]) -> (Machine, Vec<GpuClaim>) {
     (machine(cards), taken)
 }
 
-fn wishes() -> impl Strategy<Value = GpuRequest> {
+fn requests() -> impl Strategy<Value = GpuRequest> {
     let gibs = prop::sample::select(vec![5u64, 20, 40, 41, 80, 90]);
     prop_oneof![
         3 => (1u32..5, prop::option::of(gibs.clone()))
@@ -355,29 +355,29 @@ proptest! {
     #[test]
     fn enough_that_is_free_is_always_found_and_nothing_else_given(
         all in prop::collection::vec((made(), 0u8..4), 1..8),
-        wish in wishes(),
+        request in requests(),
     ) {
         let (machine, mut taken) = build(&all);
         let seen = crate::gpu::usage::overview(&machine, Ok(&taken), &users);
-        let found = choose(&wish, &seen);
+        let found = choose(&request, &seen);
         taken.reverse();
         let turned = crate::gpu::usage::overview(&machine, Ok(&taken), &users);
-        prop_assert_eq!(&found, &choose(&wish, &turned), "the order of containers decides nothing");
+        prop_assert_eq!(&found, &choose(&request, &turned), "the order of containers decides nothing");
 
         let free = free(&all);
-        let fits: Vec<_> = match &wish {
+        let fits: Vec<_> = match &request {
             GpuRequest::Whole { memory, .. } => free.iter().filter(|(_, bytes, part)| part.is_none() && *bytes >= memory.unwrap_or(0)).collect(),
             GpuRequest::Mig { profile, .. } => free.iter().filter(|(.., part)| *part == Some(profile.as_str())).collect(),
             GpuRequest::Memory(least) => free.iter().filter(|(_, bytes, _)| bytes >= least).collect(),
             GpuRequest::Named(names) => free.iter().filter(|(slot, ..)| names.contains(slot)).collect(),
             GpuRequest::Nothing => Vec::new(),
         };
-        let count = match &wish {
+        let count = match &request {
             GpuRequest::Whole { count, .. } | GpuRequest::Mig { count, .. } => *count as usize,
             GpuRequest::Named(names) => names.len(),
             GpuRequest::Memory(_) | GpuRequest::Nothing => 1,
         };
-        prop_assert_eq!(found.is_ok(), fits.len() >= count, "{:?} of {:?}: {:?}", wish, fits, found);
+        prop_assert_eq!(found.is_ok(), fits.len() >= count, "{:?} of {:?}: {:?}", request, fits, found);
         let Ok(choice) = found else {
             let Err(unmet) = found else { unreachable!() };
             prop_assert!(!unmet.message.is_empty() && !unmet.help.is_empty());
@@ -393,7 +393,7 @@ proptest! {
         slots.dedup();
         prop_assert_eq!(slots.len(), count, "no unit twice");
         prop_assert!(choice.units.iter().all(|unit| unit.sevenths > 0 && unit.sevenths <= WHOLE));
-        if let GpuRequest::Whole { count, .. } = wish {
+        if let GpuRequest::Whole { count, .. } = request {
             let able: Vec<usize> = fits.iter().map(|(slot, ..)| slot.parse().unwrap()).collect();
             let sets = (0u32..1 << able.len()).filter(|set| set.count_ones() == count);
             let most = sets.map(|set| {
@@ -402,7 +402,7 @@ proptest! {
             });
             prop_assert_eq!(Some(linked(&all, &gpus)), most.max(), "as many links as there can be");
         }
-        if let GpuRequest::Memory(_) = wish {
+        if let GpuRequest::Memory(_) = request {
             let smallest = fits.iter().map(|(_, bytes, _)| *bytes).min();
             let size = |slot: &str| fits.iter().find(|(free, ..)| free == slot).map(|(_, bytes, _)| *bytes);
             prop_assert_eq!(size(slots[0]), smallest, "{:?}", smallest.map(gib));

@@ -21,7 +21,7 @@ const GIB: u64 = 1 << 30;
 #[test]
 fn each_way_to_ask_is_understood() {
     let mig = |profile: &str, count| GpuRequest::Mig { profile: profile.into(), count };
-    for (words, wish, label) in [
+    for (words, request, label) in [
         (&[][..], GpuRequest::Nothing, "0"),
         (&["--cpu-only"], GpuRequest::Nothing, "0"),
         (&["--gpus", "0"], GpuRequest::Nothing, "0"),
@@ -48,8 +48,8 @@ fn each_way_to_ask_is_understood() {
         (&["--gpu-memory", "40GB"], GpuRequest::Memory(40_000_000_000), "1"),
     ] {
         let found = parse(words);
-        assert_eq!(found, Ok(wish.clone()), "{words:?}");
-        assert_eq!(wish.to_string(), label, "{words:?}");
+        assert_eq!(found, Ok(request.clone()), "{words:?}");
+        assert_eq!(request.to_string(), label, "{words:?}");
     }
 }
 

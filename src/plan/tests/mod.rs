@@ -34,8 +34,8 @@ fn recipe(content: &str, parent: Option<&Recipe>) -> Recipe {
 }
 
 /// Decides, with what registries have of the cache tags.
-fn plan(questions: Vec<Candidate>, store: &[Image], tags: &RegistryTags) -> Plan {
-    let mut plan = decide(questions, &ImageIndex::new(store), tags, &Histories::new());
+fn plan(candidates: Vec<Candidate>, store: &[Image], tags: &RegistryTags) -> Plan {
+    let mut plan = decide(candidates, &ImageIndex::new(store), tags, &Histories::new());
     plan.keep_caches(tags);
     plan
 }
@@ -44,7 +44,7 @@ fn repository(name: &str) -> Repository {
     Repository::parse(&format!("ds01/{name}")).unwrap()
 }
 
-fn question(name: &str, recipe: &Recipe, parents: &[usize]) -> Candidate {
+fn candidate(name: &str, recipe: &Recipe, parents: &[usize]) -> Candidate {
     Candidate {
         name: NodeName::new(name),
         repository: repository(name),
@@ -85,13 +85,13 @@ impl Tree {
         Self([base, a, a1, b])
     }
 
-    fn questions(&self) -> Vec<Candidate> {
+    fn candidates(&self) -> Vec<Candidate> {
         let [base, a, a1, b] = &self.0;
         vec![
-            question("base", base, &[]),
-            question("a", a, &[0]),
-            question("a1", a1, &[1]),
-            question("b", b, &[0]),
+            candidate("base", base, &[]),
+            candidate("a", a, &[0]),
+            candidate("a1", a1, &[1]),
+            candidate("b", b, &[0]),
         ]
     }
 
@@ -103,7 +103,7 @@ impl Tree {
 #[test]
 fn with_everything_present_nothing_is_done() {
     let tree = Tree::new(["1", "1", "1", "1"]);
-    let plan = plan(tree.questions(), &tree.store(), &RegistryTags::default());
+    let plan = plan(tree.candidates(), &tree.store(), &RegistryTags::default());
     assert!(plan.is_noop());
     insta::assert_snapshot!(plan, @r"
     keep   base  up to date
@@ -116,7 +116,7 @@ fn with_everything_present_nothing_is_done() {
 #[test]
 fn with_an_empty_store_everything_is_built_parents_first() {
     let tree = Tree::new(["1", "1", "1", "1"]);
-    let plan = plan(tree.questions(), &[], &RegistryTags::default());
+    let plan = plan(tree.candidates(), &[], &RegistryTags::default());
     assert_eq!(plan.builds().count(), 4);
     insta::assert_snapshot!(plan);
 }
@@ -125,7 +125,7 @@ fn with_an_empty_store_everything_is_built_parents_first() {
 fn a_changed_image_rebuilds_itself_and_what_stands_on_it() {
     let old = Tree::new(["1", "1", "1", "1"]);
     let new = Tree::new(["1", "2", "1", "1"]);
-    let plan = plan(new.questions(), &old.store(), &RegistryTags::default());
+    let plan = plan(new.candidates(), &old.store(), &RegistryTags::default());
     insta::assert_snapshot!(plan);
 }
 
@@ -135,7 +135,7 @@ fn a_missing_parent_is_rebuilt_and_so_are_its_children() {
     let mut store = tree.store();
     // Somebody removed the content tag of `a`; its branch tag still stands.
     store[1].tags.remove(0);
-    let plan = plan(tree.questions(), &store, &RegistryTags::default());
+    let plan = plan(tree.candidates(), &store, &RegistryTags::default());
     insta::assert_snapshot!(plan, @r"
     keep   base  up to date
     build  a     was built, and is gone from the engine
@@ -160,7 +160,7 @@ fn a_saved_container_is_not_what_was_built_whatever_tag_is_put_on_it() {
         base_digest: "sha256:1",
     };
     store[2].labels = saved.to_map();
-    let plan = plan(tree.questions(), &store, &RegistryTags::default());
+    let plan = plan(tree.candidates(), &store, &RegistryTags::default());
     let builds: Vec<&str> = plan.builds().map(|at| plan.images[at].name.as_str()).collect();
     assert_eq!(builds, ["a1"]);
 }
@@ -170,15 +170,15 @@ fn a_content_tag_on_an_image_of_another_recipe_does_not_count() {
     let tree = Tree::new(["1", "1", "1", "1"]);
     let mut store = tree.store();
     store[3].labels.insert(labels::RECIPE.name.to_owned(), "f".repeat(64));
-    assert!(plan(tree.questions(), &store, &RegistryTags::default()).images[3].reasons().is_some());
+    assert!(plan(tree.candidates(), &store, &RegistryTags::default()).images[3].reasons().is_some());
 }
 
 #[test]
 fn forcing_one_image_rebuilds_what_stands_on_it() {
     let tree = Tree::new(["1", "1", "1", "1"]);
-    let mut questions = tree.questions();
-    questions[1].forced = true;
-    let plan = plan(questions, &tree.store(), &RegistryTags::default());
+    let mut candidates = tree.candidates();
+    candidates[1].forced = true;
+    let plan = plan(candidates, &tree.store(), &RegistryTags::default());
     let reasons: Vec<_> = plan.images.iter().map(|i| i.reasons().map(<[_]>::to_vec)).collect();
     let rebuilt = Reason::ParentRebuilt { parent: NodeName::new("a") };
     assert_eq!(reasons, [None, Some(vec![Reason::Forced]), Some(vec![rebuilt]), None]);
@@ -187,9 +187,9 @@ fn forcing_one_image_rebuilds_what_stands_on_it() {
 #[test]
 fn on_another_branch_nothing_is_built_and_the_tags_are_put() {
     let tree = Tree::new(["1", "1", "1", "1"]);
-    let mut questions = tree.questions();
-    questions[0].moving = Some(repository("base").with_tag("2026.4-feature"));
-    let plan = plan(questions, &tree.store(), &RegistryTags::default());
+    let mut candidates = tree.candidates();
+    candidates[0].moving = Some(repository("base").with_tag("2026.4-feature"));
+    let plan = plan(candidates, &tree.store(), &RegistryTags::default());
     assert_eq!(plan.builds().count(), 0);
     assert_eq!(plan.tags, [TagMove { image: 0, tag: repository("base").with_tag("2026.4-feature") }]);
 }
@@ -200,7 +200,7 @@ fn a_parent_built_alone_before_shows_in_the_child_as_a_changed_base() {
     let new = Tree::new(["1", "2", "1", "1"]);
     let mut store = old.store();
     store[1] = image("a", &new.0[1]);
-    let plan = plan(new.questions(), &store, &RegistryTags::default());
+    let plan = plan(new.candidates(), &store, &RegistryTags::default());
     let Some([Reason::Changed(changed)]) = plan.images[2].reasons() else { panic!("{:?}", plan.images[2]) };
     assert_eq!(changed.ingredient, Ingredient::Base);
 }
@@ -209,6 +209,6 @@ fn a_parent_built_alone_before_shows_in_the_child_as_a_changed_base() {
 fn the_plan_as_json_names_action_reasons_and_tags() {
     let old = Tree::new(["1", "1", "1", "1"]);
     let new = Tree::new(["1", "1", "1", "2"]);
-    let json = plan(new.questions(), &old.store(), &RegistryTags::default()).to_json();
+    let json = plan(new.candidates(), &old.store(), &RegistryTags::default()).to_json();
     insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap());
 }

@@ -8,7 +8,7 @@ const NAMES: [&str; 3] = ["top", "leaf", "thesis"];
 
 struct World {
     recipes: Vec<Recipe>,
-    questions: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     store: Vec<Image>,
     remote: RegistryTags,
 }
@@ -23,12 +23,12 @@ fn repository_of(name: &str) -> Repository {
 impl World {
     fn new() -> Self {
         let mut recipes: Vec<Recipe> = Vec::new();
-        let mut questions = Vec::new();
+        let mut candidates = Vec::new();
         for (at, name) in NAMES.iter().enumerate() {
             let recipe = recipe("1", recipes.last());
             let repository = repository_of(name);
             let shared = repository.host().is_some();
-            questions.push(Candidate {
+            candidates.push(Candidate {
                 name: NodeName::new(*name),
                 recipe: recipe.clone(),
                 parents: at.checked_sub(1).into_iter().collect(),
@@ -43,15 +43,15 @@ impl World {
             });
             recipes.push(recipe);
         }
-        Self { recipes, questions, store: Vec::new(), remote: RegistryTags::default() }
+        Self { recipes, candidates, store: Vec::new(), remote: RegistryTags::default() }
     }
 
     /// On the engine, with its moving tag.
     fn here(mut self, name: &str) -> Self {
         let at = NAMES.iter().position(|n| *n == name).unwrap();
-        let question = &self.questions[at];
+        let candidate = &self.candidates[at];
         let mut image = image(name, &self.recipes[at]);
-        image.tags = vec![question.content(), question.moving.clone().unwrap()];
+        image.tags = vec![candidate.content(), candidate.moving.clone().unwrap()];
         self.store.push(image);
         self
     }
@@ -59,7 +59,7 @@ impl World {
     /// In the registry, with its branch tag.
     fn there(mut self, name: &str) -> Self {
         let at = NAMES.iter().position(|n| *n == name).unwrap();
-        for reference in [self.questions[at].content(), repository_of(name).with_tag("t-main")] {
+        for reference in [self.candidates[at].content(), repository_of(name).with_tag("t-main")] {
             self.remote.found.insert(reference.to_string(), format!("sha256:{name}"));
         }
         self
@@ -71,7 +71,7 @@ impl World {
     }
 
     fn forced(mut self, name: &str) -> Self {
-        self.questions[NAMES.iter().position(|n| *n == name).unwrap()].forced = true;
+        self.candidates[NAMES.iter().position(|n| *n == name).unwrap()].forced = true;
         self
     }
 
@@ -81,17 +81,17 @@ impl World {
     }
 
     fn contents(&self, push: bool) -> Vec<Reference> {
-        content_tags(&self.questions, &ImageIndex::new(&self.store), push)
+        content_tags(&self.candidates, &ImageIndex::new(&self.store), push)
     }
 
     /// Tags that may hold steps of what is built.
     fn caches(&self) -> Vec<Reference> {
         let images = ImageIndex::new(&self.store);
-        decide(self.questions.clone(), &images, &self.remote, &Histories::new()).cache_tags()
+        decide(self.candidates.clone(), &images, &self.remote, &Histories::new()).cache_tags()
     }
 
     fn plan(&self) -> Plan {
-        plan(self.questions.clone(), &self.store, &self.remote)
+        plan(self.candidates.clone(), &self.store, &self.remote)
     }
 }
 
@@ -129,7 +129,7 @@ fn what_is_done_follows_from_where_images_are_and_who_needs_them() {
 #[test]
 fn with_everything_in_the_registry_nothing_is_done_and_no_tag_moves() {
     let mut world = World::new().there("top").there("leaf").push();
-    world.questions.pop();
+    world.candidates.pop();
     let plan = world.plan();
     assert!(plan.is_noop(), "{plan}");
 }
@@ -154,7 +154,7 @@ fn a_cache_is_looked_for_only_where_this_engine_has_never_seen_the_image() {
 
     // An older build of the leaf is here: its steps are in the engine's cache.
     let mut world = World::new().there("top").here("leaf");
-    world.questions[1].recipe = recipe("2", Some(&world.recipes[0]));
+    world.candidates[1].recipe = recipe("2", Some(&world.recipes[0]));
     assert_eq!(world.caches(), []);
     assert_eq!(world.plan().images[1].cache_from, []);
 }

@@ -186,7 +186,7 @@ impl Stack {
             tamper(&name, solve);
         }
         let PlannedRun { plan, snapshot, nodes, .. } = made.planned;
-        let ledger = RunRecorder::new(self.records(), &plan, &nodes, snapshot);
+        let recorder = RunRecorder::new(self.records(), &plan, &nodes, snapshot);
         let plan = Arc::new(plan);
         let run = Run {
             plan: plan.clone(),
@@ -199,7 +199,7 @@ impl Stack {
         };
         let (events, _reports) = unbounded_channel();
         let outcomes = build::run(run, &events, &CancellationToken::new()).await;
-        ledger.keep(&plan, &outcomes, 1_760_000_000).unwrap();
+        recorder.keep(&plan, &outcomes, 1_760_000_000).unwrap();
         (plan, outcomes)
     }
 }

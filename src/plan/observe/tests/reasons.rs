@@ -211,7 +211,7 @@ async fn an_image_of_other_rules_is_not_compared() {
     let stack = stack();
     stack.build().await;
     let made = stack.make().await;
-    let mut questions = Vec::new();
+    let mut candidates = Vec::new();
     let mut store = made.planned.snapshot.store.clone();
     for image in &mut store {
         if let Some(recipe) = image.labels.get_mut("ds01.build.recipe") {
@@ -221,13 +221,13 @@ async fn an_image_of_other_rules_is_not_compared() {
     }
     let selection =
         Selection { nodes: made.planned.nodes.clone(), branch: Some("main".into()), ..Selection::default() };
-    for (_, question) in
+    for (_, candidate) in
         plan::candidate::candidates(&made.spec, &made.graph, &made.planned.snapshot, &selection).unwrap()
     {
-        questions.push(question);
+        candidates.push(candidate);
     }
     let plan =
-        plan::decide::decide(questions, &ImageIndex::new(&store), &Default::default(), &Default::default());
+        plan::decide::decide(candidates, &ImageIndex::new(&store), &Default::default(), &Default::default());
     let rules = Reason::RulesChanged { old: 0, new: 1 };
     assert_eq!(plan.images[0].reasons(), Some(&[rules][..]));
 }
