@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::BuildArgs;
 use super::check;
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
 use super::pins;
 use super::plan::{self, Hashes};
-use super::settings::Settings;
+use super::session::Session;
 use super::signals::{self, Signals};
 use super::sites;
 use crate::build::recorder::RunRecorder;
@@ -32,85 +32,85 @@ use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
 use crate::ui::{self, log};
 
-pub(crate) async fn run(settings: &Settings, args: &BuildArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &BuildArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
-    run_for(settings, &signals, args, None).await
+    run_for(session, &signals, args, None).await
 }
 
 /// The same for a command that builds what it wrote: `facts` of that command
 /// are put into the data.
 pub(super) async fn run_for(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     args: &BuildArgs,
     facts: Option<DataField>,
 ) -> Result<Exit, CliError> {
-    let (spec, graph) = load::spec(settings)?;
-    let mut selected = plan::select(settings, signals, &spec, &graph, &args.selection).await?;
+    let (spec, graph) = session.spec()?;
+    let mut selected = plan::select(session, signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {
-        return nothing(settings, args, unchanged).await;
+        return nothing(session, args, unchanged).await;
     }
     selected.selection.push = args.push;
     if args.push {
-        may_send(settings, &graph, &selected.selection)?;
+        may_send(session, &graph, &selected.selection)?;
     }
-    let environment = surroundings(settings, args, &spec)?;
-    let engine = load::engine(settings).await?;
-    let registry = load::registry(settings, &spec);
-    let mut pins = pins::load(settings)?;
+    let environment = surroundings(session, args, &spec)?;
+    let engine = session.engine().await?;
+    let registry = session.registry(&spec);
+    let mut pins = session.pins()?;
     pins.locked = args.locked;
-    let hashes = Hashes::open(settings);
+    let hashes = Hashes::open(session);
     let stack = (&spec, &graph);
     let nodes = &selected.selection.nodes;
-    let context = plan::context(settings, stack, engine.as_ref(), registry.as_ref(), &pins, &hashes);
+    let context = plan::context(session, stack, engine.as_ref(), registry.as_ref(), &pins, &hashes);
     let mut snapshot = observe::observe(&context, nodes).await?;
     let mut learnt = pins.clone();
     // What was learnt holds from here on, also where a tag moves meanwhile;
     // and spec.lock itself may be part of a context.
-    let more = !args.dry_run && pins::learn(settings, &snapshot, registry.as_ref(), &mut learnt).await?;
+    let more = !args.dry_run && pins::learn(session, &snapshot, registry.as_ref(), &mut learnt).await?;
     let context = Context { pins: &learnt, ..context };
     if more {
         snapshot = observe::observe(&context, nodes).await?;
     }
-    hashes.save(settings);
+    hashes.save(session);
     let planned = crate::plan::plan_snapshot(&context, &selected.selection, snapshot).await?;
     if args.dry_run {
-        let mut output = settings.output();
+        let mut output = session.output();
         plan::show(&planned, None, selected.branchless.as_deref(), &mut output);
         pins::note_unpinned(&planned.snapshot, &mut output);
         output.finish()?;
         return Ok(Exit::Done);
     }
-    pins::remark(&planned.snapshot, settings);
+    pins::remark(&planned.snapshot, session);
     if planned.plan.builds().next().is_some() {
         room(&planned.snapshot)?;
         secrets_given(&spec, &graph, &planned, &environment)?;
-        check::uids_of_builds(settings, &spec, &graph, &planned)?;
+        check::uids_of_builds(session, &spec, &graph, &planned)?;
     }
     let mut warnings = planned.warnings.clone();
-    warnings.extend(sites::exposed(settings, &spec, &environment));
-    let (run, recorder) = prepare(settings, args, &spec, &graph, planned, &environment, (engine, registry))?;
+    warnings.extend(sites::exposed(session, &spec, &environment));
+    let (run, recorder) = prepare(session, args, &spec, &graph, planned, &environment, (engine, registry))?;
     let notes = RunNotes { first: warnings, last: selected.branchless, facts };
-    carry_out(settings, run, &recorder, notes, &signals.building()).await
+    carry_out(session, run, &recorder, notes, &signals.building()).await
 }
 
 /// A run that selects nothing still ends as runs end, for those who read its data.
-async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exit, CliError> {
+async fn nothing(session: &Session, args: &BuildArgs, why: &str) -> Result<Exit, CliError> {
     let (plan, outcomes) = (Plan::default(), Outcomes::default());
     if args.dry_run {
-        return plan::nothing(settings, why, &plan.to_json());
+        return plan::nothing(session, why, &plan.to_json());
     }
-    let progress = settings.progress.resolve(&settings.screen);
+    let progress = session.progress.resolve(&session.screen);
     if progress == ui::Progress::Json {
         let (events, received) = mpsc::unbounded_channel();
         let _ = events.send(outcomes.summary(&plan));
         drop(events);
-        let reporter = ui::reporter(progress, settings.screen.stderr_style());
+        let reporter = ui::reporter(progress, session.screen.stderr_style());
         ui::drive(received, vec![reporter], None).await;
-        settings.output().note(why);
+        session.output().note(why);
         return Ok(Exit::Done);
     }
-    plan::nothing(settings, why, &outcomes.to_json(&plan))
+    plan::nothing(session, why, &outcomes.to_json(&plan))
 }
 
 /// Whether there is anything to send, and others may have it.
@@ -118,8 +118,8 @@ async fn nothing(settings: &Settings, args: &BuildArgs, why: &str) -> Result<Exi
 /// # Errors
 /// No selected image lives in a registry; or `--base` stands another image
 /// in, on which nobody else's branch tag should come to stand.
-fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
-    if let Some(name) = settings.bases.keys().next() {
+fn may_send(session: &Session, graph: &Graph, selection: &Selection) -> Result<(), CliError> {
+    if let Some(name) = session.bases.keys().next() {
         let problem =
             Problem::new(format!("--push sends nothing that is based on a stand-in (--base {name}=…)"));
         return Err(CliError::usage(
@@ -140,17 +140,17 @@ fn may_send(settings: &Settings, graph: &Graph, selection: &Selection) -> Result
 
 /// The CA bundle and secrets, each a file that can be read now.
 pub(super) fn surroundings(
-    settings: &Settings,
+    session: &Session,
     args: &BuildArgs,
     spec: &Spec,
 ) -> Result<BuildEnvironment, CliError> {
-    let ca_bundle = args.ca_bundle.as_ref().map(|file| settings.here.join(file));
+    let ca_bundle = args.ca_bundle.as_ref().map(|file| session.here.join(file));
     let ca_bundle = ca_bundle.or_else(|| spec.build.ca_bundle.clone());
     let secrets: BTreeMap<_, _> =
-        args.secrets.iter().map(|(id, file)| (id.clone(), settings.here.join(file))).collect();
+        args.secrets.iter().map(|(id, file)| (id.clone(), session.here.join(file))).collect();
     for file in ca_bundle.iter().chain(secrets.values()) {
         std::fs::File::open(file).map_err(|error| {
-            let problem = Problem::new(format!("{} cannot be read: {error}", settings.shown(file).display()));
+            let problem = Problem::new(format!("{} cannot be read: {error}", session.shown(file).display()));
             CliError::usage(
                 problem.help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists"),
             )
@@ -158,10 +158,10 @@ pub(super) fn surroundings(
     }
     Ok(BuildEnvironment {
         ca_bundle,
-        pip_index: sites::read(settings, "pip_index", spec.build.pip_index.as_ref())?,
-        apt_mirror: sites::read(settings, "apt_mirror", spec.build.apt_mirror.as_ref())?,
+        pip_index: sites::read(session, "pip_index", spec.build.pip_index.as_ref())?,
+        apt_mirror: sites::read(session, "apt_mirror", spec.build.apt_mirror.as_ref())?,
         secrets,
-        proxy: settings.proxy.clone(),
+        proxy: session.proxy.clone(),
         no_cache: args.no_cache,
     })
 }
@@ -200,7 +200,7 @@ fn room(snapshot: &Snapshot) -> Result<(), CliError> {
 }
 
 fn prepare(
-    settings: &Settings,
+    session: &Session,
     args: &BuildArgs,
     spec: &Spec,
     graph: &Graph,
@@ -210,11 +210,11 @@ fn prepare(
 ) -> Result<(Run, RunRecorder), CliError> {
     let solves = Requests { spec, graph, planned: &planned, environment }.solves();
     let PlannedRun { plan, snapshot, nodes, .. } = planned;
-    let locks = super::deploy::locks(settings, &snapshot.engine.id)?;
-    let folder = log_folder(settings);
+    let locks = session.locks(&snapshot.engine.id)?;
+    let folder = log_folder(session);
     let work: HashSet<_> = plan.work().collect();
     let log = |at: usize| work.contains(&at).then(|| log::path(&folder, &plan.images[at].name));
-    let recorder = RunRecorder::new(settings.records(&snapshot.engine.id), &plan, &nodes, snapshot);
+    let recorder = RunRecorder::new(session.records(&snapshot.engine.id), &plan, &nodes, snapshot);
     let jobs = args.jobs.map_or_else(default_jobs, usize::from);
     let run = Run {
         logs: (0..plan.images.len()).map(log).collect(),
@@ -234,11 +234,11 @@ pub(crate) fn default_jobs() -> usize {
 }
 
 /// One folder for each run, by time, so that old logs are easy to find.
-fn log_folder(settings: &Settings) -> PathBuf {
+fn log_folder(session: &Session) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "log folders are named by the time of the run")]
     let now = jiff::Timestamp::now();
     let name = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
-    settings.state_dir.join("logs").join(name)
+    session.state_dir.join("logs").join(name)
 }
 
 /// What is told besides what happens.
@@ -254,7 +254,7 @@ struct RunNotes {
 pub(super) type DataField = (&'static str, Value);
 
 async fn carry_out(
-    settings: &Settings,
+    session: &Session,
     run: Run,
     recorder: &RunRecorder,
     notes: RunNotes,
@@ -264,18 +264,18 @@ async fn carry_out(
     for text in notes.first {
         let _ = events.send(Event::Warning { image: None, text });
     }
-    let progress = settings.progress.resolve(&settings.screen);
-    let reporter = ui::reporter(progress, settings.screen.stderr_style());
+    let progress = session.progress.resolve(&session.screen);
+    let reporter = ui::reporter(progress, session.screen.stderr_style());
     let writer = run.logs.iter().flatten().next().and_then(|log| log.parent()).map(Path::to_owned);
     let reports = tokio::spawn(ui::drive(received, vec![reporter], writer.map(log::LogWriter::new)));
     let plan = run.plan.clone();
     let (outcomes, moved) = build_and_tag(run, notes.last, &events, stop).await;
-    keep(settings, recorder, &plan, &outcomes);
+    keep(session, recorder, &plan, &outcomes);
     let _ = events.send(outcomes.summary(&plan));
     drop(events);
     reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
-    if settings.json && progress != ui::Progress::Json {
-        let mut output = settings.output();
+    if session.json && progress != ui::Progress::Json {
+        let mut output = session.output();
         let mut data = outcomes.to_json(&plan);
         if let Some((key, facts)) = notes.facts {
             data[key] = facts;
@@ -292,13 +292,13 @@ async fn carry_out(
 }
 
 /// Keeps how each image ended, for the reasons of later runs.
-fn keep(settings: &Settings, recorder: &RunRecorder, plan: &Plan, outcomes: &Outcomes) {
+fn keep(session: &Session, recorder: &RunRecorder, plan: &Plan, outcomes: &Outcomes) {
     #[expect(clippy::disallowed_methods, reason = "a record says when it was written")]
     let now = jiff::Timestamp::now().as_second();
     if let Err(error) = recorder.keep(plan, outcomes, now) {
-        settings.remark(&format!(
+        session.remark(&format!(
             "how this run ended is not kept below {}: {error}",
-            settings.cache_dir.display()
+            session.cache_dir.display()
         ));
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::CliError;
-use super::settings::Settings;
+use super::session::Session;
 use crate::model::problem::{Problem, SourceFile};
 use crate::spec::catalog::{self, Catalog, CatalogMiss, CatalogRow, HostArch, LATEST};
 use crate::spec::files::{Disk, Files, Unreadable};
@@ -56,16 +56,16 @@ pub(crate) struct CatalogCheckArgs {
 /// Largest file that is read as a catalogue: some ten thousand rows.
 const MAX_FILE: u64 = 1 << 20;
 
-pub(crate) fn run(settings: &Settings, command: &CatalogCommand) -> Result<Exit, CliError> {
+pub(crate) fn run(session: &Session, command: &CatalogCommand) -> Result<Exit, CliError> {
     match command {
-        CatalogCommand::List(args) => list(settings, args),
-        CatalogCommand::Check(args) => check(settings, args),
+        CatalogCommand::List(args) => list(session, args),
+        CatalogCommand::Check(args) => check(session, args),
     }
 }
 
 /// Rows, and for which architectures they are `latest`.
-fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
-    let file = named(settings)?;
+fn list(session: &Session, args: &CatalogListArgs) -> Result<Exit, CliError> {
+    let file = named(session)?;
     let reading = file.as_ref().map(catalog::read);
     let catalog = match &reading {
         Some(reading) if !reading.errors.is_empty() => {
@@ -74,11 +74,11 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
         Some(reading) => &reading.catalog,
         None => Catalog::own(),
     };
-    let arch = arch(args, &settings.host);
+    let arch = arch(args, &session.host);
     let rows = chosen(catalog, args.framework.as_deref(), arch)?;
-    let mut output = settings.output();
-    if settings.json {
-        let (known, source) = match &settings.host {
+    let mut output = session.output();
+    if session.json {
+        let (known, source) = match &session.host {
             HostArch::Known { arch, source } => (Some(arch), source),
             HostArch::Unknown(why) => (None, why),
         };
@@ -96,7 +96,7 @@ fn list(settings: &Settings, args: &CatalogListArgs) -> Result<Exit, CliError> {
             })).collect::<Vec<_>>(),
         }));
     } else {
-        output.note(&heading(catalog, arch, &settings.host));
+        output.note(&heading(catalog, arch, &session.host));
         output.table(&table(catalog, &rows, arch));
     }
     output.finish()?;
@@ -176,10 +176,10 @@ fn table(catalog: &Catalog, rows: &[&CatalogRow], arch: Option<&str>) -> Table {
 }
 
 /// What is wrong with a catalogue's file, by its lines.
-fn check(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
+fn check(session: &Session, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
     let file = match &args.file {
-        Some(path) => Some(read(settings, path)?),
-        None => named(settings)?,
+        Some(path) => Some(read(session, path)?),
+        None => named(session)?,
     };
     let (rows, errors, warnings) = match &file {
         Some(file) => {
@@ -187,13 +187,13 @@ fn check(settings: &Settings, args: &CatalogCheckArgs) -> Result<Exit, CliError>
             (reading.catalog.rows().len(), reading.errors, reading.warnings)
         }
         None => {
-            settings.remark("no spec here names a catalogue; the program's own is checked");
+            session.remark("no spec here names a catalogue; the program's own is checked");
             (Catalog::own().rows().len(), Vec::new(), Vec::new())
         }
     };
     let name = file.map(|file| file.path.display().to_string());
-    let mut output = settings.output();
-    if settings.json {
+    let mut output = session.output();
+    if session.json {
         output.value(&json!({
             "file": name,
             "rows": rows,
@@ -226,14 +226,14 @@ fn sentence(warning: &Problem) -> String {
 }
 
 /// The file that the spec names; `None`: there is no spec, or it names none.
-fn named(settings: &Settings) -> Result<Option<Arc<SourceFile>>, CliError> {
-    let Some(spec_file) = &settings.spec_file else { return Ok(None) };
-    spec::catalog_file(&settings.here, spec_file, &SpecContext::of(&Disk)).map_err(CliError::problems)
+fn named(session: &Session) -> Result<Option<Arc<SourceFile>>, CliError> {
+    let Some(spec_file) = &session.spec_file else { return Ok(None) };
+    spec::catalog_file(&session.here, spec_file, &SpecContext::of(&Disk)).map_err(CliError::problems)
 }
 
 /// A file that the command line names.
-fn read(settings: &Settings, path: &Path) -> Result<Arc<SourceFile>, CliError> {
-    let bytes = Disk.read(&settings.here.join(path), MAX_FILE).map_err(|why| {
+fn read(session: &Session, path: &Path) -> Result<Arc<SourceFile>, CliError> {
+    let bytes = Disk.read(&session.here.join(path), MAX_FILE).map_err(|why| {
         let why = match why {
             Unreadable::Missing => "there is no such file".into(),
             Unreadable::NotAFile => "it is no file".into(),

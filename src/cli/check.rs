@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
 use super::plan::Hashes;
-use super::settings::Settings;
+use super::session::Session;
 use crate::model::names::Login;
 use crate::plan::{PlannedRun, observe};
 use crate::spec::Spec;
@@ -13,20 +13,20 @@ use crate::spec::SpecEntry;
 use crate::spec::graph::Graph;
 use crate::ui::human;
 
-pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
-    let (spec, graph) = load::spec(settings)?;
-    uids(settings, &spec, spec.users.keys())?;
-    super::pins::load(settings)?;
-    let hashes = Hashes::open(settings);
+pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
+    let (spec, graph) = session.spec()?;
+    uids(session, &spec, spec.users.keys())?;
+    session.pins()?;
+    let hashes = Hashes::open(session);
     observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
-    hashes.save(settings);
+    hashes.save(session);
     let counts = json!({
         "problems": [],
         "images": spec.images.len(),
         "bases": spec.bases.len(),
         "projects": spec.projects.len(),
     });
-    let mut output = settings.output();
+    let mut output = session.output();
     output.data(&counts, |_, _| {
         let count = |number: usize, noun| human::count(number as u64, noun);
         let (images, bases) = (count(spec.images.len(), "image"), count(spec.bases.len(), "base"));
@@ -43,15 +43,15 @@ pub(crate) fn run(settings: &Settings) -> Result<Exit, CliError> {
 /// # Errors
 /// Both know somebody, and differ; at the user's line.
 pub(crate) fn uids<'a>(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     logins: impl IntoIterator<Item = &'a Login>,
 ) -> Result<(), CliError> {
-    match spec.disagreements(logins, settings.people.as_ref()) {
+    match spec.disagreements(logins, session.people.as_ref()) {
         Ok(problems) if problems.is_empty() => Ok(()),
         Ok(problems) => Err(CliError::problems(problems)),
         Err(why) => {
-            settings.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
+            session.output().note(&format!("warning: uids are those of the spec alone, since {why}"));
             Ok(())
         }
     }
@@ -62,7 +62,7 @@ pub(crate) fn uids<'a>(
 /// # Errors
 /// As [`uids`].
 pub(crate) fn uids_of_builds(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     graph: &Graph,
     planned: &PlannedRun,
@@ -73,5 +73,5 @@ pub(crate) fn uids_of_builds(
         SpecEntry::Project(project) => Some(&project.account.login),
         SpecEntry::Base(_) | SpecEntry::Image(_) => None,
     });
-    uids(settings, spec, logins)
+    uids(session, spec, logins)
 }

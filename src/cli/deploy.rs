@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, DeployArgs};
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
+use super::session::Session;
 use super::signals::{self, Signals};
-use super::{build, check, pins, plan};
+use super::{build, check, plan};
 use crate::admin::doctor;
 use crate::build::account_layer;
 use crate::build::request::BuildEnvironment;
@@ -32,7 +32,6 @@ use crate::deploy::{DeployError, DeployOptions, DeployRequest, Deployed};
 use crate::engine::{Engine, SolveError};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::gpu::request::GpuRequest;
-use crate::host::lock::Locks;
 use crate::model::event::Events;
 use crate::model::problem::Problem;
 use crate::plan::{Planned, Selection};
@@ -40,28 +39,28 @@ use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::ui;
 
-pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, CliError> {
     check_name(args)?;
     let options = options(args).map_err(CliError::usage)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
     let wants_gpus = options.gpus != GpuRequest::Nothing;
-    let probe = wants_gpus.then(|| NvmlProbe::open(settings.nvml_library.clone()));
+    let probe = wants_gpus.then(|| NvmlProbe::open(session.nvml_library.clone()));
     let signals = signals::listen()?;
-    let (spec, graph) = load::spec(settings)?;
-    let (caller, people) = (settings.caller(Some(&spec)), settings.people.as_ref());
+    let (spec, graph) = session.spec()?;
+    let (caller, people) = (session.caller(Some(&spec)), session.people.as_ref());
     let (word, pull) = (args.image.as_str(), args.pull);
     let lookup = Lookup { word, pull, spec: &spec, graph: &graph, people, caller: &caller };
     let named = args.user.as_ref().map(|login| lookup.named_owner(login)).transpose()?;
-    let target = lookup.target(named.as_ref().map_or(settings.uid, |owner| owner.account.uid));
+    let target = lookup.target(named.as_ref().map_or(session.uid, |owner| owner.account.uid));
     // Whom it is for is known before the engine is asked for anything.
     let owner = lookup.owner(target, named)?;
-    let engine = load::engine(settings).await?;
+    let engine = session.engine().await?;
     let engine = engine.as_ref();
-    let (source, owner) = find_source(settings, lookup, target, owner, engine).await?;
-    check::uids(settings, &spec, [&owner.account.login])?;
+    let (source, owner) = find_source(session, lookup, target, owner, engine).await?;
+    check::uids(session, &spec, [&owner.account.login])?;
     let name = args.name.clone().unwrap_or_else(|| source.name.clone());
     let typed = TypedFolders {
-        here: &settings.here,
+        here: &session.here,
         workspace: args.workspace.as_deref(),
         data: args.data.as_deref(),
         models: args.models.as_deref(),
@@ -70,7 +69,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
     let folders = folders::find(typed, &name, &owner, people, caller.is_administrator())?;
     let facts = engine.info().await?;
     let around = if owner.account.sudo {
-        build::surroundings(settings, &BuildArgs::default(), &spec)?
+        build::surroundings(session, &BuildArgs::default(), &spec)?
     } else {
         BuildEnvironment::default()
     };
@@ -79,7 +78,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
     if probe.is_some() && !facts.local {
         return Err(DeployError::Elsewhere.into());
     }
-    let locks = locks(settings, &facts.id)?;
+    let locks = session.locks(&facts.id)?;
     let mut request = DeployRequest {
         name,
         project: source.project.clone(),
@@ -89,7 +88,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
         mounts: folders.mounts.clone(),
         options,
     };
-    let (files, users) = (read_device_files(Path::new("/")), |uid| settings.login(uid));
+    let (files, users) = (read_device_files(Path::new("/")), |uid| session.login(uid));
     let never = CancellationToken::new();
     let machine = Machine {
         engine,
@@ -106,7 +105,7 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
     if args.dry_run || is_missing || !folders.workspace().is_dir() {
         let decision = start::preview(&machine, &request).await?;
         if args.dry_run {
-            return show::show_request(settings, &decision, &layer, &source, &request.owner);
+            return show::show_request(session, &decision, &layer, &source, &request.owner);
         }
     }
     folders::make(&folders, &request.owner.account)?;
@@ -115,13 +114,13 @@ pub(crate) async fn run(settings: &Settings, args: &DeployArgs) -> Result<Exit, 
         let reason = format!("{} gets the account of {login}, since {why}", source.reference);
         let working = signals.working();
         let cancel = working.token();
-        request.image = reported(settings, async |events| {
+        request.image = reported(session, async |events| {
             image::put_account(engine, &locks, &source.image, layer, &reason, events, cancel).await
         })
         .await?;
     }
     let deployed = start(&signals, machine, &request).await?;
-    show::report(settings, &deployed, &source, &request)
+    show::report(session, &deployed, &source, &request)
 }
 
 /// A signal removes what was not started yet.
@@ -168,7 +167,7 @@ pub(crate) fn options(args: &DeployArgs) -> Result<DeployOptions, Problem> {
 
 /// The image behind the word, and for whom the container is.
 async fn find_source(
-    settings: &Settings,
+    session: &Session,
     lookup: Lookup<'_>,
     mut target: Option<Target<'_>>,
     mut owner: Option<Owner>,
@@ -183,14 +182,14 @@ async fn find_source(
         }
     }
     let mut located = match (located, target) {
-        (None, Some(target)) => locate(settings, lookup, target, engine).await?,
+        (None, Some(target)) => locate(session, lookup, target, engine).await?,
         (located, _) => located.expect("an image or a name of the spec was found"),
     };
     let image = match located.image.take() {
         Some(image) => image,
         None => {
             let reference = &located.reference;
-            reported(settings, async |events| image::pull(engine, reference, events).await).await?
+            reported(session, async |events| image::pull(engine, reference, events).await).await?
         }
     };
     let source = lookup.source(target, located, image)?;
@@ -201,7 +200,7 @@ async fn find_source(
 
 /// The image of a name of the spec.
 async fn locate(
-    settings: &Settings,
+    session: &Session,
     lookup: Lookup<'_>,
     target: Target<'_>,
     engine: &dyn Engine,
@@ -210,7 +209,7 @@ async fn locate(
         Target::Project(node, project) => {
             let mut located = lookup.built(engine, node, project).await?;
             if let (Some(image), Some(planned)) =
-                (&located.image, planned(settings, lookup, engine, node).await)
+                (&located.image, planned(session, lookup, engine, node).await)
             {
                 located.behind = target::is_behind(image, &planned);
             }
@@ -218,12 +217,12 @@ async fn locate(
         }
         Target::Shared(node) => match lookup.external(node) {
             Some(reference) => {
-                let pins = pins::load(settings)?;
+                let pins = session.pins()?;
                 let pinned = pins.of(reference).map(|pin| reference.pinned(pin.digest()));
                 lookup.base(engine, reference, pinned).await?
             }
             None => {
-                let planned = planned(settings, lookup, engine, node).await;
+                let planned = planned(session, lookup, engine, node).await;
                 lookup.newest(engine, lookup.graph.node(node), planned.as_ref()).await?
             }
         },
@@ -233,42 +232,29 @@ async fn locate(
 /// What a build would do with it. A base that cannot be asked must not keep
 /// anyone from their container.
 async fn planned(
-    settings: &Settings,
+    session: &Session,
     lookup: Lookup<'_>,
     engine: &dyn Engine,
     node: NodeId,
 ) -> Option<Planned> {
     let selection = Selection::with_bases(lookup.graph, &[node]);
-    let made = plan::make(settings, lookup.spec, lookup.graph, engine, &selection).await;
+    let made = plan::make(session, lookup.spec, lookup.graph, engine, &selection).await;
     made.ok()?.plan.images.pop()
 }
 
 /// Shows the progress of a piece of work.
 async fn reported<T>(
-    settings: &Settings,
+    session: &Session,
     work: impl AsyncFnOnce(&Events) -> Result<T, DeployError>,
 ) -> Result<T, CliError> {
     let (events, received) = mpsc::unbounded_channel();
-    let progress = settings.progress.resolve(&settings.screen);
-    let reporter = ui::reporter(progress, settings.screen.stderr_style());
+    let progress = session.progress.resolve(&session.screen);
+    let reporter = ui::reporter(progress, session.screen.stderr_style());
     let reports = tokio::spawn(ui::drive(received, vec![reporter], None));
     let done = work(&events).await;
     drop(events);
     reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
     Ok(done?)
-}
-
-/// The locks of this machine's users of an engine.
-///
-/// # Errors
-/// Their folder cannot be used.
-pub(super) fn locks(settings: &Settings, engine_id: &str) -> Result<Locks, CliError> {
-    Locks::open(&settings.lock_dir, engine_id).map_err(|error| unusable_locks(settings, &error))
-}
-
-pub(super) fn unusable_locks(settings: &Settings, error: &std::io::Error) -> CliError {
-    let problem = Problem::new(format!("{} cannot be used for locks: {error}", settings.lock_dir.display()));
-    CliError::usage(problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"))
 }
 
 impl From<DeployError> for CliError {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{GpuCommand, GpuListArgs};
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
+use super::session::Session;
 use crate::admin::doctor;
 use crate::engine::Engine;
 use crate::gpu::claims::{self, GpuClaim};
@@ -31,19 +31,19 @@ const UNKNOWN: &str = "?";
 /// The last one is the UUID.
 const COLUMNS: usize = 8;
 
-pub(crate) async fn run(settings: &Settings, command: &GpuCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, command: &GpuCommand) -> Result<Exit, CliError> {
     match command {
-        GpuCommand::List(args) => list(settings, args).await,
+        GpuCommand::List(args) => list(session, args).await,
     }
 }
 
-async fn list(settings: &Settings, args: &GpuListArgs) -> Result<Exit, CliError> {
+async fn list(session: &Session, args: &GpuListArgs) -> Result<Exit, CliError> {
     let mut engine = None;
     let mut first = true;
     loop {
-        let overview = self::overview(settings, &mut engine).await;
-        let mut output = settings.output();
-        if args.watch && settings.screen.stdout_terminal && !settings.json {
+        let overview = self::overview(session, &mut engine).await;
+        let mut output = session.output();
+        if args.watch && session.screen.stdout_terminal && !session.json {
             output.text(CLEAR);
         }
         show(&mut output, &overview, args.watch);
@@ -83,21 +83,21 @@ fn show(output: &mut Output, overview: &Overview, watch: bool) {
 
 /// The GPUs and who holds them. An engine that answered once is kept in
 /// `engine`; where none answers, holders are not known, which is said.
-pub(super) async fn overview(settings: &Settings, engine: &mut Option<Arc<dyn Engine>>) -> Overview {
-    let probe = NvmlProbe::open(settings.nvml_library.clone());
-    let (machine, claims) = tokio::join!(probe.machine(), read_claims(settings, engine));
+pub(super) async fn overview(session: &Session, engine: &mut Option<Arc<dyn Engine>>) -> Overview {
+    let probe = NvmlProbe::open(session.nvml_library.clone());
+    let (machine, claims) = tokio::join!(probe.machine(), read_claims(session, engine));
     let claims = claims.as_deref().map_err(String::as_str);
-    usage::overview(&machine, claims, &|uid| settings.login(uid))
+    usage::overview(&machine, claims, &|uid| session.login(uid))
 }
 
 /// What containers claim; else why that is not known.
 async fn read_claims(
-    settings: &Settings,
+    session: &Session,
     engine: &mut Option<Arc<dyn Engine>>,
 ) -> Result<Vec<GpuClaim>, String> {
     let reached = match engine {
         Some(engine) => engine.clone(),
-        None => load::engine(settings).await.map_err(|error| error.to_string())?,
+        None => session.engine().await.map_err(|error| error.to_string())?,
     };
     *engine = Some(reached.clone());
     claims::read_all(reached.as_ref()).await.map_err(|error| error.to_string())

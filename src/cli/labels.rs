@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
+use super::session::Session;
 use crate::admin::audit::{self, Audit, InvalidLabel, LegacyKeyUse, LegacyObject, ObjectKind};
 use crate::model::labels::page::{OWNER, Schema};
 use crate::ui::table::{Column, Table};
@@ -35,16 +35,16 @@ pub(crate) struct SchemaArgs {
     pub(crate) markdown: bool,
 }
 
-pub(crate) async fn run(settings: &Settings, command: &LabelsCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, command: &LabelsCommand) -> Result<Exit, CliError> {
     match command {
-        LabelsCommand::Schema(args) => schema(settings, args),
-        LabelsCommand::Audit => audit(settings).await,
+        LabelsCommand::Schema(args) => schema(session, args),
+        LabelsCommand::Audit => audit(session).await,
     }
 }
 
-fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, CliError> {
+fn schema(session: &Session, args: &SchemaArgs) -> Result<Exit, CliError> {
     let schema = Schema::declared();
-    let mut output = settings.output();
+    let mut output = session.output();
     if args.markdown {
         output.text(&schema.markdown());
     } else {
@@ -54,13 +54,13 @@ fn schema(settings: &Settings, args: &SchemaArgs) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-async fn audit(settings: &Settings) -> Result<Exit, CliError> {
-    let engine = load::engine(settings).await?;
+async fn audit(session: &Session) -> Result<Exit, CliError> {
+    let engine = session.engine().await?;
     let (images, containers) = tokio::try_join!(engine.images(), engine.containers())?;
     #[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
     let now = Timestamp::now().as_second();
-    let audit = audit::audit(&images, &containers, now, &|uid| settings.login(uid));
-    let mut output = settings.output();
+    let audit = audit::audit(&images, &containers, now, &|uid| session.login(uid));
+    let mut output = session.output();
     output.data(&audit, found);
     output.finish()?;
     Ok(Exit::Done)

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
+use super::session::Session;
 use crate::deploy::owner;
 use crate::ui::table::{Column, Table};
 
@@ -19,17 +19,17 @@ pub(crate) struct LimitsArgs {
     pub(crate) login: Option<String>,
 }
 
-pub(crate) fn run(settings: &Settings, args: &LimitsArgs) -> Result<Exit, CliError> {
-    let (spec, _) = load::spec(settings)?;
-    let people = settings.people.as_ref();
+pub(crate) fn run(session: &Session, args: &LimitsArgs) -> Result<Exit, CliError> {
+    let (spec, _) = session.spec()?;
+    let people = session.people.as_ref();
     let owner = match &args.login {
         Some(login) => owner::by_login(&spec, people, login),
-        None => owner::by_uid(&spec, people, settings.uid),
+        None => owner::by_uid(&spec, people, session.uid),
     };
     let owner = owner.map_err(CliError::usage)?;
     let (login, group) = (&owner.account.login, &owner.limits.group);
     let told = spec.limits.effective(&owner.limits);
-    let mut output = settings.output();
+    let mut output = session.output();
     if output.json {
         let by_default = owner.limits.by_default;
         output.value(&json!({ "login": login, "group": group, "by_default": by_default, "limits": told }));

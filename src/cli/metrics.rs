@@ -6,10 +6,10 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::error::CliError;
 use super::exit::Exit;
 use super::gpu;
-use super::load::CliError;
-use super::settings::Settings;
+use super::session::Session;
 use crate::admin::metrics::{self, EngineLists, Sources};
 use crate::engine::{self, Engine};
 use crate::gpu::DriverState;
@@ -26,12 +26,12 @@ pub(crate) struct MetricsArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &MetricsArgs) -> Result<Exit, CliError> {
     let mut engine = None;
-    let gpus = gpu::overview(settings, &mut engine).await;
-    let mut output = settings.output();
+    let gpus = gpu::overview(session, &mut engine).await;
+    let mut output = session.output();
     let lists = match &engine {
-        Some(engine) => lists(settings, engine).await.map_err(|error| error.to_string()),
+        Some(engine) => lists(session, engine).await.map_err(|error| error.to_string()),
         None => Err(gpus.holders_unknown.clone().unwrap_or_default()),
     };
     if let Err(why) = &lists {
@@ -39,18 +39,18 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
     }
     // Machines without a GPU are told of every minute too.
     if !matches!(gpus.driver, DriverState::Ready { .. }) {
-        settings.remark("nothing is told of GPUs, since NVML does not answer; `ds01-build doctor` says why");
+        session.remark("nothing is told of GPUs, since NVML does not answer; `ds01-build doctor` says why");
     }
-    let users = |uid| settings.login(uid);
+    let users = |uid| session.login(uid);
     let version = env!("CARGO_PKG_VERSION");
     let sources = Sources { version, gpus: &gpus, engine: lists.as_ref().ok(), users: &users };
     let families = metrics::families(&sources);
     if let Some(file) = &args.output {
-        let path = settings.here.join(file);
+        let path = session.here.join(file);
         files::write_for_all(&path, metrics::text(&families).as_bytes(), false)
             .map_err(|error| unwritable(file, &error))?;
     }
-    match (settings.json, &args.output) {
+    match (session.json, &args.output) {
         (true, _) => output.value(&families),
         (false, None) => output.text(&metrics::text(&families)),
         (false, Some(_)) => {}
@@ -59,9 +59,9 @@ pub(crate) async fn run(settings: &Settings, args: &MetricsArgs) -> Result<Exit,
     Ok(if metrics::any_answered(&sources) { Exit::Done } else { Exit::Engine })
 }
 
-async fn lists(settings: &Settings, engine: &Arc<dyn Engine>) -> Result<EngineLists, engine::Error> {
+async fn lists(session: &Session, engine: &Arc<dyn Engine>) -> Result<EngineLists, engine::Error> {
     let (facts, containers, images) = tokio::try_join!(engine.info(), engine.containers(), engine.images())?;
-    Ok(EngineLists { containers, images, last_run: settings.records(&facts.id).last_run() })
+    Ok(EngineLists { containers, images, last_run: session.records(&facts.id).last_run() })
 }
 
 fn unwritable(file: &Path, error: &io::Error) -> CliError {

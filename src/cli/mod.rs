@@ -8,6 +8,7 @@ mod check;
 mod container;
 mod deploy;
 mod doctor;
+mod environment;
 mod error;
 pub(crate) mod exit;
 mod git;
@@ -18,12 +19,11 @@ mod impact;
 pub(crate) mod installed;
 mod labels;
 mod limits;
-mod load;
 mod metrics;
 mod packaging;
 mod pins;
 mod plan;
-mod settings;
+mod session;
 mod signals;
 mod since;
 mod sites;
@@ -35,9 +35,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
+use error::CliError;
 use exit::Exit;
-use load::CliError;
-use settings::Settings;
+use session::Session;
 
 use crate::ui::{Output, OutputStyle};
 
@@ -62,17 +62,17 @@ fn run(cli: Cli) -> Exit {
             ));
         }
     };
-    let settings = match Settings::read(&cli.global) {
-        Ok(settings) => settings,
+    let session = match Session::read(&cli.global) {
+        Ok(session) => session,
         Err(error) => {
             return CliError::usage(format!("the working folder cannot be read: {error}"))
                 .report(Output::standard(cli.global.json, OutputStyle::default(), OutputStyle::default()));
         }
     };
     let exit = runtime.block_on(async {
-        match command(cli.command, &settings).await {
+        match command(cli.command, &session).await {
             Ok(exit) => exit,
-            Err(error) => error.report(settings.output()),
+            Err(error) => error.report(session.output()),
         }
     });
     // A hanging look-up in a blocking thread must not hold the program.
@@ -80,25 +80,25 @@ fn run(cli: Cli) -> Exit {
     exit
 }
 
-async fn command(command: Command, settings: &Settings) -> Result<Exit, CliError> {
+async fn command(command: Command, session: &Session) -> Result<Exit, CliError> {
     match command {
-        Command::Check => check::run(settings),
-        Command::Graph(args) => graph::run(settings, &args).await,
-        Command::Plan(args) => plan::run(settings, &args).await,
-        Command::Why(args) => why::run(settings, &args).await,
-        Command::Impact(args) => impact::run(settings, &args).await,
-        Command::Build(args) => build::run(settings, &args).await,
-        Command::Update(args) => update::run(settings, &args).await,
-        Command::Image { command } => image::run(settings, &command).await,
-        Command::Catalog { command } => catalog::run(settings, &command),
-        Command::Gpu { command } => gpu::run(settings, &command).await,
-        Command::Doctor(args) => doctor::run(settings, &args).await,
-        Command::Deploy(args) => deploy::run(settings, &args).await,
-        Command::Container { command } => container::run(settings, &command).await,
-        Command::Limits(args) => limits::run(settings, &args),
-        Command::Metrics(args) => metrics::run(settings, &args).await,
-        Command::Labels { command } => labels::run(settings, &command).await,
-        Command::Completions(args) => packaging::completions(settings, &args),
-        Command::Man(args) => packaging::man(settings, &args),
+        Command::Check => check::run(session),
+        Command::Graph(args) => graph::run(session, &args).await,
+        Command::Plan(args) => plan::run(session, &args).await,
+        Command::Why(args) => why::run(session, &args).await,
+        Command::Impact(args) => impact::run(session, &args).await,
+        Command::Build(args) => build::run(session, &args).await,
+        Command::Update(args) => update::run(session, &args).await,
+        Command::Image { command } => image::run(session, &command).await,
+        Command::Catalog { command } => catalog::run(session, &command),
+        Command::Gpu { command } => gpu::run(session, &command).await,
+        Command::Doctor(args) => doctor::run(session, &args).await,
+        Command::Deploy(args) => deploy::run(session, &args).await,
+        Command::Container { command } => container::run(session, &command).await,
+        Command::Limits(args) => limits::run(session, &args),
+        Command::Metrics(args) => metrics::run(session, &args).await,
+        Command::Labels { command } => labels::run(session, &command).await,
+        Command::Completions(args) => packaging::completions(session, &args),
+        Command::Man(args) => packaging::man(session, &args),
     }
 }

@@ -10,10 +10,10 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::args::Cli;
+use super::error::CliError;
 use super::exit::Exit;
 use super::installed::{self, NAMES, PROGRAM};
-use super::load::CliError;
-use super::settings::Settings;
+use super::session::Session;
 use crate::model::problem::Problem;
 use crate::ui::human::count;
 
@@ -37,7 +37,7 @@ pub(crate) struct ManArgs {
     pub(crate) folder: PathBuf,
 }
 
-pub(crate) fn completions(settings: &Settings, args: &CompletionsArgs) -> Result<Exit, CliError> {
+pub(crate) fn completions(session: &Session, args: &CompletionsArgs) -> Result<Exit, CliError> {
     let installed = NAMES.into_iter().find(|installed| args.name.as_deref() == Some(installed.name));
     let (mut command, name) = match installed {
         Some(installed) => (installed::command(installed), installed.name),
@@ -45,15 +45,15 @@ pub(crate) fn completions(settings: &Settings, args: &CompletionsArgs) -> Result
     };
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    let mut output = settings.output();
+    let mut output = session.output();
     output.text(&String::from_utf8_lossy(&script));
     output.finish()?;
     Ok(Exit::Done)
 }
 
 /// A manual page for each command and for each installed name.
-pub(crate) fn man(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError> {
-    let folder = settings.here.join(&args.folder);
+pub(crate) fn man(session: &Session, args: &ManArgs) -> Result<Exit, CliError> {
+    let folder = session.here.join(&args.folder);
     let write = || -> io::Result<usize> {
         fs::create_dir_all(&folder)?;
         let pages = pages();
@@ -66,7 +66,7 @@ pub(crate) fn man(settings: &Settings, args: &ManArgs) -> Result<Exit, CliError>
         let message = format!("cannot write the pages to {}: {error}", args.folder.display());
         CliError::usage(Problem::new(message).help("name a folder that you may write to"))
     })?;
-    settings.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
+    session.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
     Ok(Exit::Done)
 }
 

@@ -1,13 +1,10 @@
 //! What commands do with spec.lock: read and write it, and say what was pinned
 //! and what registries say of its pins.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
-use super::load::CliError;
-use super::settings::Settings;
-use crate::model::reference::Reference;
+use super::error::CliError;
+use super::session::Session;
 use crate::plan;
 use crate::plan::observe::{Pinning, Snapshot};
 use crate::plan::pins::{BaseCheck, NewPins, Newest};
@@ -15,39 +12,23 @@ use crate::registry::Registry;
 use crate::spec::pins::{self, Lock, Pins};
 use crate::ui::{Output, human};
 
-/// Where the lock of the spec is. A command that has a spec has its file.
-pub(crate) fn path(settings: &Settings) -> PathBuf {
-    settings.here.join(pins::beside(settings.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
-}
-
-/// The lock and what `--base` stands in.
-///
-/// # Errors
-/// All that is wrong with spec.lock.
-pub(crate) fn load(settings: &Settings) -> Result<Pins, CliError> {
-    let path = path(settings);
-    let lock = pins::load(&path, &settings.shown(&path)).map_err(CliError::problems)?;
-    let stand_ins = settings.bases.values().map(Reference::canonical).collect();
-    Ok(Pins { lock, stand_ins, locked: false })
-}
-
 /// Pins what was found without a pin, in spec.lock and in `pins`; `true`:
 /// there was something. A lock that cannot be written is said and no more.
 ///
 /// # Errors
 /// spec.lock has been broken meanwhile.
 pub(crate) async fn learn(
-    settings: &Settings,
+    session: &Session,
     snapshot: &Snapshot,
     registry: &dyn Registry,
     pins: &mut Pins,
 ) -> Result<bool, CliError> {
-    let path = path(settings);
-    let shown = settings.shown(&path);
+    let path = session.lock_file();
+    let shown = session.shown(&path);
     let new = plan::pins::learn(snapshot, registry, pins, &path, &shown).await;
     let Some(NewPins { count, saved }) = new.map_err(CliError::problems)? else { return Ok(false) };
     let shown = shown.display();
-    let mut output = settings.output();
+    let mut output = session.output();
     match saved {
         Ok(true) => output.note(&format!("{shown}: {} pinned", human::count(count as u64, "base"))),
         Ok(false) => {}
@@ -60,11 +41,11 @@ pub(crate) async fn learn(
 }
 
 /// Says for `-v` where a pin was followed and the engine's tag was not.
-pub(crate) fn remark(snapshot: &Snapshot, settings: &Settings) {
+pub(crate) fn remark(snapshot: &Snapshot, session: &Session) {
     for (reference, base) in snapshot.bases() {
         if let (Pinning::Pinned { tag_is: Some(is) }, Some(digest)) = (&base.pinning, &base.digest) {
             let (digest, is) = (pins::short(digest), pins::short(is));
-            settings.remark(&format!("{reference} is pinned to {digest}; the engine's tag is at {is}"));
+            session.remark(&format!("{reference} is pinned to {digest}; the engine's tag is at {is}"));
         }
     }
 }
@@ -134,9 +115,9 @@ pub(crate) fn checks_to_json(checks: &[BaseCheck]) -> Value {
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub(crate) fn save(settings: &Settings, lock: &Lock) -> Result<bool, CliError> {
-    let path = path(settings);
+pub(crate) fn save(session: &Session, lock: &Lock) -> Result<bool, CliError> {
+    let path = session.lock_file();
     pins::save(&path, lock).map_err(|error| {
-        CliError::usage(format!("{} cannot be written: {error}", settings.shown(&path).display()))
+        CliError::usage(format!("{} cannot be written: {error}", session.shown(&path).display()))
     })
 }

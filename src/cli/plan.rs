@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::args::{self, PlanArgs};
+use super::error::CliError;
 use super::exit::Exit;
 use super::git;
-use super::load::{self, CliError};
 use super::pins;
-use super::settings::Settings;
+use super::session::Session;
 use super::signals::{self, Signals};
 use super::since;
 use crate::engine::Engine;
@@ -24,27 +24,27 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::pins::Pins;
 use crate::ui::{Output, human};
 
-pub(crate) async fn run(settings: &Settings, args: &PlanArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
-    let (spec, graph) = load::spec(settings)?;
-    let selected = select(settings, &signals, &spec, &graph, &args.selection).await?;
+    let (spec, graph) = session.spec()?;
+    let selected = select(session, &signals, &spec, &graph, &args.selection).await?;
     if let Some(unchanged) = &selected.unchanged {
-        return nothing(settings, unchanged, &Plan::default().to_json());
+        return nothing(session, unchanged, &Plan::default().to_json());
     }
-    let engine = load::engine(settings).await?;
-    let registry = load::registry(settings, &spec);
-    let pins = pins::load(settings)?;
-    let hashes = Hashes::open(settings);
-    let context = context(settings, (&spec, &graph), engine.as_ref(), registry.as_ref(), &pins, &hashes);
+    let engine = session.engine().await?;
+    let registry = session.registry(&spec);
+    let pins = session.pins()?;
+    let hashes = Hashes::open(session);
+    let context = context(session, (&spec, &graph), engine.as_ref(), registry.as_ref(), &pins, &hashes);
     let planned = plan::plan(&context, &selected.selection).await?;
-    hashes.save(settings);
+    hashes.save(session);
     let mut checks = None;
     if args.check_bases {
         checks = Some(plan::pins::check(&context, &planned.snapshot, &selected.selection.nodes).await);
     }
-    let mut output = settings.output();
+    let mut output = session.output();
     show(&planned, checks.as_deref(), selected.branchless.as_deref(), &mut output);
-    pins::remark(&planned.snapshot, settings);
+    pins::remark(&planned.snapshot, session);
     pins::note_unpinned(&planned.snapshot, &mut output);
     output.finish()?;
     Ok(Exit::Done)
@@ -60,8 +60,8 @@ pub(crate) struct Selected {
 }
 
 /// Ends a command that has nothing to do, whatever the engine has.
-pub(crate) fn nothing(settings: &Settings, why: &str, data: &Value) -> Result<Exit, CliError> {
-    let mut output = settings.output();
+pub(crate) fn nothing(session: &Session, why: &str, data: &Value) -> Result<Exit, CliError> {
+    let mut output = session.output();
     if output.json {
         output.value(data);
     }
@@ -111,14 +111,14 @@ fn sum(plan: &Plan) -> String {
 
 /// What plans of this command are made from.
 pub(crate) fn context<'a>(
-    settings: &Settings,
+    session: &Session,
     (spec, graph): (&'a Spec, &'a Graph),
     engine: &'a dyn Engine,
     registry: &'a dyn Registry,
     pins: &'a Pins,
     hashes: &'a Hashes,
 ) -> Context<'a> {
-    let records = settings.records_dir();
+    let records = session.records_dir();
     Context { spec, graph, engine, registry, pins, hashes: &hashes.cache, records }
 }
 
@@ -127,17 +127,17 @@ pub(crate) fn context<'a>(
 /// # Errors
 /// Files, spec.lock, bases, the engine; with `push`, registries.
 pub(crate) async fn make(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     graph: &Graph,
     engine: &dyn Engine,
     selection: &Selection,
 ) -> Result<PlannedRun, CliError> {
-    let (registry, pins) = (load::registry(settings, spec), pins::load(settings)?);
-    let hashes = Hashes::open(settings);
-    let context = context(settings, (spec, graph), engine, registry.as_ref(), &pins, &hashes);
+    let (registry, pins) = (session.registry(spec), session.pins()?);
+    let hashes = Hashes::open(session);
+    let context = context(session, (spec, graph), engine, registry.as_ref(), &pins, &hashes);
     let planned = plan::plan(&context, selection).await?;
-    hashes.save(settings);
+    hashes.save(session);
     Ok(planned)
 }
 
@@ -146,14 +146,14 @@ pub(crate) async fn make(
 /// # Errors
 /// A name that the spec does not have; with `--since`, files that are wrong.
 pub(crate) async fn select(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     spec: &Spec,
     graph: &Graph,
     args: &args::Selection,
 ) -> Result<Selected, CliError> {
     let changed = match &args.since {
-        Some(revision) => since::changed(settings, signals, spec, graph, revision).await?,
+        Some(revision) => since::changed(session, signals, spec, graph, revision).await?,
         None => None,
     };
     select_of(spec, graph, args, changed.as_deref())
@@ -221,22 +221,22 @@ pub(crate) struct Hashes {
 
 impl Hashes {
     /// Reads what earlier commands hashed.
-    pub(crate) fn open(settings: &Settings) -> Self {
+    pub(crate) fn open(session: &Session) -> Self {
         #[expect(clippy::disallowed_methods, reason = "files that changed just now are told by the clock")]
         let begun = jiff::Timestamp::now().as_nanosecond();
-        let file = settings.cache_dir.join("file-hashes");
+        let file = session.cache_dir.join("file-hashes");
         Self { cache: HashCache::load(&file), file, begun_ns: i64::try_from(begun).unwrap_or(0) }
     }
 
     /// Keeps what this command hashed, if that is news.
-    pub(crate) fn save(&self, settings: &Settings) {
+    pub(crate) fn save(&self, session: &Session) {
         if !self.cache.has_news() {
             return;
         }
-        let written = std::fs::create_dir_all(&settings.cache_dir)
+        let written = std::fs::create_dir_all(&session.cache_dir)
             .and_then(|()| self.cache.save(&self.file, self.begun_ns));
         if let Err(error) = written {
-            settings.remark(&format!("file hashes are not kept in {}: {error}", self.file.display()));
+            session.remark(&format!("file hashes are not kept in {}: {error}", self.file.display()));
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::CliError;
 
 /// Listens for SIGINT, SIGTERM and SIGHUP.
 #[derive(Clone, Debug)]

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::load::CliError;
-use super::pins as locks;
+use super::error::CliError;
 use super::plan::Hashes;
-use super::settings::Settings;
+use super::session::Session;
 use super::signals::Signals;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
@@ -25,7 +24,7 @@ use crate::spec::{self, BaseSource, Spec};
 /// # Errors
 /// The revision is none, or the files as they are now have problems.
 pub(crate) async fn changed(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     spec: &Spec,
     graph: &Graph,
@@ -35,22 +34,22 @@ pub(crate) async fn changed(
         let problem = Problem::new(format!("`{revision}` is no revision of git"));
         return Err(CliError::usage(problem.help("say one such as HEAD~1, main, a tag or a commit")));
     }
-    let lock = locks::load(settings)?.lock;
+    let lock = session.pins()?.lock;
     // From here on there is a folder to be removed.
     let working = signals.working();
-    match then(settings, spec, &lock, revision, working.token()).await {
+    match then(session, spec, &lock, revision, working.token()).await {
         Ok((then, lock)) => {
-            let hashes = Hashes::open(settings);
+            let hashes = Hashes::open(session);
             let now = since::images(spec, graph, &lock, &hashes.cache).map_err(CliError::problems)?;
-            hashes.save(settings);
+            hashes.save(session);
             let difference = since::difference(graph, &now, &then);
-            tell(settings, graph, &difference, now.len(), revision);
+            tell(session, graph, &difference, now.len(), revision);
             Ok(Some(difference.changed))
         }
         Err(Failed::Stopped) => Err(CliError::interrupted()),
         Err(Failed::Unknown(Unknown { why, help })) => {
             let help = help.map(|help| format!("\n  help: {help}")).unwrap_or_default();
-            settings.output().note(&format!(
+            session.output().note(&format!(
                 "what changed since {revision} cannot be known, so everything is selected: {why}{help}"
             ));
             Ok(None)
@@ -61,19 +60,19 @@ pub(crate) async fn changed(
 /// What the files of the revision make of each image, and the pins of `lock`
 /// to compare it with.
 async fn then(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     lock: &Lock,
     revision: &str,
     stop: &CancellationToken,
 ) -> Result<(Images, Lock), Failed> {
-    let file = below(settings, spec).ok_or_else(|| unknown("the spec lies outside its own folder".into()))?;
+    let file = below(session, spec).ok_or_else(|| unknown("the spec lies outside its own folder".into()))?;
     let checkout = since::checkout(&spec.root, revision, stop).await?;
     if let Some(unknown) = since::in_submodule(spec, &checkout) {
         return Err(Failed::Unknown(unknown));
     }
-    let (root, bases, lock) = (checkout.root.clone(), settings.bases.clone(), lock.clone());
-    let (host, people) = (settings.host.clone(), settings.people.clone());
+    let (root, bases, lock) = (checkout.root.clone(), session.bases.clone(), lock.clone());
+    let (host, people) = (session.host.clone(), session.people.clone());
     let reading = tokio::task::spawn_blocking(move || {
         let world = spec::SpecContext { files: &Disk, people: people.as_ref(), arch: &host };
         read(&root, &file, &world, &bases, lock)
@@ -86,8 +85,8 @@ async fn then(
 }
 
 /// The spec's path below its root.
-fn below(settings: &Settings, spec: &Spec) -> Option<PathBuf> {
-    let path = settings.here.join(settings.spec_file.as_ref()?);
+fn below(session: &Session, spec: &Spec) -> Option<PathBuf> {
+    let path = session.here.join(session.spec_file.as_ref()?);
     let folder = path.parent()?.canonicalize().ok()?;
     Some(folder.strip_prefix(&spec.root).ok()?.join(path.file_name()?))
 }
@@ -133,8 +132,8 @@ fn unknown(why: String) -> Failed {
 /// How many names a sentence bears.
 const NAMES: usize = 8;
 
-fn tell(settings: &Settings, graph: &Graph, difference: &Difference, all: usize, revision: &str) {
-    let mut output = settings.output();
+fn tell(session: &Session, graph: &Graph, difference: &Difference, all: usize, revision: &str) {
+    let mut output = session.output();
     if !difference.removed.is_empty() {
         let names: Vec<_> = difference.removed.iter().map(|name| name.as_str()).collect();
         output.note(&format!("gone since {revision}: {}", listed(&names)));

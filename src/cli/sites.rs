@@ -4,8 +4,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::load::CliError;
-use super::settings::Settings;
+use super::error::CliError;
+use super::session::Session;
 use crate::build::request::BuildEnvironment;
 use crate::image::packages::PackageIndex;
 use crate::model::problem::Problem;
@@ -17,7 +17,7 @@ use crate::spec::{SiteSource, Spec};
 /// # Errors
 /// The file cannot be read, or holds no address.
 pub(crate) fn read(
-    settings: &Settings,
+    session: &Session,
     key: &str,
     source: Option<&SiteSource>,
 ) -> Result<Option<PackageIndex>, CliError> {
@@ -26,7 +26,7 @@ pub(crate) fn read(
         Some(SiteSource::Spec(site)) => return Ok(Some(site.clone())),
         Some(SiteSource::File(file)) => file,
     };
-    let shown = settings.shown(file);
+    let shown = session.shown(file);
     let text = std::fs::read_to_string(file).map_err(|error| {
         let problem = Problem::new(format!("{} cannot be read: {error}", shown.display()));
         CliError::usage(
@@ -41,14 +41,14 @@ pub(crate) fn read(
 
 /// A sentence for each file with a password that everybody on the machine can
 /// read; `around` has what was read from them.
-pub(crate) fn exposed(settings: &Settings, spec: &Spec, around: &BuildEnvironment) -> Vec<String> {
+pub(crate) fn exposed(session: &Session, spec: &Spec, around: &BuildEnvironment) -> Vec<String> {
     let sites = [
         ("pip_index", &spec.build.pip_index, &around.pip_index),
         ("apt_mirror", &spec.build.apt_mirror, &around.apt_mirror),
     ];
     let sentence =
         |(key, source, site): (&str, &Option<SiteSource>, &Option<PackageIndex>)| match (source, site) {
-            (Some(SiteSource::File(file)), Some(site)) => open(key, file, &settings.shown(file), site),
+            (Some(SiteSource::File(file)), Some(site)) => open(key, file, &session.shown(file), site),
             _ => None,
         };
     sites.into_iter().filter_map(sentence).collect()

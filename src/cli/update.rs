@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::args::UpdateArgs;
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
 use super::pins;
 use super::plan::{self, Hashes};
-use super::settings::Settings;
+use super::session::Session;
 use crate::engine::ImageIndex;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
@@ -19,8 +19,8 @@ use crate::ui::{Output, human};
 /// More names than this are counted only.
 const MOST_NAMES: usize = 10;
 
-pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, CliError> {
-    if let Some(name) = settings.bases.keys().next() {
+pub(crate) async fn run(session: &Session, args: &UpdateArgs) -> Result<Exit, CliError> {
+    if let Some(name) = session.bases.keys().next() {
         let problem = Problem::new(format!(
             "--base {name}=… stands an image in for one run, and spec.lock outlasts it"
         ));
@@ -28,12 +28,12 @@ pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, 
             problem.help("leave --base away; `update` moves the pins of what the spec names"),
         ));
     }
-    let (spec, graph) = load::spec(settings)?;
+    let (spec, graph) = session.spec()?;
     let stack = (&spec, &graph);
-    let mut pins = pins::load(settings)?;
-    let engine = load::engine(settings).await.ok();
+    let mut pins = session.pins()?;
+    let engine = session.engine().await.ok();
     if engine.is_none() {
-        settings.remark("no engine answers; the graph alone says what would be rebuilt");
+        session.remark("no engine answers; the graph alone says what would be rebuilt");
     }
     // What it has, where all of it is told.
     let listed = match &engine {
@@ -49,21 +49,21 @@ pub(crate) async fn run(settings: &Settings, args: &UpdateArgs) -> Result<Exit, 
         platform: &facts.platform,
         images: &images,
     });
-    let hashes = Hashes::open(settings);
+    let hashes = Hashes::open(session);
     let external = observe::external(&spec, &graph, view.map(|view| view.platform), &hashes.cache);
     let external = external.map_err(CliError::problems)?;
-    hashes.save(settings);
-    let registry = load::registry(settings, &spec);
+    hashes.save(session);
+    let registry = session.registry(&spec);
     let update = update::update(stack, &external, &args.images, &mut pins.lock, registry.as_ref(), view);
     let update = update.await.map_err(CliError::problems)?;
-    let written = !args.dry_run && pins::save(settings, &pins.lock)?;
-    let hashes = Hashes::open(settings);
+    let written = !args.dry_run && pins::save(session, &pins.lock)?;
+    let hashes = Hashes::open(session);
     let context =
-        view.map(|view| plan::context(settings, stack, view.engine, registry.as_ref(), &pins, &hashes));
+        view.map(|view| plan::context(session, stack, view.engine, registry.as_ref(), &pins, &hashes));
     let rebuild = Rebuild::of(stack, &update.affected, context.as_ref()).await;
-    hashes.save(settings);
+    hashes.save(session);
     let report = Report { update, written, rebuild };
-    let mut output = settings.output();
+    let mut output = session.output();
     report.show(args.dry_run, &mut output);
     output.finish()?;
     Ok(if report.nobody_answered() { Exit::Engine } else { Exit::Done })

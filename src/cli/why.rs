@@ -2,10 +2,10 @@
 
 use super::args::WhyArgs;
 use super::container::not_found;
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
 use super::plan;
-use super::settings::Settings;
+use super::session::Session;
 use super::{deploy, git};
 use crate::container::permission::{AccessError, look_up};
 use crate::engine::{Container, Engine};
@@ -18,22 +18,22 @@ use crate::spec::graph::{Graph, NodeId};
 /// Files whose last commit is looked for.
 const MOST_COMMITS: usize = 5;
 
-pub(crate) async fn run(settings: &Settings, args: &WhyArgs) -> Result<Exit, CliError> {
-    let stack = load::spec(settings);
+pub(crate) async fn run(session: &Session, args: &WhyArgs) -> Result<Exit, CliError> {
+    let stack = session.spec();
     let node = match &stack {
-        Ok((spec, graph)) if !args.container => Some(deploy::find(spec, graph, &args.name, settings.uid)),
+        Ok((spec, graph)) if !args.container => Some(deploy::find(spec, graph, &args.name, session.uid)),
         _ => None,
     };
     match (stack, node) {
-        (Ok((spec, graph)), Some(Ok(node))) => image(settings, args, &spec, &graph, node).await,
+        (Ok((spec, graph)), Some(Ok(node))) => image(session, args, &spec, &graph, node).await,
         (stack, node) => {
-            let engine = load::engine(settings).await?;
+            let engine = session.engine().await?;
             let all = engine.containers().await?;
-            let caller = settings.caller(stack.as_ref().ok().map(|(spec, _)| spec));
-            let found = look_up(&args.name, &all, &caller, &|uid| settings.login(uid));
+            let caller = session.caller(stack.as_ref().ok().map(|(spec, _)| spec));
+            let found = look_up(&args.name, &all, &caller, &|uid| session.login(uid));
             match (found, node, stack) {
                 (Ok(container), _, stack) => {
-                    of_container(settings, args, stack, container, engine.as_ref()).await
+                    of_container(session, args, stack, container, engine.as_ref()).await
                 }
                 (Err(error @ AccessError::NotFound { .. }), Some(Err(unknown)), _) => {
                     Err(neither(unknown, &args.name, &error, &all))
@@ -59,24 +59,24 @@ fn neither(mut unknown: CliError, name: &str, error: &AccessError, all: &[Contai
 }
 
 async fn image(
-    settings: &Settings,
+    session: &Session,
     args: &WhyArgs,
     spec: &Spec,
     graph: &Graph,
     node: NodeId,
 ) -> Result<Exit, CliError> {
-    let engine = load::engine(settings).await?;
-    let made = make(settings, args, spec, graph, node, engine.as_ref()).await?;
+    let engine = session.engine().await?;
+    let made = make(session, args, spec, graph, node, engine.as_ref()).await?;
     let known = known(spec, graph, &made);
-    let mut output = settings.output();
-    let verbose = settings.verbose > 0;
+    let mut output = session.output();
+    let verbose = session.verbose > 0;
     if let Some(external) = SpecEntry::of(spec, graph, node).external() {
         output.data(&known.base(node, external), |answer, _| answer.text());
         output.finish()?;
         return Ok(Exit::Done);
     }
     let position = position(&made, node);
-    let mut answer = known.image(position, since(settings, &made, position));
+    let mut answer = known.image(position, since(session, &made, position));
     for file in answer.changed_files(MOST_COMMITS) {
         let commit = git::last_commit(&spec.root, &file);
         answer.commits.extend(commit.map(|commit| (file, commit)));
@@ -84,7 +84,7 @@ async fn image(
     output.data(&answer, |answer, _| answer.text(verbose));
     let namesake = engine.containers().await?;
     if let Ok(container) =
-        look_up(&args.name, &namesake, &settings.caller(Some(spec)), &|uid| settings.login(uid))
+        look_up(&args.name, &namesake, &session.caller(Some(spec)), &|uid| session.login(uid))
     {
         output.note(&format!("there is a container {} too; --container explains it", container.name));
     }
@@ -93,7 +93,7 @@ async fn image(
 }
 
 async fn of_container(
-    settings: &Settings,
+    session: &Session,
     args: &WhyArgs,
     stack: Result<(Spec, Graph), CliError>,
     container: &Container,
@@ -104,33 +104,33 @@ async fn of_container(
         Ok(stack) => stack,
         Err(error) => {
             // Without a spec in sight there is nothing to compare with.
-            if settings.spec_file.is_some() {
+            if session.spec_file.is_some() {
                 answer.standing = SpecComparison::Unknown { cause: error.to_string() };
             }
-            return show(settings, &answer);
+            return show(session, &answer);
         }
     };
     if let Some(node) = why::node_of(&spec, &graph, container) {
         answer.declared_by(&spec, &graph, node);
         // A base that cannot be asked must not keep the rest from being told.
-        answer.standing = match make(settings, args, &spec, &graph, node, engine).await {
+        answer.standing = match make(session, args, &spec, &graph, node, engine).await {
             Ok(made) => known(&spec, &graph, &made).standing(container, position(&made, node)),
             Err(error) => SpecComparison::Unknown { cause: error.to_string() },
         };
     }
-    show(settings, &answer)
+    show(session, &answer)
 }
 
-fn show(settings: &Settings, answer: &ContainerExplanation) -> Result<Exit, CliError> {
-    let mut output = settings.output();
-    output.data(answer, |answer, _| answer.text(settings.verbose > 0));
+fn show(session: &Session, answer: &ContainerExplanation) -> Result<Exit, CliError> {
+    let mut output = session.output();
+    output.data(answer, |answer, _| answer.text(session.verbose > 0));
     output.finish()?;
     Ok(Exit::Done)
 }
 
 /// The plan of one node and all that it is based on.
 async fn make(
-    settings: &Settings,
+    session: &Session,
     args: &WhyArgs,
     spec: &Spec,
     graph: &Graph,
@@ -141,7 +141,7 @@ async fn make(
     let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
     let nodes: Vec<_> = std::iter::once(node).chain(children).collect();
     let selection = plan::select_nodes(spec, graph, &nodes, args.branch.clone());
-    plan::make(settings, spec, graph, engine, &selection).await
+    plan::make(session, spec, graph, engine, &selection).await
 }
 
 fn known<'a>(spec: &'a Spec, graph: &'a Graph, made: &'a PlannedRun) -> Explainer<'a> {
@@ -153,12 +153,12 @@ fn position(made: &PlannedRun, node: NodeId) -> usize {
 }
 
 /// When an image was built that is kept, by the records.
-fn since(settings: &Settings, made: &PlannedRun, position: usize) -> Option<i64> {
+fn since(session: &Session, made: &PlannedRun, position: usize) -> Option<i64> {
     let image = &made.plan.images[position];
     if image.reasons().is_some() {
         return None;
     }
-    let tries = settings.records(&made.snapshot.engine.id).of(&image.repository(), &image.name);
+    let tries = session.records(&made.snapshot.engine.id).of(&image.repository(), &image.name);
     let digest = image.recipe.digest();
     tries.iter().rev().find(|record| record.recipe == digest.as_str()).map(|record| record.at)
 }

@@ -155,7 +155,7 @@ pub(crate) fn is_for_amd(image: &ImageDetail) -> bool {
 }
 
 /// The architecture class of an image for AMD's GPUs.
-fn amd_class<'a>(request: &'a DeployRequest) -> Option<&'a str> {
+fn amd_class(request: &DeployRequest) -> Option<&str> {
     read::text(&request.image.labels, &ARCH).filter(|arch| arch.starts_with(AMD))
 }
 

@@ -272,7 +272,7 @@ pub(crate) fn find<'g, 'a>(
         &tagged,
         &old,
         &short,
-        &|group| is_id && group.images.iter().any(|image| has_id(&image)),
+        &|group| is_id && group.images.iter().any(has_id),
     ];
     for rule in rules {
         match groups.iter().filter(|group| rule(group)).collect::<Vec<_>>().as_slice() {

@@ -1,4 +1,4 @@
-//! The command line as it is typed. What it means is `settings`' business.
+//! The command line as it is typed. What it means is `session`' business.
 
 mod build;
 mod deploy;

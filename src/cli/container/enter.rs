@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Access;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::cli::terminal::{self, Raw};
 use crate::container::enter::program;
@@ -52,11 +52,11 @@ const TRIES: u32 = 20;
 /// What a shell says of a program that nobody read.
 const UNREAD: u8 = 141;
 
-pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, CliError> {
-    let access = Access::new(settings).await?;
+pub(crate) async fn run(session: &Session, args: &EnterArgs) -> Result<Exit, CliError> {
+    let access = Access::new(session).await?;
     let container = access.may(Action::Enter, &args.container, false)?;
     check_running(container)?;
-    let (engine, terminal) = (&access.engine, settings.terminal.as_deref());
+    let (engine, terminal) = (&access.engine, session.terminal.as_deref());
     let detail = engine.container(&container.id).await?;
     let exec = program(&args.command, terminal, container, detail.as_ref());
     let cannot = |e: std::io::Error| CliError::usage(format!("the terminal cannot be given away: {e}"));
@@ -68,9 +68,9 @@ pub(crate) async fn run(settings: &Settings, args: &EnterArgs) -> Result<Exit, C
         None => futures::stream::pending().boxed(),
     };
     let raw = terminal.map(|_| Raw::set()).transpose().map_err(cannot)?;
-    let session = Session { attached, input: tokio::io::stdin(), sizes };
-    let mut output = settings.output();
-    let end = session.run(engine, &mut output, working.token()).await;
+    let terminal_session = TerminalSession { attached, input: tokio::io::stdin(), sizes };
+    let mut output = session.output();
+    let end = terminal_session.run(engine, &mut output, working.token()).await;
     drop(raw);
     let exit = match end? {
         SessionEnd::Code(0) => Exit::Done,
@@ -110,7 +110,7 @@ enum SessionEnd {
 }
 
 /// Both ends of a session.
-struct Session<I, S> {
+struct TerminalSession<I, S> {
     attached: Attached,
     /// Its end is the end of the program's standard input.
     input: I,
@@ -118,7 +118,7 @@ struct Session<I, S> {
     sizes: S,
 }
 
-impl<I> Session<I, BoxStream<'static, (u16, u16)>>
+impl<I> TerminalSession<I, BoxStream<'static, (u16, u16)>>
 where
     I: AsyncRead + Send + Unpin + 'static,
 {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     /// How it ended, and what came to our two outputs.
-    async fn session(
+    async fn terminal_session(
         command: &[&str],
         typed: &'static str,
         tty: bool,
@@ -255,29 +255,30 @@ mod tests {
         let style = OutputStyle::default();
         let mut output = Output::new(false, style, style, Box::new(out.clone()), Box::new(remarks.clone()));
         let sizes = stream::iter([(100, 30)]).boxed();
-        let session = Session { attached, input: typed.as_bytes(), sizes };
-        let ended = session.run(&engine, &mut output, &CancellationToken::new()).await;
+        let terminal_session = TerminalSession { attached, input: typed.as_bytes(), sizes };
+        let ended = terminal_session.run(&engine, &mut output, &CancellationToken::new()).await;
         (ended, [out.text(), remarks.text()])
     }
 
     #[tokio::test]
     async fn what_is_typed_reaches_the_program_and_its_end_does_too() {
-        let (ended, [out, _]) = session(&["cat"], "one\ntwo", false).await;
+        let (ended, [out, _]) = terminal_session(&["cat"], "one\ntwo", false).await;
         assert_eq!((ended, out.as_str()), (Ok(SessionEnd::Code(0)), "one\ntwo"));
     }
 
     #[tokio::test]
     async fn a_shell_reads_its_lines_and_ends_with_its_code() {
-        let (ended, [out, err]) = session(&["sh"], "echo hi\nfrobnicate\nexit 7\necho no\n", false).await;
+        let (ended, [out, err]) =
+            terminal_session(&["sh"], "echo hi\nfrobnicate\nexit 7\necho no\n", false).await;
         assert_eq!(ended, Ok(SessionEnd::Code(7)));
         assert_eq!((out.as_str(), err.as_str()), ("hi\n", "sh: frobnicate: not found\n"));
-        let (_, [out, err]) = session(&["sh"], "frobnicate\n", true).await;
+        let (_, [out, err]) = terminal_session(&["sh"], "frobnicate\n", true).await;
         assert_eq!((out.as_str(), err.as_str()), ("sh: frobnicate: not found\n", ""), "a terminal has one");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_size_of_the_terminal_is_the_programs() {
-        let (_, [out, _]) = session(&["sh"], "sleep 1\nstty size\n", true).await;
+        let (_, [out, _]) = terminal_session(&["sh"], "sleep 1\nstty size\n", true).await;
         assert_eq!(out, "30 100\n");
     }
 
@@ -289,12 +290,13 @@ mod tests {
         let style = OutputStyle::default();
         let mut output =
             Output::new(false, style, style, Box::new(Shared::default()), Box::new(Shared::default()));
-        let session = Session { attached, input: tokio::io::empty(), sizes: stream::pending().boxed() };
+        let terminal_session =
+            TerminalSession { attached, input: tokio::io::empty(), sizes: stream::pending().boxed() };
         let stopped = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             cancel.cancel();
         };
-        let (ended, ()) = tokio::join!(session.run(&engine, &mut output, &cancel), stopped);
+        let (ended, ()) = tokio::join!(terminal_session.run(&engine, &mut output, &cancel), stopped);
         assert_eq!(ended, Ok(SessionEnd::Cancelled));
         assert_eq!(engine.exec_ended(&id).await, Ok(None));
     }
@@ -305,9 +307,9 @@ mod tests {
         let style = OutputStyle::default();
         let mut output = Output::new(false, style, style, Box::new(Closed), Box::new(Closed));
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let session = Session { attached, input: ours, sizes: stream::pending().boxed() };
+        let terminal_session = TerminalSession { attached, input: ours, sizes: stream::pending().boxed() };
         theirs.write_all(b"x\n").await.unwrap();
         let cancel = CancellationToken::new();
-        assert_eq!(session.run(&engine, &mut output, &cancel).await, Ok(SessionEnd::Unread));
+        assert_eq!(terminal_session.run(&engine, &mut output, &cancel).await, Ok(SessionEnd::Unread));
     }
 }

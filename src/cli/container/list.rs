@@ -6,9 +6,9 @@ use std::path::Path;
 use clap::Args;
 
 use super::now;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::container::list::{ContainerView, ViewContext, is_shown, measure, snapshot, views};
 use crate::container::show::memory;
 use crate::container::sweep;
@@ -37,10 +37,10 @@ pub(crate) struct ListArgs {
 /// Shown where a container is not measured.
 const NONE: &str = "-";
 
-pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, CliError> {
-    let engine = load::engine(settings).await?;
-    let caller = settings.caller(None);
-    let users = |uid| settings.login(uid);
+pub(crate) async fn run(session: &Session, args: &ListArgs) -> Result<Exit, CliError> {
+    let engine = session.engine().await?;
+    let caller = session.caller(None);
+    let users = |uid| session.login(uid);
     let is_shown = |container: &_| is_shown(container, &caller, args.all, &users);
     let snapshot = snapshot(engine.as_ref(), is_shown).await?;
     let now = now();
@@ -48,9 +48,9 @@ pub(crate) async fn run(settings: &Settings, args: &ListArgs) -> Result<Exit, Cl
     if args.stats {
         measure(engine.as_ref(), &mut rows).await?;
     }
-    let mut output = settings.output();
+    let mut output = session.output();
     output.data(&rows, |rows, style| table(rows, args.stats, style));
-    if !settings.json {
+    if !session.json {
         remarks(&rows, args.all).iter().for_each(|remark| output.note(remark));
     }
     output.finish()?;

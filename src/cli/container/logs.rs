@@ -6,9 +6,9 @@ use jiff::{SpanRelativeTo, Timestamp, Unit};
 use serde::Serialize;
 
 use super::{Access, now};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::container::permission::Action;
 use crate::engine::{Chunk, Logs};
@@ -61,17 +61,17 @@ fn since(text: &str) -> Result<Since, String> {
     seconds.ok_or_else(|| "say `10m`, `2h`, `3d`, or a time like `2026-07-01T12:00:00Z`".into())
 }
 
-pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &LogsArgs) -> Result<Exit, CliError> {
     // Ctrl-C ends it with the code of that.
     signals::listen()?;
-    let access = Access::new(settings).await?;
+    let access = Access::new(session).await?;
     let container = access.may(Action::Logs, &args.container, false)?;
     let mut chunks = access.engine.logs(&container.id, &options(args)).await?;
-    let mut output = settings.output();
+    let mut output = session.output();
     let mut lines = Lines::default();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
-        if settings.json {
+        if session.json {
             lines.push(&chunk, &mut output);
         } else {
             output.bytes(chunk.stderr, &chunk.bytes);
@@ -80,7 +80,7 @@ pub(crate) async fn run(settings: &Settings, args: &LogsArgs) -> Result<Exit, Cl
             break;
         }
     }
-    if settings.json {
+    if session.json {
         lines.finish(&mut output);
     }
     output.finish()?;

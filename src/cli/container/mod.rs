@@ -19,9 +19,9 @@ use serde::Serialize;
 
 use super::args::{DEPLOY_EXAMPLES, DeployArgs};
 use super::deploy;
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
-use super::settings::Settings;
+use super::session::Session;
 use crate::container::Caller;
 use crate::container::permission::{AccessError, Action, may};
 use crate::engine::{Container, Engine};
@@ -58,17 +58,17 @@ pub(crate) enum ContainerCommand {
     Sweep(sweep::SweepArgs),
 }
 
-pub(crate) async fn run(settings: &Settings, command: &ContainerCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, command: &ContainerCommand) -> Result<Exit, CliError> {
     match command {
-        ContainerCommand::Deploy(args) => deploy::run(settings, args).await,
-        ContainerCommand::List(args) => list::run(settings, args).await,
-        ContainerCommand::Show(args) => show::run(settings, args).await,
-        ContainerCommand::Enter(args) => enter::run(settings, args).await,
-        ContainerCommand::Logs(args) => logs::run(settings, args).await,
-        ContainerCommand::Stop(args) => stop::run(settings, args).await,
-        ContainerCommand::Start(args) => start::run(settings, args).await,
-        ContainerCommand::Retire(args) => retire::run(settings, args).await,
-        ContainerCommand::Sweep(args) => sweep::run(settings, args).await,
+        ContainerCommand::Deploy(args) => deploy::run(session, args).await,
+        ContainerCommand::List(args) => list::run(session, args).await,
+        ContainerCommand::Show(args) => show::run(session, args).await,
+        ContainerCommand::Enter(args) => enter::run(session, args).await,
+        ContainerCommand::Logs(args) => logs::run(session, args).await,
+        ContainerCommand::Stop(args) => stop::run(session, args).await,
+        ContainerCommand::Start(args) => start::run(session, args).await,
+        ContainerCommand::Retire(args) => retire::run(session, args).await,
+        ContainerCommand::Sweep(args) => sweep::run(session, args).await,
     }
 }
 
@@ -79,24 +79,24 @@ fn now() -> i64 {
 
 /// An engine's containers, and who asks for them.
 struct Access<'a> {
-    settings: &'a Settings,
+    session: &'a Session,
     engine: Arc<dyn Engine>,
     caller: Caller,
     containers: Vec<Container>,
 }
 
 impl<'a> Access<'a> {
-    async fn new(settings: &'a Settings) -> Result<Self, CliError> {
-        let engine = load::engine(settings).await?;
+    async fn new(session: &'a Session) -> Result<Self, CliError> {
+        let engine = session.engine().await?;
         let containers = engine.containers().await?;
         // Only a spec that can be read names administrators.
-        let spec = load::spec(settings).ok().map(|(spec, _)| spec);
-        Ok(Self { settings, engine, caller: settings.caller(spec.as_ref()), containers })
+        let spec = session.spec().ok().map(|(spec, _)| spec);
+        Ok(Self { session, engine, caller: session.caller(spec.as_ref()), containers })
     }
 
     /// The container that is meant, if the caller may do this with it.
     fn may(&self, action: Action, name: &str, force: bool) -> Result<&Container, CliError> {
-        let users = |uid| self.settings.login(uid);
+        let users = |uid| self.session.login(uid);
         may(action, name, force, &self.containers, &self.caller, &users).map_err(|error| {
             let near = error.near(&self.containers).map(|near| format!("did you mean `{near}`? "));
             let help = near.unwrap_or_default() + &error.help(action);
@@ -152,7 +152,7 @@ enum JsonItem<T> {
 /// # Errors
 /// Of the only one that was asked for; else standard output cannot be written.
 async fn each<T: Report>(
-    settings: &Settings,
+    session: &Session,
     names: &[String],
     act: impl AsyncFn(&str) -> Result<T, CliError>,
 ) -> Result<Exit, CliError> {
@@ -160,8 +160,8 @@ async fn each<T: Report>(
     for name in names {
         match act(name).await {
             Ok(report) => {
-                let mut output = settings.output();
-                if !settings.json {
+                let mut output = session.output();
+                if !session.json {
                     output.line(&report.sentence());
                 }
                 report.notes().iter().for_each(|note| output.note(note));
@@ -173,14 +173,14 @@ async fn each<T: Report>(
                 exit = if error.exit.code() > exit.code() { error.exit } else { exit };
                 let (container, message) = (name.clone(), error.to_string());
                 all.push(JsonItem::Failure(ActionReport { container, outcome: "failed", message }));
-                if !settings.json {
-                    error.report(settings.output());
+                if !session.json {
+                    error.report(session.output());
                 }
             }
         }
     }
-    if settings.json {
-        let mut output = settings.output();
+    if session.json {
+        let mut output = session.output();
         output.value(&all);
         output.finish()?;
     }

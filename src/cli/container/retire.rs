@@ -6,10 +6,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Report, each};
-use crate::cli::deploy;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::container::Caller;
 use crate::container::installed::{self, PackageTarget};
@@ -58,12 +57,12 @@ pub(crate) struct RetireArgs {
     dry_run: bool,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &RetireArgs) -> Result<Exit, CliError> {
-    let engine = load::engine(settings).await?;
-    let stack = load::spec(settings).ok();
-    let caller = settings.caller(stack.as_ref().map(|(spec, _)| spec));
-    let request = Request { settings, args, engine: engine.as_ref(), stack: stack.as_ref(), caller: &caller };
-    each(settings, &args.containers, async |name| request.retire(name).await).await
+pub(crate) async fn run(session: &Session, args: &RetireArgs) -> Result<Exit, CliError> {
+    let engine = session.engine().await?;
+    let stack = session.spec().ok();
+    let caller = session.caller(stack.as_ref().map(|(spec, _)| spec));
+    let request = Request { session, args, engine: engine.as_ref(), stack: stack.as_ref(), caller: &caller };
+    each(session, &args.containers, async |name| request.retire(name).await).await
 }
 
 impl Report for RetireReport {
@@ -77,7 +76,7 @@ impl Report for RetireReport {
 }
 
 struct Request<'a> {
-    settings: &'a Settings,
+    session: &'a Session,
     args: &'a RetireArgs,
     engine: &'a dyn Engine,
     /// Only a spec that can be read names administrators.
@@ -105,7 +104,7 @@ impl Request<'_> {
     }
 
     async fn decide(&self, name: &str) -> Result<Retirement, CliError> {
-        let (containers, users) = (self.engine.containers().await?, |uid| self.settings.login(uid));
+        let (containers, users) = (self.engine.containers().await?, |uid| self.session.login(uid));
         retire::decide(name, self.args.force, &containers, self.caller, &users).map_err(|error| {
             CliError::refused(Problem::new(error.to_string()).help(error.help(Action::Retire)))
         })
@@ -150,7 +149,7 @@ impl Request<'_> {
         retirement: &Retirement,
         target: &PackageTarget,
     ) -> Result<RetireReport, CliError> {
-        let (engine, output) = (self.engine, || self.settings.output());
+        let (engine, output) = (self.engine, || self.session.output());
         let signals = signals::listen()?;
         let save = self.plan_save(retirement).await?;
         if self.args.dry_run {
@@ -197,17 +196,17 @@ impl Request<'_> {
     }
 
     async fn lock(&self, save: &Save, cancel: &CancellationToken) -> Result<ImageLock, CliError> {
-        let settings = self.settings;
-        let locks = deploy::locks(settings, &self.engine.info().await?.id)?;
-        let waits = || settings.output().note("waiting: another container of the same person is being saved");
+        let session = self.session;
+        let locks = session.locks(&self.engine.info().await?.id)?;
+        let waits = || session.output().note("waiting: another container of the same person is being saved");
         let lock = locks.lock_image(&save.lock(), cancel, waits).await;
-        let lock = lock.map_err(|error| deploy::unusable_locks(settings, &error))?;
+        let lock = lock.map_err(|error| session.unusable_locks(&error))?;
         lock.ok_or_else(CliError::interrupted)
     }
 
     /// How the container was left, then why.
     fn failed(&self, name: &str, save: &Save, failed: FailedSave) -> CliError {
-        let mut output = self.settings.output();
+        let mut output = self.session.output();
         output.note(&match &failed.container {
             ContainerAfter::AsItWas => format!("{name} was not saved; it is kept"),
             ContainerAfter::Restarted(Ok(())) => {

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{list, not_found, now};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::container::list::{ViewContext, measure};
 use crate::container::permission::{AccessError, look_up};
 use crate::container::show::show;
@@ -27,12 +27,12 @@ pub(crate) struct ShowArgs {
     container: String,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
-    let engine = load::engine(settings).await?;
+pub(crate) async fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
+    let engine = session.engine().await?;
     let engine = engine.as_ref();
     let (all, images) = tokio::try_join!(engine.containers(), engine.images())?;
-    let caller = settings.caller(None);
-    let users = |uid| settings.login(uid);
+    let caller = session.caller(None);
+    let users = |uid| session.login(uid);
     let container =
         look_up(&args.container, &all, &caller, &users).map_err(|error| not_found(&error, &all))?;
     // One that somebody removes at this moment is not found either.
@@ -43,7 +43,7 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
     let context = ViewContext { now, users: &users, notices: &list::notices(now) };
     let mut full = show(&claim, detail, &images, &context);
     measure(engine, [&mut full.view]).await?;
-    let mut output = settings.output();
+    let mut output = session.output();
     output.data(&full, |full, _| full.text(&human::age));
     output.finish()?;
     Ok(Exit::Done)

@@ -8,10 +8,9 @@ use futures::StreamExt;
 
 use super::{Access, ActionReport, each};
 use crate::admin::doctor;
-use crate::cli::deploy;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::signals::{self, Signals};
 use crate::container::permission::Action;
 use crate::container::start::{self, Obstacle, StartCheck};
@@ -56,10 +55,10 @@ const LAST: u32 = 10;
 /// Longest wait for those last lines.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(settings: &Settings, args: &StartArgs) -> Result<Exit, CliError> {
-    let access = Access::new(settings).await?;
+pub(crate) async fn run(session: &Session, args: &StartArgs) -> Result<Exit, CliError> {
+    let access = Access::new(session).await?;
     let signals = signals::listen()?;
-    each(settings, &args.containers, async |name| start(&access, args, &signals, name).await).await
+    each(session, &args.containers, async |name| start(&access, args, &signals, name).await).await
 }
 
 async fn start(
@@ -81,17 +80,17 @@ async fn start(
         }
         _ => {}
     }
-    let (settings, engine) = (access.settings, access.engine.as_ref());
+    let (session, engine) = (access.session, access.engine.as_ref());
     let info = engine.info().await?;
     if args.dry_run {
         check_gpus(access, container, info.local).await?;
         return report("would_start", format!("{name} would be started; nothing was done"));
     }
-    let locks = deploy::locks(settings, &info.id)?;
+    let locks = session.locks(&info.id)?;
     // A signal waits until it is started.
     let working = signals.working();
     let limit = Duration::from_secs(args.wait);
-    let users = |uid| settings.login(uid);
+    let users = |uid| session.login(uid);
     let machine = crate::deploy::start::lock(&locks, limit, working.token(), &users).await?;
     // Nobody is to take it for one that is never started.
     let lease = locks.lease_within(name, LEAVING).await.map_err(DeployError::Lock)?;
@@ -115,7 +114,7 @@ async fn start(
 
 /// Refused unless the container's GPUs are there and nobody else's.
 async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) -> Result<(), CliError> {
-    let (settings, engine) = (access.settings, access.engine.as_ref());
+    let (session, engine) = (access.session, access.engine.as_ref());
     let mut claims = claims::read_all(engine).await?;
     let claim = start::claim(engine, container, &mut claims).await?;
     if claim.is_empty() {
@@ -125,12 +124,12 @@ async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) 
         let message = format!("the GPUs of container `{}` cannot be seen from this machine", container.name);
         return Err(CliError::refused(Problem::new(message).help("run this on the engine's own machine")));
     }
-    let users = |uid| settings.login(uid);
-    let machine = NvmlProbe::open(settings.nvml_library.clone()).machine().await;
+    let users = |uid| session.login(uid);
+    let machine = NvmlProbe::open(session.nvml_library.clone()).machine().await;
     let overview = overview(&machine, Ok(&claims), &users);
     let obstacles = start::obstacles(container, &claim, &overview);
     if obstacles.is_empty() {
-        return check_limits(settings, container, &claims, &overview);
+        return check_limits(session, container, &claims, &overview);
     }
     let (why, help) = match obstacles.as_slice() {
         [Obstacle::Driver(state)] => {
@@ -151,14 +150,14 @@ async fn check_gpus(access: &Access<'_>, container: &Container, is_local: bool) 
 /// Refused if its owner would hold more than they may: limits change, and of a
 /// container that has no label for them nobody has counted the GPUs.
 fn check_limits(
-    settings: &Settings,
+    session: &Session,
     container: &Container,
     claims: &[GpuClaim],
     overview: &Overview,
 ) -> Result<(), CliError> {
-    let users = |uid| settings.login(uid);
+    let users = |uid| session.login(uid);
     let is_counted = Claim::from_labels(&container.labels).is_some();
-    let (spec, _) = match load::spec(settings) {
+    let (spec, _) = match session.spec() {
         Ok(stack) => stack,
         Err(_) if is_counted => return Ok(()),
         Err(error) => return Err(error),

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{Access, ActionReport, each};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::container::permission::Action;
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -31,9 +31,9 @@ pub(crate) struct StopArgs {
     dry_run: bool,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &StopArgs) -> Result<Exit, CliError> {
-    let access = Access::new(settings).await?;
-    each(settings, &args.containers, async |name| stop(&access, args, name).await).await
+pub(crate) async fn run(session: &Session, args: &StopArgs) -> Result<Exit, CliError> {
+    let access = Access::new(session).await?;
+    each(session, &args.containers, async |name| stop(&access, args, name).await).await
 }
 
 async fn stop(access: &Access<'_>, args: &StopArgs, name: &str) -> Result<ActionReport, CliError> {

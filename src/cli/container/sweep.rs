@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::now;
 use crate::admin::doctor;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::container::sweep::inspect::{Sampling, snapshot};
 use crate::container::sweep::report::{StepReport, SweepReport};
 use crate::container::sweep::state::{self, PATH};
@@ -59,31 +59,31 @@ pub(crate) struct SweepArgs {
     notify: Option<PathBuf>,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, CliError> {
-    let (spec, _) = load::spec(settings)?;
-    if !settings.caller(Some(&spec)).is_administrator() {
+pub(crate) async fn run(session: &Session, args: &SweepArgs) -> Result<Exit, CliError> {
+    let (spec, _) = session.spec()?;
+    if !session.caller(Some(&spec)).is_administrator() {
         let problem = Problem::new("only root and administrators may sweep everybody's containers");
         let help = "`ds01-build container list` shows what will happen to yours; \
                     `administrators:` in the spec names the groups of administrators";
         return Err(CliError::refused(problem.help(help)));
     }
-    let engine = load::engine(settings).await?;
-    let mut output = settings.output();
-    let _one_at_a_time = lock(settings, engine.as_ref()).await?;
+    let engine = session.engine().await?;
+    let mut output = session.output();
+    let _one_at_a_time = lock(session, engine.as_ref()).await?;
     let earlier = state::load(&args.state).unwrap_or_else(|why| {
         output.note(&format!("warning: {why}; everybody is warned anew before anything is done"));
         SweepState::default()
     });
 
     let lifetimes = |owner: &Login, group: Option<&str>| lifetime(&spec, owner, group);
-    let users = |uid| settings.login(uid);
+    let users = |uid| session.login(uid);
     let rules = Rules {
         lifetimes: &lifetimes,
         exemptions: &spec.limits.exemptions,
         users: &users,
         every: i64::from(args.every) * 60,
     };
-    let probe = NvmlProbe::open(settings.nvml_library.clone());
+    let probe = NvmlProbe::open(session.nvml_library.clone());
     let interval = Duration::from_secs(args.interval.into());
     let sampling = Sampling { probe: &probe, samples: args.samples, interval };
     let snapshot = snapshot(engine.as_ref(), &rules, &sampling, now).await?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(settings: &Settings, args: &SweepArgs) -> Result<Exit, C
     }
     let idle_unknown = snapshot.no_driver.as_ref().map(|driver| doctor::machine::gpu_driver(driver).message);
     let mut report = SweepReport::new(&snapshot, idle_unknown, args.dry_run);
-    carry_out_all(settings, engine.as_ref(), args, steps, &mut report, &mut output).await;
+    carry_out_all(session, engine.as_ref(), args, steps, &mut report, &mut output).await;
     let failed = report.failed();
     output.data(&report, |report, _| report.summary());
     output.finish()?;
@@ -110,15 +110,15 @@ fn lifetime(spec: &Spec, owner: &Login, group: Option<&str>) -> Option<(String, 
     (!applied.by_default).then_some((applied.group, applied.limits.lifetime))
 }
 
-async fn lock(settings: &Settings, engine: &dyn Engine) -> Result<Option<ImageLock>, CliError> {
+async fn lock(session: &Session, engine: &dyn Engine) -> Result<Option<ImageLock>, CliError> {
     let unusable = |error: std::io::Error| {
-        let folder = settings.lock_dir.display();
+        let folder = session.lock_dir.display();
         let problem = Problem::new(format!("{folder} cannot be used for locks: {error}"));
         CliError::usage(problem.help("make it writable, or name another folder in DS01_LOCK_DIR"))
     };
     let id = engine.info().await?.id;
-    let locks = Locks::open(&settings.lock_dir, &id).map_err(unusable)?;
-    let waiting = || settings.output().note("another sweep is under way; waiting for it");
+    let locks = Locks::open(&session.lock_dir, &id).map_err(unusable)?;
+    let waiting = || session.output().note("another sweep is under way; waiting for it");
     // A signal ends the program meanwhile: nothing was begun.
     locks.lock_image("sweep", &CancellationToken::new(), waiting).await.map_err(unusable)
 }
@@ -130,14 +130,14 @@ fn cannot_keep(args: &SweepArgs, error: &std::io::Error) -> CliError {
 
 /// Every step; each is reported as soon as it and those before it are done.
 async fn carry_out_all(
-    settings: &Settings,
+    session: &Session,
     engine: &dyn Engine,
     args: &SweepArgs,
     steps: Vec<Step>,
     report: &mut SweepReport,
     output: &mut Output,
 ) {
-    let (all, at) = (args.dry_run || settings.verbose > 0, report.seconds);
+    let (all, at) = (args.dry_run || session.verbose > 0, report.seconds);
     let mut done = stream::iter(steps)
         .map(|step| async move {
             let outcome = if args.dry_run {
@@ -153,7 +153,7 @@ async fn carry_out_all(
         })
         .buffered(AT_ONCE);
     while let Some(step) = done.next().await {
-        if !settings.json && (all || !step.quiet) {
+        if !session.json && (all || !step.quiet) {
             output.line(&step.text);
         }
         if let Some(why) = &step.notify_error {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::deploy::image::AccountLayer;
 use crate::deploy::owner::Owner;
 use crate::deploy::start::DeployedGpu;
@@ -14,13 +14,13 @@ use crate::engine::CreateContainer;
 
 /// The request, and what would be done to the image before.
 pub(super) fn show_request(
-    settings: &Settings,
+    session: &Session,
     request: &CreateContainer,
     layer: &AccountLayer,
     source: &Source,
     owner: &Owner,
 ) -> Result<Exit, CliError> {
-    let mut output = settings.output();
+    let mut output = session.output();
     let is_missing = matches!(layer, AccountLayer::Missing { .. });
     let mut value = json!(request);
     value["setup"] = json!({
@@ -49,17 +49,17 @@ fn notes(source: &Source, owner: &Owner) -> Vec<String> {
 }
 
 pub(super) fn report(
-    settings: &Settings,
+    session: &Session,
     deployed: &Deployed,
     source: &Source,
     request: &DeployRequest,
 ) -> Result<Exit, CliError> {
-    let mut output = settings.output();
+    let mut output = session.output();
     output.data(deployed, |deployed, _| {
         let with = with_words(&deployed.gpus);
         let workspace = request.workspace.display();
         // Others' containers have their whole name only.
-        let own = request.owner.account.uid == settings.uid;
+        let own = request.owner.account.uid == session.uid;
         let name = if own { &request.name } else { &deployed.name };
         let full = &deployed.name;
         match deployed.ended {

@@ -2,8 +2,8 @@
 
 use crate::admin::doctor::{Diagnosis, Finding, image as findings, images, machine};
 use crate::admin::inventory::SpecNode;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::error::CliError;
+use crate::cli::session::Session;
 use crate::cli::{deploy, plan};
 use crate::engine::{Engine, ImageDetail};
 use crate::image::user_layer;
@@ -17,23 +17,23 @@ use crate::spec::SpecEntry;
 /// # Errors
 /// Neither spec nor engine has an image of that name, or the engine cannot be
 /// asked at all.
-pub(super) async fn diagnose(settings: &Settings, name: &str) -> Result<Diagnosis, CliError> {
-    let read = load::spec(settings);
-    let engine = load::engine(settings).await?;
+pub(super) async fn diagnose(session: &Session, name: &str) -> Result<Diagnosis, CliError> {
+    let read = session.spec();
+    let engine = session.engine().await?;
     let node = read.as_ref().ok().and_then(|(spec, graph)| {
-        let id = deploy::find(spec, graph, name, settings.uid).ok()?;
+        let id = deploy::find(spec, graph, name, session.uid).ok()?;
         Some(SpecNode { spec, graph, id })
     });
     let mut diagnosis = Diagnosis::default();
     let image = match node {
         Some(node) => {
-            let (image, finding) = of_spec(settings, node, name, engine.as_ref()).await;
+            let (image, finding) = of_spec(session, node, name, engine.as_ref()).await;
             diagnosis.extend(finding);
             image
         }
         None => match engine.image(name).await? {
             Some(image) => Some(image),
-            None => return Err(unknown(settings, name, read.err())),
+            None => return Err(unknown(session, name, read.err())),
         },
     };
     diagnosis.extend([findings::identity(name, image.as_ref())]);
@@ -46,7 +46,7 @@ pub(super) async fn diagnose(settings: &Settings, name: &str) -> Result<Diagnosi
             diagnosis.extend([files(engine.as_ref(), name, &account, &image).await]);
             diagnosis.extend(findings::settings(name, &account, &image));
             let spec = read.as_ref().ok().map(|(spec, _)| spec);
-            diagnosis.extend([images::account(name, &setup, spec, settings.people.as_ref())]);
+            diagnosis.extend([images::account(name, &setup, spec, session.people.as_ref())]);
         }
         Err(finding) => diagnosis.extend([*finding]),
     }
@@ -65,9 +65,9 @@ pub(super) async fn diagnose(settings: &Settings, name: &str) -> Result<Diagnosi
     Ok(diagnosis)
 }
 
-fn unknown(settings: &Settings, name: &str, error: Option<CliError>) -> CliError {
+fn unknown(session: &Session, name: &str, error: Option<CliError>) -> CliError {
     let name = name.escape_debug();
-    CliError::usage(match error.filter(|_| settings.spec_file.is_some()) {
+    CliError::usage(match error.filter(|_| session.spec_file.is_some()) {
         Some(error) => {
             Problem::new(format!("the engine has no image `{name}`, and the spec cannot be read: {error}"))
                 .help("see `ds01-build check`")
@@ -80,7 +80,7 @@ fn unknown(settings: &Settings, name: &str, error: Option<CliError>) -> CliError
 /// The image that stands for a node, and whether it is up to date. A plan that
 /// cannot be made leaves the project's own tag to look at.
 async fn of_spec(
-    settings: &Settings,
+    session: &Session,
     node: SpecNode<'_>,
     name: &str,
     engine: &dyn Engine,
@@ -94,7 +94,7 @@ async fn of_spec(
         SpecEntry::Project(project) => detail(project.repository.with_tag("latest").to_string()).await,
         SpecEntry::Base(_) | SpecEntry::Image(_) => None,
     };
-    let (image, reasons) = match planned(settings, node, engine).await {
+    let (image, reasons) = match planned(session, node, engine).await {
         Ok(planned) => {
             let image = match latest {
                 Some(image) => Some(image),
@@ -113,10 +113,10 @@ async fn of_spec(
     (image, Some(findings::up_to_date(name, node.name().as_str(), reasons)))
 }
 
-async fn planned(settings: &Settings, node: SpecNode<'_>, engine: &dyn Engine) -> Result<Planned, CliError> {
+async fn planned(session: &Session, node: SpecNode<'_>, engine: &dyn Engine) -> Result<Planned, CliError> {
     let SpecNode { spec, graph, id } = node;
     let selection = plan::select_nodes(spec, graph, &[id], None);
-    let planned = plan::make(settings, spec, graph, engine, &selection).await?;
+    let planned = plan::make(session, spec, graph, engine, &selection).await?;
     let image = planned.position(id).map(|position| planned.plan.images[position].clone());
     image.ok_or_else(|| CliError::bug("what was selected is not in the plan"))
 }

@@ -11,9 +11,9 @@ use futures::future::join_all;
 use crate::admin::doctor::machine::{self, Folder};
 use crate::admin::doctor::{Diagnosis, Finding, Severity, images};
 use crate::build::space;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::engine::{Container, EngineInfo, Image};
 use crate::gpu::nvml;
 use crate::registry::credentials::Credentials;
@@ -41,36 +41,36 @@ pub(crate) struct DoctorArgs {
     pub(crate) image: Option<String>,
 }
 
-pub(crate) async fn run(settings: &Settings, args: &DoctorArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &DoctorArgs) -> Result<Exit, CliError> {
     let diagnosis = match &args.image {
-        Some(name) => image::diagnose(settings, name).await?,
-        None => diagnose(settings).await,
+        Some(name) => image::diagnose(session, name).await?,
+        None => diagnose(session).await,
     };
-    let verbose = settings.verbose > 0;
-    let mut output = settings.output();
+    let verbose = session.verbose > 0;
+    let mut output = session.output();
     output.data(&diagnosis, |diagnosis, style| text(diagnosis, style, verbose));
     output.finish()?;
     Ok(if diagnosis.is_broken() { Exit::Engine } else { Exit::Done })
 }
 
 /// Everything but single images.
-async fn diagnose(settings: &Settings) -> Diagnosis {
+async fn diagnose(session: &Session) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
-    let read = load::spec(settings);
-    diagnosis.extend(spec(settings, &read));
+    let read = session.spec();
+    diagnosis.extend(spec(session, &read));
     let spec = read.as_ref().ok().map(|(spec, _)| spec);
-    let (lists, answers) = tokio::join!(engine(settings, &mut diagnosis), registries(settings, spec));
+    let (lists, answers) = tokio::join!(engine(session, &mut diagnosis), registries(session, spec));
     diagnosis.extend(answers);
-    diagnosis.extend([machine::gpu_driver(&nvml::state(settings.nvml_library.as_deref()))]);
+    diagnosis.extend([machine::gpu_driver(&nvml::state(session.nvml_library.as_deref()))]);
     if let Some((images, containers)) = &lists {
-        diagnosis.extend(images::accounts(images, spec, settings.people.as_ref()));
+        diagnosis.extend(images::accounts(images, spec, session.people.as_ref()));
         diagnosis.extend(images::leftovers(images, containers));
         diagnosis.extend(images::legacy_labels(images, containers));
     }
     let folders = [
-        ("locks", &settings.lock_dir, true),
-        ("cache", &settings.cache_dir, false),
-        ("logs", &settings.state_dir, false),
+        ("locks", &session.lock_dir, true),
+        ("cache", &session.cache_dir, false),
+        ("logs", &session.state_dir, false),
     ];
     diagnosis.extend(folders.map(|(name, path, needed)| {
         machine::folder(&Folder { name, path: path.clone(), needed, writable: writable(path) })
@@ -78,12 +78,12 @@ async fn diagnose(settings: &Settings) -> Diagnosis {
     diagnosis
 }
 
-fn spec(settings: &Settings, read: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
-    let Some(file) = &settings.spec_file else { return vec![machine::no_spec()] };
-    let file = settings.shown(file).display().to_string();
+fn spec(session: &Session, read: &Result<(Spec, Graph), CliError>) -> Vec<Finding> {
+    let Some(file) = &session.spec_file else { return vec![machine::no_spec()] };
+    let file = session.shown(file).display().to_string();
     match read {
         Ok((spec, _)) => {
-            let disagreements = spec.disagreements(spec.users.keys(), settings.people.as_ref());
+            let disagreements = spec.disagreements(spec.users.keys(), session.people.as_ref());
             let mut findings = machine::users(&file, spec, &disagreements);
             findings.insert(0, machine::valid_spec(&file, spec));
             findings
@@ -93,15 +93,15 @@ fn spec(settings: &Settings, read: &Result<(Spec, Graph), CliError>) -> Vec<Find
 }
 
 /// The engine's lists, if both could be read.
-async fn engine(settings: &Settings, diagnosis: &mut Diagnosis) -> Option<(Vec<Image>, Vec<Container>)> {
-    let (address, how) = match settings.address_and_source() {
+async fn engine(session: &Session, diagnosis: &mut Diagnosis) -> Option<(Vec<Image>, Vec<Container>)> {
+    let (address, how) = match session.address_and_source() {
         Ok((address, how)) => (address.to_string(), how),
         Err(error) => {
             diagnosis.extend([machine::engine_error("engine", &error, &error.to_string())]);
             return None;
         }
     };
-    let engine = match load::engine(settings).await {
+    let engine = match session.engine().await {
         Ok(engine) => engine,
         Err(error) => {
             diagnosis.extend([machine::engine(&address, how, &Err(error))]);
@@ -132,10 +132,10 @@ fn free(facts: &EngineInfo) -> Result<u64, String> {
 }
 
 /// Every registry at once; one that stays silent holds up no other.
-async fn registries(settings: &Settings, spec: Option<&Spec>) -> Vec<Finding> {
+async fn registries(session: &Session, spec: Option<&Spec>) -> Vec<Finding> {
     let Some(spec) = spec else { return Vec::new() };
-    let registry = load::registry(settings, spec);
-    let credentials = Credentials::new(Some(settings.docker_config.clone()));
+    let registry = session.registry(spec);
+    let credentials = Credentials::new(Some(session.docker_config.clone()));
     let hosts = machine::registries(spec);
     let answers = hosts.iter().map(async |(host, used_for)| {
         let (answer, login) = tokio::join!(registry.ping(host), credentials.source(host));

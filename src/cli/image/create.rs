@@ -6,9 +6,9 @@ use serde_json::json;
 use super::draft::{self, Draft};
 use super::{form, options};
 use crate::cli::args::CreateArgs;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::{build, check, plan, signals};
 use crate::host::files;
 use crate::model::account::account_name;
@@ -19,22 +19,21 @@ use crate::spec::files::Disk;
 use crate::spec::paths::{PlacementError, new_project_file};
 use crate::spec::{Project, Spec};
 
-pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &CreateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
-    let (spec, graph) = load::spec(settings)?;
-    let ask = settings.can_ask && !args.yes && (args.name.is_none() || args.image.is_none());
+    let (spec, graph) = session.spec()?;
+    let ask = session.can_ask && !args.yes && (args.name.is_none() || args.image.is_none());
     let filled = match ask {
-        true => Some(form::fill(settings, &signals, &spec, &graph, args).await?),
+        true => Some(form::fill(session, &signals, &spec, &graph, args).await?),
         false => None,
     };
     let args = filled.as_ref().unwrap_or(args);
-    let entry = options::entry(settings, &spec, &graph, args)?;
-    let draft = draft(settings, &spec, &entry)?;
-    check::uids(settings, &draft.spec, [&draft.project().account.login])?;
-    let shown = settings.shown(&draft.path).display().to_string();
-    let mut output = settings.output();
-    if ask && !args.dry_run && !form::confirm(settings, &signals, &shown, &draft.text, !args.no_build).await?
-    {
+    let entry = options::entry(session, &spec, &graph, args)?;
+    let draft = draft(session, &spec, &entry)?;
+    check::uids(session, &draft.spec, [&draft.project().account.login])?;
+    let shown = session.shown(&draft.path).display().to_string();
+    let mut output = session.output();
+    if ask && !args.dry_run && !form::confirm(session, &signals, &shown, &draft.text, !args.no_build).await? {
         output.note("nothing was written");
         output.finish()?;
         return Ok(Exit::Done);
@@ -51,7 +50,7 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
         })
     };
     if args.dry_run {
-        let planned = draft.plan(settings, &args.around).await?;
+        let planned = draft.plan(session, &args.around).await?;
         if output.json {
             let mut data = planned.plan.to_json();
             data["project"] = facts(false);
@@ -68,12 +67,12 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
     // A Dockerfile that cannot be built, or an engine that does not answer,
     // is found before anything is written.
     if !args.no_build {
-        draft.plan(settings, &args.around).await?;
+        draft.plan(session, &args.around).await?;
     }
     files::create(&draft.path, &draft.text)
-        .map_err(|error| draft::unwritten(settings, &draft.path, &error))?;
+        .map_err(|error| draft::unwritten(session, &draft.path, &error))?;
     output.note(&format!("{shown} is written"));
-    let (build, own) = (draft.build_name(), draft.own_name(settings));
+    let (build, own) = (draft.build_name(), draft.own_name(session));
     if args.no_build {
         if output.json {
             output.value(&json!({ "project": facts(true) }));
@@ -84,8 +83,8 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
     }
     output.finish()?;
     let build_args = draft.build_args(&args.around);
-    let ended = build::run_for(settings, &signals, &build_args, Some(("project", facts(true)))).await;
-    let mut output = settings.output();
+    let ended = build::run_for(session, &signals, &build_args, Some(("project", facts(true)))).await;
+    let mut output = session.output();
     match &ended {
         Ok(Exit::Done) => output.note(&format!("to run it: ds01-build deploy {own}")),
         Ok(Exit::Interrupted) => {
@@ -100,7 +99,7 @@ pub(crate) async fn run(settings: &Settings, args: &CreateArgs) -> Result<Exit, 
 
 /// The text in a file that nobody has. Problems of a file that is not there
 /// yet are those of flags.
-fn draft(settings: &Settings, spec: &Spec, entry: &ProjectEntry) -> Result<Draft, CliError> {
+fn draft(session: &Session, spec: &Spec, entry: &ProjectEntry) -> Result<Draft, CliError> {
     let login = Login::new(&entry.user);
     if let Some(there) = in_use(spec, &entry.name, &login) {
         let file = there.place.file.path.display();
@@ -113,7 +112,7 @@ fn draft(settings: &Settings, spec: &Spec, entry: &ProjectEntry) -> Result<Draft
     let path = new_project_file(spec, &account, &entry.name, &Disk)
         .map_err(|error| CliError::usage(no_place(error)))?;
     let text = edit::entry(entry);
-    Draft::read(settings, path, text.clone(), &ProjectName::new(&entry.name)).map_err(|mut error| {
+    Draft::read(session, path, text.clone(), &ProjectName::new(&entry.name)).map_err(|mut error| {
         error.problems = error.problems.into_iter().map(|problem| options::of_flag(problem, &text)).collect();
         error
     })

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{self, BuildArgs, ImageSurroundings};
-use crate::cli::load::{self, CliError};
+use crate::cli::error::CliError;
 use crate::cli::plan;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::model::names::ProjectName;
 use crate::model::problem::Problem;
 use crate::plan::PlannedRun;
@@ -35,13 +35,13 @@ impl Draft {
     /// # Errors
     /// All that would be wrong with it.
     pub(super) fn read(
-        settings: &Settings,
+        session: &Session,
         path: PathBuf,
         text: String,
         project: &ProjectName,
     ) -> Result<Self, CliError> {
         let files = Overlay { under: &Disk, path: path.clone(), text: text.clone() };
-        let (spec, graph) = load::spec_in(settings, &files)?;
+        let (spec, graph) = session.spec_in(&files)?;
         let is_it = |node: &&Node| match SpecEntry::of(&spec, &graph, node.id) {
             SpecEntry::Project(other) => {
                 other.name == *project && other.place.file.text == text.trim_start_matches(BYTE_ORDER_MARK)
@@ -73,9 +73,9 @@ impl Draft {
 
     /// The shortest name by which the caller deploys and changes it: their own
     /// comes before those of others.
-    pub(super) fn own_name(&self, settings: &Settings) -> &str {
+    pub(super) fn own_name(&self, session: &Session) -> &str {
         let project = self.project();
-        if project.account.uid == settings.uid { project.name.as_str() } else { self.build_name() }
+        if project.account.uid == session.uid { project.name.as_str() } else { self.build_name() }
     }
 
     /// What would be built; Dockerfiles and contexts are read.
@@ -84,12 +84,12 @@ impl Draft {
     /// Files, bases or the engine.
     pub(super) async fn plan(
         &self,
-        settings: &Settings,
+        session: &Session,
         around: &ImageSurroundings,
     ) -> Result<PlannedRun, CliError> {
-        let engine = load::engine(settings).await?;
+        let engine = session.engine().await?;
         let selection = plan::select_nodes(&self.spec, &self.graph, &[self.node], around.branch.clone());
-        plan::make(settings, &self.spec, &self.graph, engine.as_ref(), &selection).await
+        plan::make(session, &self.spec, &self.graph, engine.as_ref(), &selection).await
     }
 
     /// `build` of this image alone.
@@ -108,7 +108,7 @@ impl Draft {
 }
 
 /// A file that could not be written.
-pub(super) fn unwritten(settings: &Settings, path: &Path, error: &io::Error) -> CliError {
-    let problem = Problem::new(format!("{} cannot be written: {error}", settings.shown(path).display()));
+pub(super) fn unwritten(session: &Session, path: &Path, error: &io::Error) -> CliError {
+    let problem = Problem::new(format!("{} cannot be written: {error}", session.shown(path).display()));
     CliError::usage(problem.help("--dry-run shows what it would be; somebody with rights can put it there"))
 }

@@ -12,8 +12,8 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use super::create::in_use;
 use super::options;
 use crate::cli::args::CreateArgs;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::error::CliError;
+use crate::cli::session::Session;
 use crate::cli::signals::Signals;
 use crate::image::packages::{Packages, parse_apt, parse_pip};
 use crate::model::names::Login;
@@ -30,20 +30,20 @@ const ROWS: usize = 12;
 /// # Errors
 /// Nobody may ask for it; the terminal is gone, or a signal came.
 pub(crate) async fn fill(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     spec: &Spec,
     graph: &Graph,
     args: &CreateArgs,
 ) -> Result<CreateArgs, CliError> {
-    let login = options::owner(settings, spec, args.user.as_deref())?;
+    let login = options::owner(session, spec, args.user.as_deref())?;
     let taken: Vec<String> = spec.projects.iter().map(|project| project.name.to_string()).collect();
     let taken = taken.into_iter().filter(|name| in_use(spec, name, &login).is_some()).collect();
     let choices =
         options::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
-    let form = Form { theme: theme(settings), login, taken, choices };
+    let form = Form { theme: theme(session), login, taken, choices };
     let args = args.clone();
-    on_terminal(settings, signals, move || form.fill(args)).await
+    on_terminal(session, signals, move || form.fill(args)).await
 }
 
 /// Shows the file and asks whether it is meant.
@@ -51,25 +51,25 @@ pub(crate) async fn fill(
 /// # Errors
 /// The terminal is gone, or a signal came.
 pub(crate) async fn confirm(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     shown: &str,
     text: &str,
     build: bool,
 ) -> Result<bool, CliError> {
-    let (theme, also) = (theme(settings), if build { " and build the image" } else { "" });
+    let (theme, also) = (theme(session), if build { " and build the image" } else { "" });
     let question = format!("Write {shown}{also}?");
-    let mut output = settings.output();
+    let mut output = session.output();
     text.lines().filter(|line| !line.starts_with('#')).for_each(|line| output.note(&format!("    {line}")));
     output.finish()?;
-    on_terminal(settings, signals, move || {
+    on_terminal(session, signals, move || {
         Confirm::with_theme(theme.as_ref()).with_prompt(question).default(true).interact()
     })
     .await
 }
 
-fn theme(settings: &Settings) -> Box<dyn Theme + Send + Sync> {
-    let look = settings.screen.stderr_style();
+fn theme(session: &Session) -> Box<dyn Theme + Send + Sync> {
+    let look = session.screen.stderr_style();
     if look.colour && look.unicode { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) }
 }
 
@@ -169,7 +169,7 @@ fn sentence(problem: &Problem) -> String {
 /// Asks in a thread that may wait. The terminal is as it was afterwards, also
 /// where a signal ends the questions.
 async fn on_terminal<T: Send + 'static>(
-    settings: &Settings,
+    session: &Session,
     signals: &Signals,
     ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> Result<T, CliError> {
@@ -185,7 +185,7 @@ async fn on_terminal<T: Send + 'static>(
     let _ = Term::stderr().show_cursor();
     let Some(answer) = answer.filter(|_| !working.token().is_cancelled()) else {
         // Below the line of the question.
-        settings.output().note("\nnothing was written");
+        session.output().note("\nnothing was written");
         return Err(CliError::interrupted());
     };
     match answer {

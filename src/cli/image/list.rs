@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use super::Inventory;
 use crate::admin::inventory::{self, ImageGroup, ImageSummary};
 use crate::cli::args::ImageListArgs;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::ui::table::{Column, Table};
 use crate::ui::{OutputStyle, human};
 
-pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exit, CliError> {
-    let inventory = Inventory::read(settings).await?;
+pub(crate) async fn run(session: &Session, args: &ImageListArgs) -> Result<Exit, CliError> {
+    let inventory = Inventory::read(session).await?;
     let snapshot = &inventory.snapshot;
     let mut groups = inventory::groups(snapshot);
     // A project's own name may be that of a shared image, too; then it is not enough.
@@ -25,12 +25,12 @@ pub(crate) async fn run(settings: &Settings, args: &ImageListArgs) -> Result<Exi
         .map(|group| group.name.clone())
         .collect();
     groups.retain(|group| args.all || group.is_of_caller(snapshot));
-    let facts = inventory.facts(settings, &groups.iter().collect::<Vec<_>>()).await?;
+    let facts = inventory.facts(session, &groups.iter().collect::<Vec<_>>()).await?;
     let rows: Vec<ImageSummary> =
         groups.iter().map(|group| inventory::summarize(snapshot, &facts, group)).collect();
-    let mut output = settings.output();
+    let mut output = session.output();
     output.data(&rows, |rows, look| text(rows, &short, args.all, look));
-    if rows.is_empty() && !settings.json {
+    if rows.is_empty() && !session.json {
         output.note(match args.all {
             true => "there are no images; `ds01-build image create NAME` makes one",
             false => {

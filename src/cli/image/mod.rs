@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use crate::admin::inventory::{ImageFacts, ImageGroup, ImageState, InventoryError, Snapshot};
 use crate::cli::args::ImageCommand;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
 use crate::cli::plan;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::engine::Engine;
 use crate::host::people::People;
 use crate::model::names::ImageId;
@@ -31,13 +31,13 @@ use crate::spec::graph::NodeId;
 /// shown as such.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(settings: &Settings, command: &ImageCommand) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, command: &ImageCommand) -> Result<Exit, CliError> {
     match command {
-        ImageCommand::Create(args) => create::run(settings, args).await,
-        ImageCommand::Update(args) => update::run(settings, args).await,
-        ImageCommand::List(args) => list::run(settings, args).await,
-        ImageCommand::Show(args) => show::run(settings, args).await,
-        ImageCommand::Retire(args) => retire::run(settings, args).await,
+        ImageCommand::Create(args) => create::run(session, args).await,
+        ImageCommand::Update(args) => update::run(session, args).await,
+        ImageCommand::List(args) => list::run(session, args).await,
+        ImageCommand::Show(args) => show::run(session, args).await,
+        ImageCommand::Retire(args) => retire::run(session, args).await,
     }
 }
 
@@ -55,15 +55,15 @@ impl Inventory {
     ///
     /// # Errors
     /// The engine's. A spec that is not there or is wrong is no error yet.
-    async fn read(settings: &Settings) -> Result<Self, CliError> {
-        let (spec, spec_error) = match load::spec(settings) {
+    async fn read(session: &Session) -> Result<Self, CliError> {
+        let (spec, spec_error) = match session.spec() {
             Ok(spec) => (Some(spec), None),
             Err(error) => (None, Some(error)),
         };
-        let engine = load::engine(settings).await?;
+        let engine = session.engine().await?;
         let (images, containers) = tokio::join!(engine.images(), engine.containers());
-        let caller = settings.caller(spec.as_ref().map(|(spec, _)| spec));
-        let people = settings.people.clone();
+        let caller = session.caller(spec.as_ref().map(|(spec, _)| spec));
+        let people = session.people.clone();
         let users = Box::new(move |uid| people.by_uid(uid).ok().flatten().map(|person| person.login));
         let snapshot = Snapshot { images: images?, containers: containers?, spec, caller, users };
         Ok(Self { engine, snapshot, spec_error })
@@ -73,15 +73,15 @@ impl Inventory {
     ///
     /// # Errors
     /// The engine's.
-    async fn facts(&self, settings: &Settings, groups: &[&ImageGroup<'_>]) -> Result<ImageFacts, CliError> {
+    async fn facts(&self, session: &Session, groups: &[&ImageGroup<'_>]) -> Result<ImageFacts, CliError> {
         let ids: Vec<ImageId> =
             groups.iter().filter_map(|group| Some(group.images.first()?.id.clone())).collect();
         let nodes: Vec<NodeId> =
             groups.iter().filter_map(|group| Some(self.snapshot.node(&group.key)?.id)).collect();
         let (footprints, states, built) = tokio::join!(
             self.engine.footprints(&ids),
-            self.states(settings, &nodes),
-            self.built(settings, &nodes),
+            self.states(session, &nodes),
+            self.built(session, &nodes),
         );
         #[expect(
             clippy::disallowed_methods,
@@ -94,7 +94,7 @@ impl Inventory {
     /// What a plan says of these, if it is made in time; else why not.
     async fn states(
         &self,
-        settings: &Settings,
+        session: &Session,
         nodes: &[NodeId],
     ) -> Result<HashMap<NodeId, ImageState>, String> {
         let Some((spec, graph)) = &self.snapshot.spec else {
@@ -104,7 +104,7 @@ impl Inventory {
         if selection.nodes.is_empty() {
             return Ok(HashMap::new());
         }
-        let planned = plan::make(settings, spec, graph, self.engine.as_ref(), &selection);
+        let planned = plan::make(session, spec, graph, self.engine.as_ref(), &selection);
         let planned = tokio::time::timeout(PATIENCE, planned)
             .await
             .map_err(|_| format!("no answer about bases within {} s", PATIENCE.as_secs()))?
@@ -114,9 +114,9 @@ impl Inventory {
     }
 
     /// When runs of this user built what is there.
-    async fn built(&self, settings: &Settings, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
+    async fn built(&self, session: &Session, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
         let Some((_, graph)) = &self.snapshot.spec else { return Ok(HashMap::new()) };
-        let records = settings.records(&self.engine.info().await?.id);
+        let records = session.records(&self.engine.info().await?.id);
         let tries = nodes.iter().filter_map(|node| {
             let node = graph.node(*node);
             Some(records.of(node.repository.as_ref()?, &node.name))

@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use crate::cli::args::CreateArgs;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::image::packages::{parse_apt, parse_pip_from};
 use crate::model::account::account_name;
 use crate::model::names::Login;
@@ -33,7 +33,7 @@ const FLAGS: [(&str, &str); 8] = [
 /// # Errors
 /// All that is wrong with the flags; or the caller may not ask for it.
 pub(super) fn entry(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     graph: &Graph,
     args: &CreateArgs,
@@ -48,10 +48,10 @@ pub(super) fn entry(
     let wrong = |flag, text: &str, parse: Parse| parse(text).err().map(|why| problem(flag, text, &why));
     problems.extend(args.apt.iter().filter_map(|text| wrong("--apt", text, &parse_apt)));
     problems.extend(args.pip.iter().filter_map(|text| wrong("--pip", text, &parse_pip)));
-    let mut file = |flag, file: Option<&Path>| below_root(settings, spec, flag, file, &mut problems);
+    let mut file = |flag, file: Option<&Path>| below_root(session, spec, flag, file, &mut problems);
     let requirements = file("--requirements", args.requirements.as_deref());
     let dockerfile = file("--dockerfile", args.dockerfile.as_deref());
-    let user = owner(settings, spec, args.user.as_deref());
+    let user = owner(session, spec, args.user.as_deref());
     if let Err(error) = &user
         && error.exit == Exit::Usage
     {
@@ -127,8 +127,8 @@ pub(super) fn check_base(graph: &Graph, image: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// No login, or not the caller's own.
-pub(super) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
-    let caller = settings.caller(Some(spec));
+pub(super) fn owner(session: &Session, spec: &Spec, asked: Option<&str>) -> Result<Login, CliError> {
+    let caller = session.caller(Some(spec));
     let own = spec.users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
     let own = own.unwrap_or(&caller.login).clone();
     let wrong = |problem| CliError::problems(vec![flagged("--user", problem)]);
@@ -151,7 +151,7 @@ pub(super) fn owner(settings: &Settings, spec: &Spec, asked: Option<&str>) -> Re
 /// A file as the spec names it: relative to its folder. One that is not there
 /// or lies elsewhere is a problem, which names the flag.
 pub(super) fn below_root(
-    settings: &Settings,
+    session: &Session,
     spec: &Spec,
     flag: &str,
     file: Option<&Path>,
@@ -160,7 +160,7 @@ pub(super) fn below_root(
     let file = file?;
     let shown = file.display();
     let below = || {
-        let real = std::fs::canonicalize(settings.here.join(file))
+        let real = std::fs::canonicalize(session.here.join(file))
             .map_err(|error| Problem::new(format!("{flag}: `{shown}` cannot be read: {error}")))?;
         let below = real.strip_prefix(&spec.root).map_err(|_| {
             let folder = spec.root.display();

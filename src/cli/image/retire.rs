@@ -5,23 +5,23 @@ use std::path::Path;
 use super::{Inventory, cli_error};
 use crate::admin::inventory::retire::{self, FileChange, Removal, Retirement};
 use crate::cli::args::ImageRetireArgs;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::model::problem::Problem;
 use crate::ui::human;
 
-pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<Exit, CliError> {
-    let Inventory { engine, snapshot, .. } = Inventory::read(settings).await?;
+pub(crate) async fn run(session: &Session, args: &ImageRetireArgs) -> Result<Exit, CliError> {
+    let Inventory { engine, snapshot, .. } = Inventory::read(session).await?;
     let layers = retire::layers(engine.as_ref(), &snapshot.images).await?;
     let retirement =
         retire::decide(&args.name, args.keep_spec, &snapshot, &layers).map_err(|error| cli_error(&error))?;
     // All that can be known to fail fails before anything is gone.
-    let change = retirement.entry().map(|entry| FileChange::without(entry, &settings.here)).transpose();
+    let change = retirement.entry().map(|entry| FileChange::without(entry, &session.here)).transpose();
     let change = change.map_err(|error| cli_error(&error))?;
-    let mut output = settings.output();
+    let mut output = session.output();
     if args.dry_run {
-        output.data(&retirement, |retirement, _| lines(settings, retirement, "would go"));
+        output.data(&retirement, |retirement, _| lines(session, retirement, "would go"));
         output.note("nothing was done");
         output.finish()?;
         return Ok(Exit::Done);
@@ -33,9 +33,9 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
         output.finish()?;
         return Ok(Exit::Done);
     }
-    if !args.yes && settings.can_ask {
-        output.note(lines(settings, &retirement, "will go").trim_end());
-        if !settings.asks("remove this? [y/N]")? {
+    if !args.yes && session.can_ask {
+        output.note(lines(session, &retirement, "will go").trim_end());
+        if !session.asks("remove this? [y/N]")? {
             output.note("nothing was done");
             output.finish()?;
             return Ok(Exit::Refused);
@@ -43,11 +43,11 @@ pub(crate) async fn run(settings: &Settings, args: &ImageRetireArgs) -> Result<E
     }
     let removal = retire::retire(engine.as_ref(), &retirement).await?;
     if let Some(change) = &change {
-        change.apply().map_err(|error| not_written(settings, &retirement, change, &error))?;
+        change.apply().map_err(|error| not_written(session, &retirement, change, &error))?;
     }
     let project_file = change.as_ref().map(FileChange::path);
-    output.data(&Report { removal: &removal, project_file }, |_, _| summary(settings, &retirement, &removal));
-    if snapshot.spec.is_none() && settings.spec_file.is_some() {
+    output.data(&Report { removal: &removal, project_file }, |_, _| summary(session, &retirement, &removal));
+    if snapshot.spec.is_none() && session.spec_file.is_some() {
         output.note("the spec cannot be read, so nothing was taken out of it; `ds01-build check` says why");
     }
     output.finish()?;
@@ -63,7 +63,7 @@ struct Report<'a> {
 }
 
 fn not_written(
-    settings: &Settings,
+    session: &Session,
     retirement: &Retirement,
     change: &FileChange,
     error: &std::io::Error,
@@ -71,7 +71,7 @@ fn not_written(
     let message = format!(
         "the images of {} are gone, but {} was not changed: {error}",
         retirement.name(),
-        settings.shown(change.path()).display()
+        session.shown(change.path()).display()
     );
     CliError::refused(
         Problem::new(message).help("take the entry out by hand; until then `build` makes the image again"),
@@ -79,11 +79,11 @@ fn not_written(
 }
 
 /// One line for each thing.
-fn lines(settings: &Settings, retirement: &Retirement, verb: &str) -> String {
+fn lines(session: &Session, retirement: &Retirement, verb: &str) -> String {
     let tags = retirement.tags().iter().map(|tag| format!("image {tag} {verb}\n"));
     let untagged = retirement.untagged().map(|id| format!("image {id} {verb}\n"));
     let entry = retirement.entry().map(|entry| {
-        let file = settings.shown(&entry.file).display().to_string();
+        let file = session.shown(&entry.file).display().to_string();
         if entry.alone {
             return format!("file {file} {verb}\n");
         }
@@ -92,11 +92,11 @@ fn lines(settings: &Settings, retirement: &Retirement, verb: &str) -> String {
     tags.chain(untagged).chain(entry).collect()
 }
 
-fn summary(settings: &Settings, retirement: &Retirement, removal: &Removal) -> String {
+fn summary(session: &Session, retirement: &Retirement, removal: &Removal) -> String {
     let images = human::count(removal.images.len() as u64, "image");
     let tags = human::count(removal.tags.len() as u64, "tag");
     let file = retirement.entry().map(|entry| {
-        let file = settings.shown(&entry.file).display().to_string();
+        let file = session.shown(&entry.file).display().to_string();
         if entry.alone {
             format!("; {file} is deleted")
         } else {

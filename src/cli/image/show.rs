@@ -9,17 +9,17 @@ use crate::admin::inventory::{self, ImageGroup, InventoryError};
 use crate::build::export::{self, ExportError};
 use crate::build::request::Requests;
 use crate::cli::args::{BuildArgs, ShowArgs};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::CliError;
-use crate::cli::settings::Settings;
-use crate::cli::{build, pins, plan};
+use crate::cli::session::Session;
+use crate::cli::{build, plan};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::Selection;
 use crate::ui::human;
 
-pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, CliError> {
-    let inventory = Inventory::read(settings).await?;
+pub(crate) async fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
+    let inventory = Inventory::read(session).await?;
     let snapshot = &inventory.snapshot;
     let groups = inventory::groups(snapshot);
     let found = inventory::find(&args.name, &groups, snapshot);
@@ -31,9 +31,9 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
         Some(base) => base,
         None => found.map_err(|error| cli_error(&error))?,
     };
-    let mut output = settings.output();
+    let mut output = session.output();
     if args.dockerfile {
-        let text = dockerfile(settings, &inventory, group).await?;
+        let text = dockerfile(session, &inventory, group).await?;
         output.data(&json!({ "dockerfile": text }), |_, _| text.clone());
         output.finish()?;
         return Ok(Exit::Done);
@@ -42,9 +42,9 @@ pub(crate) async fn run(settings: &Settings, args: &ShowArgs) -> Result<Exit, Cl
         Some(image) => inventory.engine.image(image.id.as_str()).await?,
         None => None,
     };
-    let facts = inventory.facts(settings, &[group]).await?;
+    let facts = inventory.facts(session, &[group]).await?;
     // A lock that cannot be read keeps nobody from looking.
-    let pins = pins::load(settings).ok();
+    let pins = session.pins().ok();
     let pin = |image: &Reference| Some(pins.as_ref()?.lock.get(image)?.digest().to_owned());
     let inspect = inventory::inspect(snapshot, &facts, group, detail.as_ref(), &pin);
     let age = |seconds| human::age(Duration::from_secs(seconds));
@@ -69,7 +69,7 @@ async fn base<'a>(inventory: &'a Inventory, name: &str) -> Result<Option<ImageGr
 
 /// What `docker build` makes the same image from.
 async fn dockerfile(
-    settings: &Settings,
+    session: &Session,
     inventory: &Inventory,
     group: &ImageGroup<'_>,
 ) -> Result<String, CliError> {
@@ -82,8 +82,8 @@ async fn dockerfile(
     };
     let (spec, graph, engine) = (node.spec, node.graph, inventory.engine.as_ref());
     let selection = Selection::with_bases(graph, &[node.id]);
-    let planned = plan::make(settings, spec, graph, engine, &selection).await?;
-    let environment = build::surroundings(settings, &BuildArgs::default(), spec)?;
+    let planned = plan::make(session, spec, graph, engine, &selection).await?;
+    let environment = build::surroundings(session, &BuildArgs::default(), spec)?;
     let requests = Requests { spec, graph, planned: &planned, environment: &environment };
     export::dockerfile(&requests, node.id, engine).await.map_err(|error| match error {
         ExportError::Engine(error) => error.into(),

@@ -10,9 +10,9 @@ use super::draft::{self, Draft};
 use super::options;
 use crate::admin::inventory::{is_of_project, running_old_image};
 use crate::cli::args::ImageUpdateArgs;
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, CliError};
-use crate::cli::settings::Settings;
+use crate::cli::session::Session;
 use crate::cli::{build, check, deploy, plan, signals};
 use crate::container::may_act_for;
 use crate::host::files;
@@ -22,21 +22,21 @@ use crate::spec::edit::{self, EntryEdit, ProjectChanges};
 use crate::spec::graph::Graph;
 use crate::spec::{Project, Spec};
 
-pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run(session: &Session, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
-    let (spec, graph) = load::spec(settings)?;
-    let project = project(settings, &spec, &graph, &args.name)?;
-    let file = ProjectFile::read(settings, project)?;
-    let change = change(settings, args, &spec, &graph, project, &file)?;
+    let (spec, graph) = session.spec()?;
+    let project = project(session, &spec, &graph, &args.name)?;
+    let file = ProjectFile::read(session, project)?;
+    let change = change(session, args, &spec, &graph, project, &file)?;
     let text = edit::apply(&file.text, project.name.as_str(), &change.changes)
-        .map_err(|why| file.unchangeable(settings, &why))?;
-    let draft = Draft::read(settings, file.real.clone(), text, &project.name)?;
-    check::uids(settings, &draft.spec, [&project.account.login])?;
+        .map_err(|why| file.unchangeable(session, &why))?;
+    let draft = Draft::read(session, file.real.clone(), text, &project.name)?;
+    check::uids(session, &draft.spec, [&project.account.login])?;
     let planned = match args.no_build && !args.dry_run {
         true => None,
-        false => Some(draft.plan(settings, &args.around).await?),
+        false => Some(draft.plan(session, &args.around).await?),
     };
-    let shown = settings.shown(&file.path).display().to_string();
+    let shown = session.shown(&file.path).display().to_string();
     let diff = diff(&file.text, &draft.text);
     let facts = |written: bool| {
         json!({
@@ -47,7 +47,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
             "written": written && !diff.is_empty(),
         })
     };
-    let mut output = settings.output();
+    let mut output = session.output();
     change.messages.iter().for_each(|message| output.note(message));
     if !diff.is_empty() {
         output.note(&format!("{shown}:"));
@@ -67,7 +67,7 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
     }
     if !diff.is_empty() {
         files::replace(&file.path, &file.text, &draft.text)
-            .map_err(|error| draft::unwritten(settings, &file.path, &error))?;
+            .map_err(|error| draft::unwritten(session, &file.path, &error))?;
     }
     let name = draft.build_name();
     if args.no_build {
@@ -79,9 +79,9 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
         return Ok(Exit::Done);
     }
     let build = draft.build_args(&args.around);
-    let ended = build::run_for(settings, &signals, &build, Some(("project", facts(true)))).await;
+    let ended = build::run_for(session, &signals, &build, Some(("project", facts(true)))).await;
     match &ended {
-        Ok(Exit::Done) => note_containers(settings, draft.project()).await?,
+        Ok(Exit::Done) => note_containers(session, draft.project()).await?,
         _ if !diff.is_empty() => output.note(&format!(
             "{shown} stays as it is now; mend it with another `ds01-build image update`, or try again: ds01-build build {name}",
         )),
@@ -92,18 +92,18 @@ pub(crate) async fn run(settings: &Settings, args: &ImageUpdateArgs) -> Result<E
 
 /// The project of that name. Only its owner, or an administrator, changes it.
 fn project<'a>(
-    settings: &Settings,
+    session: &Session,
     spec: &'a Spec,
     graph: &Graph,
     name: &str,
 ) -> Result<&'a Project, CliError> {
-    let node = deploy::find(spec, graph, name, settings.uid)?;
+    let node = deploy::find(spec, graph, name, session.uid)?;
     let SpecEntry::Project(project) = SpecEntry::of(spec, graph, node) else {
         let problem = Problem::new(format!("`{name}` is no project's image"));
         return Err(CliError::usage(problem.help("shared images are changed in the spec itself")));
     };
     let account = &project.account;
-    if may_act_for(&settings.caller(Some(spec)), account.uid) {
+    if may_act_for(&session.caller(Some(spec)), account.uid) {
         return Ok(project);
     }
     let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
@@ -119,24 +119,23 @@ struct ProjectFile {
 }
 
 impl ProjectFile {
-    fn read(settings: &Settings, project: &Project) -> Result<Self, CliError> {
-        let path = settings.here.join(&project.place.file.path);
+    fn read(session: &Session, project: &Project) -> Result<Self, CliError> {
+        let path = session.here.join(&project.place.file.path);
         let read = || Ok((std::fs::canonicalize(&path)?, std::fs::read_to_string(&path)?));
         let (real, text) = read().map_err(|error: std::io::Error| {
-            CliError::usage(format!("{} cannot be read: {error}", settings.shown(&path).display()))
+            CliError::usage(format!("{} cannot be read: {error}", session.shown(&path).display()))
         })?;
         Ok(Self { path, real, text })
     }
 
-    fn unchangeable(&self, settings: &Settings, why: &str) -> CliError {
-        let problem =
-            Problem::new(format!("{} was not changed: {why}", settings.shown(&self.path).display()));
+    fn unchangeable(&self, session: &Session, why: &str) -> CliError {
+        let problem = Problem::new(format!("{} was not changed: {why}", session.shown(&self.path).display()));
         CliError::usage(problem.help("edit it, and then run `ds01-build image update` without flags"))
     }
 }
 
 fn change(
-    settings: &Settings,
+    session: &Session,
     args: &ImageUpdateArgs,
     spec: &Spec,
     graph: &Graph,
@@ -145,12 +144,12 @@ fn change(
 ) -> Result<EntryEdit, CliError> {
     let mut problems: Vec<Problem> = Vec::new();
     problems.extend(args.image.as_deref().and_then(|image| options::check_base(graph, image).err()));
-    let mut file = |flag, file: Option<&Path>| options::below_root(settings, spec, flag, file, &mut problems);
+    let mut file = |flag, file: Option<&Path>| options::below_root(session, spec, flag, file, &mut problems);
     let requirements = file("--requirements", args.requirements.as_deref());
     let dockerfile = file("--dockerfile", args.dockerfile.as_deref());
     let changes = ProjectChanges { requirements, dockerfile, ..args.changes() };
     let entry =
-        edit::read(&old.text, project.name.as_str()).map_err(|why| old.unchangeable(settings, &why))?;
+        edit::read(&old.text, project.name.as_str()).map_err(|why| old.unchangeable(session, &why))?;
     match edit::change(&entry, &changes, &spec.build.allow_urls) {
         Ok(change) if problems.is_empty() => Ok(change),
         Ok(_) => Err(CliError::problems(problems)),
@@ -170,18 +169,18 @@ fn diff(old: &str, new: &str) -> String {
 
 /// Says which containers still run the project's old image, and how they get
 /// the new one; where it has none, how one is made.
-async fn note_containers(settings: &Settings, project: &Project) -> Result<(), CliError> {
-    let engine = load::engine(settings).await?;
+async fn note_containers(session: &Session, project: &Project) -> Result<(), CliError> {
+    let engine = session.engine().await?;
     let latest = project.repository.with_tag("latest").to_string();
     let (image, containers) = tokio::join!(engine.image(&latest), engine.containers());
     let (Some(image), containers) = (image?, containers?) else { return Ok(()) };
     let uid = project.account.uid;
-    let own = settings.uid == uid;
+    let own = session.uid == uid;
     let deploy = match own {
         true => project.name.to_string(),
         false => format!("{}/{}", project.account.name, project.name),
     };
-    let mut output = settings.output();
+    let mut output = session.output();
     for container in running_old_image(project, &image, &containers) {
         let name = if own { container.short_name() } else { &container.name };
         output.note(&format!(

@@ -7,38 +7,38 @@ use std::path::{Path, PathBuf};
 
 use super::args::{ImpactArgs, Kind};
 use super::build::default_jobs;
+use super::error::CliError;
 use super::exit::Exit;
-use super::load::{self, CliError};
 use super::plan::Hashes;
-use super::settings::Settings;
+use super::session::Session;
 use crate::plan::history::Record;
 use crate::plan::impact::{self, CostInputs, EngineLists, FileReaders, SpecFiles, Target, TargetKind};
 use crate::plan::observe;
 use crate::spec::graph::NodeId;
 
-pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, CliError> {
-    let (spec, graph) = load::spec(settings)?;
-    let hashes = Hashes::open(settings);
+pub(crate) async fn run(session: &Session, args: &ImpactArgs) -> Result<Exit, CliError> {
+    let (spec, graph) = session.spec()?;
+    let hashes = Hashes::open(session);
     let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
-    hashes.save(settings);
+    hashes.save(session);
     let stack = SpecFiles { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
-    let path = settings.here.join(&args.name);
+    let path = session.here.join(&args.name);
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());
     let (asked, others) =
         impact::ask(&stack, &args.name, file, args.kind.map(sort)).map_err(CliError::usage)?;
-    let read = read(settings, &stack, &asked)?;
+    let read = read(session, &stack, &asked)?;
     let mut reach = impact::reach(&stack, &asked, &read);
     reach.notes.extend(impact::otherwise(&args.name, &others));
     let nodes: Vec<NodeId> = reach.images.iter().map(|image| image.node).collect();
     // Nobody is asked about nothing.
     let asks = !nodes.is_empty();
-    let (listed, silent) = match if asks { list(settings).await.map(Some) } else { Ok(None) } {
+    let (listed, silent) = match if asks { list(session).await.map(Some) } else { Ok(None) } {
         Ok(listed) => (listed, None),
         // The question is mostly about the spec.
         Err(error) => (None, Some(error)),
     };
     let (listed, records) = match listed {
-        Some((engine, listed)) => (Some(listed), records(settings, &engine, &stack, &nodes)),
+        Some((engine, listed)) => (Some(listed), records(session, &engine, &stack, &nodes)),
         None if !asks => (Some(EngineLists::default()), HashMap::new()),
         None => (None, HashMap::new()),
     };
@@ -46,10 +46,10 @@ pub(crate) async fn run(settings: &Settings, args: &ImpactArgs) -> Result<Exit, 
         engine: listed.as_ref(),
         records: &records,
         jobs: default_jobs(),
-        users: &|uid| settings.login(uid),
+        users: &|uid| session.login(uid),
     };
     let impact = impact::impact(&stack, asked, reach, &known);
-    let mut output = settings.output();
+    let mut output = session.output();
     if let Some(error) = silent {
         output.note(&format!("sizes and containers are unknown: {error}"));
         error.help().iter().for_each(|help| output.note(help));
@@ -69,14 +69,14 @@ fn sort(kind: Kind) -> TargetKind {
 }
 
 /// Who reads the file that is asked about, and what it declares.
-fn read(settings: &Settings, stack: &SpecFiles<'_>, asked: &Target) -> Result<FileReaders, CliError> {
+fn read(session: &Session, stack: &SpecFiles<'_>, asked: &Target) -> Result<FileReaders, CliError> {
     let Target::File { path } = asked else { return Ok(FileReaders::default()) };
     let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
     let readers = readers.map_err(|problem| CliError::problems(vec![problem]))?;
     let place = real(path);
-    let is_in = |file: &Path| real(&settings.here.join(file)).starts_with(&place);
+    let is_in = |file: &Path| real(&session.here.join(file)).starts_with(&place);
     let declares = impact::declared(stack.spec, stack.graph, &is_in);
-    let of_spec = !declares.is_empty() || settings.spec_file.as_deref().is_some_and(is_in);
+    let of_spec = !declares.is_empty() || session.spec_file.as_deref().is_some_and(is_in);
     Ok(FileReaders { readers, declares: of_spec.then_some(declares) })
 }
 
@@ -85,19 +85,19 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// The engine's name among engines, its images and containers.
-async fn list(settings: &Settings) -> Result<(String, EngineLists), crate::engine::Error> {
-    let engine = load::engine(settings).await?;
+async fn list(session: &Session) -> Result<(String, EngineLists), crate::engine::Error> {
+    let engine = session.engine().await?;
     let (facts, images, containers) = tokio::join!(engine.info(), engine.images(), engine.containers());
     Ok((facts?.id, EngineLists { images: images?, containers: containers? }))
 }
 
 fn records(
-    settings: &Settings,
+    session: &Session,
     engine: &str,
     stack: &SpecFiles<'_>,
     nodes: &[NodeId],
 ) -> HashMap<NodeId, Vec<Record>> {
-    let records = settings.records(engine);
+    let records = session.records(engine);
     let tries = |node: &NodeId| {
         let image = stack.graph.node(*node);
         Some((*node, records.of(image.repository.as_ref()?, &image.name)))

@@ -58,7 +58,7 @@ fn host_config(request: &CreateContainer) -> HostConfig {
         port_bindings: bindings(&request.ports),
         cap_add: some(request.capabilities.iter().cloned()),
         device_requests: some(request.device_requests.iter().map(device_request)),
-        devices: some(request.devices.iter().map(device)),
+        devices: some(request.devices.iter().map(|path| device(path))),
         runtime: request.runtime.clone(),
         ..Default::default()
     }
@@ -120,10 +120,10 @@ fn device_request(request: &engine::DeviceRequest) -> DeviceRequest {
 }
 
 /// At the same path, for reading and writing; not to make more of its kind.
-fn device(path: &String) -> DeviceMapping {
+fn device(path: &str) -> DeviceMapping {
     DeviceMapping {
-        path_on_host: Some(path.clone()),
-        path_in_container: Some(path.clone()),
+        path_on_host: Some(path.to_owned()),
+        path_in_container: Some(path.to_owned()),
         cgroup_permissions: Some("rw".into()),
     }
 }

@@ -251,7 +251,7 @@ pub(crate) struct SavedLabels<'a> {
 
 impl SavedLabels<'_> {
     /// As the engine takes them.
-    pub(crate) fn to_map(&self) -> Labels {
+    pub(crate) fn to_map(self) -> Labels {
         let account = read::user_setup(self.below);
         let account = account.as_ref();
         Writer::default()

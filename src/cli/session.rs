@@ -1,28 +1,36 @@
-//! What the command line and the environment mean. The only place that reads
-//! the environment, the working folder and the terminal.
+//! What all commands share, made once before the command: what the command line
+//! and the environment mean, and the ways to spec, pins, engine, registries,
+//! locks and output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::Global;
-use crate::engine;
+use super::environment::{PROXY, find_spec, host_arch, parsed_base, screen, var};
+use super::error::CliError;
 use crate::engine::address::Address;
+use crate::engine::{self, Engine, buildkit};
+use crate::host::lock::Locks;
 use crate::host::people::{Caller, People, System};
 use crate::model::names::Login;
+use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::history::Records;
-use crate::spec::Spec;
+use crate::registry::credentials::Credentials;
+use crate::registry::{self, Registry};
 use crate::spec::catalog::HostArch;
-use crate::spec::catalog::host::{self, ToolkitFiles, VersionFile};
 use crate::spec::files::{Disk, Files};
+use crate::spec::graph::Graph;
+use crate::spec::pins::{self, Pins};
+use crate::spec::{self, BaseSource, Spec};
 use crate::ui::{self, Output, ProgressMode};
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct Session {
     /// `--spec` or the one found; `None`: there is none.
     pub(crate) spec_file: Option<PathBuf>,
     /// The working folder, absolute.
@@ -61,14 +69,7 @@ pub(crate) struct Settings {
     pub(crate) verbose: u8,
 }
 
-const PROXY: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-
-#[expect(clippy::disallowed_methods, reason = "this module is where the environment is read")]
-fn var(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-impl Settings {
+impl Session {
     /// Reads the world around the program.
     ///
     /// # Errors
@@ -121,7 +122,7 @@ impl Settings {
     /// The same, with what said so.
     ///
     /// # Errors
-    /// As [`Settings::address`].
+    /// As [`Session::address`].
     pub(crate) fn address_and_source(&self) -> Result<(Address, &'static str), engine::Error> {
         let certs = var("DOCKER_CERT_PATH")
             .map(PathBuf::from)
@@ -209,83 +210,124 @@ impl Settings {
     }
 }
 
-fn parsed_base((name, image): &(String, String)) -> Option<(String, Reference)> {
-    // Checked when the arguments were parsed.
-    Some((name.clone(), Reference::parse(image).ok()?))
-}
-
-fn screen() -> ui::Terminals {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default();
-    ui::Terminals {
-        stdout_terminal: std::io::stdout().is_terminal(),
-        stderr_terminal: std::io::stderr().is_terminal(),
-        ci: var("CI").is_some(),
-        dumb: var("TERM").is_none_or(|term| term == "dumb"),
-        no_color: var("NO_COLOR").is_some(),
-        utf8: locale.to_ascii_lowercase().replace('-', "").contains("utf8"),
-        columns: rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col.into()),
+impl Session {
+    /// The spec and its graph, `--base` applied.
+    ///
+    /// # Errors
+    /// There is no spec, or it has problems.
+    pub(crate) fn spec(&self) -> Result<(Spec, Graph), CliError> {
+        self.spec_in(&Disk)
     }
-}
 
-/// `spec.yml` or `images/spec.yml`, here or in the nearest folder above.
-fn find_spec(here: &Path) -> Option<PathBuf> {
-    here.ancestors()
-        .flat_map(|dir| [dir.join("spec.yml"), dir.join("images/spec.yml")])
-        .find(|file| file.is_file())
-}
-
-/// CUDA's own place, and Debian's.
-const CUDA: [&str; 4] = [
-    "usr/local/cuda/version.json",
-    "usr/local/cuda/version.txt",
-    "usr/lib/cuda/version.json",
-    "usr/lib/cuda/version.txt",
-];
-const ROCM: [&str; 1] = ["opt/rocm/.info/version"];
-
-/// Such a file has some hundred bytes, CUDA's newer ones a few thousand.
-const MAX: u64 = 1 << 20;
-
-/// The architecture class of the machine whose file system begins at `root`.
-fn host_arch(root: &Path, mlc_arch: Option<String>) -> HostArch {
-    let first = |files: &[&str]| {
-        let clue = |file: PathBuf| {
-            let bytes = Disk.read(&file, MAX).ok()?;
-            Some(VersionFile { file, text: String::from_utf8_lossy(&bytes).into_owned() })
+    /// The same as it would be with other files.
+    ///
+    /// # Errors
+    /// There is no spec, or it has problems.
+    pub(crate) fn spec_in(&self, files: &dyn Files) -> Result<(Spec, Graph), CliError> {
+        let Some(file) = &self.spec_file else {
+            let problem = Problem::new("there is no spec.yml here or in a folder above")
+                .help("go to the folder of the stack, or say --spec FILE");
+            return Err(CliError::usage(problem));
         };
-        files.iter().find_map(|file| clue(root.join(file)))
-    };
-    host::host(&ToolkitFiles { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
-}
+        let world = spec::SpecContext {
+            people: self.people.as_ref(),
+            arch: &self.host,
+            ..spec::SpecContext::of(files)
+        };
+        let mut spec = spec::read(&self.here, file, &world).map_err(CliError::problems)?;
+        self.stand_in(&mut spec)?;
+        self.remark(&format!("spec: {}", self.shown(file).display()));
+        self.remark_catalogue(&spec);
+        let rules = spec.images_dir.join("change_ignore.json");
+        if rules.is_file() {
+            let rules = self.shown(&rules).display().to_string();
+            self.remark(&format!(
+                "{rules} has no effect any more: an image is rebuilt when what its Dockerfile can read changes"
+            ));
+        }
+        let graph = Graph::build(&spec);
+        Ok((spec, graph))
+    }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn arch(host: &HostArch) -> &str {
-        match host {
-            HostArch::Known { arch, .. } => arch,
-            HostArch::Unknown(why) => panic!("{why}"),
+    /// Which rows of the catalogue are used: `latest` and a missing `arch` leave it open.
+    fn remark_catalogue(&self, spec: &Spec) {
+        let mut found = false;
+        for base in &spec.bases {
+            if let BaseSource::Catalog { framework, version, arch, image } = &base.source {
+                found = true;
+                self.remark(&format!("base {}: {framework} {version} for {arch}, {image}", base.name));
+            }
+        }
+        if let (true, HostArch::Known { arch, source }) = (found, &self.host) {
+            self.remark(&format!("architecture of this machine: {arch} ({source})"));
         }
     }
 
-    #[test]
-    fn the_files_of_a_machine_are_found() {
-        let root = tempfile::tempdir().unwrap();
-        let put = |path: &str, text: &str| {
-            let file = root.path().join(path);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        };
-        assert!(matches!(host_arch(root.path(), None), HostArch::Unknown(_)));
-        put("opt/rocm/.info/version", "6.2.0-66\n");
-        assert_eq!(arch(&host_arch(root.path(), None)), "ROCM6");
-        put("usr/lib/cuda/version.txt", "CUDA Version 11.8.89\n");
-        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_AMPERE");
-        put("usr/local/cuda/version.json", r#"{"cuda": {"version": "12.9.1"}}"#);
-        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_BLACKWELL");
-        assert_eq!(arch(&host_arch(root.path(), Some("CUDA_ADA".into()))), "CUDA_ADA");
+    /// Replaces bases by the images that `--base` names.
+    fn stand_in(&self, spec: &mut Spec) -> Result<(), CliError> {
+        let known: BTreeSet<_> = spec.bases.iter().map(|base| base.name.to_string()).collect();
+        for (name, image) in &self.bases {
+            let Some(base) = spec.bases.iter_mut().find(|base| base.name.as_str() == name) else {
+                let known: Vec<_> = known.iter().map(String::as_str).collect();
+                let problem = Problem::new(format!("--base {name}=…: the spec has no base `{name}`"))
+                    .help(format!("it has {}", known.join(", ")));
+                return Err(CliError::usage(problem));
+            };
+            base.source = BaseSource::Image(image.clone());
+        }
+        Ok(())
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// The address is none, or nobody answers there.
+    pub(crate) async fn engine(&self) -> Result<Arc<dyn Engine>, engine::Error> {
+        let address = self.address()?;
+        self.remark(&format!("engine: {address}"));
+        let credentials = Credentials::new(Some(self.docker_config.clone()));
+        let builder = buildkit::Builder::new(&address, credentials);
+        Ok(Arc::new(engine::docker::Docker::connect(builder).await?))
+    }
+
+    /// The registries that references name; none is asked yet.
+    pub(crate) fn registry(&self, spec: &Spec) -> Arc<dyn Registry> {
+        Arc::new(registry::http::Registries::new(registry::http::Options {
+            docker_config: Some(self.docker_config.clone()),
+            insecure: spec.insecure_registries.clone(),
+            ..Default::default()
+        }))
+    }
+
+    /// The pins of spec.lock, and what `--base` stands in.
+    ///
+    /// # Errors
+    /// All that is wrong with spec.lock.
+    pub(crate) fn pins(&self) -> Result<Pins, CliError> {
+        let path = self.lock_file();
+        let lock = pins::load(&path, &self.shown(&path)).map_err(CliError::problems)?;
+        let stand_ins = self.bases.values().map(Reference::canonical).collect();
+        Ok(Pins { lock, stand_ins, locked: false })
+    }
+
+    /// Where spec.lock is. A command that has a spec has its file.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.here.join(pins::beside(self.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
+    }
+
+    /// The locks of this machine's users of an engine.
+    ///
+    /// # Errors
+    /// Their folder cannot be used.
+    pub(crate) fn locks(&self, engine_id: &str) -> Result<Locks, CliError> {
+        Locks::open(&self.lock_dir, engine_id).map_err(|error| self.unusable_locks(&error))
+    }
+
+    /// The error of a folder for locks that cannot be used.
+    pub(crate) fn unusable_locks(&self, error: &std::io::Error) -> CliError {
+        let problem = Problem::new(format!("{} cannot be used for locks: {error}", self.lock_dir.display()));
+        CliError::usage(
+            problem.help("set DS01_LOCK_DIR to a folder that every builder of this engine can write"),
+        )
     }
 }

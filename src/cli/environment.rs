@@ -1,0 +1,101 @@
+//! Reads the environment, the working folder, the terminal and the machine's
+//! version files; nothing else does. Knows no command.
+
+use std::env;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use crate::model::reference::Reference;
+use crate::spec::catalog::HostArch;
+use crate::spec::catalog::host::{self, ToolkitFiles, VersionFile};
+use crate::spec::files::{Disk, Files};
+use crate::ui;
+
+pub(super) const PROXY: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+
+#[expect(clippy::disallowed_methods, reason = "this module is where the environment is read")]
+pub(super) fn var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+pub(super) fn parsed_base((name, image): &(String, String)) -> Option<(String, Reference)> {
+    // Checked when the arguments were parsed.
+    Some((name.clone(), Reference::parse(image).ok()?))
+}
+
+pub(super) fn screen() -> ui::Terminals {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default();
+    ui::Terminals {
+        stdout_terminal: std::io::stdout().is_terminal(),
+        stderr_terminal: std::io::stderr().is_terminal(),
+        ci: var("CI").is_some(),
+        dumb: var("TERM").is_none_or(|term| term == "dumb"),
+        no_color: var("NO_COLOR").is_some(),
+        utf8: locale.to_ascii_lowercase().replace('-', "").contains("utf8"),
+        columns: rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col.into()),
+    }
+}
+
+/// `spec.yml` or `images/spec.yml`, here or in the nearest folder above.
+pub(super) fn find_spec(here: &Path) -> Option<PathBuf> {
+    here.ancestors()
+        .flat_map(|dir| [dir.join("spec.yml"), dir.join("images/spec.yml")])
+        .find(|file| file.is_file())
+}
+
+/// CUDA's own place, and Debian's.
+const CUDA: [&str; 4] = [
+    "usr/local/cuda/version.json",
+    "usr/local/cuda/version.txt",
+    "usr/lib/cuda/version.json",
+    "usr/lib/cuda/version.txt",
+];
+const ROCM: [&str; 1] = ["opt/rocm/.info/version"];
+
+/// Such a file has some hundred bytes, CUDA's newer ones a few thousand.
+const MAX: u64 = 1 << 20;
+
+/// The architecture class of the machine whose file system begins at `root`.
+pub(super) fn host_arch(root: &Path, mlc_arch: Option<String>) -> HostArch {
+    let first = |files: &[&str]| {
+        let clue = |file: PathBuf| {
+            let bytes = Disk.read(&file, MAX).ok()?;
+            Some(VersionFile { file, text: String::from_utf8_lossy(&bytes).into_owned() })
+        };
+        files.iter().find_map(|file| clue(root.join(file)))
+    };
+    host::host(&ToolkitFiles { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn arch(host: &HostArch) -> &str {
+        match host {
+            HostArch::Known { arch, .. } => arch,
+            HostArch::Unknown(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn the_files_of_a_machine_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let file = root.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        assert!(matches!(host_arch(root.path(), None), HostArch::Unknown(_)));
+        put("opt/rocm/.info/version", "6.2.0-66\n");
+        assert_eq!(arch(&host_arch(root.path(), None)), "ROCM6");
+        put("usr/lib/cuda/version.txt", "CUDA Version 11.8.89\n");
+        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_AMPERE");
+        put("usr/local/cuda/version.json", r#"{"cuda": {"version": "12.9.1"}}"#);
+        assert_eq!(arch(&host_arch(root.path(), None)), "CUDA_BLACKWELL");
+        assert_eq!(arch(&host_arch(root.path(), Some("CUDA_ADA".into()))), "CUDA_ADA");
+    }
+}
