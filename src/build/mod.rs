@@ -14,6 +14,7 @@ pub(crate) mod request;
 mod retry;
 pub(crate) mod space;
 mod state;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -27,7 +28,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use outcome::{MoveError, Outcomes, move_tags};
+pub(crate) use outcome::Outcomes;
+pub(crate) use tags::{MoveError, move_tags};
 
 use crate::engine::{Engine, SolveError};
 use crate::host::lock::Locks;
