@@ -23,5 +23,5 @@ mod registry;
 mod spec;
 mod ui;
 
-pub use cli::installed::names as installed_names;
+pub use cli::installed_names::names as installed_names;
 pub use cli::main;

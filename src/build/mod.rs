@@ -5,9 +5,8 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
-pub(crate) mod account_layer;
-mod blame;
 pub(crate) mod export;
+mod failed_packages;
 mod outcome;
 pub(crate) mod recorder;
 pub(crate) mod request;
@@ -18,6 +17,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub(crate) mod user_layer;
 mod worker;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::retry::{self, OF_STEPS};
-use super::{Run, blame, transfer};
+use super::{Run, failed_packages, transfer};
 use crate::engine::{self, ImageDetail, SolveError};
 use crate::image::solve::Solve;
 use crate::model::event::{Event, Events, Failure, Outcome};
@@ -85,7 +85,7 @@ async fn made(
 fn traced(run: &Run, position: usize, error: SolveError) -> SolveError {
     match (error, &run.solves[position]) {
         (SolveError::Failed(failure), Some(solve)) => {
-            SolveError::Failed(Box::new(blame::traced(*failure, solve)))
+            SolveError::Failed(Box::new(failed_packages::traced(*failure, solve)))
         }
         (error, _) => error,
     }

@@ -12,11 +12,11 @@ use super::args::BuildArgs;
 use super::check;
 use super::error::CliError;
 use super::exit::Exit;
+use super::package_index;
 use super::pins;
 use super::plan::{self, Hashes};
 use super::session::Session;
 use super::signals::{self, Signals};
-use super::sites;
 use crate::build::recorder::RunRecorder;
 use crate::build::request::{BuildEnvironment, Requests};
 use crate::build::{self, MoveError, Options, Outcomes, Run, space};
@@ -88,7 +88,7 @@ pub(super) async fn run_for(
         check::uids_of_builds(session, &spec, &graph, &planned)?;
     }
     let mut warnings = planned.warnings.clone();
-    warnings.extend(sites::exposed(session, &spec, &environment));
+    warnings.extend(package_index::exposed(session, &spec, &environment));
     let (run, recorder) = prepare(session, args, &spec, &graph, planned, &environment, (engine, registry))?;
     let notes = RunNotes { first: warnings, last: selected.branchless, facts };
     carry_out(session, run, &recorder, notes, &signals.building()).await
@@ -158,8 +158,8 @@ pub(super) fn surroundings(
     }
     Ok(BuildEnvironment {
         ca_bundle,
-        pip_index: sites::read(session, "pip_index", spec.build.pip_index.as_ref())?,
-        apt_mirror: sites::read(session, "apt_mirror", spec.build.apt_mirror.as_ref())?,
+        pip_index: package_index::read(session, "pip_index", spec.build.pip_index.as_ref())?,
+        apt_mirror: package_index::read(session, "apt_mirror", spec.build.apt_mirror.as_ref())?,
         secrets,
         proxy: session.proxy.clone(),
         no_cache: args.no_cache,

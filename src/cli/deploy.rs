@@ -19,8 +19,8 @@ use super::session::Session;
 use super::signals::{self, Signals};
 use super::{build, check, plan};
 use crate::admin::doctor;
-use crate::build::account_layer;
 use crate::build::request::BuildEnvironment;
+use crate::build::user_layer;
 use crate::deploy::folders::{self, TypedFolders};
 use crate::deploy::gpus::{is_for_amd, read_device_files};
 use crate::deploy::image::{self, AccountLayer};
@@ -136,7 +136,7 @@ async fn start(
 /// `--name` is taken as it is, so it must be a name already.
 fn check_name(args: &DeployArgs) -> Result<(), CliError> {
     let Some(typed) = &args.name else { return Ok(()) };
-    let name = account_layer::named(typed);
+    let name = user_layer::named(typed);
     if name.as_ref() == Some(typed) {
         return Ok(());
     }

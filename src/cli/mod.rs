@@ -16,17 +16,17 @@ mod gpu;
 mod graph;
 mod image;
 mod impact;
-pub(crate) mod installed;
+pub(crate) mod installed_names;
 mod labels;
 mod limits;
 mod metrics;
+mod package_index;
 mod packaging;
 mod pins;
 mod plan;
 mod session;
 mod signals;
 mod since;
-mod sites;
 mod terminal;
 mod update;
 mod why;
@@ -43,7 +43,7 @@ use crate::ui::{Output, OutputStyle};
 
 /// Runs what was typed, the program's own name first; the code of the shell.
 pub fn main(argv: Vec<OsString>) -> ExitCode {
-    match installed::parse(argv) {
+    match installed_names::parse(argv) {
         Ok(cli) => ExitCode::from(run(cli).code()),
         // Help and the version too: clap knows where to and with which code.
         Err(answer) => answer.exit(),

@@ -12,7 +12,7 @@ use clap_mangen::roff::{Roff, roman};
 use super::args::Cli;
 use super::error::CliError;
 use super::exit::Exit;
-use super::installed::{self, NAMES, PROGRAM};
+use super::installed_names::{self, NAMES, PROGRAM};
 use super::session::Session;
 use crate::model::problem::Problem;
 use crate::ui::human::count;
@@ -40,7 +40,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(session: &Session, args: &CompletionsArgs) -> Result<Exit, CliError> {
     let installed = NAMES.into_iter().find(|installed| args.name.as_deref() == Some(installed.name));
     let (mut command, name) = match installed {
-        Some(installed) => (installed::command(installed), installed.name),
+        Some(installed) => (installed_names::command(installed), installed.name),
         None => (Cli::command(), PROGRAM),
     };
     let mut script = Vec::new();
@@ -82,7 +82,7 @@ fn pages() -> Vec<clap::Command> {
     program.build();
     let mut pages = Vec::new();
     walk(&program, &mut pages);
-    pages.extend(NAMES.map(installed::command));
+    pages.extend(NAMES.map(installed_names::command));
     pages
 }
 

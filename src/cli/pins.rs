@@ -9,7 +9,7 @@ use crate::plan;
 use crate::plan::observe::{Pinning, Snapshot};
 use crate::plan::pins::{BaseCheck, NewPins, Newest};
 use crate::registry::Registry;
-use crate::spec::pins::{self, Lock, Pins};
+use crate::spec::lock_file::{self, Lock, Pins};
 use crate::ui::{Output, human};
 
 /// Pins what was found without a pin, in spec.lock and in `pins`; `true`:
@@ -44,7 +44,7 @@ pub(crate) async fn learn(
 pub(crate) fn remark(snapshot: &Snapshot, session: &Session) {
     for (reference, base) in snapshot.bases() {
         if let (Pinning::Pinned { tag_is: Some(is) }, Some(digest)) = (&base.pinning, &base.digest) {
-            let (digest, is) = (pins::short(digest), pins::short(is));
+            let (digest, is) = (lock_file::short(digest), lock_file::short(is));
             session.remark(&format!("{reference} is pinned to {digest}; the engine's tag is at {is}"));
         }
     }
@@ -64,12 +64,12 @@ pub(crate) fn note_unpinned(snapshot: &Snapshot, output: &mut Output) {
 pub(crate) fn show_checks(checks: &[BaseCheck], output: &mut Output) {
     let mut current = 0;
     for BaseCheck { image, pinned, newest, rebuilds } in checks {
-        let pinned = pins::short(pinned);
+        let pinned = lock_file::short(pinned);
         match newest {
             Newest::Same => current += 1,
             Newest::Pin(new) => output.line(&format!(
                 "behind: {image} pinned {pinned}, the registry has {}; update would rebuild {}",
-                pins::short(new.digest()),
+                lock_file::short(new.digest()),
                 human::count(rebuilds.len() as u64, "image")
             )),
             Newest::Gone => {
@@ -117,7 +117,7 @@ pub(crate) fn checks_to_json(checks: &[BaseCheck]) -> Value {
 /// The folder or the file cannot be written.
 pub(crate) fn save(session: &Session, lock: &Lock) -> Result<bool, CliError> {
     let path = session.lock_file();
-    pins::save(&path, lock).map_err(|error| {
+    lock_file::save(&path, lock).map_err(|error| {
         CliError::usage(format!("{} cannot be written: {error}", session.shown(&path).display()))
     })
 }

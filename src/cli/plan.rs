@@ -21,7 +21,7 @@ use crate::registry::Registry;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::Pins;
+use crate::spec::lock_file::Pins;
 use crate::ui::{Output, human};
 
 pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliError> {

@@ -24,7 +24,7 @@ use crate::registry::{self, Registry};
 use crate::spec::catalog::HostArch;
 use crate::spec::files::{Disk, Files};
 use crate::spec::graph::Graph;
-use crate::spec::pins::{self, Pins};
+use crate::spec::lock_file::{self, Pins};
 use crate::spec::{self, BaseSource, Spec};
 use crate::ui::{self, Output, ProgressMode};
 
@@ -305,14 +305,14 @@ impl Session {
     /// All that is wrong with spec.lock.
     pub(crate) fn pins(&self) -> Result<Pins, CliError> {
         let path = self.lock_file();
-        let lock = pins::load(&path, &self.shown(&path)).map_err(CliError::problems)?;
+        let lock = lock_file::load(&path, &self.shown(&path)).map_err(CliError::problems)?;
         let stand_ins = self.bases.values().map(Reference::canonical).collect();
         Ok(Pins { lock, stand_ins, locked: false })
     }
 
     /// Where spec.lock is. A command that has a spec has its file.
     pub(crate) fn lock_file(&self) -> PathBuf {
-        self.here.join(pins::beside(self.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
+        self.here.join(lock_file::beside(self.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
     }
 
     /// The locks of this machine's users of an engine.

@@ -15,7 +15,7 @@ use crate::plan::observe::HashCache;
 use crate::plan::since::{self, Difference, Failed, Images, Unknown};
 use crate::spec::files::Disk;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::{self, Lock};
+use crate::spec::lock_file::{self, Lock};
 use crate::spec::{self, BaseSource, Spec};
 
 /// The nodes that differ from a revision, with what is based on them; `None`:
@@ -98,8 +98,8 @@ fn read(
     bases: &BTreeMap<String, Reference>,
     mut now: Lock,
 ) -> Result<(Images, Lock), Vec<Problem>> {
-    let path = pins::beside(&root.join(file));
-    let mut then = pins::load(&path, &pins::beside(file))?;
+    let path = lock_file::beside(&root.join(file));
+    let mut then = lock_file::load(&path, &lock_file::beside(file))?;
     // A base that was not pinned yet did not change by being pinned.
     let names = |lock: &Lock| lock.iter().map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
     let (before, after) = (names(&then), names(&now));

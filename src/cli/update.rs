@@ -13,7 +13,7 @@ use crate::model::names::NodeName;
 use crate::model::problem::Problem;
 use crate::plan::observe;
 use crate::plan::update::{self, ChangeKind, EngineView, PinChange, PinUpdate, Rebuild};
-use crate::spec::pins::{Pin, short};
+use crate::spec::lock_file::{Pin, short};
 use crate::ui::{Output, human};
 
 /// More names than this are counted only.

@@ -7,7 +7,7 @@
 
 pub(crate) mod enter;
 mod images;
-pub(crate) mod installed;
+pub(crate) mod installed_packages;
 pub(crate) mod list;
 pub(crate) mod permission;
 pub(crate) mod retire;

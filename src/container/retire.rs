@@ -1,7 +1,7 @@
 //! Removing a container for good, if that is allowed, and the report of it.
 
 use super::Caller;
-use super::installed::{InstalledPackages, PackageTarget};
+use super::installed_packages::{InstalledPackages, PackageTarget};
 use super::permission::{AccessError, Action, may};
 use super::save::SavedImage;
 use crate::engine::{Container, Engine, Error};
@@ -168,7 +168,7 @@ impl RetireReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::installed::{DebianPackage, PythonPackage};
+    use crate::container::installed_packages::{DebianPackage, PythonPackage};
     use crate::model::reference::Reference;
 
     fn python(name: &str, requested: bool, from_index: bool) -> PythonPackage {

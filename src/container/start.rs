@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Caller;
-use super::installed::quoted;
+use super::installed_packages::quoted;
 use crate::engine::{Container, Engine, Error};
 use crate::gpu::DriverState;
 use crate::gpu::ProcessKind;

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::DeployError;
 use super::target::Source;
-use crate::build::account_layer::{self, Decision, Layer, LayerInput, LayerReason};
 use crate::build::request::BuildEnvironment;
+use crate::build::user_layer::{self, Decision, Layer, LayerInput, LayerReason};
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;
 use crate::model::account::Account;
@@ -44,21 +44,21 @@ impl AccountLayer {
         environment: &BuildEnvironment,
         engine: &dyn Engine,
     ) -> Result<Self, DeployError> {
-        let why = match account_layer::decide(&source.image.labels, account) {
+        let why = match user_layer::decide(&source.image.labels, account) {
             Decision::Skip => return Ok(Self::Present),
             Decision::Apply(why) => why,
         };
-        let layer = account_layer::layer(&LayerInput {
+        let layer = user_layer::layer(&LayerInput {
             image: &source.image,
             reference: &source.reference,
-            name: &account_layer::derived(&source.name),
+            name: &user_layer::derived(&source.name),
             account,
             project: source.project.as_ref(),
             catalogue: source.catalogue.clone(),
             platform,
             environment,
         });
-        Ok(match account_layer::found(engine, &layer).await? {
+        Ok(match user_layer::found(engine, &layer).await? {
             Some(image) => Self::Made { image, why },
             None => Self::Missing { layer: Box::new(layer), why },
         })
@@ -97,7 +97,7 @@ pub(crate) async fn put_account(
     cancel: &CancellationToken,
 ) -> Result<ImageDetail, DeployError> {
     let run = Run { image: &layer.solve.node, reason, fetches: false, events };
-    run.of(cancel, account_layer::run(engine, locks, base, layer, events, cancel)).await
+    run.of(cancel, user_layer::run(engine, locks, base, layer, events, cancel)).await
 }
 
 /// Pulls an image.

@@ -9,7 +9,7 @@
 
 use super::DeployError;
 use super::owner::{self, Owner};
-use crate::build::account_layer;
+use crate::build::user_layer;
 use crate::engine::{Engine, Image, ImageDetail};
 use crate::host::people::{Caller, People, may_act_for};
 use crate::model::labels;
@@ -307,11 +307,11 @@ impl<'a> Lookup<'a> {
             Some(Target::Shared(node)) => {
                 let catalogue = SpecEntry::of(self.spec, self.graph, node).catalogue();
                 let catalogue = catalogue.map(|(framework, arch)| Catalogue { framework, arch });
-                (account_layer::derived(node_name(node).as_str()), None, catalogue, Some(node))
+                (user_layer::derived(node_name(node).as_str()), None, catalogue, Some(node))
             }
             None => {
                 self.may_use(&image, std::slice::from_ref(&reference))?;
-                (account_layer::derived(reference.repository().as_str()), None, None, None)
+                (user_layer::derived(reference.repository().as_str()), None, None, None)
             }
         };
         let behind = node.filter(|_| behind).map(|node| node_name(node).clone());
@@ -320,7 +320,7 @@ impl<'a> Lookup<'a> {
 
     /// A person's own image may hold what is theirs alone.
     fn may_use(self, image: &ImageDetail, names: &[Reference]) -> Result<(), DeployError> {
-        let Some(uid) = account_layer::personal(&image.labels, names) else { return Ok(()) };
+        let Some(uid) = user_layer::personal(&image.labels, names) else { return Ok(()) };
         if may_act_for(self.caller, uid) {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::registry::{self, Registry};
 use crate::spec::graph::NodeId;
-use crate::spec::pins::{self, Pin, Pins};
+use crate::spec::lock_file::{self, Pin, Pins};
 
 /// Why a registry could not be asked, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,14 +146,14 @@ pub(crate) async fn learn(
         return Ok(None);
     }
     // Another run may have pinned more, or the same, meanwhile.
-    let mut lock = pins::load(path, shown)?;
+    let mut lock = lock_file::load(path, shown)?;
     for (name, pin) in &new {
         if lock.get(name).is_none() {
             lock.set(name, pin.clone());
         }
     }
     known.lock = lock;
-    Ok(Some(NewPins { count: new.len(), saved: pins::save(path, &known.lock) }))
+    Ok(Some(NewPins { count: new.len(), saved: lock_file::save(path, &known.lock) }))
 }
 
 /// The pin to what was found; nothing where it may be the engine's own.

@@ -14,7 +14,7 @@ use crate::model::problem::Problem;
 use crate::registry::{self, Registry};
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::Pins;
+use crate::spec::lock_file::Pins;
 
 /// What a plan is made from.
 pub(crate) struct Context<'a> {

@@ -16,7 +16,7 @@ use crate::model::reference::Reference;
 use crate::registry::Registry;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::{Lock, Pin};
+use crate::spec::lock_file::{Lock, Pin};
 use crate::spec::{Spec, nearest};
 
 /// What an update did to the lock.

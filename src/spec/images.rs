@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::fields::{Fields, Key};
 use super::files::FileKind;
+use super::load::SpecReader;
 use super::parents::DeclaredNames;
-use super::read::SpecReader;
 use super::reader::Item;
 use super::{Content, Dockerfile, Image, Origins, Parent, grammar, packages, paths};
 use crate::model::names::{ImageName, PlanName};

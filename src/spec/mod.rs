@@ -17,12 +17,12 @@ mod grammar;
 pub(crate) mod graph;
 mod images;
 pub(crate) mod limits;
+mod load;
+pub(crate) mod lock_file;
 mod packages;
 mod parents;
 pub(crate) mod paths;
-pub(crate) mod pins;
 mod projects;
-mod read;
 pub(crate) mod reader;
 mod sections;
 #[cfg(test)]
@@ -35,7 +35,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub(crate) use entry::SpecEntry;
-pub(crate) use read::{catalog_file, read};
+pub(crate) use load::{catalog_file, read};
 pub(crate) use reader::nearest;
 
 use catalog::HostArch;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::fields::Fields;
 use super::files::FileKind;
+use super::load::SpecReader;
 use super::parents::spot;
-use super::read::SpecReader;
 use super::reader::{Item, Problems, short};
 use super::{Origins, paths};
 use crate::image::packages::{self, LineContent, Packages, RequirementLine, parse_apt, parse_pip_from};

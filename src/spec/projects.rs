@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Key};
 use super::images::{self, ImageDraft};
-use super::read::SpecReader;
+use super::load::SpecReader;
 use super::reader::{Document, Item};
 use super::users::{self, Users};
 use super::{Parent, Project, User, grammar, packages};

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::container::Caller;
-use crate::container::installed::{self, PackageTarget};
+use crate::container::installed_packages::{self, PackageTarget};
 use crate::container::permission::Action;
 use crate::container::retire::{self, RetireReport, Retirement};
 use crate::container::save::{self, ContainerAfter, FailedSave, Save, SaveError, SavedImage};
@@ -93,9 +93,9 @@ impl Request<'_> {
             return self.save(name, &retirement, &target).await;
         }
         let installed = if dry_run {
-            installed::inspect(engine, retirement.id()).await
+            installed_packages::inspect(engine, retirement.id()).await
         } else {
-            installed::inspect_briefly(engine, retirement.id()).await
+            installed_packages::inspect_briefly(engine, retirement.id()).await
         };
         if !dry_run {
             retire::retire(engine, &retirement).await?;
@@ -154,7 +154,7 @@ impl Request<'_> {
         let save = self.plan_save(retirement).await?;
         if self.args.dry_run {
             let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-            let installed = installed::of_changes(engine, retirement.id(), &preview.changes).await;
+            let installed = installed_packages::of_changes(engine, retirement.id(), &preview.changes).await;
             let mut report = RetireReport::new(retirement, installed, target, true);
             let (reference, logs) = (save.target().clone(), preview.logs);
             report.saved = Some(SavedImage { reference, image: None, logs, notes: Vec::new() });
@@ -166,7 +166,7 @@ impl Request<'_> {
         let retirement = self.decide(name).await?;
         let save = self.plan_save(&retirement).await?;
         let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-        let installed = installed::of_changes(engine, retirement.id(), &preview.changes).await;
+        let installed = installed_packages::of_changes(engine, retirement.id(), &preview.changes).await;
         output().note(&format!("saving {} as {}", retirement.name(), save.target()));
         // Nobody looks at the steps: there is one, and it runs nothing.
         let (events, _) = mpsc::unbounded_channel();
@@ -260,7 +260,7 @@ mod tests {
             apt in proptest::collection::vec("[ -~]{1,12}", 0..4),
             image in proptest::option::of("[a-z]{1,8}"),
         ) {
-            use crate::container::installed::{PackageTarget, read};
+            use crate::container::installed_packages::{PackageTarget, read};
             use crate::engine::{Change, ChangeKind};
             let pip = pip.iter().map(|name| format!("/opt/lib/site-packages/{name}.dist-info"));
             let apt = apt.iter().map(|name| format!("/var/lib/dpkg/info/{name}.list"));

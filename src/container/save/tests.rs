@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::account_layer::{self, Decision};
+use crate::build::user_layer::{self, Decision};
 use crate::container::{Caller, retire};
 use crate::engine::fake::{FakeEngine, FakeFile};
 use crate::engine::{ChangeKind, CreateContainer, Engine, Error};
@@ -195,8 +195,8 @@ async fn a_saved_image_has_its_owner_s_account_and_is_deployed_as_it_is() {
         sudo: false,
         jupyter: None,
     };
-    assert_eq!(account_layer::decide(&image.labels, &account), Decision::Skip);
-    assert_eq!(account_layer::personal(&image.labels, &image.tags), Some(1001));
+    assert_eq!(user_layer::decide(&image.labels, &account), Decision::Skip);
+    assert_eq!(user_layer::personal(&image.labels, &image.tags), Some(1001));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 //! never written. Docker copies an image's labels to its containers, so keys
 //! that belong to one container never go onto an image.
 
-pub(crate) mod page;
 pub(crate) mod read;
+pub(crate) mod schema;
 pub(crate) mod write;
 
 use crate::model::digest::is_hex;

@@ -14,7 +14,7 @@ use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
 use crate::plan::pins::{RegistryUnavailable, digest_of};
 use crate::plan::{Context, Error};
-use crate::spec::pins::{self, Pin};
+use crate::spec::lock_file::{self, Pin};
 
 /// External images by their long reference.
 pub(crate) type Bases = BTreeMap<String, BaseSnapshot>;
@@ -212,7 +212,7 @@ impl Finder<'_> {
             Ok(None) => "the registry does not have it".to_owned(),
             Err(RegistryUnavailable(why)) => why,
         };
-        let short = pins::short(pin.digest());
+        let short = lock_file::short(pin.digest());
         let problem = Problem::new(format!(
             "spec.lock pins {reference} to {short}, which cannot be had, and the engine's {reference} is an \
              image of its own: {why}"

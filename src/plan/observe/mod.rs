@@ -26,7 +26,7 @@ use crate::plan::{Context, Error};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::{Lock, Pin};
+use crate::spec::lock_file::{Lock, Pin};
 
 /// What Dockerfiles are read for where no engine is asked.
 const ANY_PLATFORM: &str = "linux/amd64";

@@ -22,7 +22,7 @@ use crate::model::reference::Repository;
 use crate::plan;
 use crate::plan::observe;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::pins::Lock;
+use crate::spec::lock_file::Lock;
 use crate::spec::{Content, Dockerfile, Spec};
 
 /// What one state of the files makes of each image that is built here.

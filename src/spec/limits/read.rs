@@ -14,8 +14,8 @@ use super::{DEFAULT_GROUP, GroupLimits, Limits, PersonEntry, built_in_groups};
 use crate::model::names::Login;
 use crate::model::problem::Place;
 use crate::spec::fields::{Fields, Key};
+use crate::spec::load::SpecReader;
 use crate::spec::parents::spot;
-use crate::spec::read::SpecReader;
 use crate::spec::reader::{Document, Item, short};
 use crate::spec::{grammar, paths};
 

@@ -2,7 +2,7 @@
 
 use super::laws::changed;
 use super::*;
-use crate::spec::pins::Lock;
+use crate::spec::lock_file::Lock;
 
 const TWO: &str = "  top: {base: slim}\n  app: {depend_on: top}\n";
 const HEAD: &str = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n";

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::recipes;
-use crate::spec::pins::Lock;
+use crate::spec::lock_file::Lock;
 
 /// Two roots, a chain, an image with two parents, one of packages.
 const IMAGES: [(&str, &[&str]); 6] = [

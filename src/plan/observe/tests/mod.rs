@@ -36,7 +36,7 @@ use crate::plan::pins::{Newest, RegistryUnavailable, newest};
 use crate::plan::{self, Plan, PlannedRun, Selection};
 use crate::registry::fake::FakeRegistry;
 use crate::spec::files::Disk;
-use crate::spec::pins::Pins;
+use crate::spec::lock_file::Pins;
 
 /// Passes on what its parent is.
 const DOCKERFILE: &str = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY data /data\n";

@@ -4,7 +4,7 @@ use super::*;
 use crate::image::recipe::Ingredient;
 use crate::plan::Reason;
 use crate::registry::RemoteImage;
-use crate::spec::pins::Pin;
+use crate::spec::lock_file::Pin;
 
 const BASE: &str = "reg.local/x/debian:12";
 

@@ -42,7 +42,7 @@ pub(crate) fn read(
 /// A sentence for each file with a password that everybody on the machine can
 /// read; `around` has what was read from them.
 pub(crate) fn exposed(session: &Session, spec: &Spec, around: &BuildEnvironment) -> Vec<String> {
-    let sites = [
+    let package_index = [
         ("pip_index", &spec.build.pip_index, &around.pip_index),
         ("apt_mirror", &spec.build.apt_mirror, &around.apt_mirror),
     ];
@@ -51,7 +51,7 @@ pub(crate) fn exposed(session: &Session, spec: &Spec, around: &BuildEnvironment)
             (Some(SiteSource::File(file)), Some(site)) => open(key, file, &session.shown(file), site),
             _ => None,
         };
-    sites.into_iter().filter_map(sentence).collect()
+    package_index.into_iter().filter_map(sentence).collect()
 }
 
 fn open(key: &str, file: &Path, shown: &Path, site: &PackageIndex) -> Option<String> {
