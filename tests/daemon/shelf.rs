@@ -71,6 +71,8 @@ fn projects_are_listed_shown_and_retired() {
     assert!(table.contains(&format!("{name} is outdated: packages changed: apt git added")), "{table}");
 
     let shown = stack.run(&["image", "show", &name]).expect(0).out();
+    // No label runs into its value.
+    assert!(shown.lines().skip(1).all(|line| line.chars().nth(12) == Some(' ')), "{shown}");
     for part in ["projects/one.yml:1", "tool, on busybox", "1722830498:1722830498", &person.container, "r-"] {
         assert!(shown.contains(part), "no {part} in\n{shown}");
     }

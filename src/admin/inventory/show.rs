@@ -140,7 +140,7 @@ impl ImageInspect {
         let legacy = if image.legacy { ", made by an older system" } else { "" };
         line("state", &format!("{}{because}{legacy}", image.state.words()));
         line("owner", image.owner.as_deref().unwrap_or_default());
-        line("is based on", &joined(&self.bases, ", on ", BaseSummary::text));
+        line("based on", &joined(&self.bases, ", on ", BaseSummary::text));
         line("dockerfile", self.dockerfile.as_deref().unwrap_or_default());
         line("apt", &self.apt.join(", "));
         line("pip", &self.pip.join(", "));

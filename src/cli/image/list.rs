@@ -55,7 +55,7 @@ fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &Output
     let first = if all { "NAME" } else { "PROJECT" };
     let mut table = Table::new([
         Column::left(first),
-        Column::left("STANDS ON"),
+        Column::left("BASED ON"),
         Column::right("OWN"),
         Column::right("SHARED"),
         Column::left("AGE"),
