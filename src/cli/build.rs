@@ -24,8 +24,9 @@ use crate::engine::Engine;
 use crate::model::event::{Event, Events};
 use crate::model::problem::Problem;
 use crate::model::reference::Repository;
-use crate::plan::observe::{self, Snapshot};
-use crate::plan::{Context, Plan, PlannedRun, Selection};
+use crate::plan::observe::Snapshot;
+use crate::plan::pins::PinnedPlan;
+use crate::plan::{Plan, PlannedRun, Selection};
 use crate::registry::Registry;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
@@ -61,32 +62,26 @@ pub(super) async fn run_for(
     pins.locked = args.locked;
     let hashes = Hashes::open(session);
     let stack = (&spec, &graph);
-    let nodes = &selected.selection.nodes;
     let context = plan::context(session, stack, engine.as_ref(), registry.as_ref(), &pins, &hashes);
-    let mut snapshot = observe::observe(&context, nodes).await?;
-    let mut learnt = pins.clone();
-    // What was learnt holds from here on, also where a tag moves meanwhile;
-    // and spec.lock itself may be part of a context.
-    let more = !args.dry_run && pins::learn(session, &snapshot, registry.as_ref(), &mut learnt).await?;
-    let context = Context { pins: &learnt, ..context };
-    if more {
-        snapshot = observe::observe(&context, nodes).await?;
-    }
-    hashes.save(session);
-    let planned = crate::plan::plan_snapshot(&context, &selected.selection, snapshot).await?;
     if args.dry_run {
+        let planned = crate::plan::plan(&context, &selected.selection).await?;
+        hashes.save(session);
         let mut output = session.output();
         plan::show(&planned, None, selected.branchless.as_deref(), &mut output);
         pins::note_unpinned(&planned.snapshot, &mut output);
         output.finish()?;
         return Ok(Exit::Done);
     }
-    pins::remark(&planned.snapshot, session);
-    if planned.plan.builds().next().is_some() {
-        room(&planned.snapshot)?;
-        secrets_given(&spec, &graph, &planned, &environment)?;
-        check::uids_of_builds(session, &spec, &graph, &planned)?;
+    let pinned = PinnedPlan::make(&context, &selected.selection).await?;
+    hashes.save(session);
+    if pinned.planned.plan.builds().next().is_some() {
+        room(&pinned.planned.snapshot)?;
+        secrets_given(&spec, &graph, &pinned.planned, &environment)?;
+        check::uids_of_builds(session, &spec, &graph, &pinned.planned)?;
     }
+    // From here on something is written: nothing stands in the way any more.
+    let planned = pins::write(session, pinned, &context, &selected.selection).await?;
+    pins::remark(&planned.snapshot, session);
     let mut warnings = planned.warnings.clone();
     warnings.extend(package_index::exposed(session, &spec, &environment));
     let (run, recorder) = prepare(session, args, &spec, &graph, planned, &environment, (engine, registry))?;

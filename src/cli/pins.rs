@@ -5,28 +5,27 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::session::Session;
-use crate::plan;
 use crate::plan::observe::{Pinning, Snapshot};
-use crate::plan::pins::{BaseCheck, NewPins, Newest};
-use crate::registry::Registry;
-use crate::spec::lock_file::{self, Lock, Pins};
+use crate::plan::pins::{BaseCheck, NewPins, Newest, PinnedPlan};
+use crate::plan::{Context, PlannedRun, Selection};
+use crate::spec::lock_file::{self, Lock};
 use crate::ui::{Output, human};
 
-/// Pins what was found without a pin, in spec.lock and in `pins`; `true`:
-/// there was something. A lock that cannot be written is said and no more.
+/// Writes the new pins of a plan into spec.lock; the plan that holds then. A
+/// lock that cannot be written is said and no more.
 ///
 /// # Errors
 /// spec.lock has been broken meanwhile.
-pub(crate) async fn learn(
+pub(crate) async fn write(
     session: &Session,
-    snapshot: &Snapshot,
-    registry: &dyn Registry,
-    pins: &mut Pins,
-) -> Result<bool, CliError> {
+    plan: PinnedPlan,
+    context: &Context<'_>,
+    selection: &Selection,
+) -> Result<PlannedRun, CliError> {
     let path = session.lock_file();
     let shown = session.shown(&path);
-    let new = plan::pins::learn(snapshot, registry, pins, &path, &shown).await;
-    let Some(NewPins { count, saved }) = new.map_err(CliError::problems)? else { return Ok(false) };
+    let (planned, new) = plan.write(context, selection, &path, &shown).await?;
+    let Some(NewPins { count, saved }) = new else { return Ok(planned) };
     let shown = shown.display();
     let mut output = session.output();
     match saved {
@@ -37,7 +36,7 @@ pub(crate) async fn learn(
         )),
     }
     output.finish()?;
-    Ok(true)
+    Ok(planned)
 }
 
 /// Says for `-v` where a pin was followed and the engine's tag was not.

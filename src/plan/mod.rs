@@ -19,7 +19,7 @@ pub(crate) mod update;
 pub(crate) mod why;
 
 pub(crate) use candidate::{Selection, image_labels, recipes};
-pub(crate) use run::{Context, Error, PlannedRun, plan, plan_snapshot};
+pub(crate) use run::{Context, Error, PlannedRun, plan};
 
 use std::collections::BTreeMap;
 use std::fmt;

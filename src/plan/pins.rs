@@ -6,15 +6,15 @@ use std::path::Path;
 
 use futures::future::join_all;
 
+use super::candidate::Selection;
 use super::observe::{self, BaseSnapshot, Pinning, Snapshot};
-use super::run::Context;
+use super::run::{Context, Error, PlannedRun, plan, plan_snapshot};
 use crate::engine::Engine;
 use crate::model::names::NodeName;
-use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::registry::{self, Registry};
 use crate::spec::graph::NodeId;
-use crate::spec::lock_file::{self, Pin, Pins};
+use crate::spec::lock_file::{self, Lock, Pin, Pins};
 
 /// Why a registry could not be asked, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,25 +115,91 @@ pub(crate) async fn described(
     })
 }
 
+/// A plan for which all that was found without a pin got one, so that it holds
+/// also where a tag moves meanwhile. Nothing is written before there is one.
+#[derive(Debug)]
+pub(crate) struct PinnedPlan {
+    pub(crate) planned: PlannedRun,
+    /// Not in `spec.lock` yet.
+    new: Vec<(Reference, Pin)>,
+    /// What it was made with.
+    lock: Lock,
+}
+
 /// Pins that were not in `spec.lock` before.
+#[derive(Debug)]
 pub(crate) struct NewPins {
     pub(crate) count: usize,
     /// Whether `spec.lock` was written, or why it could not be.
     pub(crate) saved: io::Result<bool>,
 }
 
-/// Pins what was found without a pin, in the lock at `path` and in `known`;
-/// `None`: there was nothing. `shown`: the path as people know it.
-///
-/// # Errors
-/// spec.lock has been broken meanwhile.
-pub(crate) async fn learn(
-    snapshot: &Snapshot,
-    registry: &dyn Registry,
-    known: &mut Pins,
-    path: &Path,
-    shown: &Path,
-) -> Result<Option<NewPins>, Vec<Problem>> {
+impl PinnedPlan {
+    /// Observes, pins and decides; writes nothing.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub(crate) async fn make(context: &Context<'_>, selection: &Selection) -> Result<Self, Error> {
+        let snapshot = observe::observe(context, &selection.nodes).await?;
+        let new = missing(&snapshot, context.registry).await;
+        let lock = with(context.pins.lock.clone(), &new);
+        let planned = if new.is_empty() {
+            plan_snapshot(context, selection, snapshot).await?
+        } else {
+            plan_with(context, selection, &lock).await?
+        };
+        Ok(Self { planned, new, lock })
+    }
+
+    /// Adds the new pins to the lock at `path`, and gives the plan that holds
+    /// then. `shown`: the path as people know it. `None`: nothing was new.
+    ///
+    /// # Errors
+    /// The lock has been broken meanwhile; or as [`plan`], where the file that
+    /// was written makes another plan necessary.
+    pub(crate) async fn write(
+        self,
+        context: &Context<'_>,
+        selection: &Selection,
+        path: &Path,
+        shown: &Path,
+    ) -> Result<(PlannedRun, Option<NewPins>), Error> {
+        if self.new.is_empty() {
+            return Ok((self.planned, None));
+        }
+        // Another run may have pinned more, or the same, meanwhile.
+        let lock = with(lock_file::load(path, shown).map_err(Error::Problems)?, &self.new);
+        let pins = NewPins { count: self.new.len(), saved: lock_file::save(path, &lock) };
+        let dockerfiles = &self.planned.snapshot.dockerfiles;
+        let readers = || observe::readers(context.spec, context.graph, dockerfiles, path);
+        let is_read = matches!(pins.saved, Ok(true))
+            && !readers().map_err(|problem| Error::Problems(vec![problem]))?.is_empty();
+        let planned = if lock == self.lock && !is_read {
+            self.planned
+        } else {
+            plan_with(context, selection, &lock).await?
+        };
+        Ok((planned, Some(pins)))
+    }
+}
+
+async fn plan_with(context: &Context<'_>, selection: &Selection, lock: &Lock) -> Result<PlannedRun, Error> {
+    let pins = Pins { lock: lock.clone(), ..context.pins.clone() };
+    plan(&Context { pins: &pins, ..context.clone() }, selection).await
+}
+
+/// A lock with these pins where it has none.
+fn with(mut lock: Lock, new: &[(Reference, Pin)]) -> Lock {
+    for (name, pin) in new {
+        if lock.get(name).is_none() {
+            lock.set(name, pin.clone());
+        }
+    }
+    lock
+}
+
+/// The pins of what was found without one.
+async fn missing(snapshot: &Snapshot, registry: &dyn Registry) -> Vec<(Reference, Pin)> {
     let platform = snapshot.engine.platform.as_str();
     let unpinned =
         snapshot.bases().filter(|(_, base)| matches!(base.pinning, Pinning::NotYet | Pinning::Perhaps));
@@ -141,19 +207,7 @@ pub(crate) async fn learn(
         let pin = found(&name, base, platform, registry).await?;
         Some((name, pin))
     });
-    let new: Vec<_> = join_all(found).await.into_iter().flatten().collect();
-    if new.is_empty() {
-        return Ok(None);
-    }
-    // Another run may have pinned more, or the same, meanwhile.
-    let mut lock = lock_file::load(path, shown)?;
-    for (name, pin) in &new {
-        if lock.get(name).is_none() {
-            lock.set(name, pin.clone());
-        }
-    }
-    known.lock = lock;
-    Ok(Some(NewPins { count: new.len(), saved: lock_file::save(path, &known.lock) }))
+    join_all(found).await.into_iter().flatten().collect()
 }
 
 /// The pin to what was found; nothing where it may be the engine's own.

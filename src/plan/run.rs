@@ -17,6 +17,7 @@ use crate::spec::graph::{Graph, NodeId};
 use crate::spec::lock_file::Pins;
 
 /// What a plan is made from.
+#[derive(Clone)]
 pub(crate) struct Context<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) graph: &'a Graph,
@@ -80,7 +81,7 @@ pub(crate) async fn plan(context: &Context<'_>, selection: &Selection) -> Result
 ///
 /// # Errors
 /// The branch; to send images, every registry must answer.
-pub(crate) async fn plan_snapshot(
+pub(super) async fn plan_snapshot(
     context: &Context<'_>,
     selection: &Selection,
     snapshot: Snapshot,

@@ -214,6 +214,16 @@ fn without_a_network_the_lock_and_the_engine_are_enough() {
 }
 
 #[test]
+fn a_build_that_cannot_be_planned_pins_nothing() {
+    let pinned = Pinned::new();
+    pinned.push("base:1", "one");
+    pinned.one(ON_BASE);
+    let refused = pinned.stack.run(&["build", "--branch", "stable"]).expect(2);
+    assert!(!refused.err().contains("pinned"), "{}", refused.err());
+    assert_eq!(pinned.lock(), None);
+}
+
+#[test]
 fn locked_refuses_what_is_not_pinned_and_builds_nothing() {
     let pinned = Pinned::new();
     pinned.push("base:1", "one");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::image::recipe::Ingredient;
 use crate::plan::Reason;
+use crate::plan::pins::{NewPins, PinnedPlan};
 use crate::registry::RemoteImage;
 use crate::spec::lock_file::Pin;
 
@@ -51,6 +52,61 @@ impl Stack {
         let Start::Dockerfile(build) = self.make().await.solve(name).start else { panic!("a Dockerfile") };
         build.dockerfile.replace(&digest("a"), "DIGEST")
     }
+}
+
+/// A base that is not pinned yet, as all of it is planned; `app` is sent.
+async fn pinning(stack: &Stack, branch: &str, push: bool) -> Result<(PlannedRun, Option<NewPins>), Error> {
+    let (spec, graph) = stack.read();
+    let branch = Some(branch.to_owned());
+    let selection = Selection { nodes: graph.order().to_vec(), branch, push, ..Selection::default() };
+    let hashes = HashCache::default();
+    let context = stack.context(&spec, &graph, &hashes);
+    let lock = stack.dir.path().join("spec.lock");
+    PinnedPlan::make(&context, &selection).await?.write(&context, &selection, &lock, &lock).await
+}
+
+#[tokio::test]
+async fn what_cannot_be_planned_pins_nothing() {
+    let mut stack = stack(false);
+    let lock = stack.dir.path().join("spec.lock");
+    stack.publish(BASE, "a");
+    assert!(matches!(pinning(&stack, "stable", false).await, Err(Error::Branch(_))));
+    assert!(!lock.exists());
+    let spec = std::fs::read_to_string(stack.dir.path().join("spec.yml")).unwrap();
+    stack.write("spec.yml", &spec.replace("base: slim}", "base: slim, image_name: gone.local/app}"));
+    stack.registry.lose("gone.local");
+    assert!(matches!(pinning(&stack, "main", true).await, Err(Error::Registries(_))));
+    assert!(!lock.exists());
+
+    let (planned, new) = pinning(&stack, "main", false).await.unwrap();
+    let NewPins { count: 1, saved: Ok(true) } = new.unwrap() else { panic!("one base is pinned") };
+    let given = planned.snapshot.base(&reference(BASE)).given.clone();
+    assert_eq!(given.digest(), Some(digest("a").as_str()), "the pin holds for this very run");
+    stack.pins.lock = crate::spec::lock_file::load(&lock, &lock).unwrap();
+    assert!(pinning(&stack, "main", false).await.unwrap().1.is_none());
+}
+
+#[tokio::test]
+async fn the_plan_is_by_the_lock_as_it_was_written() {
+    let mut stack = stack(false);
+    let lock = stack.dir.path().join("spec.lock");
+    stack.publish(BASE, "a");
+    // The lock is among the files that the image reads.
+    let spec = std::fs::read_to_string(stack.dir.path().join("spec.yml")).unwrap();
+    stack.write("spec.yml", &spec.replace("base: slim}", "base: slim, context: .}"));
+    stack.write("images/app/Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY spec.loc[k] /here/\n");
+    let recipe = |planned: &PlannedRun| planned.plan.images[0].recipe.digest().clone();
+    let written = recipe(&pinning(&stack, "main", false).await.unwrap().0);
+    stack.pins.lock = crate::spec::lock_file::load(&lock, &lock).unwrap();
+    assert_eq!(recipe(&stack.make().await.planned), written);
+
+    // Somebody else pinned another content after this run had read the lock.
+    std::mem::take(&mut stack.pins.lock);
+    let mut others = crate::spec::lock_file::Lock::default();
+    others.set(&reference(BASE), Pin::new(&digest("b")).unwrap());
+    crate::spec::lock_file::save(&lock, &others).unwrap();
+    let (planned, _) = pinning(&stack, "main", false).await.unwrap();
+    assert_eq!(planned.snapshot.base(&reference(BASE)).digest, Some(digest("b")));
 }
 
 #[tokio::test]
