@@ -28,7 +28,7 @@ const MODULES: &[(&str, &str)] = &[
     ("build", "dockerfile engine host image model plan registry spec"),
     ("container", "engine gpu host image model spec"),
     ("deploy", "build container engine gpu host image model plan spec"),
-    ("admin", "container engine gpu host image model plan registry spec"),
+    ("admin", "engine gpu host image model plan registry spec"),
     ("cli", "admin build container deploy engine gpu host image model plan registry spec ui"),
     ("main", ""),
 ];

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Caller;
 use super::images::ImageIndex;
 use crate::engine::{Container, ContainerState, Engine, Error, Image, Usage};
 use crate::gpu::claims::{self, Claim, GpuClaim};
+use crate::host::people::Caller;
 use crate::model::labels::read::{self, Users};
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS, INTERFACE, MANAGED, PROJECT, USER, is_old};

@@ -17,5 +17,3 @@ pub(crate) mod start;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use crate::host::people::{Caller, may_act_for};

@@ -1,10 +1,10 @@
 //! Removing a container for good, if that is allowed, and the report of it.
 
-use super::Caller;
 use super::installed_packages::{InstalledPackages, PackageTarget};
 use super::permission::{AccessError, Action, may};
 use super::save::SavedImage;
 use crate::engine::{Container, Engine, Error};
+use crate::host::people::Caller;
 use crate::model::labels::read::Users;
 use serde::Serialize;
 

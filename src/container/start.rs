@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Caller;
 use super::installed_packages::quoted;
 use crate::engine::{Container, Engine, Error};
 use crate::gpu::DriverState;
 use crate::gpu::ProcessKind;
 use crate::gpu::claims::{Claim, GpuClaim};
 use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, Holder, Overview};
+use crate::host::people::Caller;
 use crate::model::labels::read::{self, Owner, Users};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
 

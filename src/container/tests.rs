@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Caller;
 use super::list::*;
 use super::permission::{AccessError, look_up, resolve};
 use super::retire::{Retirement, decide, retire};
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, DeviceRequest, Devices, Engine};
 use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
+use crate::host::people::Caller;
 use crate::model::names::ImageId;
 use crate::model::names::Login;
 

@@ -10,6 +10,7 @@ use super::Spec;
 use super::files::{FileKind, Files};
 use super::grammar::GrammarError;
 use super::reader::{Item, short};
+use crate::model::problem::Problem;
 
 /// A written path with `.` and `..` worked out, without touching any file.
 ///
@@ -168,6 +169,21 @@ pub(crate) enum PlacementError {
     Taken(PathBuf),
     /// The folder, below the root, leads out of it by a symbolic link.
     Outside(PathBuf),
+}
+
+impl From<PlacementError> for Problem {
+    fn from(error: PlacementError) -> Self {
+        match error {
+            PlacementError::NoPattern => Self::new("the spec takes in no new project files")
+                .help("add `include: [projects/*.yml]` to it; nothing was written"),
+            PlacementError::Taken(file) => Self::new(format!("there is a file {} already", file.display()))
+                .help("choose another name for the project"),
+            PlacementError::Outside(folder) => {
+                Self::new(format!("`{}` leads out of the folder of the spec", folder.display()))
+                    .help("put a folder in place of the symbolic link; nothing was written")
+            }
+        }
+    }
 }
 
 /// The path of a new project's file, absolute. `account`: the owner's account

@@ -18,8 +18,8 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use crate::container::Caller;
 use crate::engine::{Container, Footprint, Image, ImageDetail};
+use crate::host::people::Caller;
 use crate::model::labels;
 use crate::model::labels::read::{Owner, Users};
 use crate::model::names::{ImageId, Login, NodeName};

@@ -5,9 +5,9 @@ use super::summary::AgeSource;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::container::Caller;
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
+use crate::host::people::Caller;
 use crate::model::names::Login;
 use crate::model::reference::Reference;
 use crate::plan::Reason;

@@ -22,9 +22,9 @@ use super::deploy;
 use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
-use crate::container::Caller;
 use crate::container::permission::{AccessError, Action, may};
 use crate::engine::{Container, Engine};
+use crate::host::people::Caller;
 use crate::model::problem::Problem;
 
 #[derive(Debug, Subcommand)]

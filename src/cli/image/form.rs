@@ -9,8 +9,6 @@ use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Input, Select};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::create::in_use;
-use super::options;
 use crate::cli::args::CreateArgs;
 use crate::cli::error::CliError;
 use crate::cli::session::Session;
@@ -18,9 +16,10 @@ use crate::cli::signals::Signals;
 use crate::image::packages::{Packages, parse_apt, parse_pip};
 use crate::model::names::Login;
 use crate::model::problem::Problem;
+use crate::spec::Spec;
 use crate::spec::SpecEntry;
+use crate::spec::edit::{self, EditContext};
 use crate::spec::graph::Graph;
-use crate::spec::{Spec, edit};
 
 /// Choices that are shown at once.
 const ROWS: usize = 12;
@@ -32,15 +31,14 @@ const ROWS: usize = 12;
 pub(crate) async fn fill(
     session: &Session,
     signals: &Signals,
-    spec: &Spec,
-    graph: &Graph,
+    context: EditContext<'_>,
     args: &CreateArgs,
 ) -> Result<CreateArgs, CliError> {
-    let login = options::owner(session, spec, args.user.as_deref())?;
-    let taken: Vec<String> = spec.projects.iter().map(|project| project.name.to_string()).collect();
-    let taken = taken.into_iter().filter(|name| in_use(spec, name, &login).is_some()).collect();
-    let choices =
-        options::choices(graph).map(|name| (name.to_owned(), described(spec, graph, name))).collect();
+    let login = context.owner(args.user.as_deref())?;
+    let names = context.spec.projects.iter().map(|project| project.name.as_str());
+    let taken = names.filter(|name| context.in_use(name, &login).is_some()).map(str::to_owned).collect();
+    let described = |name: &str| (name.to_owned(), described(context.spec, context.graph, name));
+    let choices = context.choices().map(described).collect();
     let form = Form { theme: theme(session), login, taken, choices };
     let args = args.clone();
     on_terminal(session, signals, move || form.fill(args)).await

@@ -1,15 +1,15 @@
 //! `image …`: people's own images, one file for each command.
 
 mod create;
-mod draft;
 mod form;
 mod list;
-mod options;
 mod retire;
 mod show;
 mod update;
+mod write;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::model::names::ImageId;
 use crate::model::problem::Problem;
 use crate::plan::Selection;
 use crate::plan::history::BuildResult;
+use crate::spec::edit::{Draft, EditError};
 use crate::spec::graph::NodeId;
 
 /// How long registries and bases are waited for. What is not known by then is
@@ -135,4 +136,24 @@ fn cli_error(error: &InventoryError) -> CliError {
         InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::usage(problem),
         _ => CliError::refused(problem),
     }
+}
+
+impl From<EditError> for CliError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Wrong(problems) => Self::problems(problems),
+            EditError::Refused(problem) => Self::refused(problem),
+        }
+    }
+}
+
+/// The spec with a text in the place of a project file.
+fn draft(session: &Session, path: PathBuf, text: String, project: &str) -> Result<Draft, CliError> {
+    let draft = Draft::read(path, text, project, |files| session.spec_in(files))?;
+    draft.ok_or_else(|| CliError::bug(format!("the new file has no project `{project}`")))
+}
+
+/// A file as it was typed.
+fn typed(file: &Option<PathBuf>) -> Option<String> {
+    file.as_ref().map(|file| file.display().to_string())
 }

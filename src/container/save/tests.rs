@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::build::user_layer::{self, Decision};
-use crate::container::{Caller, retire};
+use crate::container::retire;
 use crate::engine::fake::{FakeEngine, FakeFile};
 use crate::engine::{ChangeKind, CreateContainer, Engine, Error};
+use crate::host::people::Caller;
 use crate::model::account::Account;
 use crate::model::labels::read::Users;
 use crate::model::names::Login;

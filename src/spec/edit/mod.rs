@@ -3,9 +3,12 @@
 //! Pure: text in, text out; whoever writes the file does so atomically. Every
 //! result is read again by the reader of specs and must mean what was asked,
 //! so that a text the editing library does not understand is refused and
-//! never spoilt. Knows the layout of a project's entry, not its rules.
+//! never spoilt. `request` has the rules of what may be asked for, `draft` the
+//! spec as it would be; the rest knows the layout of an entry, not its rules.
 
 mod change;
+mod draft;
+mod request;
 mod text;
 mod tree;
 
@@ -18,6 +21,8 @@ use super::grammar::{self, GrammarError};
 use super::yaml::plain_type;
 use crate::model::problem::Problem;
 pub(crate) use change::{EntryEdit, ProjectChanges, change};
+pub(crate) use draft::Draft;
+pub(crate) use request::{EditContext, EditError, of_flag};
 pub(crate) use tree::{EntryTree, NewValue};
 
 /// Where something stands in a project's entry: `["packages", "pip"]`.
@@ -107,19 +112,12 @@ pub(crate) fn check_name(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a text can be a login.
-///
-/// # Errors
-/// The rule it breaks, and what to write.
-pub(crate) fn check_login(text: &str) -> Result<(), Problem> {
-    grammar::login(text).map_err(problem)
-}
-
 fn problem(error: GrammarError) -> Problem {
     Problem::new(error.message).help(error.help)
 }
 
-/// A project that somebody asks for.
+/// A project that somebody asks for; as it was typed, until
+/// [`EditContext::check`] has seen it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProjectEntry {
     pub(crate) name: String,
@@ -130,9 +128,8 @@ pub(crate) struct ProjectEntry {
     pub(crate) use_case: Vec<String>,
     pub(crate) apt: Vec<String>,
     pub(crate) pip: Vec<String>,
-    /// Relative to the folder of the spec.
+    /// Relative to the folder of the spec, as the next one.
     pub(crate) requirements: Option<String>,
-    /// Relative to the folder of the spec.
     pub(crate) dockerfile: Option<String>,
     pub(crate) jupyter: bool,
 }
