@@ -44,6 +44,31 @@ pub(super) fn find_spec(here: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// The files that may have logins to registries, first what counts first.
+/// Docker's own, then Podman's: `REGISTRY_AUTH_FILE` alone where that is set,
+/// else those of containers/image (`docker/config`) in its order.
+pub(super) fn credential_files(
+    var: impl Fn(&str) -> Option<String>,
+    docker_config: &Path,
+    home: &Path,
+    uid: u32,
+) -> Vec<PathBuf> {
+    let mut files = vec![docker_config.join("config.json")];
+    match var("REGISTRY_AUTH_FILE") {
+        Some(file) => files.push(file.into()),
+        None => {
+            let runtime = var("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("containers"));
+            let config = var("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+            let folders = [
+                runtime.unwrap_or_else(|| format!("/run/containers/{uid}").into()),
+                config.join("containers"),
+            ];
+            files.extend(folders.map(|folder| folder.join("auth.json")));
+        }
+    }
+    files
+}
+
 /// CUDA's own place, and Debian's.
 const CUDA: [&str; 4] = [
     "usr/local/cuda/version.json",
@@ -79,6 +104,27 @@ mod tests {
             HostArch::Known { arch, .. } => arch,
             HostArch::Unknown(why) => panic!("{why}"),
         }
+    }
+
+    #[test]
+    fn logins_are_looked_for_where_docker_and_podman_keep_them() {
+        let files = |set: &[(&str, &str)]| {
+            let var = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            let files = credential_files(var, Path::new("/h/.docker"), Path::new("/h"), 7);
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            files(&[]),
+            "/h/.docker/config.json /run/containers/7/auth.json /h/.config/containers/auth.json"
+        );
+        assert_eq!(
+            files(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("XDG_CONFIG_HOME", "/c")]),
+            "/h/.docker/config.json /run/user/7/containers/auth.json /c/containers/auth.json"
+        );
+        assert_eq!(
+            files(&[("REGISTRY_AUTH_FILE", "/a"), ("XDG_RUNTIME_DIR", "/r")]),
+            "/h/.docker/config.json /a"
+        );
     }
 
     #[test]

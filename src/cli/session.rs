@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::args::Global;
-use super::environment::{PROXY, find_spec, host_arch, parsed_base, screen, var};
+use super::environment::{PROXY, credential_files, find_spec, host_arch, parsed_base, screen, var};
 use super::error::CliError;
 use crate::engine::address::Address;
 use crate::engine::{self, Engine, buildkit};
@@ -20,6 +20,7 @@ use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::history::Records;
 use crate::registry::credentials::Credentials;
+use crate::registry::docker_config::DockerConfig;
 use crate::registry::{self, Registry};
 use crate::spec::catalog::HostArch;
 use crate::spec::files::{Disk, Files};
@@ -39,8 +40,12 @@ pub(crate) struct Session {
     pub(crate) bases: BTreeMap<String, Reference>,
     /// `--engine`, as text.
     engine: Option<String>,
-    /// Folder of Docker's `config.json`.
+    /// Docker's own folder, with its `config.json` and contexts.
     pub(crate) docker_config: PathBuf,
+    /// The current Docker context, once it was read.
+    context: OnceLock<String>,
+    /// Logins to registries, each looked up when a registry asks for it.
+    pub(crate) credentials: Credentials,
     /// Logs are written below it.
     pub(crate) state_dir: PathBuf,
     /// What can be made again lies below it.
@@ -79,11 +84,18 @@ impl Session {
         let here = env::current_dir()?;
         let screen = screen();
         let home = var("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let docker_config = var("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from);
+        let uid = rustix::process::getuid().as_raw();
         Ok(Self {
             spec_file: global.spec.clone().or_else(|| find_spec(&here)),
             bases: global.bases.iter().filter_map(parsed_base).collect(),
             engine: global.engine.clone(),
-            docker_config: var("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from),
+            credentials: Credentials::new(
+                var("DOCKER_AUTH_CONFIG"),
+                credential_files(var, &docker_config, &home, uid),
+            ),
+            docker_config,
+            context: OnceLock::new(),
             state_dir: var("XDG_STATE_HOME")
                 .map_or_else(|| home.join(".local/state"), PathBuf::from)
                 .join("ds01-build"),
@@ -92,7 +104,7 @@ impl Session {
                 .join("ds01-build"),
             lock_dir: var("DS01_LOCK_DIR")
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
-            uid: rustix::process::getuid().as_raw(),
+            uid,
             people: Arc::default(),
             nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),
             proxy: PROXY.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
@@ -131,11 +143,28 @@ impl Session {
         if let Some((text, source)) = named.or_else(|| Some((var("DOCKER_HOST")?, "DOCKER_HOST"))) {
             return Ok((Address::parse(&text, certs.as_deref())?, source));
         }
-        let context = Address::of_context(&self.docker_config, var("DOCKER_CONTEXT").as_deref())?;
+        let context = var("DOCKER_CONTEXT").unwrap_or_else(|| self.current_context());
+        let context = Address::of_context(&self.docker_config, &context)?;
         Ok(match context {
             Some(address) => (address, "the current Docker context"),
             None => (Address::local(), "the default"),
         })
+    }
+
+    /// The context that Docker's `config.json` names. As Docker's own tools do,
+    /// the default one with a warning where that cannot be read.
+    fn current_context(&self) -> String {
+        let read = || {
+            let path = self.docker_config.join("config.json");
+            let config = DockerConfig::read(&path).unwrap_or_else(|cause| {
+                let path = path.display();
+                let warning = format!("warning: {path} cannot be read, so that no context counts: {cause}");
+                self.output().note(&warning);
+                DockerConfig::default()
+            });
+            config.current_context
+        };
+        self.context.get_or_init(read).clone()
     }
 
     /// The folder of the records of what earlier runs built.
@@ -285,14 +314,14 @@ impl Session {
     pub(crate) async fn engine(&self) -> Result<Arc<dyn Engine>, engine::Error> {
         let address = self.address()?;
         self.remark(&format!("engine: {address}"));
-        let credentials = Credentials::new(Some(self.docker_config.clone()));
-        let builder = buildkit::Builder::new(&address, credentials);
+        let builder = buildkit::Builder::new(&address, self.credentials.clone());
         Ok(Arc::new(engine::docker::Docker::connect(builder).await?))
     }
 
     /// The registries that references name; none is asked yet.
     pub(crate) fn registry(&self, spec: &Spec) -> Arc<dyn Registry> {
         Arc::new(registry::http::Registries::new(registry::http::Options {
+            credentials: self.credentials.clone(),
             docker_config: Some(self.docker_config.clone()),
             insecure: spec.insecure_registries.clone(),
             ..Default::default()

@@ -57,18 +57,13 @@ impl Address {
         }
     }
 
-    /// The address that Docker's own tools would use: that of the context
-    /// `name`, or else of the current one. `None`: the default context, which
-    /// is the local socket.
+    /// The address that the Docker context of this name has. `None`: the
+    /// default context, which is the local socket.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration or the context cannot be read,
-    /// [`Error::Address`] if it names no engine.
-    pub(crate) fn of_context(config_dir: &Path, name: Option<&str>) -> Result<Option<Self>, Error> {
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => read::<Config>(&config_dir.join("config.json"))?.unwrap_or_default().current_context,
-        };
+    /// [`Error::Config`] if the context cannot be read, [`Error::Address`] if
+    /// it names no engine.
+    pub(crate) fn of_context(config_dir: &Path, name: &str) -> Result<Option<Self>, Error> {
         if name.is_empty() || name == "default" {
             return Ok(None);
         }
@@ -142,12 +137,6 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } | Self::Tls { host, port, .. } => write!(f, "tcp://{host}:{port}"),
         }
     }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Config {
-    current_context: String,
 }
 
 #[derive(Deserialize)]
@@ -236,20 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_config_is_not_called_an_address() {
+    fn a_broken_context_is_not_called_an_address() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), "not json").unwrap();
-        let broken = Address::of_context(dir.path(), None).unwrap_err();
-        assert!(broken.to_string().contains("config.json") && !broken.to_string().contains("address"));
+        let meta = dir.path().join("contexts/meta").join(Digest::of(b"lab").to_string());
+        std::fs::create_dir_all(&meta).unwrap();
+        std::fs::write(meta.join("meta.json"), "not json").unwrap();
+        let broken = Address::of_context(dir.path(), "lab").unwrap_err();
+        assert!(broken.to_string().contains("meta.json") && !broken.to_string().contains("address"));
         assert!(broken.help().unwrap().contains("Correct the file"), "{:?}", broken.help());
     }
 
     #[test]
-    fn the_current_context_is_followed() {
+    fn a_context_is_followed() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Address::of_context(dir.path(), None), Ok(None));
-        std::fs::write(dir.path().join("config.json"), r#"{"auths":{},"currentContext":"lab"}"#).unwrap();
-        let missing = Address::of_context(dir.path(), None).unwrap_err();
+        assert_eq!(Address::of_context(dir.path(), ""), Ok(None));
+        let missing = Address::of_context(dir.path(), "lab").unwrap_err();
         assert!(matches!(missing, Error::Address { cause, .. } if cause.contains("docker context ls")));
 
         let folder = Digest::of(b"lab").to_string();
@@ -258,17 +248,17 @@ mod tests {
         let text = r#"{"Name":"lab","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://gpu1:2376"}}}"#;
         std::fs::write(meta.join("meta.json"), text).unwrap();
         let tcp = Address::Tcp { host: "gpu1".into(), port: 2376 };
-        assert_eq!(Address::of_context(dir.path(), None), Ok(Some(tcp)));
-        assert_eq!(Address::of_context(dir.path(), Some("default")), Ok(None));
+        assert_eq!(Address::of_context(dir.path(), "lab"), Ok(Some(tcp)));
+        assert_eq!(Address::of_context(dir.path(), "default"), Ok(None));
 
         let blind = text.replace("tcp://gpu1:2376\"", "tcp://gpu1:2376\",\"SkipTLSVerify\":true");
         std::fs::write(meta.join("meta.json"), &blind).unwrap();
-        let refused = Address::of_context(dir.path(), None).unwrap_err();
+        let refused = Address::of_context(dir.path(), "lab").unwrap_err();
         assert!(matches!(refused, Error::Address { cause, .. } if cause.contains("SkipTLSVerify")));
 
         let certs = dir.path().join("contexts/tls").join(&folder).join("docker");
         std::fs::create_dir_all(&certs).unwrap();
         let tls = Address::Tls { host: "gpu1".into(), port: 2376, cert_dir: certs };
-        assert_eq!(Address::of_context(dir.path(), Some("lab")), Ok(Some(tls)));
+        assert_eq!(Address::of_context(dir.path(), "lab"), Ok(Some(tls)));
     }
 }

@@ -4,6 +4,7 @@
 //! An edge. Decides nothing; layers are sent and fetched by the engine.
 
 pub(crate) mod credentials;
+pub(crate) mod docker_config;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod http;
@@ -61,7 +62,7 @@ pub(crate) enum Error {
     /// It failed, or asks for patience for longer than we have.
     #[error("the registry {host} failed to {action} {what}: {cause}")]
     Failed { host: String, action: String, what: String, cause: String },
-    /// Docker's `config.json` or a credential helper is broken.
+    /// A file or variable with credentials or a credential helper is broken.
     #[error("{0}")]
     Credentials(String),
 }

@@ -26,7 +26,14 @@ fn one() -> Stack {
 /// The program without what the surroundings say of engines.
 fn command(stack: &Stack, args: &[&str]) -> Command {
     let mut command = stack.command(args);
-    for name in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"] {
+    for name in [
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_AUTH_CONFIG",
+        "REGISTRY_AUTH_FILE",
+    ] {
         command.env_remove(name);
     }
     command.env("DOCKER_CONFIG", stack.root().join("docker"));
@@ -314,4 +321,30 @@ async fn a_registry_is_asked_with_what_a_credential_helper_says() {
     let said = run(command(&stack, &["plan", "--base", &base]).env("PATH", &path));
     assert_ne!(said.code(), 0);
     assert!(said.err().contains("docker-credential-absent"), "{}", said.err());
+
+    // Others that have a login.
+    let login = format!(r#"{{"auths":{{"https://{host}/v1/":{{"auth":"YWRhOnBhOnNz"}}}}}}"#);
+    let plan = || command(&stack, &["plan", "--base", &base]);
+    run(plan().env("DOCKER_AUTH_CONFIG", &login)).expect(0);
+    stack.write("auth.json", &login);
+    run(plan().env("REGISTRY_AUTH_FILE", stack.root().join("auth.json"))).expect(0);
+    stack.write("runtime/containers/auth.json", &login);
+    run(plan().env("XDG_RUNTIME_DIR", stack.root().join("runtime"))).expect(0);
+}
+
+#[test]
+fn a_config_that_docker_cannot_read_is_a_warning_where_it_is_asked_for_the_context() {
+    let stack = one();
+    let plan = |config: &str| {
+        stack.write("docker/config.json", config);
+        run(&mut command(&stack, &["plan"])).expect(0).err()
+    };
+    let warned = plan("\u{feff}{\"currentContext\": \"none\"}");
+    assert_eq!(warned.matches("config.json cannot be read").count(), 1, "{warned}");
+    for config in ["", "{\"currentContext\": null, \"auths\": null}"] {
+        assert!(!plan(config).contains("warning"), "{config}");
+    }
+    stack.write("docker/config.json", "no JSON");
+    let flag = run(command(&stack, &["plan"]).env("DOCKER_HOST", "unix:///var/run/docker.sock"));
+    assert!(!flag.expect(0).err().contains("config.json"), "the context is not asked for");
 }

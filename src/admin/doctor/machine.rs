@@ -9,7 +9,7 @@ use crate::engine::{self, Container, ContainerState, EngineInfo, Image};
 use crate::gpu::DriverState;
 use crate::model::problem::Problem;
 use crate::registry;
-use crate::registry::credentials::{CredentialsError, Source};
+use crate::registry::credentials::{CredentialsError, Login, Source};
 use crate::spec::Spec;
 
 /// What a build on a framework image needs at the least.
@@ -160,11 +160,11 @@ pub(crate) fn registry(host: &str, used_for: RegistryUse, answer: &Result<(), re
 pub(crate) fn login(
     host: &str,
     used_for: RegistryUse,
-    source: &Result<Option<Source>, CredentialsError>,
+    login: &Result<Option<(Login, Source)>, CredentialsError>,
 ) -> Finding {
     let check = Check::of("credentials", host);
-    match source {
-        Ok(Some(source)) => check.ok(format!("a login comes from {source}")),
+    match login {
+        Ok(Some((_, source))) => check.ok(format!("a login comes from {source}")),
         Ok(None) if used_for == RegistryUse::Images => check
             .note("there is no login")
             .help("pushing mostly needs one")
@@ -172,7 +172,7 @@ pub(crate) fn login(
         Ok(None) => check.ok("there is no login, and mostly none is needed for bases"),
         Err(error) => check
             .warning(error.to_string())
-            .help("correct Docker's config.json, or install or unlock the helper that it names"),
+            .help("correct that file, or install or unlock the helper that it names"),
     }
 }
 

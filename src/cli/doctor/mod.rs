@@ -16,7 +16,6 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::engine::{Container, EngineInfo, Image};
 use crate::gpu::nvml;
-use crate::registry::credentials::Credentials;
 use crate::spec::Spec;
 use crate::spec::graph::Graph;
 use crate::ui::{OutputStyle, human};
@@ -135,10 +134,9 @@ fn free(facts: &EngineInfo) -> Result<u64, String> {
 async fn registries(session: &Session, spec: Option<&Spec>) -> Vec<Finding> {
     let Some(spec) = spec else { return Vec::new() };
     let registry = session.registry(spec);
-    let credentials = Credentials::new(Some(session.docker_config.clone()));
     let hosts = machine::registries(spec);
     let answers = hosts.iter().map(async |(host, used_for)| {
-        let (answer, login) = tokio::join!(registry.ping(host), credentials.source(host));
+        let (answer, login) = tokio::join!(registry.ping(host), session.credentials.of(host));
         [machine::registry(host, *used_for, &answer), machine::login(host, *used_for, &login)]
     });
     join_all(answers).await.into_iter().flatten().collect()

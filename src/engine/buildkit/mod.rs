@@ -152,7 +152,12 @@ impl Builder {
             let _ = tokio::time::timeout(LAST_WORDS, following).await;
         }
         outcome.map_err(|error| match error.explain(solve, &reader.progress()) {
-            SolveError::Failed(failure) => {
+            SolveError::Failed(mut failure) => {
+                if let (Some(help), Some(cause)) = (&mut failure.help, self.content.unread_credentials())
+                    && failure.engine
+                {
+                    help.push_str(&format!("; {cause}"));
+                }
                 SolveError::Failed(Box::new(Redactor::of(solve).failure(*failure)))
             }
             error => error,

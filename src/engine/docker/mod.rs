@@ -80,16 +80,24 @@ impl Docker {
         self.client.clone().with_timeout(ALL_FILES)
     }
 
-    /// How to log in where a reference lives.
-    async fn login(
+    /// Sends or fetches with the login for where a reference lives. Without
+    /// one where it cannot be read: that is told if it turns out to be needed.
+    async fn with_login<T>(
         &self,
-        action: &str,
         reference: &Reference,
-    ) -> Result<Option<bollard::auth::DockerCredentials>, Error> {
-        let login = self.builder.credentials().of(reference.registry()).await;
-        let login = login
-            .map_err(|error| Error::Refused { action: action.to_owned(), message: error.to_string() })?;
-        Ok(transfer::credentials(login, reference.registry()))
+        transfer: impl AsyncFnOnce(Option<bollard::auth::DockerCredentials>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (login, unread) = match self.builder.credentials().of(reference.registry()).await {
+            Ok(login) => (login.map(|(login, _)| login), None),
+            Err(error) => (None, Some(error)),
+        };
+        let done = transfer(transfer::credentials(login, reference.registry())).await;
+        done.map_err(|error| match (error, unread) {
+            (Error::Refused { action, message }, Some(unread)) => {
+                Error::Refused { action, message: format!("{message}; {unread}") }
+            }
+            (error, _) => error,
+        })
     }
 }
 
@@ -173,16 +181,18 @@ impl Engine for Docker {
 
     async fn pull(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<ImageId, Error> {
         let name = format!("pull {reference}");
-        let login = self.login(&name, reference).await?;
         let repository = reference.repository();
         // A digest is given as the engine's own client does: in place of a tag.
         let options = CreateImageOptionsBuilder::new()
             .from_image(repository.as_str())
             .tag(reference.digest().or(reference.tag()).unwrap_or("latest"))
             .build();
-        let stream = self.client.create_image(Some(options), None, login);
         let transfer = TransferStep { node, events, name: name.clone() };
-        transfer.follow(stream).await.map_err(|e| failed(&name, e))?;
+        self.with_login(reference, async |login| {
+            let stream = self.client.create_image(Some(options), None, login);
+            transfer.follow(stream).await.map_err(|e| failed(&name, e))
+        })
+        .await?;
         let named = reference.digest().map_or(reference.clone(), |digest| repository.with_digest(digest));
         let found = self.image(&named.to_string()).await?;
         let message = "it does not have the image after the pull".to_owned();
@@ -191,11 +201,13 @@ impl Engine for Docker {
 
     async fn push(&self, reference: &Reference, node: &NodeName, events: &Events) -> Result<(), Error> {
         let name = format!("push {reference}");
-        let login = self.login(&name, reference).await?;
         let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
-        let stream = self.client.push_image(reference.repository().as_str(), Some(options), login);
         let transfer = TransferStep { node, events, name: name.clone() };
-        transfer.follow(stream).await.map_err(|e| failed(&name, e))
+        self.with_login(reference, async |login| {
+            let stream = self.client.push_image(reference.repository().as_str(), Some(options), login);
+            transfer.follow(stream).await.map_err(|e| failed(&name, e))
+        })
+        .await
     }
 
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {

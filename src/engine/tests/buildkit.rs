@@ -407,7 +407,7 @@ async fn a_registry_is_asked_with_our_credentials_for_a_digest() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(r#"{{"auths":{{"127.0.0.1:{port}":{{"auth":"YWRhOnBhOnNz"}}}}}}"#);
     std::fs::write(folder.path().join("config.json"), text).unwrap();
-    let credentials = Credentials::new(Some(folder.path().to_owned()));
+    let credentials = Credentials::new(None, [folder.path().join("config.json")]);
     let known = Builder::new(&super::images::address(), credentials);
     let reference = |name: &str| Reference::parse(&format!("127.0.0.1:{port}/{name}")).unwrap();
     assert_eq!(known.resolve(&reference("x:1")).await, Ok(Some(sha256(&manifest()))));

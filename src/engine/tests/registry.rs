@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::model::reference::Reference;
+use crate::registry::credentials::Credentials;
 use crate::registry::http::{Options, Registries};
 use crate::registry::{Error, Registry as _};
 use futures::future::try_join_all;
@@ -14,7 +15,8 @@ use super::images::Images;
 use super::registries::Registry;
 
 fn client(docker_config: Option<PathBuf>) -> Registries {
-    Registries::new(Options { docker_config, ..Options::default() })
+    let files = docker_config.map(|folder| folder.join("config.json"));
+    Registries::new(Options { credentials: Credentials::new(None, files), ..Options::default() })
 }
 
 fn reference(text: &str) -> Reference {

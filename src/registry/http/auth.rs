@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::transport::{Method, RequestError, Response, Transport, Url};
-use crate::registry::credentials::{Credentials, Login};
+use crate::registry::credentials::{Credentials, Login, Source};
 
 /// Scopes of one token. Each adds about 60 bytes to an address and 100 to a
 /// token, and servers take headers of 8 KiB.
@@ -51,7 +51,7 @@ struct AuthState {
 enum LoginState {
     #[default]
     None,
-    Used,
+    Used(Source),
     Broken(String),
 }
 
@@ -152,7 +152,7 @@ impl Auth {
 
     async fn login(&self) -> Option<Login> {
         let (state, login) = match self.credentials.of(&self.host).await {
-            Ok(Some(login)) => (LoginState::Used, Some(login)),
+            Ok(Some((login, source))) => (LoginState::Used(source), Some(login)),
             Ok(None) => (LoginState::None, None),
             // Not needed for what everybody may read.
             Err(error) => (LoginState::Broken(error.to_string()), None),
@@ -166,7 +166,7 @@ impl Auth {
         match self.login().await {
             Some(Login::Password { username, password }) => basic(&username, &password),
             Some(Login::IdentityToken(_)) => {
-                Err(RequestError::Denied("it wants a password, and Docker's config.json has a token".into()))
+                Err(self.denied(|| "it wants a password, and that is a token".into()))
             }
             None => Err(self.denied(|| "it wants a login, and there is none".into())),
         }
@@ -176,7 +176,7 @@ impl Auth {
     fn denied(&self, message: impl FnOnce() -> String) -> RequestError {
         RequestError::Denied(match self.state().login.clone() {
             LoginState::Broken(cause) => return RequestError::Credentials(cause),
-            LoginState::Used => format!("the login in Docker's config.json is not enough: {}", message()),
+            LoginState::Used(source) => format!("the login from {source} is not enough: {}", message()),
             LoginState::None => "it is not there, or it needs a login and there is none".into(),
         })
     }

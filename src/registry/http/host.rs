@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::auth::Auth;
 use super::transport::{Method, RequestError, Response, RetryPolicy, StatusCode, Transport, Url};
 use super::{Error, Options};
-use crate::registry::credentials::Credentials;
 
 /// Requests that are open at a time, each on a connection that is kept.
 const AT_ONCE: usize = 32;
@@ -69,7 +68,7 @@ impl Host {
         Ok(Self {
             name: name.to_owned(),
             base,
-            auth: Auth::new(name, transport.clone(), Credentials::new(options.docker_config.clone())),
+            auth: Auth::new(name, transport.clone(), options.credentials.clone()),
             transport,
             retry: options.retry,
             permits: Semaphore::new(1),

@@ -20,6 +20,7 @@ use self::host::{ApiRequest, Host};
 use self::manifest::{Config, Manifest};
 pub(crate) use self::transport::RetryPolicy;
 use self::transport::{Method, Response};
+use super::credentials::Credentials;
 use super::{Error, Registry, RemoteImage};
 use crate::model::digest::sha256;
 use crate::model::reference::{Reference, Repository};
@@ -27,7 +28,8 @@ use crate::model::reference::{Reference, Repository};
 /// What is to be known before the first question.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Folder of Docker's `config.json` and `certs.d`; `None`: no credentials.
+    pub(crate) credentials: Credentials,
+    /// Docker's own folder, which may have a `certs.d`.
     pub(crate) docker_config: Option<PathBuf>,
     /// Hosts that are asked over plain HTTP, as loopback always is.
     pub(crate) insecure: BTreeSet<String>,

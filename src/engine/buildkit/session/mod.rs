@@ -51,12 +51,20 @@ pub(super) struct SessionContent {
     contexts: Mutex<HashMap<String, Arc<Context>>>,
     secrets: Mutex<HashMap<String, Secret>>,
     pub(super) credentials: Credentials,
+    /// Why credentials that were asked for could not be read.
+    unread: Mutex<Option<String>>,
     sent: AtomicU64,
 }
 
 impl SessionContent {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { contexts: Mutex::default(), secrets: Mutex::default(), credentials, sent: AtomicU64::new(0) }
+        Self {
+            contexts: Mutex::default(),
+            secrets: Mutex::default(),
+            credentials,
+            unread: Mutex::default(),
+            sent: AtomicU64::new(0),
+        }
     }
 
     /// Offers a folder under its id.
@@ -67,6 +75,11 @@ impl SessionContent {
     /// Offers secrets by id.
     pub(super) fn add_secrets<'a>(&self, secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) {
         lock(&self.secrets).extend(secrets.into_iter().map(|(id, secret)| (id.clone(), secret.clone())));
+    }
+
+    /// Why BuildKit was given no credentials, if they could not be read.
+    pub(super) fn unread_credentials(&self) -> Option<String> {
+        lock(&self.unread).clone()
     }
 
     /// Bytes of file content sent so far.
@@ -147,8 +160,12 @@ impl auth_server::Auth for Auth {
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
-        let login = self.0.credentials.of(&host).await.map_err(|e| Status::internal(e.to_string()))?;
-        Ok(Response::new(match login {
+        let login = self.0.credentials.of(&host).await.unwrap_or_else(|error| {
+            // BuildKit asks before it knows whether some are needed.
+            *lock(&self.0.unread) = Some(error.to_string());
+            None
+        });
+        Ok(Response::new(match login.map(|(login, _)| login) {
             Some(Login::Password { username, password }) => {
                 CredentialsResponse { username, secret: password }
             }
@@ -240,5 +257,23 @@ impl health_server::Health for Health {
 
     async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("only Check"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard_buildkit_proto::moby::filesync::v1::auth_server::Auth as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn credentials_that_cannot_be_read_are_none_and_the_cause_is_kept() {
+        let content = Arc::new(SessionContent::new(Credentials::new(Some("no JSON".into()), [])));
+        assert_eq!(content.unread_credentials(), None);
+        let asked = Request::new(CredentialsRequest { host: "docker.io".into() });
+        let answer = Auth(content.clone()).credentials(asked).await.unwrap().into_inner();
+        assert_eq!(answer, CredentialsResponse::default());
+        let cause = content.unread_credentials().unwrap();
+        assert!(cause.contains("DOCKER_AUTH_CONFIG"), "{cause}");
     }
 }

@@ -13,8 +13,8 @@ fn config(host: &str, auth: &str) -> tempfile::TempDir {
 }
 
 fn client_with(folder: &tempfile::TempDir) -> Registries {
-    let docker_config = Some(folder.path().to_owned());
-    Registries::new(Options { docker_config, retry: retry(), ..Options::default() })
+    let credentials = Credentials::new(None, [folder.path().join("config.json")]);
+    Registries::new(Options { credentials, retry: retry(), ..Options::default() })
 }
 
 const PASSWORD: &str = r#"{"auth": "YWRhOnBh"}"#;
@@ -75,7 +75,7 @@ async fn a_wrong_password_or_none_is_told_without_showing_it() {
     let folder = config(&server.host, PASSWORD);
     let error = client_with(&folder).digest(&image(&server, "x:v1")).await.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
-    assert!(cause(&error).contains("the login in Docker's config.json is not enough: 401"), "{error}");
+    assert!(cause(&error).contains("/config.json is not enough: 401"), "{error}");
     assert!(!format!("{error} {error:?}").contains("YWRhOnBh"));
     let error = client().digest(&image(&server, "x:v1")).await.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
