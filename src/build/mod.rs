@@ -5,6 +5,7 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
+mod environment;
 pub(crate) mod export;
 mod failed_packages;
 mod outcome;
@@ -18,6 +19,7 @@ mod tags;
 mod tests;
 mod transfer;
 pub(crate) mod user_layer;
+mod whole_run;
 mod worker;
 
 use std::path::PathBuf;
@@ -28,8 +30,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use environment::BuildEnvironment;
 pub(crate) use outcome::Outcomes;
 pub(crate) use tags::{MoveError, move_tags};
+pub(crate) use whole_run::{RunEnd, WholeRun};
 
 use crate::engine::{Engine, SolveError};
 use crate::host::lock::Locks;
@@ -61,6 +65,11 @@ pub(crate) struct Options {
     pub(crate) jobs: usize,
     /// Stop everything at the first failure.
     pub(crate) fail_fast: bool,
+}
+
+/// So many images are built at once where nobody says: one for each core.
+pub(crate) fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// After Ctrl-C, workers get this long to stop their steps by themselves.

@@ -1,75 +1,20 @@
 //! From a planned image to what is solved. Pure.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::BuildEnvironment;
 use crate::dockerfile::{self, BuildBase, Inputs};
-use crate::image::packages::{
-    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, PackageIndex, Packages,
-    StepSettings,
-};
+use crate::image::packages;
 use crate::image::recipe::{Ingredient, RecipeRecord};
-use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Secret, Solve, Start};
+use crate::image::solve::{ConfigChange, DockerfileBuild, Solve, Start};
 use crate::image::user_layer;
-use crate::model::account::Account;
 use crate::model::reference::Reference;
 use crate::plan::observe::DockerfileSnapshot;
 use crate::plan::{self, Action, PlannedRun};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-
-/// What holds for every image of a run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BuildEnvironment {
-    /// The site's CA certificates.
-    pub(crate) ca_bundle: Option<PathBuf>,
-    /// Index that pip asks instead of its default.
-    pub(crate) pip_index: Option<PackageIndex>,
-    /// Mirror that apt asks instead of the distribution's own.
-    pub(crate) apt_mirror: Option<PackageIndex>,
-    /// Secrets that RUN steps may mount: id → file.
-    pub(crate) secrets: BTreeMap<String, PathBuf>,
-    pub(crate) proxy: BTreeMap<String, String>,
-    pub(crate) no_cache: bool,
-}
-
-impl BuildEnvironment {
-    /// Whether a secret of this id will be there.
-    pub(crate) fn has_secret(&self, id: &str) -> bool {
-        self.secrets.contains_key(id) || (id == CA_SECRET && self.ca_bundle.is_some())
-    }
-
-    /// All secrets that steps may mount.
-    pub(crate) fn offered(&self) -> BTreeMap<String, Secret> {
-        let text = |id: &str, site: &PackageIndex, text: String| {
-            (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
-        };
-        let own = self.secrets.iter().map(|(id, file)| (id.clone(), file.into()));
-        let ca = self.ca_bundle.iter().map(|file| (CA_SECRET.to_owned(), file.into()));
-        let pip = self.pip_index.iter().map(|site| text(PIP_CONF_SECRET, site, site.pip_conf()));
-        let mirror = self.apt_mirror.iter().map(|site| text(APT_MIRROR_SECRET, site, site.apt_mirror()));
-        let auth =
-            self.apt_mirror.iter().filter_map(|site| Some(text(APT_AUTH_SECRET, site, site.apt_auth()?)));
-        own.chain(ca).chain(pip).chain(mirror).chain(auth).collect()
-    }
-
-    /// The same for all users, so that one layer serves them all.
-    pub(crate) fn sudo(&self, account: &Account) -> Option<ExecStep> {
-        let sudo = Packages::new(["sudo".to_owned()], []);
-        account.sudo.then(|| packages::steps(&sudo, &self.step_settings()).pop()).flatten()
-    }
-
-    fn step_settings(&self) -> StepSettings {
-        StepSettings {
-            ca_bundle: self.ca_bundle.is_some(),
-            pip_index: self.pip_index.is_some(),
-            apt_mirror: self.apt_mirror.is_some(),
-            apt_auth: self.apt_mirror.as_ref().is_some_and(|site| site.apt_auth().is_some()),
-        }
-    }
-}
 
 /// All that solves are made from.
 pub(crate) struct Requests<'a> {

@@ -3,6 +3,25 @@
 
 use std::path::Path;
 
+use crate::model::problem::Problem;
+use crate::plan::observe::Snapshot;
+
+/// Refuses to begin where the largest base would not even fit. Where the
+/// engine is elsewhere, nobody knows.
+///
+/// # Errors
+/// There is too little room.
+pub(crate) fn check(snapshot: &Snapshot) -> Result<(), Problem> {
+    let largest = snapshot.bases.values().filter_map(|base| base.size).max().unwrap_or(0);
+    let root = &snapshot.engine.root;
+    let free = snapshot.engine.local.then(|| free(root).ok()).flatten();
+    free.map_or(Ok(()), |free| enough(free, largest)).map_err(|why| {
+        let help =
+            format!("make room in {}, e.g. with `docker image rm` for images nobody uses", root.display());
+        Problem::new(why).help(help)
+    })
+}
+
 /// Bytes that a user without privileges can still write where `path` lies.
 ///
 /// # Errors
@@ -17,7 +36,7 @@ pub(crate) fn free(path: &Path) -> std::io::Result<u64> {
 ///
 /// # Errors
 /// A sentence for people.
-pub(crate) fn enough(free: u64, largest_base: u64) -> Result<(), String> {
+fn enough(free: u64, largest_base: u64) -> Result<(), String> {
     if free >= largest_base {
         return Ok(());
     }

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::plan::Hashes;
 use super::session::Session;
 use crate::model::names::Login;
 use crate::plan::{PlannedRun, observe};
@@ -17,9 +16,7 @@ pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
     let (spec, graph) = session.spec()?;
     uids(session, &spec, spec.users.keys())?;
     session.pins()?;
-    let hashes = Hashes::open(session);
-    observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
-    hashes.save(session);
+    observe::files(&spec, &graph, session.hashes()).map_err(CliError::problems)?;
     let counts = json!({
         "problems": [],
         "images": spec.images.len(),

@@ -19,7 +19,7 @@ use super::session::Session;
 use super::signals::{self, Signals};
 use super::{build, check, plan};
 use crate::admin::doctor;
-use crate::build::request::BuildEnvironment;
+use crate::build::BuildEnvironment;
 use crate::build::user_layer;
 use crate::deploy::folders::{self, TypedFolders};
 use crate::deploy::gpus::{is_for_amd, read_device_files};

@@ -20,7 +20,6 @@ pub(crate) mod installed_names;
 mod labels;
 mod limits;
 mod metrics;
-mod package_index;
 mod packaging;
 mod pins;
 mod plan;
@@ -75,6 +74,7 @@ fn run(cli: Cli) -> Exit {
             Err(error) => error.report(session.output()),
         }
     });
+    session.save_hashes();
     // A hanging look-up in a blocking thread must not hold the program.
     runtime.shutdown_background();
     exit

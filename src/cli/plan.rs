@@ -1,7 +1,6 @@
 //! `plan`, and what `build` and `graph` share with it.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -14,7 +13,6 @@ use super::session::Session;
 use super::signals::{self, Signals};
 use super::since;
 use crate::engine::Engine;
-use crate::plan::observe::HashCache;
 use crate::plan::pins::BaseCheck;
 use crate::plan::{self, Context, Plan, PlannedRun, Selection};
 use crate::registry::Registry;
@@ -34,10 +32,8 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliE
     let engine = session.engine().await?;
     let registry = session.registry(&spec);
     let pins = session.pins()?;
-    let hashes = Hashes::open(session);
-    let context = context(session, (&spec, &graph), engine.as_ref(), registry.as_ref(), &pins, &hashes);
+    let context = context(session, (&spec, &graph), engine.as_ref(), registry.as_ref(), &pins);
     let planned = plan::plan(&context, &selected.selection).await?;
-    hashes.save(session);
     let mut checks = None;
     if args.check_bases {
         checks = Some(plan::pins::check(&context, &planned.snapshot, &selected.selection.nodes).await);
@@ -111,15 +107,13 @@ fn sum(plan: &Plan) -> String {
 
 /// What plans of this command are made from.
 pub(crate) fn context<'a>(
-    session: &Session,
+    session: &'a Session,
     (spec, graph): (&'a Spec, &'a Graph),
     engine: &'a dyn Engine,
     registry: &'a dyn Registry,
     pins: &'a Pins,
-    hashes: &'a Hashes,
 ) -> Context<'a> {
-    let records = session.records_dir();
-    Context { spec, graph, engine, registry, pins, hashes: &hashes.cache, records }
+    Context { spec, graph, engine, registry, pins, hashes: session.hashes(), records: session.records_dir() }
 }
 
 /// Observes and decides, with the pins of spec.lock.
@@ -134,11 +128,8 @@ pub(crate) async fn make(
     selection: &Selection,
 ) -> Result<PlannedRun, CliError> {
     let (registry, pins) = (session.registry(spec), session.pins()?);
-    let hashes = Hashes::open(session);
-    let context = context(session, (spec, graph), engine, registry.as_ref(), &pins, &hashes);
-    let planned = plan::plan(&context, selection).await?;
-    hashes.save(session);
-    Ok(planned)
+    let context = context(session, (spec, graph), engine, registry.as_ref(), &pins);
+    Ok(plan::plan(&context, selection).await?)
 }
 
 /// What the command line selects.
@@ -207,36 +198,4 @@ pub(crate) fn select_nodes(
 ) -> Selection {
     let branch = branch.or_else(|| git::current_branch(&spec.root).ok());
     Selection { branch, ..Selection::with_bases(graph, nodes) }
-}
-
-/// The cache of file digests while a command uses it, in the user's cache
-/// folder: it may be deleted at any time, and whatever is wrong with it costs
-/// time alone.
-pub(crate) struct Hashes {
-    pub(crate) cache: HashCache,
-    file: PathBuf,
-    /// When this command began to hash, in nanoseconds since 1970.
-    begun_ns: i64,
-}
-
-impl Hashes {
-    /// Reads what earlier commands hashed.
-    pub(crate) fn open(session: &Session) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "files that changed just now are told by the clock")]
-        let begun = jiff::Timestamp::now().as_nanosecond();
-        let file = session.cache_dir.join("file-hashes");
-        Self { cache: HashCache::load(&file), file, begun_ns: i64::try_from(begun).unwrap_or(0) }
-    }
-
-    /// Keeps what this command hashed, if that is news.
-    pub(crate) fn save(&self, session: &Session) {
-        if !self.cache.has_news() {
-            return;
-        }
-        let written = std::fs::create_dir_all(&session.cache_dir)
-            .and_then(|()| self.cache.save(&self.file, self.begun_ns));
-        if let Err(error) = written {
-            session.remark(&format!("file hashes are not kept in {}: {error}", self.file.display()));
-        }
-    }
 }

@@ -19,6 +19,7 @@ use crate::model::names::Login;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::history::Records;
+use crate::plan::observe::HashCache;
 use crate::registry::credentials::Credentials;
 use crate::registry::docker_config::DockerConfig;
 use crate::registry::{self, Registry};
@@ -72,6 +73,8 @@ pub(crate) struct Session {
     pub(crate) progress: ProgressMode,
     pub(crate) json: bool,
     pub(crate) verbose: u8,
+    /// Digests of files, and when they began to be made, in nanoseconds since 1970.
+    hashes: OnceLock<(HashCache, i64)>,
 }
 
 impl Session {
@@ -118,6 +121,7 @@ impl Session {
             progress: global.progress,
             json: global.json,
             verbose: global.verbose,
+            hashes: OnceLock::new(),
             here,
         })
     }
@@ -175,6 +179,28 @@ impl Session {
     /// What earlier runs built on an engine.
     pub(crate) fn records(&self, engine: &str) -> Records {
         Records::new(&self.records_dir(), engine)
+    }
+
+    /// Digests of files that earlier commands read, and this one. They save
+    /// time and nothing else.
+    pub(crate) fn hashes(&self) -> &HashCache {
+        #[expect(clippy::disallowed_methods, reason = "files that changed just now are told by the clock")]
+        let now = || i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
+        &self.hashes.get_or_init(|| (HashCache::load(&self.hashes_file()), now())).0
+    }
+
+    fn hashes_file(&self) -> PathBuf {
+        self.cache_dir.join("file-hashes")
+    }
+
+    /// Keeps what this command hashed, if that is news.
+    pub(crate) fn save_hashes(&self) {
+        let Some((hashes, begun)) = self.hashes.get().filter(|(hashes, _)| hashes.has_news()) else { return };
+        let file = self.hashes_file();
+        let saved = std::fs::create_dir_all(&self.cache_dir).and_then(|()| hashes.save(&file, *begun));
+        if let Err(error) = saved {
+            self.remark(&format!("file hashes are not kept in {}: {error}", file.display()));
+        }
     }
 
     /// Says what `-v` asks for.

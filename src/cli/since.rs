@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::error::CliError;
-use super::plan::Hashes;
 use super::session::Session;
 use super::signals::Signals;
 use crate::model::problem::Problem;
@@ -39,9 +38,7 @@ pub(crate) async fn changed(
     let working = signals.working();
     match then(session, spec, &lock, revision, working.token()).await {
         Ok((then, lock)) => {
-            let hashes = Hashes::open(session);
-            let now = since::images(spec, graph, &lock, &hashes.cache).map_err(CliError::problems)?;
-            hashes.save(session);
+            let now = since::images(spec, graph, &lock, session.hashes()).map_err(CliError::problems)?;
             let difference = since::difference(graph, &now, &then);
             tell(session, graph, &difference, now.len(), revision);
             Ok(Some(difference.changed))

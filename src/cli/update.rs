@@ -6,7 +6,7 @@ use super::args::UpdateArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::pins;
-use super::plan::{self, Hashes};
+use super::plan;
 use super::session::Session;
 use crate::engine::ImageIndex;
 use crate::model::names::NodeName;
@@ -49,19 +49,14 @@ pub(crate) async fn run(session: &Session, args: &UpdateArgs) -> Result<Exit, Cl
         platform: &facts.platform,
         images: &images,
     });
-    let hashes = Hashes::open(session);
-    let external = observe::external(&spec, &graph, view.map(|view| view.platform), &hashes.cache);
+    let external = observe::external(&spec, &graph, view.map(|view| view.platform), session.hashes());
     let external = external.map_err(CliError::problems)?;
-    hashes.save(session);
     let registry = session.registry(&spec);
     let update = update::update(stack, &external, &args.images, &mut pins.lock, registry.as_ref(), view);
     let update = update.await.map_err(CliError::problems)?;
     let written = !args.dry_run && pins::save(session, &pins.lock)?;
-    let hashes = Hashes::open(session);
-    let context =
-        view.map(|view| plan::context(session, stack, view.engine, registry.as_ref(), &pins, &hashes));
+    let context = view.map(|view| plan::context(session, stack, view.engine, registry.as_ref(), &pins));
     let rebuild = Rebuild::of(stack, &update.affected, context.as_ref()).await;
-    hashes.save(session);
     let report = Report { update, written, rebuild };
     let mut output = session.output();
     report.show(args.dry_run, &mut output);

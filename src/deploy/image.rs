@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::DeployError;
 use super::target::Source;
-use crate::build::request::BuildEnvironment;
+use crate::build::BuildEnvironment;
 use crate::build::user_layer::{self, Decision, Layer, LayerInput, LayerReason};
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;

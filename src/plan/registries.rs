@@ -12,8 +12,10 @@ use super::decide::decide;
 use super::history::Histories;
 use super::run::Error;
 use crate::engine::ImageIndex;
+use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::registry::{self, Registry};
+use crate::spec::graph::{Graph, NodeId};
 
 /// What registries have, and whether they are to have what is built.
 #[derive(Debug, Default)]
@@ -94,6 +96,28 @@ pub(super) async fn decide_asking(
     }
     plan.keep_caches(&tags);
     Ok((plan, tags))
+}
+
+/// Whether there is anything to send, and others may have it. `stand_in`: a
+/// base that another image stands in for.
+///
+/// # Errors
+/// No selected image lives in a registry; or with a stand-in, on which nobody
+/// else's branch tag should come to stand.
+pub(crate) fn may_push(graph: &Graph, nodes: &[NodeId], stand_in: Option<&str>) -> Result<(), Problem> {
+    if let Some(name) = stand_in {
+        let what = format!("--push sends nothing that is based on a stand-in (--base {name}=…)");
+        return Err(Problem::new(what)
+            .help("leave --push out to build here; or change the base in the spec, and all have the same"));
+    }
+    let lives = |node: &NodeId| graph.node(*node).repository.as_ref().is_some_and(|r| r.host().is_some());
+    if nodes.iter().any(lives) {
+        return Ok(());
+    }
+    let problem = Problem::new("--push: no selected image lives in a registry");
+    Err(problem.help(
+        "say `registry: reg.example.org/NAME` in the spec; a project's own image always stays on the engine",
+    ))
 }
 
 impl Plan {

@@ -6,7 +6,6 @@
 //! output goes and how it may look.
 
 mod bars;
-pub(crate) mod human;
 mod lines;
 pub(crate) mod log;
 mod output;
@@ -27,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+pub(crate) use crate::model::human;
 pub(crate) use output::Output;
 pub(crate) use state::RunState;
 pub(crate) use style::{OutputStyle, Progress, ProgressMode, Terminals};

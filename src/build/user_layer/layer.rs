@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Decision, decide};
-use crate::build::request::BuildEnvironment;
+use crate::build::BuildEnvironment;
 use crate::build::worker::failed;
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::build::request::BuildEnvironment;
+use crate::build::BuildEnvironment;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;

@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::args::{ImpactArgs, Kind};
-use super::build::default_jobs;
 use super::error::CliError;
 use super::exit::Exit;
-use super::plan::Hashes;
 use super::session::Session;
+use crate::build::default_jobs;
 use crate::plan::history::Record;
 use crate::plan::impact::{self, CostInputs, EngineLists, FileReaders, SpecFiles, Target, TargetKind};
 use crate::plan::observe;
@@ -18,9 +17,7 @@ use crate::spec::graph::NodeId;
 
 pub(crate) async fn run(session: &Session, args: &ImpactArgs) -> Result<Exit, CliError> {
     let (spec, graph) = session.spec()?;
-    let hashes = Hashes::open(session);
-    let dockerfiles = observe::files(&spec, &graph, &hashes.cache).map_err(CliError::problems)?;
-    hashes.save(session);
+    let dockerfiles = observe::files(&spec, &graph, session.hashes()).map_err(CliError::problems)?;
     let stack = SpecFiles { spec: &spec, graph: &graph, dockerfiles: &dockerfiles };
     let path = session.here.join(&args.name);
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::build::recorder::RunRecorder;
-use crate::build::request::{BuildEnvironment, Requests};
-use crate::build::{self, Options, Outcomes, Run};
+use crate::build::request::Requests;
+use crate::build::{self, BuildEnvironment, Options, Outcomes, Run};
 use crate::dockerfile::context::HashCache;
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;

@@ -1,0 +1,173 @@
+//! What holds for every image of a run: certificates, indexes and mirrors of the
+//! site, secrets, proxies. Knows nothing of the packages that come from there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::image::packages::{
+    self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, PackageIndex, Packages,
+    StepSettings,
+};
+use crate::image::solve::{ExecStep, Secret};
+use crate::model::account::Account;
+use crate::model::problem::Problem;
+use crate::plan::PlannedRun;
+use crate::spec::graph::Graph;
+use crate::spec::{BuildSettings, SiteSource, Spec, SpecEntry};
+
+/// A path as people know it.
+type Shown<'a> = &'a dyn Fn(&Path) -> PathBuf;
+
+/// What holds for every image of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BuildEnvironment {
+    /// The site's CA certificates.
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// Index that pip asks instead of its default.
+    pub(crate) pip_index: Option<PackageIndex>,
+    /// Mirror that apt asks instead of the distribution's own.
+    pub(crate) apt_mirror: Option<PackageIndex>,
+    /// Secrets that RUN steps may mount: id → file.
+    pub(crate) secrets: BTreeMap<String, PathBuf>,
+    pub(crate) proxy: BTreeMap<String, String>,
+    pub(crate) no_cache: bool,
+}
+
+impl BuildEnvironment {
+    /// What is given, and for the rest what the spec says of the site. Each
+    /// file can be read now. `shown`: a path as people know it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds no address; what is in it is not told.
+    pub(crate) fn of_site(mut self, site: &BuildSettings, shown: Shown<'_>) -> Result<Self, Problem> {
+        self.ca_bundle = self.ca_bundle.or_else(|| site.ca_bundle.clone());
+        for file in self.ca_bundle.iter().chain(self.secrets.values()) {
+            File::open(file).map_err(|error| {
+                Problem::new(format!("{} cannot be read: {error}", shown(file).display()))
+                    .help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists")
+            })?;
+        }
+        self.pip_index = index("pip_index", site.pip_index.as_ref(), shown)?;
+        self.apt_mirror = index("apt_mirror", site.apt_mirror.as_ref(), shown)?;
+        Ok(self)
+    }
+
+    /// A sentence for each file with a login that everybody on the machine can read.
+    pub(crate) fn exposed(&self, site: &BuildSettings, shown: Shown<'_>) -> Vec<String> {
+        let sources = [
+            ("pip_index", &site.pip_index, &self.pip_index),
+            ("apt_mirror", &site.apt_mirror, &self.apt_mirror),
+        ];
+        let open = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
+        let exposed = sources.into_iter().filter_map(|(key, source, index)| match (source, index) {
+            (Some(SiteSource::File(file)), Some(index)) if index.has_login() && open(file) => {
+                Some((key, file))
+            }
+            _ => None,
+        });
+        let sentence = |(key, file): (&str, &PathBuf)| {
+            let file = shown(file);
+            let told = "which holds the login of";
+            format!("everybody can read {}, {told} `build.{key}`; take that right away", file.display())
+        };
+        exposed.map(sentence).collect()
+    }
+
+    /// Secrets of what is built that were not given: a step without its secret
+    /// would fail, or worse, go on without it.
+    pub(crate) fn missing_secrets(&self, spec: &Spec, graph: &Graph, planned: &PlannedRun) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for position in planned.plan.builds() {
+            let SpecEntry::Image(image) = SpecEntry::of(spec, graph, planned.nodes[position]) else {
+                continue;
+            };
+            for id in image.secrets.iter().filter(|id| !self.has_secret(id)) {
+                let problem =
+                    Problem::new(format!("`{}` needs the secret `{id}`, which was not given", image.name));
+                problems.push(problem.at(&image.place).help(format!("say --secret {id}=FILE")));
+            }
+        }
+        problems
+    }
+
+    /// Whether a secret of this id will be there.
+    fn has_secret(&self, id: &str) -> bool {
+        self.secrets.contains_key(id) || (id == CA_SECRET && self.ca_bundle.is_some())
+    }
+
+    /// All secrets that steps may mount.
+    pub(crate) fn offered(&self) -> BTreeMap<String, Secret> {
+        let text = |id: &str, site: &PackageIndex, text: String| {
+            (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
+        };
+        let own = self.secrets.iter().map(|(id, file)| (id.clone(), file.into()));
+        let ca = self.ca_bundle.iter().map(|file| (CA_SECRET.to_owned(), file.into()));
+        let pip = self.pip_index.iter().map(|site| text(PIP_CONF_SECRET, site, site.pip_conf()));
+        let mirror = self.apt_mirror.iter().map(|site| text(APT_MIRROR_SECRET, site, site.apt_mirror()));
+        let auth =
+            self.apt_mirror.iter().filter_map(|site| Some(text(APT_AUTH_SECRET, site, site.apt_auth()?)));
+        own.chain(ca).chain(pip).chain(mirror).chain(auth).collect()
+    }
+
+    /// The same for all users, so that one layer serves them all.
+    pub(crate) fn sudo(&self, account: &Account) -> Option<ExecStep> {
+        let sudo = Packages::new(["sudo".to_owned()], []);
+        account.sudo.then(|| packages::steps(&sudo, &self.step_settings()).pop()).flatten()
+    }
+
+    pub(super) fn step_settings(&self) -> StepSettings {
+        StepSettings {
+            ca_bundle: self.ca_bundle.is_some(),
+            pip_index: self.pip_index.is_some(),
+            apt_mirror: self.apt_mirror.is_some(),
+            apt_auth: self.apt_mirror.as_ref().is_some_and(|site| site.apt_auth().is_some()),
+        }
+    }
+}
+
+/// An index or mirror, from its file if it has one. `key`: the one below
+/// `build:`.
+fn index(key: &str, source: Option<&SiteSource>, shown: Shown<'_>) -> Result<Option<PackageIndex>, Problem> {
+    let file = match source {
+        None => return Ok(None),
+        Some(SiteSource::Spec(index)) => return Ok(Some(index.clone())),
+        Some(SiteSource::File(file)) => file,
+    };
+    let name = shown(file);
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Problem::new(format!("{} cannot be read: {error}", name.display()))
+            .help(format!("`build.{key}` names it; write the address into it, in one line"))
+    })?;
+    PackageIndex::parse(&text).map(Some).map_err(|why| {
+        Problem::new(format!("what is in {} {why}", name.display())).help(format!("`build.{key}` names it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_login_that_everybody_can_read_is_told_without_what_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("index");
+        let site = BuildSettings { pip_index: Some(SiteSource::File(file.clone())), ..Default::default() };
+        let shown = |path: &Path| path.file_name().unwrap().into();
+        let told = |mode, address| {
+            fs::write(&file, address).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            BuildEnvironment::default().of_site(&site, &shown).unwrap().exposed(&site, &shown)
+        };
+        insta::assert_snapshot!(
+            told(0o644, "https://ann:geheim@host/simple").concat(),
+            @"everybody can read index, which holds the login of `build.pip_index`; take that right away"
+        );
+        assert!(told(0o640, "https://ann:geheim@host/simple").is_empty());
+        assert!(told(0o644, "https://host/simple").is_empty());
+    }
+}
