@@ -2,14 +2,15 @@
 //!
 //! Parsing is oci-spec's. This module adds the short form people write
 //! (`debian:12`, not `docker.io/library/debian:12`), which is also how the
-//! engine lists its tags, and a way past the library for plain references.
+//! engine lists its tags, hosts that the library does not know, and a way past
+//! it for plain references.
 
 use std::fmt;
 use std::str::FromStr;
 
 use oci_spec::distribution::Reference as OciReference;
 
-use crate::model::digest::is_sha256;
+use crate::model::digest::{is_hex, is_sha256};
 
 const HUB: &str = "docker.io";
 
@@ -52,7 +53,7 @@ impl Repository {
     /// `debian` or `ds01/vision`, which an engine has or asks Docker Hub for.
     pub(crate) fn host(&self) -> Option<&str> {
         let (first, _) = self.short.split_once('/')?;
-        (first == "localhost" || first.contains(['.', ':'])).then_some(first)
+        is_registry(first).then_some(first)
     }
 
     /// The registry, Docker Hub included, and the path there.
@@ -90,6 +91,17 @@ impl Reference {
     /// # Errors
     /// Says which part of the grammar is broken.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if is_sha256(text) || is_hex(text, 64) {
+            let id = text.get(..19).unwrap_or(text);
+            return Err(format!(
+                "it is the ID of an image; name that with `docker tag {id} NAME:TAG` and write the name"
+            ));
+        }
+        if let Some((host, rest)) = other_host(text) {
+            let found = Self::parse(&format!("{LOCALHOST}/{rest}"))?.0;
+            let (path, tag) = (found.repository().to_owned(), found.tag().map(str::to_owned));
+            return Ok(Self(assembled(host.to_owned(), path, tag, found.digest().map(str::to_owned))));
+        }
         if let Some(plain) = parse_plain(text) {
             return Ok(Self(plain));
         }
@@ -164,6 +176,47 @@ impl serde::Serialize for Reference {
     }
 }
 
+const LOCALHOST: &str = "localhost";
+
+/// Whether the first of several parts of a name is a host: the rule of
+/// distribution's `splitDockerDomain`.
+fn is_registry(first: &str) -> bool {
+    first == LOCALHOST || first.contains(['.', ':']) || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// A host by distribution's grammar that oci-spec does not take for one, and
+/// what follows it: an address of IPv6 in brackets, or a word with a capital,
+/// which no path can have.
+fn other_host(text: &str) -> Option<(&str, &str)> {
+    let (first, rest) = text.split_once('/')?;
+    let host = match first.strip_prefix('[') {
+        Some(inner) => {
+            let (address, port) = inner.split_once(']')?;
+            let port = port
+                .strip_prefix(':')
+                .map_or(port.is_empty(), |port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+            port && !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
+        }
+        None => {
+            let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+            is_registry(first)
+                && first.bytes().all(word)
+                && !first.starts_with('-')
+                && !first.ends_with('-')
+                && first != LOCALHOST
+        }
+    };
+    host.then_some((first, rest))
+}
+
+fn assembled(registry: String, path: String, tag: Option<String>, digest: Option<String>) -> OciReference {
+    match (tag, digest) {
+        (Some(tag), Some(digest)) => OciReference::with_tag_and_digest(registry, path, tag, digest),
+        (None, Some(digest)) => OciReference::with_digest(registry, path, digest),
+        (tag, None) => OciReference::with_tag(registry, path, tag.unwrap_or_else(|| "latest".into())),
+    }
+}
+
 // Plain references, read without a regular expression.
 // oci-spec's expression takes some 25 ms to compile, in every run of the
 // program, and a plan reads hundreds of references. What is not plain, errors
@@ -186,11 +239,7 @@ fn parse_plain(text: &str) -> Option<OciReference> {
         None => (rest, None),
     };
     let (registry, path) = place(name)?;
-    Some(match (tag, digest) {
-        (Some(tag), Some(digest)) => OciReference::with_tag_and_digest(registry, path, tag, digest),
-        (None, Some(digest)) => OciReference::with_digest(registry, path, digest),
-        (tag, None) => OciReference::with_tag(registry, path, tag.unwrap_or_else(|| "latest".into())),
-    })
+    Some(assembled(registry, path, tag, digest))
 }
 
 /// Registry and path of a name without tag.
@@ -198,13 +247,12 @@ fn place(name: &str) -> Option<(String, String)> {
     if name.len() > LONGEST {
         return None;
     }
-    let named = |first: &str| first == "localhost" || first.contains(['.', ':']);
     let (registry, path) = match name.split_once('/') {
         Some((HUB, path)) if path.contains('/') => (HUB, path.to_owned()),
         Some((HUB, path)) => (HUB, format!("library/{path}")),
         // Its other names are made this one by the library.
         Some((first, _)) if first.ends_with(HUB) => return None,
-        Some((first, path)) if named(first) => (is_host(first).then_some(first)?, path.to_owned()),
+        Some((first, path)) if is_registry(first) => (is_host(first).then_some(first)?, path.to_owned()),
         Some(_) => (HUB, name.to_owned()),
         None => (HUB, format!("library/{name}")),
     };
@@ -280,7 +328,15 @@ mod tests {
     #[test]
     fn a_repository_with_a_tag_or_digest_is_what_its_text_says() {
         let digest = format!("sha256:{}", "1".repeat(64));
-        for text in ["debian", "ds01/vision", "aimehub/x", "reg.local:5000/x/y", "localhost/x"] {
+        for text in [
+            "debian",
+            "ds01/vision",
+            "aimehub/x",
+            "reg.local:5000/x/y",
+            "localhost/x",
+            "[::1]:5000/x",
+            "Foo/x",
+        ] {
             let repository = Repository::parse(text).unwrap();
             assert_eq!(repository.with_tag("v1"), Reference::parse(&format!("{text}:v1")).unwrap());
             assert_eq!(
@@ -296,6 +352,63 @@ mod tests {
         assert!(Repository::parse("reg.local:5000/x/y").is_ok());
         assert!(Repository::parse("x/y:v1").is_err());
         assert!(Repository::parse("x/Y").is_err());
+    }
+
+    /// The cases of distribution's own tests (reference_test.go,
+    /// normalize_test.go) that oci-spec reads otherwise.
+    #[test]
+    fn hosts_of_ipv6_and_with_capitals_are_hosts() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        for (text, host, path, tag) in [
+            ("[::1]:5000/x", "[::1]:5000", "x", Some("latest")),
+            ("[fd00::5]:5000/x/y:1", "[fd00::5]:5000", "x/y", Some("1")),
+            ("[2001:db8::1]/x:v1", "[2001:db8::1]", "x", Some("v1")),
+            ("Foo/bar", "Foo", "bar", Some("latest")),
+            ("Foo/bar/baz:Tag", "Foo", "bar/baz", Some("Tag")),
+            ("GPU-1/x", "GPU-1", "x", Some("latest")),
+            ("Reg.local:5000/x", "Reg.local:5000", "x", Some("latest")),
+        ] {
+            let reference = Reference::parse(text).unwrap();
+            assert_eq!(
+                (reference.registry(), reference.path(), reference.tag()),
+                (host, path, tag),
+                "{text}"
+            );
+            assert_eq!(reference.repository().host(), Some(host), "{text}");
+            assert_eq!(Reference::parse(&reference.to_string()).as_ref(), Ok(&reference));
+            assert_eq!(Reference::parse(&reference.canonical()).as_ref(), Ok(&reference));
+            let pinned = Reference::parse(&format!("{text}@{digest}")).unwrap();
+            assert_eq!((pinned.registry(), pinned.digest()), (host, Some(digest.as_str())), "{text}");
+        }
+        for text in [
+            "[::1]",
+            "[::1]x/y",
+            "[::1]:/x",
+            "[::1]:a/x",
+            "[]/x",
+            "[fe80::1%eth0]/x",
+            "[::1/x",
+            "::1/x",
+            "Foo_x/y",
+            "-Foo/x",
+            "Foo/Bar",
+            "Foo//bar",
+            "[::1]:5000/X",
+            "Debian",
+            "x/Y",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_image_is_told_as_that() {
+        let hex = "0a".repeat(32);
+        for id in [hex.clone(), format!("sha256:{hex}")] {
+            let error = Reference::parse(&id).unwrap_err();
+            assert!(error.contains("ID of an image") && error.contains("docker tag"), "{error}");
+        }
+        assert!(Reference::parse(&format!("x/{hex}")).is_ok());
     }
 
     #[test]
