@@ -1,7 +1,5 @@
 //! `plan`, and what `build` and `graph` share with it.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use super::args::{self, PlanArgs};
@@ -14,10 +12,9 @@ use super::signals::{self, Signals};
 use super::since;
 use crate::engine::Engine;
 use crate::plan::pins::BaseCheck;
-use crate::plan::{self, Context, Plan, PlannedRun, Selection};
+use crate::plan::{self, Context, Plan, PlannedRun, Selected, Selection, SelectionRequest};
 use crate::registry::Registry;
 use crate::spec::Spec;
-use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::lock_file::Pins;
 use crate::ui::{Output, human};
@@ -44,15 +41,6 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliE
     pins::note_unpinned(&planned.snapshot, &mut output);
     output.finish()?;
     Ok(Exit::Done)
-}
-
-/// What a command line selects.
-pub(crate) struct Selected {
-    pub(crate) selection: Selection,
-    /// Why no branch tag will be put, if none will.
-    pub(crate) branchless: Option<String>,
-    /// Says that nothing is selected, since nothing differs.
-    pub(crate) unchanged: Option<String>,
 }
 
 /// Ends a command that has nothing to do, whatever the engine has.
@@ -147,46 +135,14 @@ pub(crate) async fn select(
         Some(revision) => since::changed(session, signals, spec, graph, revision).await?,
         None => None,
     };
-    select_of(spec, graph, args, changed.as_deref())
-}
-
-/// The same of what is known to have changed; `None`: of everything.
-///
-/// # Errors
-/// A name that the spec does not have.
-pub(crate) fn select_of(
-    spec: &Spec,
-    graph: &Graph,
-    args: &args::Selection,
-    changed: Option<&[NodeId]>,
-) -> Result<Selected, CliError> {
-    let mut named = graph.select(&args.images).map_err(CliError::problems)?;
-    let forced = if args.force.is_empty() {
-        Vec::new()
-    } else {
-        graph.select(&args.force).map_err(CliError::problems)?
+    let request = SelectionRequest {
+        images: &args.images,
+        force: &args.force,
+        force_all: args.force_all,
+        since: args.since.as_deref().zip(changed.as_deref()),
+        branch: args.branch.clone().map_or_else(|| git::current_branch(&spec.root), Ok),
     };
-    let mut unchanged = None;
-    if let (Some(revision), Some(changed)) = (&args.since, changed) {
-        named.retain(|node| changed.contains(node));
-        let none = named.is_empty() && forced.is_empty();
-        let what = if args.images.is_empty() { "nothing" } else { "nothing of what is named" };
-        unchanged = none.then(|| format!("{what} changed since {revision}"));
-    }
-    let wanted = [named, forced.clone()].concat();
-    let nodes = Selection::with_bases(graph, &wanted).nodes;
-    let forced: HashSet<_> =
-        if args.force_all { nodes.iter().copied().collect() } else { forced.into_iter().collect() };
-    // Who builds a project of theirs only does not care for tags of what it is based on.
-    let shared = wanted.iter().any(|&node| matches!(SpecEntry::of(spec, graph, node), SpecEntry::Image(_)));
-    let (branch, branchless) = match args.branch.clone().map_or_else(|| git::current_branch(&spec.root), Ok) {
-        Ok(branch) => (Some(branch), None),
-        Err(why) => {
-            (None, shared.then(|| format!("no branch tags are put, since {why}; --branch NAME names one")))
-        }
-    };
-    let selection = Selection { nodes, forced, branch, push: false };
-    Ok(Selected { selection, branchless, unchanged })
+    request.select(spec, graph).map_err(CliError::problems)
 }
 
 /// These nodes and all that they are based on, for commands that only look.

@@ -365,9 +365,14 @@ impl Session {
         Ok(Pins { lock, stand_ins, locked: false })
     }
 
-    /// Where spec.lock is. A command that has a spec has its file.
+    /// Where the spec is. A command that has a spec has its file.
+    pub(crate) fn spec_path(&self) -> PathBuf {
+        self.here.join(self.spec_file.as_deref().unwrap_or("spec.yml".as_ref()))
+    }
+
+    /// Where spec.lock is.
     pub(crate) fn lock_file(&self) -> PathBuf {
-        self.here.join(lock_file::beside(self.spec_file.as_deref().unwrap_or("spec.yml".as_ref())))
+        lock_file::beside(&self.spec_path())
     }
 
     /// The locks of this machine's users of an engine.

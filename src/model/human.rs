@@ -68,6 +68,15 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// At most so many names, and how many more there are.
+pub(crate) fn listed<T: AsRef<str>>(names: &[T], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// That so many images need nothing.
 pub(crate) fn up_to_date(images: usize) -> String {
     match images {
@@ -86,6 +95,12 @@ mod tests {
     fn one_image_is_not_all_of_them() {
         assert_eq!(up_to_date(1), "the image is up to date");
         assert_eq!(up_to_date(6), "all 6 images are up to date");
+    }
+
+    #[test]
+    fn a_list_says_how_much_it_leaves_out() {
+        assert_eq!(listed(&["a", "b"], 2), "a, b");
+        assert_eq!(listed(&["a", "b", "c"], 2), "a, b and 1 more");
     }
 
     #[test]

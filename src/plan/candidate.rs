@@ -1,8 +1,9 @@
 //! What a plan has to decide: one candidate an image, with its recipe from its
 //! own ingredients and its parents' recipes. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Selection;
 use super::observe::{DockerfileSnapshot, Snapshot};
 use crate::dockerfile::parent_arg;
 use crate::engine::{Image, ImageIndex};
@@ -19,34 +20,6 @@ use crate::model::tags;
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-
-/// What a person asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Selection {
-    /// The images and all they are based on, parents first.
-    pub(crate) nodes: Vec<NodeId>,
-    /// Built again whether up to date or not.
-    pub(crate) forced: HashSet<NodeId>,
-    /// Names the branch tags; `None`: no branch tag moves.
-    pub(crate) branch: Option<String>,
-    /// Registries are to have what is done.
-    pub(crate) push: bool,
-}
-
-impl Selection {
-    /// Every image of the spec.
-    pub(crate) fn all(graph: &Graph) -> Self {
-        Self { nodes: graph.order().to_vec(), ..Self::default() }
-    }
-
-    /// These nodes and all that they are based on.
-    pub(crate) fn with_bases(graph: &Graph, wanted: &[NodeId]) -> Self {
-        let mut all: HashSet<_> = graph.ancestors(wanted).into_iter().collect();
-        all.extend(wanted);
-        let nodes = graph.order().iter().copied().filter(|node| all.contains(node)).collect();
-        Self { nodes, ..Self::default() }
-    }
-}
 
 /// One selected image, before it is decided what to do with it.
 #[derive(Clone, Debug)]
@@ -69,6 +42,7 @@ impl Candidate {
     pub(crate) fn content(&self) -> Reference {
         self.repository.with_tag(&tags::content_tag(self.recipe.digest().as_str()))
     }
+
     /// The engine's image of this very recipe: a content tag counts only on an
     /// image that says so.
     pub(crate) fn present<'a>(&self, images: &ImageIndex<'a>) -> Option<&'a Image> {

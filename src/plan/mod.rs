@@ -14,12 +14,14 @@ pub(crate) mod pins;
 pub(crate) mod registries;
 mod run;
 pub(crate) mod schedule;
+mod selection;
 pub(crate) mod since;
 pub(crate) mod update;
 pub(crate) mod why;
 
-pub(crate) use candidate::{Selection, image_labels, recipes};
+pub(crate) use candidate::{image_labels, recipes};
 pub(crate) use run::{Context, Error, PlannedRun, plan};
+pub(crate) use selection::{Selected, Selection, SelectionRequest};
 
 use std::collections::BTreeMap;
 use std::fmt;

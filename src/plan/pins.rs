@@ -6,9 +6,9 @@ use std::path::Path;
 
 use futures::future::join_all;
 
-use super::candidate::Selection;
 use super::observe::{self, BaseSnapshot, Pinning, Snapshot};
 use super::run::{Context, Error, PlannedRun, plan, plan_snapshot};
+use super::selection::Selection;
 use crate::engine::Engine;
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;

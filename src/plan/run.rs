@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use super::Plan;
-use super::candidate::{Selection, candidates};
+use super::candidate::candidates;
 use super::history::{self, Records};
 use super::observe::{self, Snapshot};
 use super::registries::decide_asking;
+use super::selection::Selection;
 use crate::dockerfile::context::HashCache;
 use crate::engine::{self, Engine, ImageIndex};
 use crate::model::problem::Problem;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use super::candidate::Selection;
 use super::observe::{self, ExternalImage};
 use super::pins::{Newest, newest};
 use super::run::{Context, plan};
+use super::selection::Selection;
 use crate::engine::{Engine, ImageIndex};
 use crate::model::names::{Login, NodeName};
 use crate::model::problem::Problem;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::SpecFiles;
 use crate::image::recipe;
+use crate::model::human;
 use crate::model::names::NodeName;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
@@ -240,12 +241,6 @@ fn near(stack: &SpecFiles<'_>, text: &str, only: Option<TargetKind>) -> Option<S
 
 /// At most eight, each once, sorted.
 fn listed(names: impl Iterator<Item = String>) -> String {
-    let names: BTreeSet<String> = names.collect();
-    let more = names.len().saturating_sub(8);
-    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
-    match (shown.is_empty(), more) {
-        (true, _) => "none".into(),
-        (_, 0) => shown.join(", "),
-        _ => format!("{} and {more} more", shown.join(", ")),
-    }
+    let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
+    if names.is_empty() { "none".into() } else { human::listed(&names, 8) }
 }

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::process;
+use crate::model::problem::Problem;
 
 /// A git that runs us from a hook must not choose what we read.
 const NOT_OURS: [&str; 5] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"];
@@ -35,23 +36,19 @@ pub(crate) struct Checkout {
     pub(crate) submodules: Vec<PathBuf>,
 }
 
-/// Why the files of a revision cannot be had, as a fragment for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unknown {
-    pub(crate) why: String,
-    pub(crate) help: Option<String>,
-}
-
-/// Why there is no checkout.
+/// Why what differs is not known.
 #[derive(Debug)]
-pub(crate) enum Failed {
-    Unknown(Unknown),
+pub(crate) enum Error {
+    /// The files of the revision cannot be had or compared.
+    Unknown(Problem),
+    /// The files are wrong as they are now.
+    Problems(Vec<Problem>),
     /// We were told to stop.
     Stopped,
 }
 
-impl From<Unknown> for Failed {
-    fn from(unknown: Unknown) -> Self {
+impl From<Problem> for Error {
+    fn from(unknown: Problem) -> Self {
         Self::Unknown(unknown)
     }
 }
@@ -74,7 +71,7 @@ pub(crate) async fn checkout(
     root: &Path,
     revision: &str,
     stop: &CancellationToken,
-) -> Result<Checkout, Failed> {
+) -> Result<Checkout, Error> {
     let repository = repository(root, stop).await?;
     let commit = commit(root, revision, repository.shallow, stop).await?;
     let made = || {
@@ -82,8 +79,8 @@ pub(crate) async fn checkout(
         std::fs::create_dir(folder.path().join("files"))?;
         Ok(folder)
     };
-    let folder =
-        made().map_err(|error: io::Error| unknown(format!("a temporary folder cannot be made: {error}")))?;
+    let folder = made()
+        .map_err(|error: io::Error| Problem::new(format!("a temporary folder cannot be made: {error}")))?;
     let files = folder.path().join("files");
     let git = |args: &[&str]| {
         let mut command = command(&files);
@@ -99,7 +96,7 @@ pub(crate) async fn checkout(
     Ok(Checkout { _folder: folder, root, submodules })
 }
 
-async fn repository(root: &Path, stop: &CancellationToken) -> Result<Repository, Failed> {
+async fn repository(root: &Path, stop: &CancellationToken) -> Result<Repository, Error> {
     let mut ask = command(root);
     ask.args(["rev-parse", "--is-shallow-repository", "--absolute-git-dir", "--show-prefix"]);
     let said = run(ask, &[], stop).await?;
@@ -114,22 +111,23 @@ async fn commit(
     revision: &str,
     shallow: bool,
     stop: &CancellationToken,
-) -> Result<String, Failed> {
+) -> Result<String, Error> {
     let mut ask = command(root);
     ask.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{revision}^{{commit}}"));
     match run(ask, &[], stop).await {
         Ok(said) => Ok(String::from_utf8_lossy(&said).trim().to_owned()),
-        Err(Failed::Stopped) => Err(Failed::Stopped),
-        Err(Failed::Unknown(_)) if shallow => Err(Failed::Unknown(Unknown {
-            why: format!("`{revision}` names no commit here, and the history of this clone is cut"),
-            help: Some(
-                "get the rest with `git fetch --unshallow`, or more with `git fetch --depth N`".into(),
-            ),
-        })),
-        Err(Failed::Unknown(_)) => Err(Failed::Unknown(Unknown {
-            why: format!("`{revision}` names no commit here"),
-            help: Some("`git log` shows those there are; a branch of elsewhere is `origin/NAME`".into()),
-        })),
+        Err(Error::Stopped) => Err(Error::Stopped),
+        Err(_) => {
+            let unknown = format!("`{revision}` names no commit here");
+            let (more, help) = match shallow {
+                true => (
+                    ", and the history of this clone is cut",
+                    "get the rest with `git fetch --unshallow`, or more with `git fetch --depth N`",
+                ),
+                false => ("", "`git log` shows those there are; a branch of elsewhere is `origin/NAME`"),
+            };
+            Err(Problem::new(unknown + more).help(help).into())
+        }
     }
 }
 
@@ -168,32 +166,28 @@ fn command(at: &Path) -> Command {
 
 /// Runs git to its end and gives what it wrote. Stopped, it is gone before
 /// this returns, so that nothing writes into a folder that is removed.
-async fn run(mut command: Command, input: &[u8], stop: &CancellationToken) -> Result<Vec<u8>, Failed> {
+async fn run(mut command: Command, input: &[u8], stop: &CancellationToken) -> Result<Vec<u8>, Error> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output =
         process::run(command, input, stop.cancelled()).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => unknown("git is not installed"),
-            _ => unknown(format!("git cannot be run: {error}")),
+            io::ErrorKind::NotFound => Problem::new("git is not installed"),
+            _ => Problem::new(format!("git cannot be run: {error}")),
         })?;
     match output {
-        None => Err(Failed::Stopped),
+        None => Err(Error::Stopped),
         Some(output) if output.status.success() => Ok(output.stdout),
-        Some(output) => Err(Failed::Unknown(complaint(&output.stderr))),
+        Some(output) => Err(complaint(&output.stderr).into()),
     }
 }
 
-fn complaint(said: &[u8]) -> Unknown {
+fn complaint(said: &[u8]) -> Problem {
     let said = String::from_utf8_lossy(said);
     let line = said.lines().find(|line| line.starts_with("fatal: ")).or_else(|| said.lines().next());
     match line.map(|line| line.trim_start_matches("fatal: ")) {
-        None => unknown("git failed without a word"),
+        None => Problem::new("git failed without a word"),
         Some(line) if line.starts_with("not a git repository") => {
-            unknown("the spec lies in no git repository")
+            Problem::new("the spec lies in no git repository")
         }
-        Some(line) => unknown(format!("git says: {line}")),
+        Some(line) => Problem::new(format!("git says: {line}")),
     }
-}
-
-fn unknown(why: impl Into<String>) -> Unknown {
-    Unknown { why: why.into(), help: None }
 }

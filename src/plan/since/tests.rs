@@ -1,14 +1,11 @@
 //! Real git in folders of its own, without the user's configuration.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::spec::files::Disk;
 
 /// top → {left → leaf, right}.
 const SPEC: &str = "tag: {prefix: \"2026.4\"}
@@ -91,29 +88,31 @@ fn git(at: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn read(root: &Path) -> (Spec, Graph, Images) {
-    let spec = crate::spec::read(root, Path::new("spec.yml"), &crate::spec::SpecContext::of(&Disk)).unwrap();
-    let graph = Graph::build(&spec);
-    let images = images(&spec, &graph, &Lock::default(), &HashCache::default()).unwrap();
-    (spec, graph, images)
-}
-
 /// Names of what differs and of what is gone, or why that is not known.
 async fn since(root: &Path, revision: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let (spec, graph, now) = read(root);
-    let said = |unknown: Unknown| format!("{} | {}", unknown.why, unknown.help.unwrap_or_default());
-    let checkout = match checkout(&spec.root, revision, &CancellationToken::new()).await {
-        Ok(checkout) => checkout,
-        Err(Failed::Unknown(unknown)) => return Err(said(unknown)),
-        Err(Failed::Stopped) => panic!("nobody stopped it"),
+    let file = root.join("spec.yml");
+    let spec = crate::spec::read(root, &file, &SpecContext::of(&Disk)).unwrap();
+    let graph = Graph::build(&spec);
+    let now = Now {
+        spec: &spec,
+        graph: &graph,
+        file: &file,
+        lock: &Lock::default(),
+        hashes: &HashCache::default(),
+        stand_ins: &BTreeMap::new(),
+        people: &Arc::default(),
+        arch: &crate::spec::catalog::host::NOWHERE,
     };
-    if let Some(unknown) = in_submodule(&spec, &checkout) {
-        return Err(said(unknown));
+    match super::since(&now, revision, &CancellationToken::new()).await {
+        Ok(difference) => {
+            let changed = difference.changed.iter().map(|id| graph.node(*id).name.to_string());
+            Ok((changed.collect(), difference.removed.iter().map(ToString::to_string).collect()))
+        }
+        Err(Error::Unknown(problem)) => {
+            Err(format!("{} | {}", problem.message, problem.help.unwrap_or_default()))
+        }
+        Err(error) => panic!("{error:?}"),
     }
-    let (_, _, then) = read(&checkout.root);
-    let difference = difference(&graph, &now, &then);
-    let changed = difference.changed.iter().map(|id| graph.node(*id).name.to_string());
-    Ok((changed.collect(), difference.removed.iter().map(ToString::to_string).collect()))
 }
 
 #[tokio::test]
@@ -323,5 +322,5 @@ async fn the_files_are_gone_with_their_value_and_when_it_is_stopped() {
     drop(made);
     assert!(!root.exists());
     stop.cancel();
-    assert!(matches!(checkout(repository.root(), "HEAD", &stop).await, Err(Failed::Stopped)));
+    assert!(matches!(checkout(repository.root(), "HEAD", &stop).await, Err(Error::Stopped)));
 }
