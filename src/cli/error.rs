@@ -10,7 +10,7 @@ use crate::plan;
 use crate::ui::Output;
 
 /// What kept a command from doing what it was asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CliError {
     pub(crate) exit: Exit,
     /// What is reported; nothing for an interrupt.

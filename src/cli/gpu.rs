@@ -11,7 +11,6 @@ use super::args::{GpuCommand, GpuListArgs};
 use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
-use crate::admin::doctor;
 use crate::engine::Engine;
 use crate::gpu::claims::{self, GpuClaim};
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
@@ -76,8 +75,8 @@ fn show(output: &mut Output, overview: &Overview, watch: bool) {
         output.table(&table(overview, width));
         remarks(overview).iter().for_each(|remark| output.note(remark));
     } else {
-        let finding = doctor::machine::gpu_driver(&overview.driver);
-        output.problems(&[Problem { help: finding.help, ..Problem::new(finding.message) }]);
+        let (message, help) = overview.driver.describe();
+        output.problems(&[Problem { help: help.map(str::to_owned), ..Problem::new(message) }]);
     }
 }
 

@@ -9,8 +9,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::{Change, ChangeKind, Engine};
+use crate::engine::{Change, ChangeKind, Container, Engine};
+use crate::host::people::Caller;
 use crate::image::packages::{parse_apt, parse_pip};
+use crate::model::labels::read::text as read_label;
+use crate::model::labels::{PROJECT, USER_ID, USERNAME};
+use crate::model::names::NodeName;
+use crate::spec::SpecEntry;
 
 /// Tells which packages apt installed for others.
 const AUTOMATIC: &str = "/var/lib/apt/extended_states";
@@ -180,6 +185,36 @@ pub(crate) enum PackageTarget {
     Project(String),
     /// There is no project: a new one of this name, on this image of the spec.
     New { name: String, image: Option<String> },
+}
+
+impl PackageTarget {
+    /// The image of a container as this caller calls it. `entry`: what the spec
+    /// has for it, with its name; without a spec the container's labels are
+    /// believed.
+    pub(crate) fn of(
+        container: &Container,
+        caller: &Caller,
+        entry: Option<(SpecEntry<'_>, &NodeName)>,
+        has_spec: bool,
+    ) -> Self {
+        let label = |key| read_label(&container.labels, key);
+        let name = container.short_name().to_owned();
+        match (entry, label(&PROJECT)) {
+            (Some((SpecEntry::Project(project), name)), _) => Self::Project(match project.account.uid {
+                uid if uid == caller.uid => project.name.to_string(),
+                _ => name.to_string(),
+            }),
+            (Some((_, image)), _) => Self::New { name, image: Some(image.to_string()) },
+            (None, Some(project)) if !has_spec => {
+                let own = label(&USER_ID).and_then(|uid| uid.parse().ok()) == Some(caller.uid);
+                Self::Project(match label(&USERNAME).filter(|_| !own) {
+                    Some(account) => format!("{account}/{project}"),
+                    None => project.to_owned(),
+                })
+            }
+            (None, _) => Self::New { name, image: None },
+        }
+    }
 }
 
 impl InstalledPackages {

@@ -9,6 +9,7 @@
 use crate::engine::Container;
 use crate::host::people::Caller;
 use crate::model::labels::read::{Owner, UID_MARK, Users};
+use crate::model::problem::Problem;
 use crate::spec::nearest;
 
 /// Digits of an id that are enough to mean it.
@@ -66,6 +67,13 @@ impl AccessError {
             Self::Protected { administrator: true, .. } => "say `--force` if it is meant".into(),
             Self::Protected { administrator: false, .. } => "ask an administrator".into(),
         }
+    }
+
+    /// The same with what to do, for people: of these containers one may have
+    /// been meant.
+    pub(crate) fn problem(&self, action: Action, containers: &[Container]) -> Problem {
+        let near = self.near(containers).map(|near| format!("did you mean `{near}`? "));
+        Problem::new(self.to_string()).help(near.unwrap_or_default() + &self.help(action))
     }
 
     /// A container that was perhaps meant.

@@ -1,6 +1,6 @@
 //! Removing a container for good, if that is allowed, and the report of it.
 
-use super::installed_packages::{InstalledPackages, PackageTarget};
+use super::installed_packages::{self, InstalledPackages, PackageTarget};
 use super::permission::{AccessError, Action, may};
 use super::save::SavedImage;
 use crate::engine::{Container, Engine, Error};
@@ -69,6 +69,25 @@ pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Resu
         engine.stop(retirement.id(), GRACE).await?;
     }
     engine.remove(retirement.id()).await
+}
+
+/// Removes it and says what was installed in it; with `dry_run` says it alone.
+///
+/// # Errors
+/// As [`retire`].
+pub(crate) async fn report(
+    engine: &dyn Engine,
+    retirement: &Retirement,
+    target: &PackageTarget,
+    dry_run: bool,
+) -> Result<RetireReport, Error> {
+    if dry_run {
+        let installed = installed_packages::inspect(engine, retirement.id()).await;
+        return Ok(RetireReport::new(retirement, installed, target, true));
+    }
+    let installed = installed_packages::inspect_briefly(engine, retirement.id()).await;
+    retire(engine, retirement).await?;
+    Ok(RetireReport::new(retirement, installed, target, false))
 }
 
 /// What was done, or would be.

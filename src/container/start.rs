@@ -7,10 +7,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio::time::Instant;
 
 use super::installed_packages::quoted;
-use crate::engine::{Container, Engine, Error};
+use crate::engine::{Container, Engine, Error, Logs};
 use crate::gpu::DriverState;
 use crate::gpu::ProcessKind;
 use crate::gpu::claims::{Claim, GpuClaim};
@@ -29,6 +30,10 @@ const MOST: Duration = Duration::from_millis(500);
 /// Somebody's own words may be mistyped: nobody is to read that they run when
 /// they do not.
 const CLOSELY: Duration = Duration::from_secs(1);
+
+/// Of a program that ended at once, and how long they are waited for.
+const LAST_LINES: u32 = 10;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What inits and shells say of a program that they cannot run.
 const CANNOT_RUN: [i64; 2] = [126, 127];
@@ -216,6 +221,17 @@ pub(crate) async fn start<T>(
         StartCheck::Close => begun.elapsed().max(CLOSELY),
     };
     Ok(tokio::time::timeout(settle, engine.wait(container)).await.ok().and_then(Result::ok))
+}
+
+/// What a program wrote before it ended: its last lines.
+pub(crate) async fn last_lines(engine: &dyn Engine, container: &str) -> String {
+    let logs = Logs { tail: Some(LAST_LINES), ..Logs::default() };
+    let read = async {
+        let chunks = engine.logs(container, &logs).await.ok()?;
+        let chunks = chunks.filter_map(async |chunk| chunk.ok()).map(|chunk| chunk.bytes);
+        Some(String::from_utf8_lossy(&chunks.concat().await).trim_end().to_owned())
+    };
+    tokio::time::timeout(PATIENCE, read).await.ok().flatten().unwrap_or_default()
 }
 
 /// Whether a program that ended with this code was never run.

@@ -240,11 +240,11 @@ fn equivalents(
 ///
 /// # Errors
 /// It is too much.
-pub(crate) fn may_run(
+pub(crate) fn may_run<'a>(
     container: &Container,
     login: &Login,
     limits: &PersonLimits,
-    containers: &[Container],
+    containers: impl IntoIterator<Item = &'a Container>,
     gpus: &Overview,
     users: Users<'_>,
 ) -> Result<(), DeployRefusal> {
@@ -253,8 +253,9 @@ pub(crate) fn may_run(
     if asked == 0 {
         return Ok(());
     }
-    let others = containers.iter().filter(|one| one.id != container.id);
-    let others = others.filter(|one| one.owner(users).is_some_and(|found| found == owner));
+    let others = containers
+        .into_iter()
+        .filter(|one| one.id != container.id && one.owner(users).as_ref() == Some(&owner));
     equivalents(limits, login, holding(others, Some(gpus)), asked, |_| None)
 }
 

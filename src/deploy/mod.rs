@@ -2,7 +2,8 @@
 //!
 //! [`target`] finds the image, [`owner`] the person, [`folders`] what is mounted;
 //! together they are a [`DeployRequest`]. [`Snapshot`] is what there is on the
-//! machine. [`assign`] decides from both, purely, and [`start`] carries it out.
+//! machine. [`assign`] decides from both, purely, and [`start`] carries it out;
+//! [`restart`] starts one that was stopped.
 //! Knows neither command line nor terminal.
 
 mod assignment;
@@ -14,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod options;
 pub(crate) mod owner;
+pub(crate) mod restart;
 mod snapshot;
 pub(crate) mod start;
 pub(crate) mod target;

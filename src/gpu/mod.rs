@@ -42,6 +42,34 @@ pub(crate) enum DriverState {
     Failed { cause: String },
 }
 
+impl DriverState {
+    /// In words, and what to do for who runs the machine, where it is not ready.
+    pub(crate) fn describe(&self) -> (String, Option<&'static str>) {
+        let (message, help) = match self {
+            Self::Ready { driver, gpus: 1 } => return (format!("driver {driver}, 1 GPU"), None),
+            Self::Ready { driver, gpus } => return (format!("driver {driver}, {gpus} GPUs"), None),
+            Self::NoLibrary { cause } => (
+                &*format!("no NVIDIA library: {cause}"),
+                "on a machine with GPUs install the driver, or name the library in DS01_NVML_LIBRARY; images are built without",
+            ),
+            Self::NoDriver => (
+                "the library is there, the driver is not loaded",
+                "load it (`modprobe nvidia`), or look into the kernel's log for why it is not",
+            ),
+            Self::NoPermission => (
+                "this user may not reach the driver",
+                "give the user access to /dev/nvidia*, mostly by the group video",
+            ),
+            Self::Mismatch => (
+                "the library and the loaded driver are of different versions",
+                "the driver was updated: restart the machine, or reload its modules",
+            ),
+            Self::Failed { cause } => (cause.as_str(), "see what `nvidia-smi` says"),
+        };
+        (message.to_owned(), Some(help))
+    }
+}
+
 /// A machine's GPUs at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {

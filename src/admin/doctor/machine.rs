@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Check, Finding, count};
+use super::{Check, Finding, Severity, count};
 use crate::engine::{self, Container, ContainerState, EngineInfo, Image};
 use crate::gpu::DriverState;
 use crate::model::problem::Problem;
@@ -104,19 +104,14 @@ pub(crate) fn counts(address: &str, images: &[Image], containers: &[Container]) 
 /// How NVIDIA's driver is. GPUs are needed for containers with GPUs only:
 /// whatever is wrong there, images are built.
 pub(crate) fn gpu_driver(state: &DriverState) -> Finding {
-    let check = Check::of("gpu", "NVML");
-    match state {
-        DriverState::Ready { driver, gpus } => check.ok(format!("driver {driver}, {}", count(*gpus as usize, "GPU"))),
-        DriverState::NoLibrary { cause } => check.note(format!("no NVIDIA library: {cause}"))
-            .help("on a machine with GPUs install the driver, or name the library in DS01_NVML_LIBRARY; images are built without"),
-        DriverState::NoDriver => check.warning("the library is there, the driver is not loaded")
-            .help("load it (`modprobe nvidia`), or look into the kernel's log for why it is not"),
-        DriverState::NoPermission => check.warning("this user may not reach the driver")
-            .help("give the user access to /dev/nvidia*, mostly by the group video"),
-        DriverState::Mismatch => check.warning("the library and the loaded driver are of different versions")
-            .help("the driver was updated: restart the machine, or reload its modules"),
-        DriverState::Failed { cause } => check.warning(cause.clone()).help("see what `nvidia-smi` says"),
-    }
+    let (message, help) = state.describe();
+    let severity = match state {
+        DriverState::Ready { .. } => Severity::Ok,
+        DriverState::NoLibrary { .. } => Severity::Note,
+        _ => Severity::Warning,
+    };
+    let finding = Check::of("gpu", "NVML").finding(severity, message);
+    Finding { help: help.map(str::to_owned), ..finding }
 }
 
 /// What a registry is needed for.

@@ -25,7 +25,8 @@ use super::session::Session;
 use crate::container::permission::{AccessError, Action, may};
 use crate::engine::{Container, Engine};
 use crate::host::people::Caller;
-use crate::model::problem::Problem;
+use crate::spec::Spec;
+use crate::spec::graph::Graph;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
@@ -80,6 +81,8 @@ fn now() -> i64 {
 /// An engine's containers, and who asks for them.
 struct Access<'a> {
     session: &'a Session,
+    /// Only a spec that can be read names administrators.
+    stack: Result<(Spec, Graph), CliError>,
     engine: Arc<dyn Engine>,
     caller: Caller,
     containers: Vec<Container>,
@@ -89,26 +92,22 @@ impl<'a> Access<'a> {
     async fn new(session: &'a Session) -> Result<Self, CliError> {
         let engine = session.engine().await?;
         let containers = engine.containers().await?;
-        // Only a spec that can be read names administrators.
-        let spec = session.spec().ok().map(|(spec, _)| spec);
-        Ok(Self { session, engine, caller: session.caller(spec.as_ref()), containers })
+        let stack = session.spec();
+        let caller = session.caller(stack.as_ref().ok().map(|(spec, _)| spec));
+        Ok(Self { session, stack, engine, caller, containers })
     }
 
     /// The container that is meant, if the caller may do this with it.
     fn may(&self, action: Action, name: &str, force: bool) -> Result<&Container, CliError> {
         let users = |uid| self.session.login(uid);
-        may(action, name, force, &self.containers, &self.caller, &users).map_err(|error| {
-            let near = error.near(&self.containers).map(|near| format!("did you mean `{near}`? "));
-            let help = near.unwrap_or_default() + &error.help(action);
-            CliError::refused(Problem::new(error.to_string()).help(help))
-        })
+        may(action, name, force, &self.containers, &self.caller, &users)
+            .map_err(|error| CliError::refused(error.problem(action, &self.containers)))
     }
 }
 
 /// A container that is only looked at, and is not there or not the only one.
 pub(crate) fn not_found(error: &AccessError, all: &[Container]) -> CliError {
-    let near = error.near(all).map(|near| format!("did you mean `{near}`?"));
-    CliError::refused(Problem::new(error.to_string()).help(near.unwrap_or_else(|| error.help(Action::Logs))))
+    CliError::refused(error.problem(Action::Logs, all))
 }
 
 /// What was done with one container, for people and for programs.

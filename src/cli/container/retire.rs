@@ -5,25 +5,20 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Report, each};
+use super::{Access, Report, each};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::signals;
-use crate::container::installed_packages::{self, PackageTarget};
+use crate::container::installed_packages::PackageTarget;
 use crate::container::permission::Action;
 use crate::container::retire::{self, RetireReport, Retirement};
-use crate::container::save::{self, ContainerAfter, FailedSave, Save, SaveError, SavedImage};
+use crate::container::save::{self, Save, SaveError};
 use crate::engine::{self, Container, Engine};
 use crate::host::lock::ImageLock;
-use crate::host::people::Caller;
-use crate::model::labels::read;
-use crate::model::labels::{PROJECT, USER_ID, USERNAME};
 use crate::model::problem::Problem;
 use crate::plan::why;
-use crate::spec::Spec;
 use crate::spec::SpecEntry;
-use crate::spec::graph::Graph;
 
 pub(super) const EXAMPLES: &str = "Examples:
   ds01-build container retire thesis
@@ -58,10 +53,7 @@ pub(crate) struct RetireArgs {
 }
 
 pub(crate) async fn run(session: &Session, args: &RetireArgs) -> Result<Exit, CliError> {
-    let engine = session.engine().await?;
-    let stack = session.spec().ok();
-    let caller = session.caller(stack.as_ref().map(|(spec, _)| spec));
-    let request = Request { session, args, engine: engine.as_ref(), stack: stack.as_ref(), caller: &caller };
+    let request = Request { args, access: Access::new(session).await? };
     each(session, &args.containers, async |name| request.retire(name).await).await
 }
 
@@ -76,108 +68,74 @@ impl Report for RetireReport {
 }
 
 struct Request<'a> {
-    session: &'a Session,
     args: &'a RetireArgs,
-    engine: &'a dyn Engine,
-    /// Only a spec that can be read names administrators.
-    stack: Option<&'a (Spec, Graph)>,
-    caller: &'a Caller,
+    access: Access<'a>,
 }
 
 impl Request<'_> {
     async fn retire(&self, name: &str) -> Result<RetireReport, CliError> {
-        let (engine, dry_run) = (self.engine, self.args.dry_run);
         let retirement = self.decide(name).await?;
         let target = self.target(retirement.container());
         if self.args.save.is_some() {
-            return self.save(name, &retirement, &target).await;
+            return self.save(name, retirement, &target).await;
         }
-        let installed = if dry_run {
-            installed_packages::inspect(engine, retirement.id()).await
-        } else {
-            installed_packages::inspect_briefly(engine, retirement.id()).await
-        };
-        if !dry_run {
-            retire::retire(engine, &retirement).await?;
-        }
-        Ok(RetireReport::new(&retirement, installed, &target, dry_run))
+        Ok(retire::report(self.engine(), &retirement, &target, self.args.dry_run).await?)
     }
 
+    fn engine(&self) -> &dyn Engine {
+        self.access.engine.as_ref()
+    }
+
+    /// By the containers that there are now: others may have gone before it.
     async fn decide(&self, name: &str) -> Result<Retirement, CliError> {
-        let (containers, users) = (self.engine.containers().await?, |uid| self.session.login(uid));
-        retire::decide(name, self.args.force, &containers, self.caller, &users).map_err(|error| {
-            CliError::refused(Problem::new(error.to_string()).help(error.help(Action::Retire)))
-        })
+        let (containers, users) = (self.engine().containers().await?, |uid| self.access.session.login(uid));
+        retire::decide(name, self.args.force, &containers, &self.access.caller, &users)
+            .map_err(|error| CliError::refused(error.problem(Action::Retire, &containers)))
     }
 
-    /// What packages would be added to: the project as this caller calls it.
+    /// What packages would be added to.
     fn target(&self, container: &Container) -> PackageTarget {
-        let short = container.short_name();
-        let node = self.stack.and_then(|(spec, graph)| {
+        let entry = self.access.stack.as_ref().ok().and_then(|(spec, graph)| {
             let node = why::node_of(spec, graph, container)?;
             Some((SpecEntry::of(spec, graph, node), &graph.node(node).name))
         });
-        match node {
-            Some((SpecEntry::Project(project), name)) => PackageTarget::Project(match project.account.uid {
-                uid if uid == self.caller.uid => project.name.to_string(),
-                _ => name.to_string(),
-            }),
-            Some((_, name)) => PackageTarget::New { name: short.to_owned(), image: Some(name.to_string()) },
-            None => match read::text(&container.labels, &PROJECT) {
-                // Without a spec the label is believed.
-                Some(project) if self.stack.is_none() => {
-                    PackageTarget::Project(self.called(container, project))
-                }
-                _ => PackageTarget::New { name: short.to_owned(), image: None },
-            },
-        }
-    }
-
-    fn called(&self, container: &Container, project: &str) -> String {
-        let account = read::text(&container.labels, &USERNAME);
-        let uid = read::text(&container.labels, &USER_ID).and_then(|uid| uid.parse::<u32>().ok());
-        match account.filter(|_| uid != Some(self.caller.uid)) {
-            Some(account) => format!("{account}/{project}"),
-            None => project.to_owned(),
-        }
+        PackageTarget::of(container, &self.access.caller, entry, self.access.stack.is_ok())
     }
 
     /// The image first, then the removal.
     async fn save(
         &self,
         name: &str,
-        retirement: &Retirement,
+        retirement: Retirement,
         target: &PackageTarget,
     ) -> Result<RetireReport, CliError> {
-        let (engine, output) = (self.engine, || self.session.output());
+        let (engine, output) = (self.engine(), || self.access.session.output());
         let signals = signals::listen()?;
-        let save = self.plan_save(retirement).await?;
+        let save = self.plan_save(&retirement).await?;
         if self.args.dry_run {
-            let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-            let installed = installed_packages::of_changes(engine, retirement.id(), &preview.changes).await;
-            let mut report = RetireReport::new(retirement, installed, target, true);
-            let (reference, logs) = (save.target().clone(), preview.logs);
-            report.saved = Some(SavedImage { reference, image: None, logs, notes: Vec::new() });
-            return Ok(report);
+            let inspected = save::inspect(engine, &save, &retirement, target, true).await;
+            return inspected.map(|(_, report)| report).map_err(|error| not_saved(&save, error));
         }
         let working = signals.working();
         let _lock = self.lock(&save, working.token()).await?;
         // Another run may have been here while this one waited.
         let retirement = self.decide(name).await?;
         let save = self.plan_save(&retirement).await?;
-        let preview = save::preview(engine, &save).await.map_err(|error| not_saved(&save, error))?;
-        let installed = installed_packages::of_changes(engine, retirement.id(), &preview.changes).await;
-        output().note(&format!("saving {} as {}", retirement.name(), save.target()));
+        let inspected = save::inspect(engine, &save, &retirement, target, false).await;
+        let (preview, mut report) = inspected.map_err(|error| not_saved(&save, error))?;
+        let name = retirement.name().to_owned();
+        output().note(&format!("saving {name} as {}", save.target()));
         // Nobody looks at the steps: there is one, and it runs nothing.
         let (events, _) = mpsc::unbounded_channel();
-        let saved = match save::run(engine, &save, &preview, &events, working.token()).await {
-            Ok(saved) => saved,
-            Err(failed) => return Err(self.failed(retirement.name(), &save, *failed)),
-        };
+        match save::run(engine, &save, &preview, &events, working.token()).await {
+            Ok(saved) => report.saved = Some(saved),
+            Err(failed) => {
+                output().note(&failed.left(&name));
+                failed.notes.iter().for_each(|note| output().note(&format!("note: {note}")));
+                return Err(not_saved(&save, failed.error));
+            }
+        }
         drop(working);
-        let mut report = RetireReport::new(&retirement, installed, target, false);
-        report.saved = Some(saved);
-        let name = retirement.name().to_owned();
         if let Err(error) = retire::retire(engine, &retirement.stopped()).await {
             output().note(&format!("{name} is saved as {}, and still there", save.target()));
             return Err(error.into());
@@ -186,7 +144,7 @@ impl Request<'_> {
     }
 
     async fn plan_save(&self, retirement: &Retirement) -> Result<Save, CliError> {
-        let images = self.engine.images().await?;
+        let images = self.engine().images().await?;
         #[expect(clippy::disallowed_methods, reason = "the tag says when it was saved")]
         let now = Timestamp::now();
         save::decide(retirement, self.args.save.as_deref(), &images, now).map_err(|refusal| {
@@ -196,32 +154,12 @@ impl Request<'_> {
     }
 
     async fn lock(&self, save: &Save, cancel: &CancellationToken) -> Result<ImageLock, CliError> {
-        let session = self.session;
-        let locks = session.locks(&self.engine.info().await?.id)?;
+        let session = self.access.session;
+        let locks = session.locks(&self.engine().info().await?.id)?;
         let waits = || session.output().note("waiting: another container of the same person is being saved");
         let lock = locks.lock_image(&save.lock(), cancel, waits).await;
         let lock = lock.map_err(|error| session.unusable_locks(&error))?;
         lock.ok_or_else(CliError::interrupted)
-    }
-
-    /// How the container was left, then why.
-    fn failed(&self, name: &str, save: &Save, failed: FailedSave) -> CliError {
-        let mut output = self.session.output();
-        output.note(&match &failed.container {
-            ContainerAfter::AsItWas => format!("{name} was not saved; it is kept"),
-            ContainerAfter::Restarted(Ok(())) => {
-                format!("{name} was not saved; it is kept, and runs again")
-            }
-            ContainerAfter::Restarted(Err(error)) => {
-                format!("{name} was not saved; it is kept, but does not run: {error}")
-            }
-            ContainerAfter::Stopped => format!(
-                "{name} was not saved; it is kept, but stopped, since nobody keeps its GPUs for it: \
-                 `ds01-build container start {name}` starts it if they are free"
-            ),
-        });
-        failed.notes.iter().for_each(|note| output.note(&format!("note: {note}")));
-        not_saved(save, failed.error)
     }
 }
 

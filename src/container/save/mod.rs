@@ -1,7 +1,7 @@
 //! Saving a container's files as an image before it is removed.
 //!
 //! What is saved are files; what the image says of containers made from it is
-//! said again by the image below. [`decide`] and `logs` are pure, [`preview`]
+//! said again by the image below. [`decide`] and `logs` are pure, [`inspect`]
 //! and [`run`] talk to the engine. A save over a tag that is there is refused, whoever
 //! asks: that is how one person's account once came into everyone's base.
 
@@ -20,7 +20,7 @@ use crate::model::labels::{PROJECT, USER_ID};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
 use crate::model::tags;
-pub(crate) use run::{SavedImage, preview, run};
+pub(crate) use run::{SavedImage, inspect, run};
 
 /// Begins the tag that the engine's own commit has while it is made into the
 /// saved image.
@@ -263,6 +263,22 @@ pub(crate) struct FailedSave {
     pub(crate) container: ContainerAfter,
     /// What could not be cleared away, for people.
     pub(crate) notes: Vec<String>,
+}
+
+impl FailedSave {
+    /// How the container was left, for people.
+    pub(crate) fn left(&self, name: &str) -> String {
+        let left = match &self.container {
+            ContainerAfter::AsItWas => String::new(),
+            ContainerAfter::Restarted(Ok(())) => ", and runs again".into(),
+            ContainerAfter::Restarted(Err(error)) => format!(", but does not run: {error}"),
+            ContainerAfter::Stopped => format!(
+                ", but stopped, since nobody keeps its GPUs for it: `ds01-build container start {name}` starts \
+                 it if they are free"
+            ),
+        };
+        format!("{name} was not saved; it is kept{left}")
+    }
 }
 
 /// How a container is after a save that failed.

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs::{self, Log};
 use super::{ContainerAfter, FailedSave, MOST, Save, SaveError};
-use crate::container::retire::GRACE;
+use crate::container::installed_packages::{self, PackageTarget};
+use crate::container::retire::{GRACE, RetireReport, Retirement};
 use crate::engine::{
     Change, ChangeKind, ContainerConfig, CreateContainer, Engine, Error, FileKind, ImageDetail, Network,
     SolveError,
@@ -55,11 +56,30 @@ pub(crate) struct SavedImage {
     pub(crate) notes: Vec<String>,
 }
 
+/// Looks at what would be saved, and reports it; changes nothing.
+///
+/// # Errors
+/// As [`preview`].
+pub(crate) async fn inspect(
+    engine: &dyn Engine,
+    save: &Save,
+    retirement: &Retirement,
+    target: &PackageTarget,
+    dry_run: bool,
+) -> Result<(SavePreview, RetireReport), SaveError> {
+    let preview = preview(engine, save).await?;
+    let installed = installed_packages::of_changes(engine, &save.id, &preview.changes).await;
+    let mut report = RetireReport::new(retirement, installed, target, dry_run);
+    let (reference, logs) = (save.target.clone(), preview.logs.clone());
+    report.saved = Some(SavedImage { reference, image: None, logs, notes: Vec::new() });
+    Ok((preview, report))
+}
+
 /// Looks at what would be saved; changes nothing.
 ///
 /// # Errors
 /// It cannot be saved, or the engine cannot say.
-pub(crate) async fn preview(engine: &dyn Engine, save: &Save) -> Result<SavePreview, SaveError> {
+pub(super) async fn preview(engine: &dyn Engine, save: &Save) -> Result<SavePreview, SaveError> {
     let lacks = engine.lacks().await?;
     if !lacks.is_empty() {
         let message = format!("its BuildKit lacks {}", lacks.join(", "));

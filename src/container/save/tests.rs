@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::run::preview;
 use super::*;
 use crate::build::user_layer::{self, Decision};
 use crate::container::retire;

@@ -7,12 +7,16 @@
 
 mod decide;
 pub(crate) mod inspect;
+mod notify;
 pub(crate) mod report;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
 
 pub(crate) use decide::{Rules, decide, is_worth_inspecting, policy};
 pub(crate) use inspect::Activity;
@@ -21,7 +25,12 @@ pub(crate) use state::{ContainerRecord, SweepState};
 use super::retire::GRACE;
 use crate::engine::{Container, ContainerDetail, ContainerState, Engine, Error};
 use crate::model::names::Login;
+use crate::spec::Spec;
 pub(crate) use crate::spec::limits::{Exemption, Lifetime, Rule, Whom};
+use report::{StepReport, SweepReport};
+
+/// Containers that are stopped at once.
+const AT_ONCE: usize = 8;
 
 /// A container as a sweep saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +127,46 @@ pub(crate) enum Outcome {
     /// Somebody removed it.
     Gone,
     Failed(String),
+}
+
+/// What holds for an owner: by the group of the container's label, else by
+/// what the spec says of the person. A group that nothing names is not taken
+/// for the default one: that would be guessed.
+pub(crate) fn lifetime(spec: &Spec, owner: &Login, group: Option<&str>) -> Option<(String, Lifetime)> {
+    let group = group.or_else(|| spec.users.get(owner).and_then(|user| user.group.as_deref()));
+    let applied = spec.limits.of(owner, group)?;
+    (!applied.by_default).then_some((applied.group, applied.limits.lifetime))
+}
+
+/// Every step, one container that fails stopping no other; `show` is given each
+/// as soon as it and those before it are done, and the `notify` program what is
+/// news.
+pub(crate) async fn carry_out_all(
+    engine: &dyn Engine,
+    steps: Vec<Step>,
+    report: &mut SweepReport,
+    notify: Option<&Path>,
+    mut show: impl FnMut(&StepReport),
+) {
+    let (dry_run, at) = (report.dry_run, report.seconds);
+    let mut done = stream::iter(steps)
+        .map(async |step| {
+            let outcome = if dry_run {
+                Outcome::Planned
+            } else {
+                carry_out(engine, &step).await.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+            };
+            let mut step = StepReport::new(&step, outcome, at);
+            if let Some(program) = notify.filter(|_| step.is_news()) {
+                step.notify_error = notify::notify(program, &step).await.err();
+            }
+            step
+        })
+        .buffered(AT_ONCE);
+    while let Some(step) = done.next().await {
+        show(&step);
+        report.steps.push(step);
+    }
 }
 
 /// Stops or removes it; a warning is done by being told. By its id, and after

@@ -229,13 +229,13 @@ impl StepReport {
 }
 
 impl SweepReport {
-    pub(crate) fn new(snapshot: &SweepSnapshot, idle_unknown: Option<String>, dry_run: bool) -> Self {
+    pub(crate) fn new(snapshot: &SweepSnapshot, dry_run: bool) -> Self {
         Self {
             dry_run,
             at: moment(snapshot.at),
             seconds: snapshot.at,
             containers: snapshot.observations.len(),
-            idle_unknown,
+            idle_unknown: snapshot.no_driver.as_ref().map(|driver| driver.describe().0),
             steps: Vec::new(),
             unreadable: snapshot.unreadable.clone(),
         }
