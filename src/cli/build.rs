@@ -10,7 +10,6 @@ use super::args::BuildArgs;
 use super::check;
 use super::error::CliError;
 use super::exit::Exit;
-use super::pins;
 use super::plan;
 use super::session::Session;
 use super::signals::{self, Signals};
@@ -59,7 +58,7 @@ pub(super) async fn run_for(
         let planned = crate::plan::plan(&context, &selected.selection).await?;
         let mut output = session.output();
         plan::show(&planned, None, selected.branchless.as_deref(), &mut output);
-        pins::note_unpinned(&planned.snapshot, &mut output);
+        planned.snapshot.unpinned().iter().for_each(|note| output.note(note));
         output.finish()?;
         return Ok(Exit::Done);
     }
@@ -73,8 +72,10 @@ pub(super) async fn run_for(
         check::uids_of_builds(session, &spec, &graph, &pinned.planned)?;
     }
     // From here on something is written: nothing stands in the way any more.
-    let planned = pins::write(session, pinned, &context, &selected.selection).await?;
-    pins::remark(&planned.snapshot, session);
+    let (lock, shown) = (session.lock_file(), session.shown(&session.lock_file()));
+    let (planned, new) = pinned.write(&context, &selected.selection, &lock, &shown).await?;
+    new.and_then(|new| new.note(&shown)).iter().for_each(|note| session.output().note(note));
+    planned.snapshot.moved_tags().iter().for_each(|remark| session.remark(remark));
     session.save_hashes();
     let mut warnings = planned.warnings.clone();
     warnings.extend(environment.exposed(&spec.build, &|file| session.shown(file)));

@@ -21,7 +21,6 @@ mod labels;
 mod limits;
 mod metrics;
 mod packaging;
-mod pins;
 mod plan;
 mod session;
 mod signals;

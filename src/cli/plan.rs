@@ -6,7 +6,6 @@ use super::args::{self, PlanArgs};
 use super::error::CliError;
 use super::exit::Exit;
 use super::git;
-use super::pins;
 use super::session::Session;
 use super::signals::{self, Signals};
 use super::since;
@@ -37,8 +36,8 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliE
     }
     let mut output = session.output();
     show(&planned, checks.as_deref(), selected.branchless.as_deref(), &mut output);
-    pins::remark(&planned.snapshot, session);
-    pins::note_unpinned(&planned.snapshot, &mut output);
+    planned.snapshot.moved_tags().iter().for_each(|remark| session.remark(remark));
+    planned.snapshot.unpinned().iter().for_each(|note| output.note(note));
     output.finish()?;
     Ok(Exit::Done)
 }
@@ -67,7 +66,7 @@ pub(crate) fn show(
     if output.json {
         let mut value = plan.to_json();
         if let Some(bases) = bases {
-            value["bases"] = pins::checks_to_json(bases);
+            value["bases"] = bases.iter().map(BaseCheck::to_json).collect();
         }
         return output.value(&value);
     }
@@ -77,7 +76,10 @@ pub(crate) fn show(
         output.note(why);
     }
     if let Some(bases) = bases {
-        pins::show_checks(bases, output);
+        bases.iter().filter_map(BaseCheck::behind).for_each(|line| output.line(&line));
+        let warnings = bases.iter().filter_map(BaseCheck::warning);
+        warnings.for_each(|warning| output.note(&warning));
+        BaseCheck::summary(bases).iter().for_each(|note| output.note(note));
     }
 }
 

@@ -5,11 +5,13 @@ use std::io;
 use std::path::Path;
 
 use futures::future::join_all;
+use serde_json::{Value, json};
 
 use super::observe::{self, BaseSnapshot, Pinning, Snapshot};
 use super::run::{Context, Error, PlannedRun, plan, plan_snapshot};
 use super::selection::Selection;
 use crate::engine::Engine;
+use crate::model::human;
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;
 use crate::registry::{self, Registry};
@@ -129,9 +131,45 @@ pub(crate) struct PinnedPlan {
 /// Pins that were not in `spec.lock` before.
 #[derive(Debug)]
 pub(crate) struct NewPins {
-    pub(crate) count: usize,
+    pub(super) count: usize,
     /// Whether `spec.lock` was written, or why it could not be.
-    pub(crate) saved: io::Result<bool>,
+    pub(super) saved: io::Result<bool>,
+}
+
+impl NewPins {
+    /// For people: what became of the lock at `path`.
+    pub(crate) fn note(&self, path: &Path) -> Option<String> {
+        let path = path.display();
+        match &self.saved {
+            Ok(true) => Some(format!("{path}: {} pinned", human::count(self.count as u64, "base"))),
+            Ok(false) => None,
+            Err(error) => Some(format!(
+                "warning: {path} cannot be written, so what tags stand for is not kept: {error}"
+            )),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Says where a pin was followed and the engine's tag was not.
+    pub(crate) fn moved_tags(&self) -> Vec<String> {
+        let moved = |(reference, base): (Reference, &BaseSnapshot)| {
+            let Pinning::Pinned { tag_is: Some(is) } = &base.pinning else { return None };
+            let (digest, is) = (lock_file::short(base.digest.as_deref()?), lock_file::short(is));
+            Some(format!("{reference} is pinned to {digest}; the engine's tag is at {is}"))
+        };
+        self.bases().filter_map(moved).collect()
+    }
+
+    /// Says how many bases a build would pin.
+    pub(crate) fn unpinned(&self) -> Option<String> {
+        let how = "not pinned yet: `build` writes spec.lock, and so does `update`";
+        match self.bases.values().filter(|base| base.pinning == Pinning::NotYet).count() {
+            0 => None,
+            1 => Some(format!("1 base is {how}")),
+            n => Some(format!("{n} bases are {how}")),
+        }
+    }
 }
 
 impl PinnedPlan {
@@ -229,11 +267,69 @@ async fn found(
 
 /// What a registry says of a pinned base.
 pub(crate) struct BaseCheck {
-    pub(crate) image: String,
-    pub(crate) pinned: String,
-    pub(crate) newest: Newest,
+    image: String,
+    pinned: String,
+    newest: Newest,
     /// What a move would rebuild.
-    pub(crate) rebuilds: Vec<NodeName>,
+    rebuilds: Vec<NodeName>,
+}
+
+impl BaseCheck {
+    /// Says that it is behind, and what a move would rebuild.
+    pub(crate) fn behind(&self) -> Option<String> {
+        let Newest::Pin(new) = &self.newest else { return None };
+        let (pinned, new) = (lock_file::short(&self.pinned), lock_file::short(new.digest()));
+        let images = human::count(self.rebuilds.len() as u64, "image");
+        let image = &self.image;
+        Some(format!(
+            "behind: {image} pinned {pinned}, the registry has {new}; update would rebuild {images}"
+        ))
+    }
+
+    /// Says that nothing is known of it.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let (image, pinned) = (&self.image, lock_file::short(&self.pinned));
+        match &self.newest {
+            Newest::Same | Newest::Pin(_) => None,
+            Newest::Gone => {
+                Some(format!("warning: {image} is gone from its registry; it stays pinned to {pinned}"))
+            }
+            Newest::RegistryUnavailable(why) => {
+                Some(format!("warning: {image} could not be asked for: {}", why.0))
+            }
+        }
+    }
+
+    /// What there is to say of all of them.
+    pub(crate) fn summary(all: &[Self]) -> Option<&'static str> {
+        match all {
+            [] => Some("no base is pinned"),
+            _ if all.iter().all(|check| check.newest == Newest::Same) => {
+                Some("every pinned base is what its tag stands for")
+            }
+            _ => None,
+        }
+    }
+
+    /// `{image, pinned, state, registry?, rebuilds?, cause?}`.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut value = json!({"image": self.image, "pinned": self.pinned});
+        let state = match &self.newest {
+            Newest::Same => "current",
+            Newest::Pin(new) => {
+                value["registry"] = json!(new.digest());
+                value["rebuilds"] = json!(self.rebuilds);
+                "behind"
+            }
+            Newest::Gone => "gone",
+            Newest::RegistryUnavailable(why) => {
+                value["cause"] = json!(why.0);
+                "unknown"
+            }
+        };
+        value["state"] = json!(state);
+        value
+    }
 }
 
 /// Asks for every pinned base of `wanted`, all at once.

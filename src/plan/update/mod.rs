@@ -1,14 +1,20 @@
 //! Moves pins to what tags stand for now, and says what that would rebuild.
 //! Needs no engine; with one it says it more exactly.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use serde::Serialize;
+
+pub(crate) use report::UpdateReport;
 
 use super::observe::{self, ExternalImage};
 use super::pins::{Newest, newest};
 use super::run::{Context, plan};
 use super::selection::Selection;
+use crate::dockerfile::context::HashCache;
 use crate::engine::{Engine, ImageIndex};
 use crate::model::names::{Login, NodeName};
 use crate::model::problem::Problem;
@@ -21,24 +27,24 @@ use crate::spec::{Spec, nearest};
 
 /// What an update did to the lock.
 pub(crate) struct PinUpdate {
-    pub(crate) changes: Vec<PinChange>,
+    changes: Vec<PinChange>,
     /// Pins that nothing used any more.
-    pub(crate) dropped: Vec<String>,
+    dropped: Vec<String>,
     /// All that is based on what has another content now.
     pub(crate) affected: BTreeSet<NodeId>,
 }
 
 /// What came of one image.
-pub(crate) struct PinChange {
-    pub(crate) reference: Reference,
-    pub(crate) old: Option<Pin>,
+struct PinChange {
+    reference: Reference,
+    old: Option<Pin>,
     /// Goes into the lock; the same digest where only a platform was added.
-    pub(crate) new: Option<Pin>,
-    pub(crate) kind: ChangeKind,
+    new: Option<Pin>,
+    kind: ChangeKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ChangeKind {
+enum ChangeKind {
     /// Pinned, for the first time or to another content.
     Moved,
     Unchanged,
@@ -52,27 +58,42 @@ pub(crate) enum ChangeKind {
 
 /// An engine that can be asked, where one answers.
 #[derive(Clone, Copy)]
-pub(crate) struct EngineView<'a> {
-    pub(crate) engine: &'a dyn Engine,
-    pub(crate) platform: &'a str,
-    pub(crate) images: &'a ImageIndex<'a>,
+struct EngineView<'a> {
+    engine: &'a dyn Engine,
+    platform: &'a str,
+    images: &'a ImageIndex<'a>,
 }
 
 /// Moves the pins of the named images in `lock`, all at once; without names
-/// all that can be pinned, and drops those that nothing uses. `external`:
-/// what the whole spec uses without building it.
+/// all that can be pinned, and drops those that nothing uses.
 ///
 /// # Errors
-/// One problem for each name that nothing of the spec has.
+/// All that is wrong with the files; or one problem for each name that
+/// nothing of the spec has.
 pub(crate) async fn update(
     (spec, graph): (&Spec, &Graph),
-    external: &BTreeMap<String, ExternalImage>,
     names: &[String],
     lock: &mut Lock,
     registry: &dyn Registry,
-    engine: Option<EngineView<'_>>,
+    engine: Option<&dyn Engine>,
+    hashes: &HashCache,
 ) -> Result<PinUpdate, Vec<Problem>> {
-    let chosen = choose(spec, external, names)?;
+    // What it has counts only where all of it is told.
+    let listed = match engine {
+        Some(engine) => {
+            let (facts, store) = tokio::join!(engine.info(), engine.images());
+            facts.ok().zip(store.ok())
+        }
+        None => None,
+    };
+    let images = ImageIndex::new(listed.as_ref().map_or(&[], |(_, store)| store.as_slice()));
+    let engine = engine.zip(listed.as_ref()).map(|(engine, (facts, _))| EngineView {
+        engine,
+        platform: &facts.platform,
+        images: &images,
+    });
+    let external = observe::external(spec, graph, engine.map(|engine| engine.platform), hashes)?;
+    let chosen = choose(spec, &external, names)?;
     let changes = join_all(chosen.iter().map(|image| change(image, lock, registry, engine))).await;
     for change in &changes {
         if let Some(pin) = &change.new {
@@ -111,14 +132,14 @@ async fn change(
 }
 
 /// What a build would do now that it would not have done before.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 pub(crate) struct Rebuild {
-    pub(crate) images: Vec<NodeName>,
+    images: Vec<NodeName>,
     /// Of these, how many are somebody's own.
-    pub(crate) projects: usize,
-    pub(crate) users: BTreeSet<Login>,
+    projects: usize,
+    users: BTreeSet<Login>,
     /// From a plan, not from the graph alone.
-    pub(crate) planned: bool,
+    planned: bool,
 }
 
 impl Rebuild {
