@@ -9,38 +9,32 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, DeployArgs};
+use super::build;
 use super::error::CliError;
 use super::exit::Exit;
+use super::plan::{self, Hashes};
 use super::session::Session;
-use super::signals::{self, Signals};
-use super::{build, check, plan};
+use super::signals;
 use crate::admin::doctor;
-use crate::build::BuildEnvironment;
-use crate::build::user_layer;
-use crate::deploy::folders::{self, TypedFolders};
-use crate::deploy::gpus::{is_for_amd, read_device_files};
-use crate::deploy::image::{self, AccountLayer};
+use crate::deploy::folders::TypedFolders;
+use crate::deploy::gpus::read_device_files;
 use crate::deploy::options;
-use crate::deploy::owner::Owner;
-use crate::deploy::start::{self, Machine};
-use crate::deploy::target::{self, Located, Lookup, Source, Target};
-use crate::deploy::{DeployError, DeployOptions, DeployRequest, Deployed};
-use crate::engine::{Engine, SolveError};
+use crate::deploy::prepare::{self, Arguments};
+use crate::deploy::start::Machine;
+use crate::deploy::target::{self, Lookup};
+use crate::deploy::{DeployError, DeployOptions};
+use crate::engine::SolveError;
 use crate::gpu::nvml::{GpuProbe, NvmlProbe};
 use crate::gpu::request::GpuRequest;
-use crate::model::event::Events;
 use crate::model::problem::Problem;
-use crate::plan::{Planned, Selection};
 use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
-use crate::ui;
 
 pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, CliError> {
-    check_name(args)?;
+    let name = args.name.as_deref().map(options::name).transpose().map_err(CliError::usage)?;
     let options = options(args).map_err(CliError::usage)?;
     // NVML may take its time, and nobody is to wait for it with the lock.
     let wants_gpus = options.gpus != GpuRequest::Nothing;
@@ -50,47 +44,21 @@ pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, Cl
     let (caller, people) = (session.caller(Some(&spec)), session.people.as_ref());
     let (word, pull) = (args.image.as_str(), args.pull);
     let lookup = Lookup { word, pull, spec: &spec, graph: &graph, people, caller: &caller };
-    let named = args.user.as_ref().map(|login| lookup.named_owner(login)).transpose()?;
-    let target = lookup.target(named.as_ref().map_or(session.uid, |owner| owner.account.uid));
-    // Whom it is for is known before the engine is asked for anything.
-    let owner = lookup.owner(target, named)?;
-    let engine = session.engine().await?;
+    let found = lookup.in_spec(args.user.as_deref())?;
+    let (engine, registry) = (session.engine().await?, session.registry(&spec));
     let engine = engine.as_ref();
-    let (source, owner) = find_source(session, lookup, target, owner, engine).await?;
-    check::uids(session, &spec, [&owner.account.login])?;
-    let name = args.name.clone().unwrap_or_else(|| source.name.clone());
-    let typed = TypedFolders {
-        here: &session.here,
-        workspace: args.workspace.as_deref(),
-        data: args.data.as_deref(),
-        models: args.models.as_deref(),
-        mounts: &args.mounts,
-    };
-    let folders = folders::find(typed, &name, &owner, people, caller.is_administrator())?;
+    let (pins, hashes) = (session.pins()?, Hashes::open(session));
+    let plan = plan::context(session, (&spec, &graph), engine, registry.as_ref(), &pins, &hashes);
+    let report = session.report(None);
+    let resolved = lookup.resolve(found, &plan, &report.events).await;
+    session.finished(report).await?;
+    let resolved = resolved?;
+    hashes.save(session);
     let facts = engine.info().await?;
-    let around = if owner.account.sudo {
-        build::surroundings(session, &BuildArgs::default(), &spec)?
-    } else {
-        BuildEnvironment::default()
-    };
-    let layer = AccountLayer::find(&source, &owner.account, &facts.platform, &around, engine).await?;
-    let probe = probe.filter(|_| !is_for_amd(&source.image));
-    if probe.is_some() && !facts.local {
-        return Err(DeployError::Elsewhere.into());
-    }
     let locks = session.locks(&facts.id)?;
-    let mut request = DeployRequest {
-        name,
-        project: source.project.clone(),
-        owner,
-        image: layer.image(&source).clone(),
-        workspace: folders.workspace().to_owned(),
-        mounts: folders.mounts.clone(),
-        options,
-    };
     let (files, users) = (read_device_files(Path::new("/")), |uid| session.login(uid));
     let never = CancellationToken::new();
-    let machine = Machine {
+    let mut machine = Machine {
         engine,
         facts: &facts,
         locks: &locks,
@@ -100,52 +68,27 @@ pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, Cl
         limit: Duration::from_secs(args.wait),
         cancel: &never,
     };
-    // Refused before anything is made for it; under the lock it is decided anew.
-    let is_missing = matches!(layer, AccountLayer::Missing { .. });
-    if args.dry_run || is_missing || !folders.workspace().is_dir() {
-        let decision = start::preview(&machine, &request).await?;
-        if args.dry_run {
-            return show::show_request(session, &decision, &layer, &source, &request.owner);
-        }
+    let folders = TypedFolders {
+        here: &session.here,
+        workspace: args.workspace.as_deref(),
+        data: args.data.as_deref(),
+        models: args.models.as_deref(),
+        mounts: &args.mounts,
+    };
+    let arguments = Arguments { name, folders, options };
+    let environment =
+        build::surroundings(session, &BuildArgs::default(), &spec).map_err(|error| error.problems);
+    let mut prepared =
+        prepare::prepare(&mut machine, resolved, arguments, (people, &caller), environment).await?;
+    if args.dry_run {
+        return show::show_request(session, &prepared.preview(&machine).await?, &prepared);
     }
-    folders::make(&folders, &request.owner.account)?;
-    if let AccountLayer::Missing { layer, why } = &layer {
-        let login = &request.owner.account.login;
-        let reason = format!("{} gets the account of {login}, since {why}", source.reference);
-        let working = signals.working();
-        let cancel = working.token();
-        request.image = reported(session, async |events| {
-            image::put_account(engine, &locks, &source.image, layer, &reason, events, cancel).await
-        })
-        .await?;
-    }
-    let deployed = start(&signals, machine, &request).await?;
-    show::report(session, &deployed, &source, &request)
-}
-
-/// A signal removes what was not started yet.
-async fn start(
-    signals: &Signals,
-    machine: Machine<'_>,
-    request: &DeployRequest,
-) -> Result<Deployed, DeployError> {
+    // A signal removes what was not started yet.
     let working = signals.working();
-    start::deploy(&Machine { cancel: working.token(), ..machine }, request).await
-}
-
-/// `--name` is taken as it is, so it must be a name already.
-fn check_name(args: &DeployArgs) -> Result<(), CliError> {
-    let Some(typed) = &args.name else { return Ok(()) };
-    let name = user_layer::named(typed);
-    if name.as_ref() == Some(typed) {
-        return Ok(());
-    }
-    let problem = Problem::new(format!("`{}` is no container name", typed.escape_debug()));
-    let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
-    Err(CliError::usage(problem.help(match name {
-        Some(name) => format!("{grammar}: `{name}`"),
-        None => grammar.to_owned(),
-    })))
+    let report = session.report(None);
+    let deployed = prepared.deploy(&Machine { cancel: working.token(), ..machine }, &report.events).await;
+    session.finished(report).await?;
+    show::report(session, &deployed?, &prepared)
 }
 
 /// What was typed of GPUs, sizes, ports and the program.
@@ -163,98 +106,6 @@ pub(crate) fn options(args: &DeployArgs) -> Result<DeployOptions, Problem> {
         env: args.env.iter().map(|text| options::variable(text)).collect::<Result<_, _>>()?,
         command: (!args.command.is_empty()).then(|| args.command.clone()),
     })
-}
-
-/// The image behind the word, and for whom the container is.
-async fn find_source(
-    session: &Session,
-    lookup: Lookup<'_>,
-    mut target: Option<Target<'_>>,
-    mut owner: Option<Owner>,
-    engine: &dyn Engine,
-) -> Result<(Source, Owner), CliError> {
-    let mut located = None;
-    if target.is_none() {
-        located = lookup.image(engine).await?;
-        if located.is_none() {
-            target = Some(lookup.others()?);
-            owner = lookup.owner(target, owner)?;
-        }
-    }
-    let mut located = match (located, target) {
-        (None, Some(target)) => locate(session, lookup, target, engine).await?,
-        (located, _) => located.expect("an image or a name of the spec was found"),
-    };
-    let image = match located.image.take() {
-        Some(image) => image,
-        None => {
-            let reference = &located.reference;
-            reported(session, async |events| image::pull(engine, reference, events).await).await?
-        }
-    };
-    let source = lookup.source(target, located, image)?;
-    let owner = owner.map_or_else(|| lookup.caller(), Ok)?;
-    owner.check_account()?;
-    Ok((source, owner))
-}
-
-/// The image of a name of the spec.
-async fn locate(
-    session: &Session,
-    lookup: Lookup<'_>,
-    target: Target<'_>,
-    engine: &dyn Engine,
-) -> Result<Located, CliError> {
-    Ok(match target {
-        Target::Project(node, project) => {
-            let mut located = lookup.built(engine, node, project).await?;
-            if let (Some(image), Some(planned)) =
-                (&located.image, planned(session, lookup, engine, node).await)
-            {
-                located.behind = target::is_behind(image, &planned);
-            }
-            located
-        }
-        Target::Shared(node) => match lookup.external(node) {
-            Some(reference) => {
-                let pins = session.pins()?;
-                let pinned = pins.of(reference).map(|pin| reference.pinned(pin.digest()));
-                lookup.base(engine, reference, pinned).await?
-            }
-            None => {
-                let planned = planned(session, lookup, engine, node).await;
-                lookup.newest(engine, lookup.graph.node(node), planned.as_ref()).await?
-            }
-        },
-    })
-}
-
-/// What a build would do with it. A base that cannot be asked must not keep
-/// anyone from their container.
-async fn planned(
-    session: &Session,
-    lookup: Lookup<'_>,
-    engine: &dyn Engine,
-    node: NodeId,
-) -> Option<Planned> {
-    let selection = Selection::with_bases(lookup.graph, &[node]);
-    let made = plan::make(session, lookup.spec, lookup.graph, engine, &selection).await;
-    made.ok()?.plan.images.pop()
-}
-
-/// Shows the progress of a piece of work.
-async fn reported<T>(
-    session: &Session,
-    work: impl AsyncFnOnce(&Events) -> Result<T, DeployError>,
-) -> Result<T, CliError> {
-    let (events, received) = mpsc::unbounded_channel();
-    let progress = session.progress.resolve(&session.screen);
-    let reporter = ui::reporter(progress, session.screen.stderr_style());
-    let reports = tokio::spawn(ui::drive(received, vec![reporter], None));
-    let done = work(&events).await;
-    drop(events);
-    reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
-    Ok(done?)
 }
 
 impl From<DeployError> for CliError {
@@ -279,6 +130,7 @@ impl From<DeployError> for CliError {
                 Self::engine(Problem { help: finding.help, ..Problem::new(message) })
             }
             DeployError::NoGpus(_) | DeployError::Engine(_) => Self::engine(problem),
+            DeployError::Spec(problems) => Self::problems(problems.clone()),
             DeployError::Lock(_) | DeployError::Usage(_) => Self::usage(problem),
             _ => Self::refused(problem),
         }

@@ -26,6 +26,9 @@ pub(crate) enum DeployError {
     /// What was typed means nothing, or a folder that is needed cannot be used.
     #[error("{}", .0.message)]
     Usage(Problem),
+    /// The spec, or files that it names, are wrong: one problem at least.
+    #[error("{}", .0.first().map_or("the spec is wrong", |problem| &problem.message))]
+    Spec(Vec<Problem>),
     /// The image could not be made or pulled, which its events have told.
     #[error("the image could not be made")]
     Image(SolveError),
@@ -87,7 +90,7 @@ impl DeployError {
     pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
             Self::Refused(problem) | Self::Usage(problem) => return problem.help.clone(),
-            Self::Image(_) => return None,
+            Self::Image(_) | Self::Spec(_) => return None,
             Self::Engine(error) => return error.help(),
             Self::NoGpus(error) => format!(
                 "install the NVIDIA container toolkit on its machine and restart it \

@@ -1,8 +1,8 @@
 //! From a word and options to a running container.
 //!
-//! [`target`] finds the image, [`owner`] the person, [`folders`] what is mounted;
-//! together they are a [`DeployRequest`]. [`Snapshot`] is what there is on the
-//! machine. [`assign`] decides from both, purely, and [`start`] carries it out;
+//! [`target`] finds the image and the person, [`prepare`] what else is needed of
+//! both: a [`DeployRequest`]. [`Snapshot`] is what there is on the machine.
+//! [`assign`] decides from both, purely, and [`start`] carries it out;
 //! [`restart`] starts one that was stopped.
 //! Knows neither command line nor terminal.
 
@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod options;
 pub(crate) mod owner;
+pub(crate) mod prepare;
 pub(crate) mod restart;
 mod snapshot;
 pub(crate) mod start;

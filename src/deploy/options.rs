@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::build::user_layer;
 use crate::engine::Port;
 use crate::gpu::request::GpuRequest;
 use crate::model::problem::Problem;
@@ -29,6 +30,23 @@ pub(crate) struct DeployOptions {
     pub(crate) env: Vec<String>,
     /// Instead of the image's.
     pub(crate) command: Option<Vec<String>>,
+}
+
+/// `--name`, taken as it is: it must be a name already.
+///
+/// # Errors
+/// It is none, with the nearest one.
+pub(crate) fn name(typed: &str) -> Result<String, Problem> {
+    let name = user_layer::named(typed);
+    if name.as_deref() == Some(typed) {
+        return Ok(typed.to_owned());
+    }
+    let problem = Problem::new(format!("`{}` is no container name", typed.escape_debug()));
+    let grammar = "use small letters, digits and single `.`, `_`, `-` between them";
+    Err(problem.help(match name {
+        Some(name) => format!("{grammar}: `{name}`"),
+        None => grammar.to_owned(),
+    }))
 }
 
 /// `--cpus`.

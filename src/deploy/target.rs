@@ -4,20 +4,21 @@
 //! In this order: a project of the owner, a name of the spec (another
 //! person's project by its whole name), an image of the engine, another
 //! person's project by its short name. A word that is none of these is an
-//! error and never looked for on Docker Hub. Pulls nothing and plans nothing:
-//! what is to be pulled is part of the answer, the plan a part of the question.
+//! error and never looked for on Docker Hub.
 
 use super::DeployError;
+use super::image;
 use super::owner::{self, Owner};
 use crate::build::user_layer;
 use crate::engine::{Engine, Image, ImageDetail};
 use crate::host::people::{Caller, People, may_act_for};
+use crate::model::event::Events;
 use crate::model::labels;
 use crate::model::labels::write::Catalogue;
 use crate::model::names::{NodeName, ProjectName};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
-use crate::plan::{Action, Location, Planned};
+use crate::plan::{self, Action, Context, Location, Planned, Selection};
 use crate::spec::graph::{Graph, Node, NodeId};
 use crate::spec::{Project, Spec, SpecEntry};
 
@@ -37,17 +38,18 @@ pub(crate) struct Source {
     pub(crate) catalogue: Option<Catalogue>,
     /// Its name in the spec, if that has moved on.
     pub(crate) behind: Option<NodeName>,
-    pub(crate) note: Option<String>,
+    /// For people.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Where the image is.
 #[derive(Debug)]
-pub(crate) struct Located {
-    pub(crate) reference: Reference,
+struct Located {
+    reference: Reference,
     /// `None`: it is to be pulled.
-    pub(crate) image: Option<ImageDetail>,
+    image: Option<ImageDetail>,
     /// The spec has moved on.
-    pub(crate) behind: bool,
+    behind: bool,
     note: Option<String>,
 }
 
@@ -59,10 +61,19 @@ impl Located {
 
 /// A name of the spec.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Target<'a> {
+enum Target<'a> {
     Project(NodeId, &'a Project),
     /// A shared image or base.
     Shared(NodeId),
+}
+
+/// What the spec alone says of the word.
+#[derive(Debug)]
+pub(crate) struct SpecMatch<'a> {
+    /// `None`: an image of the engine, or another person's project.
+    target: Option<Target<'a>>,
+    /// `None`: the caller, or the owner of that project.
+    owner: Option<Owner>,
 }
 
 /// What was typed, who typed it, and what it is looked for in.
@@ -78,11 +89,88 @@ pub(crate) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Who `--user` names.
+    /// What the word is by the spec, and for whom the container is: nobody is
+    /// to wait for an engine to hear that they may not have it. `user` is
+    /// `--user`.
     ///
     /// # Errors
     /// Nobody is called so, or the caller may not act for them.
-    pub(crate) fn named_owner(self, login: &str) -> Result<Owner, DeployError> {
+    pub(crate) fn in_spec(self, user: Option<&str>) -> Result<SpecMatch<'a>, DeployError> {
+        let named = user.map(|login| self.named_owner(login)).transpose()?;
+        let target = self.target(named.as_ref().map_or(self.caller.uid, |owner| owner.account.uid));
+        Ok(SpecMatch { target, owner: self.owner(target, named)? })
+    }
+
+    /// The image behind the word, pulled if need be, and for whom the
+    /// container is.
+    ///
+    /// # Errors
+    /// There is none, or they may not have it.
+    pub(crate) async fn resolve(
+        self,
+        found: SpecMatch<'a>,
+        plan: &Context<'_>,
+        events: &Events,
+    ) -> Result<(Source, Owner), DeployError> {
+        let SpecMatch { mut target, mut owner } = found;
+        let by_reference = match target {
+            Some(_) => None,
+            None => self.image(plan.engine).await?,
+        };
+        if target.is_none() && by_reference.is_none() {
+            target = Some(self.others()?);
+            owner = self.owner(target, owner)?;
+        }
+        let mut located = match (by_reference, target) {
+            (None, Some(target)) => self.locate(target, plan).await?,
+            (located, _) => located.expect("an image or a name of the spec was found"),
+        };
+        let image = match located.image.take() {
+            Some(image) => image,
+            None => image::pull(plan.engine, &located.reference, events).await?,
+        };
+        let mut source = self.source(target, located, image)?;
+        let owner = owner.map_or_else(|| self.caller(), Ok)?;
+        owner.check_account()?;
+        source.notes.extend(self.check_uid(&owner)?);
+        Ok((source, owner))
+    }
+
+    /// The image of a name of the spec.
+    async fn locate(self, target: Target<'_>, plan: &Context<'_>) -> Result<Located, DeployError> {
+        match target {
+            Target::Project(node, project) => {
+                let mut located = self.built(plan.engine, node, project).await?;
+                if let (Some(image), Some(planned)) = (&located.image, planned(plan, node).await) {
+                    located.behind = is_behind(image, &planned);
+                }
+                Ok(located)
+            }
+            Target::Shared(node) => match SpecEntry::of(self.spec, self.graph, node).external() {
+                Some(reference) => {
+                    let pinned = plan.pins.of(reference).map(|pin| reference.pinned(pin.digest()));
+                    self.base(plan.engine, reference, pinned).await
+                }
+                None => {
+                    let planned = planned(plan, node).await;
+                    self.newest(plan.engine, self.graph.node(node), planned.as_ref()).await
+                }
+            },
+        }
+    }
+
+    /// The uid of the spec must be the machine's, whose folders are mounted.
+    /// A note where the machine's cannot be asked for.
+    fn check_uid(self, owner: &Owner) -> Result<Option<String>, DeployError> {
+        match self.spec.disagreements([&owner.account.login], self.people) {
+            Ok(problems) if problems.is_empty() => Ok(None),
+            Ok(problems) => Err(DeployError::Spec(problems)),
+            Err(why) => Ok(Some(format!("uids are those of the spec alone, since {why}"))),
+        }
+    }
+
+    /// Who `--user` names.
+    fn named_owner(self, login: &str) -> Result<Owner, DeployError> {
         let owner = owner::by_login(self.spec, self.people, login).map_err(DeployError::Refused)?;
         let message = format!("you may not make containers for {}", owner.account.login);
         self.check_may_act_for(&owner, message, "only an administrator makes containers for others")?;
@@ -90,14 +178,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// For whom it is; `None` while the word may still be another's project.
-    ///
-    /// # Errors
-    /// The caller may not deploy it, or not for the person that was named.
-    pub(crate) fn owner(
-        self,
-        target: Option<Target<'_>>,
-        named: Option<Owner>,
-    ) -> Result<Option<Owner>, DeployError> {
+    fn owner(self, target: Option<Target<'_>>, named: Option<Owner>) -> Result<Option<Owner>, DeployError> {
         let Some(Target::Project(_, project)) = target else {
             return match (named, target) {
                 (Some(named), _) => Ok(Some(named)),
@@ -116,11 +197,8 @@ impl<'a> Lookup<'a> {
         Ok(Some(owner))
     }
 
-    /// The caller, as an owner.
-    ///
-    /// # Errors
-    /// Nobody knows them, or it is root.
-    pub(crate) fn caller(self) -> Result<Owner, DeployError> {
+    /// The caller, as an owner; root has no containers.
+    fn caller(self) -> Result<Owner, DeployError> {
         let uid = self.caller.uid;
         let owner = owner::by_uid(self.spec, self.people, uid).map_err(DeployError::Refused)?;
         if uid == 0 {
@@ -138,16 +216,13 @@ impl<'a> Lookup<'a> {
     }
 
     /// By the spec: a project of this uid before names of the spec.
-    pub(crate) fn target(self, uid: u32) -> Option<Target<'a>> {
+    fn target(self, uid: u32) -> Option<Target<'a>> {
         let named = || self.graph.nodes().find(|node| node.name.as_str() == self.word).map(|node| node.id);
         own_project(self.spec, self.graph, self.word, uid).or_else(named).map(|node| self.of(node))
     }
 
-    /// Another person's project by its short name.
-    ///
-    /// # Errors
-    /// There is none, or there are several.
-    pub(crate) fn others(self) -> Result<Target<'a>, DeployError> {
+    /// Another person's project by its short name, if there is one alone.
+    fn others(self) -> Result<Target<'a>, DeployError> {
         match self.graph.find(self.word) {
             Ok(node) => Ok(self.of(node)),
             Err(problem) => Err(self.unknown(problem)),
@@ -161,16 +236,8 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// What an external base of the spec is called outside.
-    pub(crate) fn external(self, node: NodeId) -> Option<&'a Reference> {
-        SpecEntry::of(self.spec, self.graph, node).external()
-    }
-
     /// A project's finished image.
-    ///
-    /// # Errors
-    /// It was not built yet.
-    pub(crate) async fn built(
+    async fn built(
         self,
         engine: &dyn Engine,
         node: NodeId,
@@ -184,10 +251,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// A base: what its pin names, else what its tag names.
-    ///
-    /// # Errors
-    /// The engine does not have it.
-    pub(crate) async fn base(
+    async fn base(
         self,
         engine: &dyn Engine,
         reference: &Reference,
@@ -212,10 +276,7 @@ impl<'a> Lookup<'a> {
 
     /// A shared image: the one that is up to date, else the stable one, else
     /// the newest. `planned` is what a build would do with it, if that is known.
-    ///
-    /// # Errors
-    /// The engine has none of it.
-    pub(crate) async fn newest(
+    async fn newest(
         self,
         engine: &dyn Engine,
         node: &Node,
@@ -259,10 +320,7 @@ impl<'a> Lookup<'a> {
 
     /// An image by reference or id. `None`: the engine has none, and the word
     /// may mean something else.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub(crate) async fn image(self, engine: &dyn Engine) -> Result<Option<Located>, DeployError> {
+    async fn image(self, engine: &dyn Engine) -> Result<Option<Located>, DeployError> {
         let parsed = (!is_id(self.word)).then(|| Reference::parse(self.word).ok()).flatten();
         let name = match &parsed {
             Some(reference) => reference.to_string(),
@@ -288,11 +346,8 @@ impl<'a> Lookup<'a> {
     }
 
     /// What is deployed: `image` as it was located, under this name of the
-    /// spec; `None`: under its own.
-    ///
-    /// # Errors
-    /// It is another person's own.
-    pub(crate) fn source(
+    /// spec; `None`: under its own, unless that is another person's.
+    fn source(
         self,
         target: Option<Target<'_>>,
         located: Located,
@@ -315,7 +370,8 @@ impl<'a> Lookup<'a> {
             }
         };
         let behind = node.filter(|_| behind).map(|node| node_name(node).clone());
-        Ok(Source { image, reference, name, project, catalogue, behind, note })
+        let notes = note.into_iter().collect();
+        Ok(Source { image, reference, name, project, catalogue, behind, notes })
     }
 
     /// A person's own image may hold what is theirs alone.
@@ -355,8 +411,15 @@ pub(crate) fn own_project(spec: &Spec, graph: &Graph, name: &str, uid: u32) -> O
     graph.nodes().find(own).map(|node| node.id)
 }
 
+/// What a build would do with it. A base that cannot be asked must not keep
+/// anyone from their container.
+async fn planned(context: &Context<'_>, node: NodeId) -> Option<Planned> {
+    let selection = Selection::with_bases(context.graph, &[node]);
+    plan::plan(context, &selection).await.ok()?.plan.images.pop()
+}
+
 /// Whether a build would make another image than this one.
-pub(crate) fn is_behind(image: &ImageDetail, planned: &Planned) -> bool {
+fn is_behind(image: &ImageDetail, planned: &Planned) -> bool {
     planned.reasons().is_some() || !planned.is_recipe_of(&image.labels)
 }
 

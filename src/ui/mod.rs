@@ -23,7 +23,8 @@ pub(crate) mod text;
 use std::io;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub(crate) use crate::model::human;
@@ -31,7 +32,7 @@ pub(crate) use output::Output;
 pub(crate) use state::RunState;
 pub(crate) use style::{OutputStyle, Progress, ProgressMode, Terminals};
 
-use crate::model::event::Event;
+use crate::model::event::{Event, Events};
 use log::LogWriter;
 use state::OutputLine;
 
@@ -76,31 +77,54 @@ pub(crate) fn reporter(progress: Progress, style: OutputStyle) -> Box<dyn Report
 /// How often reporters hear that time passes.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A run that is shown by a task of its own.
+pub(crate) struct Report {
+    pub(crate) events: Events,
+    task: JoinHandle<RunState>,
+}
+
+impl Report {
+    pub(crate) fn start(progress: Progress, style: OutputStyle, log: Option<LogWriter>) -> Self {
+        let (events, received) = mpsc::unbounded_channel();
+        Self { events, task: tokio::spawn(drive(received, vec![reporter(progress, style)], log)) }
+    }
+
+    /// Waits until all of it is shown.
+    ///
+    /// # Errors
+    /// The task panicked.
+    pub(crate) async fn finish(self) -> Result<RunState, JoinError> {
+        drop(self.events);
+        self.task.await
+    }
+}
+
 /// Folds events until the run is over or every sender is gone; then lets the reporters finish and
-/// gives the state that the run came to. Times count from the call.
+/// gives the state that the run came to. Times count from the call. Of a run that never begins nothing
+/// is shown.
 pub(crate) async fn drive(
     mut events: UnboundedReceiver<Event>,
     reporters: Vec<Box<dyn Reporter>>,
     log: Option<LogWriter>,
 ) -> RunState {
     let start = Instant::now();
+    let Some(first) = events.recv().await else { return RunState::default() };
     let mut dispatcher = Dispatcher { run: RunState::default(), reporters, log, log_failed: false };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => {
-                    dispatcher.event(start.elapsed(), &event);
-                    // Workers that were given up may still send; nobody asks.
-                    if matches!(event, Event::RunFinished { .. }) {
-                        break;
-                    }
-                }
-                None => break,
-            },
-            _ = ticks.tick() => dispatcher.tick(start.elapsed()),
+    let mut next = Some(first);
+    while let Some(event) = next {
+        dispatcher.event(start.elapsed(), &event);
+        // Workers that were given up may still send; nobody asks.
+        if matches!(event, Event::RunFinished { .. }) {
+            break;
         }
+        next = loop {
+            tokio::select! {
+                event = events.recv() => break event,
+                _ = ticks.tick() => dispatcher.tick(start.elapsed()),
+            }
+        };
     }
     dispatcher.finish()
 }

@@ -5,22 +5,20 @@ use serde_json::json;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::deploy::Deployed;
 use crate::deploy::image::AccountLayer;
-use crate::deploy::owner::Owner;
+use crate::deploy::prepare::Prepared;
 use crate::deploy::start::DeployedGpu;
-use crate::deploy::target::Source;
-use crate::deploy::{DeployRequest, Deployed};
 use crate::engine::CreateContainer;
 
 /// The request, and what would be done to the image before.
 pub(super) fn show_request(
     session: &Session,
     request: &CreateContainer,
-    layer: &AccountLayer,
-    source: &Source,
-    owner: &Owner,
+    prepared: &Prepared,
 ) -> Result<Exit, CliError> {
     let mut output = session.output();
+    let Prepared { layer, source, .. } = prepared;
     let is_missing = matches!(layer, AccountLayer::Missing { .. });
     let mut value = json!(request);
     value["setup"] = json!({
@@ -34,26 +32,23 @@ pub(super) fn show_request(
         let layer = if is_missing { "would be put on it" } else { "was put on it before" };
         output.note(&format!("{}: {why}; the user layer {layer}", source.reference));
     }
-    notes(source, owner).iter().for_each(|note| output.note(note));
+    notes(prepared).iter().for_each(|note| output.note(note));
     output.note("nothing was created");
     output.finish()?;
     Ok(Exit::Done)
 }
 
-fn notes(source: &Source, owner: &Owner) -> Vec<String> {
+fn notes(prepared: &Prepared) -> Vec<String> {
+    let Prepared { source, request, .. } = prepared;
     let behind = source.behind.as_ref().map(|image| {
         format!("its image is not up to date with the spec; ds01-build build {image} makes a new one")
     });
-    let notes = [source.note.clone(), owner.note.clone(), behind];
-    notes.into_iter().flatten().map(|note| format!("note: {note}")).collect()
+    let notes = source.notes.iter().chain(&request.owner.note).chain(&behind);
+    notes.map(|note| format!("note: {note}")).collect()
 }
 
-pub(super) fn report(
-    session: &Session,
-    deployed: &Deployed,
-    source: &Source,
-    request: &DeployRequest,
-) -> Result<Exit, CliError> {
+pub(super) fn report(session: &Session, deployed: &Deployed, prepared: &Prepared) -> Result<Exit, CliError> {
+    let request = &prepared.request;
     let mut output = session.output();
     output.data(deployed, |deployed, _| {
         let with = with_words(&deployed.gpus);
@@ -77,7 +72,7 @@ pub(super) fn report(
     for note in &deployed.notes {
         output.note(&format!("note: {note}"));
     }
-    notes(source, &request.owner).iter().for_each(|note| output.note(note));
+    notes(prepared).iter().for_each(|note| output.note(note));
     output.finish()?;
     Ok(Exit::Done)
 }
