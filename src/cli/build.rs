@@ -1,9 +1,8 @@
 //! `build`: plans, then carries the plan out and reports.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::BuildArgs;
@@ -11,10 +10,11 @@ use super::check;
 use super::error::CliError;
 use super::exit::Exit;
 use super::plan;
+use super::report;
 use super::session::Session;
 use super::signals::{self, Signals};
 use crate::build::{self, BuildEnvironment, Options, RunEnd, WholeRun, space};
-use crate::model::event::{Event, Events};
+use crate::model::event::Event;
 use crate::plan::pins::PinnedPlan;
 use crate::plan::registries::may_push;
 use crate::plan::{Plan, PlannedRun};
@@ -108,16 +108,13 @@ async fn carry_out(
     facts: Option<DataField>,
     stop: &CancellationToken,
 ) -> Result<Exit, CliError> {
-    let logs = run.logs;
-    let end = reported(session, Some(logs), async |events| {
-        for text in warnings {
-            let _ = events.send(Event::Warning { image: None, text });
-        }
-        let end = run.carry_out(planned, events, stop).await;
-        let _ = events.send(end.summary());
-        end
-    })
-    .await?;
+    let progress = report::start(session, Some(run.logs));
+    for text in warnings {
+        let _ = progress.events.send(Event::Warning { image: None, text });
+    }
+    let end = run.carry_out(planned, &progress.events, stop).await;
+    let _ = progress.events.send(end.summary());
+    report::finish(progress).await?;
     if let Err(error) = &end.recorded {
         let folder = session.cache_dir.display();
         session.remark(&format!("how this run ended is not kept below {folder}: {error}"));
@@ -162,26 +159,11 @@ async fn nothing(session: &Session, args: &BuildArgs, why: &str) -> Result<Exit,
     if !is_told_by_events(session) {
         return plan::nothing(session, why, &end.to_json());
     }
-    reported(session, None, async |events| drop(events.send(end.summary()))).await?;
+    let progress = report::start(session, None);
+    let _ = progress.events.send(end.summary());
+    report::finish(progress).await?;
     session.output().note(why);
     Ok(Exit::Done)
-}
-
-/// Shows the progress of a piece of work, and writes logs into a folder.
-pub(super) async fn reported<T>(
-    session: &Session,
-    logs: Option<&Path>,
-    work: impl AsyncFnOnce(&Events) -> T,
-) -> Result<T, CliError> {
-    let (events, received) = mpsc::unbounded_channel();
-    let progress = session.progress.resolve(&session.screen);
-    let reporter = ui::reporter(progress, session.screen.stderr_style());
-    let logs = logs.map(|folder| log::LogWriter::new(folder.to_owned()));
-    let reports = tokio::spawn(ui::drive(received, vec![reporter], logs));
-    let done = work(&events).await;
-    drop(events);
-    reports.await.map_err(|e| CliError::bug(format!("the report broke off: {e}")))?;
-    Ok(done)
 }
 
 /// What holds for every image, by the command line and the spec.

@@ -15,7 +15,8 @@ use super::args::{BuildArgs, DeployArgs};
 use super::build;
 use super::error::CliError;
 use super::exit::Exit;
-use super::plan::{self, Hashes};
+use super::plan;
+use super::report;
 use super::session::Session;
 use super::signals;
 use crate::admin::doctor;
@@ -47,13 +48,12 @@ pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, Cl
     let found = lookup.in_spec(args.user.as_deref())?;
     let (engine, registry) = (session.engine().await?, session.registry(&spec));
     let engine = engine.as_ref();
-    let (pins, hashes) = (session.pins()?, Hashes::open(session));
-    let plan = plan::context(session, (&spec, &graph), engine, registry.as_ref(), &pins, &hashes);
-    let report = session.report(None);
-    let resolved = lookup.resolve(found, &plan, &report.events).await;
-    session.finished(report).await?;
+    let pins = session.pins()?;
+    let plan = plan::context(session, (&spec, &graph), engine, registry.as_ref(), &pins);
+    let progress = report::start(session, None);
+    let resolved = lookup.resolve(found, &plan, &progress.events).await;
+    report::finish(progress).await?;
     let resolved = resolved?;
-    hashes.save(session);
     let facts = engine.info().await?;
     let locks = session.locks(&facts.id)?;
     let (files, users) = (read_device_files(Path::new("/")), |uid| session.login(uid));
@@ -85,9 +85,9 @@ pub(crate) async fn run(session: &Session, args: &DeployArgs) -> Result<Exit, Cl
     }
     // A signal removes what was not started yet.
     let working = signals.working();
-    let report = session.report(None);
-    let deployed = prepared.deploy(&Machine { cancel: working.token(), ..machine }, &report.events).await;
-    session.finished(report).await?;
+    let progress = report::start(session, None);
+    let deployed = prepared.deploy(&Machine { cancel: working.token(), ..machine }, &progress.events).await;
+    report::finish(progress).await?;
     show::report(session, &deployed?, &prepared)
 }
 

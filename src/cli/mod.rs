@@ -22,6 +22,7 @@ mod limits;
 mod metrics;
 mod packaging;
 mod plan;
+mod report;
 mod session;
 mod signals;
 mod since;

@@ -28,8 +28,7 @@ use crate::spec::files::{Disk, Files};
 use crate::spec::graph::Graph;
 use crate::spec::lock_file::{self, Pins};
 use crate::spec::{self, BaseSource, Spec};
-use crate::ui::log::LogWriter;
-use crate::ui::{self, Output, ProgressMode, Report};
+use crate::ui::{self, Output, ProgressMode};
 
 /// All that commands need to know of the world outside.
 #[derive(Debug)]
@@ -353,20 +352,6 @@ impl Session {
             insecure: spec.insecure_registries.clone(),
             ..Default::default()
         }))
-    }
-
-    /// Shows a run on the terminal as it goes on.
-    pub(crate) fn report(&self, log: Option<LogWriter>) -> Report {
-        Report::start(self.progress.resolve(&self.screen), self.screen.stderr_style(), log)
-    }
-
-    /// Waits until a run is shown.
-    ///
-    /// # Errors
-    /// A bug of the reporter.
-    pub(crate) async fn finished(&self, report: Report) -> Result<(), CliError> {
-        let shown = report.finish().await;
-        shown.map(drop).map_err(|error| CliError::bug(format!("the report broke off: {error}")))
     }
 
     /// The pins of spec.lock, and what `--base` stands in.
