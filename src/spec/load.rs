@@ -14,7 +14,7 @@ use super::parents::{self, DeclaredNames};
 use super::reader::{Document, Item, Problems};
 use super::sections::{self, CatalogSource};
 use super::{Registry, Spec, SpecContext, images, limits, paths, projects, users};
-use crate::image::packages::AllowedAddresses;
+use crate::image::packages::{self, AllowedAddresses};
 use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Largest file: room for ten thousand images with some keys each.
@@ -252,8 +252,7 @@ impl<'f> SpecReader<'f> {
             }
             Unreadable::Io(error) => (format!("cannot be read: {error}"), "check its rights".into()),
         })?;
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).to_vec();
-        let text = String::from_utf8(bytes).map_err(|_| error("is not UTF-8 text", "save it as UTF-8"))?;
+        let text = packages::decode(&bytes).ok_or_else(|| error("is not UTF-8 text", "save it as UTF-8"))?;
         let file = Arc::new(SourceFile { path: self.shown(path), text });
         self.loaded.push(file.clone());
         Ok(file)

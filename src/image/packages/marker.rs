@@ -16,6 +16,16 @@ const VARIABLES: [&str; 11] = [
     "sys_platform",
 ];
 
+/// Their names of before PEP 508, which pip still takes, and what they are now.
+const OLD_VARIABLES: [(&str, &str); 6] = [
+    ("os.name", "os_name"),
+    ("platform.machine", "platform_machine"),
+    ("platform.python_implementation", "platform_python_implementation"),
+    ("platform.version", "platform_version"),
+    ("python_implementation", "platform_python_implementation"),
+    ("sys.platform", "sys_platform"),
+];
+
 /// Longer ones before those they begin with.
 const OPERATORS: [&str; 8] = ["===", "==", "~=", "!=", "<=", ">=", "<", ">"];
 
@@ -91,8 +101,11 @@ impl Scanner<'_> {
                 return self.value(quote);
             }
         }
-        let variable = VARIABLES.into_iter().find(|variable| self.take_word(variable));
-        variable.map(str::to_owned).ok_or_else(|| self.expected("a variable such as `python_version`"))
+        let variables = VARIABLES.into_iter().map(|name| (name, name)).chain(OLD_VARIABLES);
+        let variable = variables.into_iter().find(|(written, _)| self.take_word(written));
+        variable
+            .map(|(_, name)| name.to_owned())
+            .ok_or_else(|| self.expected("a variable such as `python_version`"))
     }
 
     fn value(&mut self, quote: char) -> Result<String, String> {

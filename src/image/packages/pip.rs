@@ -204,6 +204,10 @@ fn parse_versions(text: &str) -> Result<String, String> {
 
 fn parse_clause(clause: &str) -> Result<String, String> {
     let parts = CLAUSE.captures(clause).ok_or_else(|| match clause.strip_prefix('=') {
+        Some(turned) if turned.starts_with(['>', '<', '~', '!']) => {
+            let (sign, version) = turned.split_at(1);
+            format!("{clause:?} has its signs turned; write `{sign}={}`", version.trim())
+        }
         Some(version) => format!("{clause:?} has one `=`; an exact version is `=={}`", version.trim()),
         None => format!("{clause:?} cannot follow the name"),
     })?;

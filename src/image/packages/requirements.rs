@@ -50,6 +50,22 @@ impl LineError {
     }
 }
 
+/// The text of a file: UTF-8, or what its byte order mark says, as pip reads
+/// it (`pip/_internal/utils/encoding.py`). PowerShell writes UTF-16 with a mark.
+/// `None`: it is not such a text.
+pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let pairs = rest.chunks(2).map(|pair| Some(unit(pair.try_into().ok()?)));
+        String::from_utf16(&pairs.collect::<Option<Vec<_>>>()?).ok()
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
 /// The lines of a file that say something. `constraints`: it was named with
 /// `-c`.
 pub(crate) fn lines(text: &str, constraints: bool, allowed: &AllowedAddresses) -> Vec<RequirementLine> {
@@ -167,8 +183,10 @@ fn hash(value: &str) -> Result<String, LineError> {
         "sha512" => 128,
         _ => 0,
     };
-    if length > 0 && is_hex(digits, length) {
-        return Ok(value.to_owned());
+    // Capitals mean the same to pip.
+    let digits = digits.to_ascii_lowercase();
+    if length > 0 && is_hex(&digits, length) {
+        return Ok(format!("{algorithm}:{digits}"));
     }
     Err(LineError::new(
         format!("`{}` is no hash that pip takes", short(value)),

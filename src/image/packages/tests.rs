@@ -98,6 +98,14 @@ fn good_requirements_are_read_and_brought_into_one_form() {
             "jax~=0.4.30 ; (sys_platform == \"linux\" or os_name != \"nt\") and \"x86\" in platform_machine",
         ),
         ("x===1.0 ; platform_version not in \"a'b\"", "x===1.0 ; platform_version not in \"a'b\""),
+        (
+            "a ; os.name == 'x' and sys.platform == 'x' and platform.version == '1' and platform.machine == 'x'",
+            "a ; os_name == \"x\" and sys_platform == \"x\" and platform_version == \"1\" and platform_machine == \"x\"",
+        ),
+        (
+            "a ; python_implementation == 'x' or platform.python_implementation == 'x'",
+            "a ; platform_python_implementation == \"x\" or platform_python_implementation == \"x\"",
+        ),
         ("a[]", "a"),
         ("A__b--c", "a-b-c"),
         ("x!=1.0RC1, >=1!2.0.post1.dev3", "x!=1.0rc1,>=1!2.0.post1.dev3"),
@@ -192,6 +200,16 @@ fn bad_requirements_are_refused_with_a_reason() {
     insta::assert_snapshot!(refusals(&bad, parse_pip));
 }
 
+#[test]
+fn turned_signs_of_a_version_are_turned_back_in_the_hint() {
+    for (text, hint) in
+        [("pandas=>2", "write `>=2`"), ("a=< 1.5", "write `<=1.5`"), ("a>1,=~2.1", "write `~=2.1`")]
+    {
+        let error = parse_pip(text).unwrap_err();
+        assert!(error.contains(hint), "{text}: {error}");
+    }
+}
+
 fn refusals(texts: &[&str], parse: fn(&str) -> Result<String, String>) -> String {
     let lines = texts.iter().map(|text| match parse(text) {
         Ok(read) => panic!("{text:?} was read as {read:?}"),
@@ -244,6 +262,30 @@ fn a_requirements_file_is_read_by_pips_rules() {
     insta::assert_snapshot!(
         read(&text, &AllowedAddresses::default()).replace(&hash, "<a>").replace(&"b2".repeat(32), "<b>")
     );
+}
+
+#[test]
+fn a_file_is_text_by_its_byte_order_mark() {
+    let text = "six==1 # größer 𝄞\r\n";
+    let utf16 = |unit: fn(u16) -> [u8; 2]| {
+        let units = format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        decode(&units)
+    };
+    assert_eq!(utf16(u16::to_le_bytes).as_deref(), Some(text));
+    assert_eq!(utf16(u16::to_be_bytes).as_deref(), Some(text));
+    assert_eq!(decode(format!("\u{feff}{text}").as_bytes()).as_deref(), Some(text));
+    assert_eq!(decode(text.as_bytes()).as_deref(), Some(text));
+    assert_eq!(decode(b""), Some(String::new()));
+    for broken in [&b"\xff\xfea"[..], b"\xff\xfe\x00\xd8", b"gr\xf6\xdfer"] {
+        assert_eq!(decode(broken), None);
+    }
+}
+
+#[test]
+fn a_hash_in_capitals_is_the_same_hash() {
+    let line = |hash: &str| read(&format!("six==1 --hash=sha256:{hash}"), &AllowedAddresses::default());
+    let small = "0a".repeat(32);
+    assert!(line(&small.to_uppercase()).contains(&format!("Requirement(\"six==1 --hash=sha256:{small}\")")));
 }
 
 #[test]
