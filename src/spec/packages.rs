@@ -103,7 +103,15 @@ impl Lists {
         let Some(first) = self.require_hashes.as_ref().or(hashed) else { return };
         for (text, place) in &self.pip {
             let name = short(text.split(" --hash=").next().unwrap_or_default());
-            let (message, help) = if !packages::is_hashed(text) {
+            let (message, help) = if packages::is_from_git(text) {
+                (
+                    format!(
+                        "`{name}` comes from git and can have no hash, and {} makes pip demand one of all",
+                        spot(first)
+                    ),
+                    "name a wheel of it with its hash, or drop all hashes",
+                )
+            } else if !packages::is_hashed(text) {
                 (
                     format!("`{name}` has no hash, and {} makes pip demand one of all", spot(first)),
                     "write it into a requirements file with its version and `--hash=sha256:…`, or drop all hashes",

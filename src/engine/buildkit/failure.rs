@@ -141,6 +141,9 @@ fn output_help(output: &[String]) -> Option<&'static str> {
              in the spec; a Dockerfile's RUN mounts it as secret `ca`",
         );
     }
+    if says("Cannot find command 'git'") {
+        return Some("pip fetches from git with the image's own: add it with `packages: {apt: [git]}`");
+    }
     says("No space left on device").then_some("the disk or a limit of the step is full")
 }
 

@@ -14,7 +14,7 @@ mod steps;
 mod tests;
 
 pub(crate) use index::PackageIndex;
-pub(crate) use pip::{AllowedAddresses, is_hashed, is_pinned, parse_pip, parse_pip_from};
+pub(crate) use pip::{AllowedAddresses, is_from_git, is_hashed, is_pinned, parse_pip, parse_pip_from};
 pub(crate) use requirements::{LineContent, RequirementLine, decode, lines};
 pub(crate) use steps::{
     APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, StepSettings, blamed_packages, steps,

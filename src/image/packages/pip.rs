@@ -9,8 +9,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{check_text, marker};
+use crate::model::digest::is_hex;
 
 const KIND: &str = "a Python requirement";
+
+/// What addresses of git begin with.
+const GIT: &str = "git+https://";
 
 /// The longest address, in bytes.
 const LONGEST_ADDRESS: usize = 2000;
@@ -82,14 +86,18 @@ pub(crate) fn parse_pip(text: &str) -> Result<String, String> {
     parse_pip_from(text, &AllowedAddresses::default())
 }
 
-/// The same, and `name @ https://…` where the address is allowed.
+/// The same, and `name @ https://…` and `name @ git+https://…@commit` where the
+/// address is allowed.
 ///
 /// # Errors
 /// As [`parse_pip`].
 pub(crate) fn parse_pip_from(text: &str, allowed: &AllowedAddresses) -> Result<String, String> {
     let text = text.trim_matches([' ', '\t']);
+    if text.starts_with(GIT) {
+        return parse_address("", text, allowed);
+    }
     if let Some((head, address)) = text.split_once('@')
-        && address.trim_start().starts_with("https://")
+        && ["https://", GIT].iter().any(|scheme| address.trim_start().starts_with(scheme))
         && !head.contains("://")
     {
         check_text(head, KIND)?;
@@ -112,12 +120,22 @@ pub(crate) fn parse_pip_from(text: &str, allowed: &AllowedAddresses) -> Result<S
 fn parse_address(head: &str, rest: &str, allowed: &AllowedAddresses) -> Result<String, String> {
     // Only a blank ends an address: it may hold a `;` itself.
     let (address, marker) = rest.split_once([' ', '\t']).map_or((rest, ""), |(a, m)| (a, m.trim()));
-    check_address(address)?;
-    if !allowed.has(address) {
-        let folder = address.rsplit_once('/').map_or(address, |(folder, _)| folder);
+    let web = address.strip_prefix("git+").unwrap_or(address);
+    check_address(web)?;
+    if !allowed.has(web) {
+        let folder = web.rsplit_once('/').map_or(web, |(folder, _)| folder);
         return Err(format!(
             "{address:?} is an address that `build.allow_urls` does not name; write a name and a version, as `pandas==2.2.3`, or add `{folder}/` there"
         ));
+    }
+    let (mut address, mut head) = (address.to_owned(), head);
+    if address.len() > web.len() {
+        let (normal, egg) = parse_git(web)?;
+        address = normal;
+        if head.is_empty() {
+            head =
+                egg.ok_or_else(|| format!("{address:?} has no name before it; write `NAME @ {address}`"))?;
+        }
     }
     let parts = HEAD.captures(head.trim()).filter(|parts| parts[3].is_empty());
     let parts = parts.ok_or_else(|| format!("{head:?} is no name of {KIND}; write `name @ {address}`"))?;
@@ -130,6 +148,32 @@ fn parse_address(head: &str, rest: &str, allowed: &AllowedAddresses) -> Result<S
         .strip_prefix(';')
         .ok_or_else(|| format!("{marker:?} cannot follow an address; only ` ; ` and a marker can"))?;
     Ok(format!("{requirement} ; {}", marker::parse_marker(marker)?))
+}
+
+/// An address below `git+`: a repository and a whole commit, since branches
+/// and tags move; maybe a folder in it. Gives its normal form, and the name
+/// that older pips want in it as `egg`.
+fn parse_git(web: &str) -> Result<(String, Option<&str>), String> {
+    let (place, fragment) = web.split_once('#').unwrap_or((web, ""));
+    let (repository, commit) = place.rsplit_once('@').unwrap_or((place, ""));
+    let commit = commit.to_ascii_lowercase();
+    if !(is_hex(&commit, 40) || is_hex(&commit, 64)) {
+        return Err(format!(
+            "{web:?} does not end in a whole commit, and a branch or tag may move; write `git+{repository}@` and \
+             its 40 digits, as `git ls-remote {repository}` prints them"
+        ));
+    }
+    let (mut folder, mut egg) = (String::new(), None);
+    for part in fragment.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("egg", name)) if !name.is_empty() => egg = Some(name),
+            Some(("subdirectory", path)) if !path.split('/').any(|part| part == "..") => {
+                folder = format!("#subdirectory={path}");
+            }
+            _ => return Err(format!("{part:?} cannot follow a commit; only `#subdirectory=FOLDER` can")),
+        }
+    }
+    Ok((format!("git+{repository}@{commit}{folder}"), egg))
 }
 
 /// HTTPS, without user and password, and without ways around a prefix.
@@ -236,6 +280,11 @@ pub(super) fn normal_name(name: &str) -> String {
 pub(super) fn name_of(requirement: &str) -> &str {
     let end = requirement.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
     &requirement[..end.unwrap_or(requirement.len())]
+}
+
+/// Whether it is fetched by git, for which pip takes no hashes.
+pub(crate) fn is_from_git(requirement: &str) -> bool {
+    requirement.contains(" @ git+")
 }
 
 /// Whether a line of a requirements file has a hash, so that pip demands one

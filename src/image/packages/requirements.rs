@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::pip::{AllowedAddresses, parse_pip_from};
+use super::pip::{AllowedAddresses, is_from_git, parse_pip_from};
 use crate::model::digest::is_hex;
 use crate::model::problem::short;
 
@@ -241,6 +241,12 @@ fn requirement(
         return Err(LineError::new(
             format!("the constraint `{}` has extras, which pip refuses", short(text)),
             "leave them out here, and ask for them where the package is required",
+        ));
+    }
+    if is_from_git(&normal) && !hashes.is_empty() {
+        return Err(LineError::new(
+            format!("a hash behind `{}`, which git fetches", short(text)),
+            "remove it: the commit says what is installed",
         ));
     }
     hashes.sort_unstable();

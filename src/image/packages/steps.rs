@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Packages;
-use super::pip::{is_hashed, name_of, normal_name};
+use super::pip::{is_from_git, is_hashed, name_of, normal_name};
 use super::requirements::HASH;
 use crate::image::solve::ExecStep;
 
@@ -119,6 +119,12 @@ fn pip_step(packages: &Packages, settings: &StepSettings) -> ExecStep {
     if settings.pip_index {
         env.extend(variables(&[("PIP_CONFIG_FILE", PIP_CONF)]));
     }
+    if packages.pip.iter().chain(&packages.constraints).any(|line| is_from_git(line)) {
+        env.extend(variables(&[("GIT_TERMINAL_PROMPT", "0")]));
+        if settings.ca_bundle {
+            env.extend(variables(&[("GIT_SSL_CAINFO", CA)]));
+        }
+    }
     let (wanted, files) = wanted(packages);
     let command = ["python3", "-m", "pip", "install"].map(str::to_owned);
     let names: Vec<String> = packages.pip.iter().map(|line| without_hashes(line).to_owned()).collect();
@@ -198,6 +204,7 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"Could not install requirement (\S+)",
         r"(\S+) has inconsistent",
         r"while getting (https://\S+)",
+        r"git clone .*?(https://\S+)",
         // apt
         r"Unable to locate package (\S+)",
         r"Version '[^']*' for '([^']+)' was not found",
@@ -232,7 +239,12 @@ fn names(said: &Regex, line: &str) -> Vec<String> {
 /// Whether a declared text asks for what is called by this name.
 fn means(declared: &str, name: &str) -> bool {
     if name.starts_with("https://") {
-        return declared.split_whitespace().any(|word| word.split('#').next() == name.split('#').next());
+        let address = |word: &str| {
+            let word = word.split('#').next().unwrap_or_default();
+            let repository = word.strip_prefix("git+").and_then(|word| Some(word.rsplit_once('@')?.0));
+            repository.unwrap_or(word).to_owned()
+        };
+        return declared.split_whitespace().any(|word| address(word) == address(name));
     }
     // Debian's `name:arch=version`, where `g++` is not `g`.
     let debian = |text: &str| text.split([':', '=']).next().unwrap_or_default().to_owned();

@@ -318,7 +318,8 @@ fn an_address_is_read_only_below_what_is_allowed() {
         ("x @ https://wheels.example.org.evil/ours/x.whl", "does not name"),
         ("x @ https://me@wheels.example.org/ours/x.whl", "password"),
         ("x @ http://wheels.example.org/ours/x.whl", "names a file or an address"),
-        ("x @ git+https://wheels.example.org/ours/x", "names a file or an address"),
+        ("x @ git+https://wheels.example.org/ours/x", "whole commit"),
+        ("x @ git+http://wheels.example.org/ours/x", "names a file or an address"),
         ("x>1 @ https://wheels.example.org/ours/x.whl", "no name"),
         ("x @ https://wheels.example.org/ours/x.whl --hash", "cannot follow an address"),
         ("x @ https://wheels.example.org/ours/", "does not name"),
@@ -332,6 +333,66 @@ fn an_address_is_read_only_below_what_is_allowed() {
     {
         assert!(AllowedAddresses::default().add(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_commit_of_git_is_read_below_what_is_allowed() {
+    let mut allowed = AllowedAddresses::default();
+    allowed.add("https://git.example.org/ours/").unwrap();
+    let read = |text: &str| parse_pip_from(text, &allowed);
+    let commit = "0a".repeat(20);
+    let good = format!("x[a] @ git+https://git.example.org/ours/x.git@{commit}");
+    for text in [
+        good.clone(),
+        good.to_uppercase()
+            .replace("GIT+HTTPS://GIT.EXAMPLE.ORG/OURS/X.GIT", "git+https://git.example.org/ours/x.git"),
+    ] {
+        assert_eq!(read(&text).as_ref(), Ok(&good), "{text}");
+    }
+    let folder = format!("{good}#subdirectory=py ; os_name == \"a\"");
+    assert_eq!(read(&folder).as_ref(), Ok(&folder));
+    let egg = format!("{}#egg=X[a]&subdirectory=py", &good[7..]);
+    assert_eq!(read(&egg), Ok(format!("{good}#subdirectory=py")));
+    assert!(is_pinned(&good) && is_from_git(&good) && !is_hashed(&good));
+    for (bad, why) in [
+        (
+            "x @ git+https://git.example.org/ours/x.git@main".to_owned(),
+            "git ls-remote https://git.example.org/ours/x.git",
+        ),
+        (format!("x @ git+https://git.example.org/ours/x@{}", &commit[..39]), "whole commit"),
+        (format!("git+https://git.example.org/ours/x@{commit}"), "write `NAME @ git+https"),
+        (
+            format!("x @ git+https://git.example.org/other/x@{commit}"),
+            "add `https://git.example.org/other/` there",
+        ),
+        (format!("x @ git+https://me:pw@git.example.org/ours/x@{commit}"), "password"),
+        (
+            format!("x @ git+https://git.example.org/ours/x@{commit}#subdirectory=../y"),
+            "cannot follow a commit",
+        ),
+        (format!("x @ git+ssh://git.example.org/ours/x@{commit}"), "names a file or an address"),
+    ] {
+        let told = read(&bad).expect_err(&bad);
+        assert!(told.contains(why), "{bad}: {told}");
+    }
+    let hashed = format!("x @ git+https://git.example.org/ours/x@{commit} --hash=sha256:{}", "0".repeat(64));
+    let refused = lines(&hashed, false, &allowed).remove(0).content.unwrap_err();
+    assert!(refused.message.contains("which git fetches"), "{refused:?}");
+}
+
+#[test]
+fn git_asks_nobody_and_trusts_the_site() {
+    let commit = format!("x @ git+https://git.example.org/x@{}", "0a".repeat(20));
+    let packages = Packages::new([], [commit.clone()]);
+    let step = &steps(&packages, &StepSettings { ca_bundle: true, ..StepSettings::default() })[0];
+    assert_eq!(step.env["GIT_SSL_CAINFO"], step.env["PIP_CERT"]);
+    assert_eq!(step.env["GIT_TERMINAL_PROMPT"], "0");
+    assert_eq!(step.argv.last(), Some(&commit));
+    let output = [
+        "  × git clone --filter=blob:none --quiet https://git.example.org/x /tmp/y did not run successfully."
+            .to_owned(),
+    ];
+    assert_eq!(blamed_packages(&output, &[&commit, "six"]), [&commit]);
 }
 
 #[test]

@@ -116,6 +116,14 @@ fn pip_takes_hashes_for_all_or_for_none() {
     let mixed = format!("{text}pandas==2\nyarl>=1 {}\n", hash('c'));
     let files = with("use_case: rl, packages: {pip: [timm], requirements: r.txt}", &[("/r/r.txt", &mixed)]);
     insta::assert_snapshot!(wrong(&files));
+    let commit = "0a".repeat(20);
+    let git = small(
+        "build: {allow_urls: [\"https://g.example.org/\"]}\nimages:\n  a: {base: slim, packages: {requirements: r.txt}}\n",
+    );
+    let git = MemoryFiles::default()
+        .file("/r/spec.yml", git)
+        .file("/r/r.txt", &format!("{text}x @ git+https://g.example.org/x@{commit}\n"));
+    assert!(wrong(&git).contains("comes from git and can have no hash, and r.txt:1"), "{}", wrong(&git));
     let forced = with("packages: {requirements: r.txt}", &[("/r/r.txt", "--require-hashes\nsix==1\n")]);
     assert!(wrong(&forced).contains("`six==1` has no hash, and r.txt:1 makes pip demand one of all"));
 }
