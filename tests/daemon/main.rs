@@ -2,6 +2,7 @@
 //! names of its own and removes what it made. The edges by themselves are tested
 //! in `src/engine/tests`, with the helpers of this folder.
 
+mod account_layer;
 mod assigning;
 mod bad_input;
 mod base;
@@ -14,9 +15,10 @@ mod datahub;
 mod deploying;
 mod doctor;
 mod entering;
+mod equal_checkouts;
 mod gpus;
-mod guarded;
 mod image_create;
+mod images;
 mod impact;
 mod jupyter;
 mod labels;
@@ -24,7 +26,9 @@ mod metrics;
 mod no_buildkit;
 #[path = "../nvml/mod.rs"]
 mod nvml;
+mod package_index;
 mod packages;
+mod password_registry;
 mod pins;
 mod pushing;
 #[path = "../race/mod.rs"]
@@ -33,16 +37,12 @@ mod race;
 #[expect(dead_code, reason = "tests of the edges use more of it")]
 mod registries;
 mod relay;
-mod same_answer;
 mod saving;
 mod second_engine;
-mod setup;
-mod shelf;
 mod since;
-mod sites;
 mod stack;
 mod sweep;
 mod terminal;
 mod transport;
-mod userlayer;
+mod user_layer;
 mod why;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::Authority;
 use crate::client::docker;
-use crate::guarded::registry;
+use crate::password_registry::registry;
 use crate::relay::Relay;
 use crate::stack::{Run, Stack};
 

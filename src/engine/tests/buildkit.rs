@@ -22,8 +22,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{docker, inspect};
-use super::guarded::{manifest, registry, sha256};
 use super::images::Images;
+use super::password_registry::{manifest, registry, sha256};
 
 fn builder() -> Builder {
     Builder::new(&super::images::address(), Credentials::default())

@@ -18,9 +18,9 @@ mod base;
 #[path = "../../../tests/daemon/client.rs"]
 #[expect(unreachable_pub, reason = "of the integration tests too")]
 mod client;
-#[path = "../../../tests/daemon/guarded.rs"]
+#[path = "../../../tests/daemon/password_registry.rs"]
 #[expect(unreachable_pub, reason = "of the integration tests too")]
-mod guarded;
+mod password_registry;
 #[path = "../../../tests/daemon/registries.rs"]
 #[expect(unreachable_pub, reason = "of the integration tests too")]
 mod registries;
