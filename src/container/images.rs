@@ -5,18 +5,14 @@
 //! equal image on any day. The tags that move do: where one of a name points
 //! to another image, that is the one to have.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use crate::engine::{Container, Image};
+use crate::engine::{Container, Image, ImageIndex};
 use crate::model::labels::read;
 use crate::model::labels::write::Labels;
 use crate::model::labels::{BASE_DIGEST, BASE_NAME, IMAGE, PROJECT, USER_ID};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
-use crate::model::tags;
-
-/// Hex digits of an id that are shown.
-const SHORT_ID: usize = 12;
 
 /// The end of the name of an image that was made for a deployment: an
 /// account on an image that has another name.
@@ -25,34 +21,8 @@ const SETUP: &str = "@setup";
 /// Images of one name, of one person where it is a person's.
 type Name<'a> = (&'a str, Option<&'a str>);
 
-/// The images of an engine, as they are looked for.
-pub(crate) struct ImageIndex<'a> {
-    by_id: HashMap<&'a str, &'a Image>,
-    by_tag: HashMap<String, &'a ImageId>,
-    by_name: HashMap<Name<'a>, Vec<&'a Image>>,
-    by_project: HashMap<Name<'a>, Vec<&'a Image>>,
-}
-
+/// What is asked of them for containers.
 impl<'a> ImageIndex<'a> {
-    pub(crate) fn new(images: &'a [Image]) -> Self {
-        let mut index = Self {
-            by_id: images.iter().map(|image| (image.id.as_str(), image)).collect(),
-            by_tag: HashMap::new(),
-            by_name: HashMap::new(),
-            by_project: HashMap::new(),
-        };
-        for image in images {
-            index.by_tag.extend(image.tags.iter().map(|tag| (tag.to_string(), &image.id)));
-            if let Some(name) = image_name(image) {
-                index.by_name.entry(name).or_default().push(image);
-            }
-            if let Some(project) = project(&image.labels) {
-                index.by_project.entry(project).or_default().push(image);
-            }
-        }
-        index
-    }
-
     /// What people know the container's image as; an id, cut, where nothing
     /// better is known.
     pub(crate) fn name_of(&self, container: &Container) -> String {
@@ -61,12 +31,10 @@ impl<'a> ImageIndex<'a> {
         }
         let from = made_from(container);
         if from.starts_with("sha256:") {
-            let tags = self.by_id.get(from).map(|image| &image.tags);
-            if let Some(tag) = tags.and_then(|tags| tags.first()) {
-                return tag.to_string();
-            }
+            let tag = self.by_id(from).and_then(|image| image.tags.first());
+            return tag.map_or_else(|| ImageId::new(from).short().to_owned(), ToString::to_string);
         }
-        short(from)
+        from.to_owned()
     }
 
     /// The word that `deploy` takes for what the container was made from.
@@ -89,19 +57,19 @@ impl<'a> ImageIndex<'a> {
             // The list leaves out an image without a tag that another was
             // made from, as by saving the container.
             None => {
-                let same = self.by_project.get(&project(&container.labels)?)?;
-                let current = |image: &&Image| image.tags.iter().any(moves);
-                same.iter().any(current).then_some(true)
+                let own = Some(project(&container.labels)?);
+                let current = |image: &Image| image.tags.iter().any(Reference::moves);
+                self.all().iter().any(|image| project(&image.labels) == own && current(image)).then_some(true)
             }
         }
     }
 
     fn image_of(&self, container: &Container) -> Option<&'a Image> {
-        self.by_id.get(container.image_id.as_str()).copied()
+        self.by_id(container.image_id.as_str())
     }
 
     fn known_as(&self, image: &'a Image) -> String {
-        let Some((name, _)) = image_name(image) else { return short(image.id.as_str()) };
+        let Some((name, _)) = image_name(image) else { return image.id.short().to_owned() };
         if let Some(stem) = name.strip_suffix(SETUP) {
             return match self.below(image) {
                 Some(below) => self.known_as(below),
@@ -109,9 +77,9 @@ impl<'a> ImageIndex<'a> {
             };
         }
         let own = content_repositories([image]);
-        let of_name = |tag: &&Reference| moves(tag) && own.contains(&tag.repository());
+        let of_name = |tag: &&Reference| tag.moves() && own.contains(&tag.repository());
         let tags = &image.tags;
-        let tag = tags.iter().find(of_name).or_else(|| tags.iter().find(|tag| moves(tag)));
+        let tag = tags.iter().find(of_name).or_else(|| tags.iter().find(|tag| tag.moves()));
         tag.or(tags.first()).map_or_else(|| name.to_owned(), ToString::to_string)
     }
 
@@ -127,11 +95,12 @@ impl<'a> ImageIndex<'a> {
         // Another spec may have images of the same name, elsewhere.
         let at = content_repositories([image]);
         let elsewhere = |other: &Image| !at.is_empty() && at.is_disjoint(&content_repositories([other]));
-        let same: Vec<_> = self.by_name.get(&name)?.iter().filter(|other| !elsewhere(other)).collect();
+        let same = self.all().iter().filter(|other| image_name(other) == Some(name) && !elsewhere(other));
+        let same: Vec<_> = same.collect();
         // Whoever tags an old image by hand makes no new one of it.
-        let own = content_repositories(same.iter().map(|image| **image));
+        let own = content_repositories(same.iter().copied());
         let places = |image: &Image| -> HashSet<Repository> {
-            let tags = image.tags.iter().filter(|tag| moves(tag));
+            let tags = image.tags.iter().filter(|tag| tag.moves());
             tags.map(Reference::repository).filter(|place| own.contains(place)).collect()
         };
         let mine = places(image);
@@ -142,13 +111,14 @@ impl<'a> ImageIndex<'a> {
     /// The image of a name that an account was put on.
     fn below(&self, image: &Image) -> Option<&'a Image> {
         let id = read::text(&image.labels, &BASE_DIGEST)?;
-        self.by_id.get(id).copied().filter(|below| below.id != image.id && image_name(below).is_some())
+        let is_it = |below: &&Image| below.id.as_str() == id && below.id != image.id;
+        self.by_id(id).filter(is_it).filter(|below| image_name(below).is_some())
     }
 
     /// Whether a tag points to another image than this one.
     fn moved(&self, tag: &str, id: &str) -> Option<bool> {
         let tag = Reference::parse(tag).ok()?;
-        self.by_tag.get(&tag.to_string()).map(|now| now.as_str() != id)
+        self.by_name(&tag).filter(|now| now.tags.contains(&tag)).map(|now| now.id.as_str() != id)
     }
 }
 
@@ -171,17 +141,7 @@ fn project(labels: &Labels) -> Option<Name<'_>> {
 /// Repositories that content tags of these images are in.
 fn content_repositories<'a>(images: impl IntoIterator<Item = &'a Image>) -> HashSet<Repository> {
     let tags = images.into_iter().flat_map(|image| &image.tags);
-    tags.filter(|tag| !moves(tag)).map(Reference::repository).collect()
-}
-
-fn moves(tag: &Reference) -> bool {
-    !tag.tag().is_some_and(tags::is_content_tag)
-}
-
-/// `sha256:<64 hex>` is cut; a reference stays as it is.
-fn short(image: &str) -> String {
-    let id = image.strip_prefix("sha256:");
-    id.and_then(|hex| hex.get(..SHORT_ID)).unwrap_or(image).to_owned()
+    tags.filter(|tag| !tag.moves()).map(Reference::repository).collect()
 }
 
 #[cfg(test)]

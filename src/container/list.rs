@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::images::ImageIndex;
-use crate::engine::{Container, ContainerState, Engine, Error, Image, Usage};
+use crate::engine::{Container, ContainerState, Engine, Error, Image, ImageIndex, Usage};
 use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::host::people::Caller;
 use crate::model::labels::read::{self, Users};

@@ -6,9 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::images::ImageIndex;
 use super::list::{ContainerView, HeldGpus, Maker, ViewContext};
-use crate::engine::{ContainerDetail, Image, Mount, Network, Port, Usage};
+use crate::engine::{ContainerDetail, Image, ImageIndex, Mount, Network, Port, Usage};
 use crate::gpu::claims::GpuClaim;
 use crate::model::labels::read;
 use crate::model::labels::{GROUP, INTERFACE, RECIPE, SLICE};

@@ -11,6 +11,7 @@ use crate::model::reference::{Reference, Repository};
 /// The images of an engine, to be looked up.
 #[derive(Debug, Default)]
 pub(crate) struct ImageIndex<'a> {
+    all: &'a [Image],
     by_id: HashMap<&'a str, &'a Image>,
     /// By the digests of manifests, of whatever repository.
     by_digest: HashMap<&'a str, &'a Image>,
@@ -21,7 +22,7 @@ pub(crate) struct ImageIndex<'a> {
 
 impl<'a> ImageIndex<'a> {
     pub(crate) fn new(images: &'a [Image]) -> Self {
-        let mut index = Self::default();
+        let mut index = Self { all: images, ..Self::default() };
         for image in images {
             index.by_id.insert(image.id.as_str(), image);
             index.by_name.extend(image.tags.iter().chain(&image.digests).map(|name| (name, image)));
@@ -36,6 +37,11 @@ impl<'a> ImageIndex<'a> {
             }
         }
         index
+    }
+
+    /// All of them, in the engine's order.
+    pub(crate) fn all(&self) -> &'a [Image] {
+        self.all
     }
 
     /// The image of an ID, or of a manifest's digest, `sha256:<64 hex>`.

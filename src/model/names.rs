@@ -71,3 +71,11 @@ name!(
     /// An image as the engine names it: `sha256:<64 hex>`.
     ImageId
 );
+
+impl ImageId {
+    /// As people are shown it: 12 digits, without `sha256:`.
+    pub(crate) fn short(&self) -> &str {
+        let hex = self.0.strip_prefix("sha256:").unwrap_or(&self.0);
+        hex.get(..12).unwrap_or(hex)
+    }
+}

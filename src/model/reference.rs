@@ -11,6 +11,7 @@ use std::str::FromStr;
 use oci_spec::distribution::Reference as OciReference;
 
 use crate::model::digest::{is_hex, is_sha256};
+use crate::model::tags::is_content_tag;
 
 const HUB: &str = "docker.io";
 
@@ -137,6 +138,11 @@ impl Reference {
     /// The tag, if there is one.
     pub(crate) fn tag(&self) -> Option<&str> {
         self.0.tag()
+    }
+
+    /// Whether it may name another image tomorrow: all but content tags do.
+    pub(crate) fn moves(&self) -> bool {
+        !self.tag().is_some_and(is_content_tag)
     }
 
     /// The digest, if there is one.

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{ContainerUse, InventoryError, Snapshot, is_of_project, owner_of, short_id};
+use super::{ContainerUse, InventoryError, Snapshot, is_of_project};
 use crate::engine::{Container, Image};
 use crate::model::labels::is_saved;
 use crate::model::labels::read::{self, Owner, Users};
 use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
-use crate::model::tags;
-use crate::spec::graph::{Node, NodeId, NodeKind};
+use crate::spec::graph::NodeId;
 use crate::spec::nearest;
 
 /// Digits of an id that are enough to mean it.
@@ -70,15 +69,14 @@ impl<'a> ImageGroup<'a> {
     }
 
     fn of(snapshot: &Snapshot, key: GroupKey, mut images: Vec<&'a Image>, mut tags: Vec<Reference>) -> Self {
-        let moving = |tag: &Reference| tag.tag().is_some_and(|tag| !tags::is_content_tag(tag));
-        tags.sort_by_key(|tag| (!moving(tag), tag.to_string()));
-        let is_current = |image: &Image| tags.iter().any(|tag| moving(tag) && image.tags.contains(tag));
+        tags.sort_by_key(|tag| (!tag.moves(), tag.to_string()));
+        let is_current = |image: &Image| tags.iter().any(|tag| tag.moves() && image.tags.contains(tag));
         images.sort_by_key(|image| (!is_current(image), -image.created, image.id.clone()));
         let first = images.first().copied();
         let (name, project, uid) = names(snapshot, &key, first);
         let owner = match (snapshot.node(&key), uid) {
             (Some(node), _) => node.entry().account().map(|account| Owner::Login(account.login.clone())),
-            (None, Some(uid)) => Some(owner_of(uid, &snapshot.users)),
+            (None, Some(uid)) => Some(Owner::of_uid(uid, &snapshot.users)),
             (None, None) => first.and_then(|image| labelled_owner(image, &snapshot.users)),
         };
         let legacy = matches!(key, GroupKey::Legacy(_)) || first.is_some_and(is_legacy);
@@ -161,18 +159,12 @@ fn keys(snapshot: &Snapshot, image: &Image) -> Vec<(GroupKey, Option<Reference>)
     image.tags.iter().filter_map(|tag| Some((key(tag)?, Some(tag.clone())))).collect()
 }
 
-/// The node whose tags are in this repository. Plan variants have it in
-/// common, so there the image's own name counts.
+/// The node whose tags are in this repository.
 fn node_of(snapshot: &Snapshot, repository: &Repository, image: &Image) -> Option<NodeId> {
     let named = image.labels.get(IMAGE.name).map(String::as_str);
     let (_, graph) = snapshot.spec.as_ref()?;
     let mut nodes = graph.nodes().filter(|node| node.repository.as_ref() == Some(repository));
-    let is = |node: &&Node| match (&node.kind, named) {
-        (NodeKind::Project(..), _) => true,
-        (_, Some(name)) => name == node.name.as_str(),
-        (_, None) => node.plan.is_none(),
-    };
-    nodes.find(is).map(|node| node.id)
+    nodes.find(|node| node.is_named(named)).map(|node| node.id)
 }
 
 /// `ds01-1001/thesis` → 1001 and `thesis`. The uid is compared as a number, so
@@ -191,7 +183,7 @@ fn is_legacy(image: &Image) -> bool {
 
 /// What labels alone say: enough to show, not to remove.
 fn labelled_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
-    let setup = read::user_setup(&image.labels).map(|setup| owner_of(setup.uid, users));
+    let setup = read::user_setup(&image.labels).map(|setup| Owner::of_uid(setup.uid, users));
     setup.or_else(|| read::owner(&image.labels, "", users))
 }
 
@@ -201,7 +193,7 @@ pub(crate) fn owner_without_spec(image: &Image, users: Users<'_>) -> Option<Owne
         let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
         personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)
     });
-    named.map(|uid| owner_of(uid, users)).or_else(|| labelled_owner(image, users))
+    named.map(|uid| Owner::of_uid(uid, users)).or_else(|| labelled_owner(image, users))
 }
 
 /// A group's name, the same without its owner, and the owner's uid.
@@ -230,7 +222,7 @@ fn names(snapshot: &Snapshot, key: &GroupKey, image: Option<&Image>) -> (String,
             let (short, uid) = tag.map_or((name.as_str(), None), |(short, uid)| (short, Some(uid)));
             (name.clone(), short, uid)
         }
-        GroupKey::Untagged(id) => (short_id(id).to_owned(), short_id(id), None),
+        GroupKey::Untagged(id) => (id.short().to_owned(), id.short(), None),
     };
     (name, project.to_owned(), uid)
 }

@@ -21,19 +21,13 @@ use std::path::PathBuf;
 use crate::engine::{Container, Footprint, Image, ImageDetail};
 use crate::host::people::Caller;
 use crate::model::labels;
-use crate::model::labels::read::{Owner, Users};
 use crate::model::names::{ImageId, Login, NodeName};
-use crate::model::reference::Reference;
-use crate::model::tags;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::{Project, Spec};
 pub(crate) use groups::{GroupKey, ImageGroup, find, groups, owner_without_spec};
 pub(crate) use show::inspect;
 pub(crate) use summary::{ContainerUse, ImageState, ImageSummary, summarize};
-
-/// Hex digits of an id that are shown.
-const SHORT_ID: usize = 12;
 
 /// The lists of an engine at one moment, the spec, and who asks.
 pub(crate) struct Snapshot {
@@ -91,9 +85,8 @@ pub(crate) struct ImageFacts {
 /// What an image is called where no spec is at hand: a tag, one that moves
 /// before one that does not, else its id, cut.
 pub(crate) fn display_name(image: &Image) -> String {
-    let moves = |tag: &&Reference| !tag.tag().is_some_and(tags::is_content_tag);
-    let tag = image.tags.iter().find(moves).or(image.tags.first());
-    tag.map_or_else(|| short_id(&image.id).to_owned(), ToString::to_string)
+    let tag = image.tags.iter().find(|tag| tag.moves()).or(image.tags.first());
+    tag.map_or_else(|| image.id.short().to_owned(), ToString::to_string)
 }
 
 /// The containers that run another image of a project than `latest`; one that
@@ -118,17 +111,6 @@ pub(crate) fn running_old_image<'a>(
 /// Whether a container was deployed from a person's project.
 pub(crate) fn is_of_project(container: &Container, uid: u32, project: &str) -> bool {
     container.uid() == Some(uid) && container.project() == project
-}
-
-/// An id without its prefix, cut.
-fn short_id(id: &ImageId) -> &str {
-    let hex = id.as_str().strip_prefix("sha256:").unwrap_or(id.as_str());
-    hex.get(..SHORT_ID).unwrap_or(hex)
-}
-
-/// The owner as text: a login, or `uid 1001`.
-fn owner_of(uid: u32, users: Users<'_>) -> Owner {
-    users(uid).map_or(Owner::Uid(uid), Owner::Login)
 }
 
 /// Why there is no such image, or why it is left alone.

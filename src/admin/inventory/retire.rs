@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use rustix::fs::{Access, access};
 use serde::Serialize;
 
-use super::{GroupKey, ImageGroup, InventoryError, Snapshot, find, groups, short_id};
+use super::{GroupKey, ImageGroup, InventoryError, Snapshot, find, groups};
 use crate::engine::{Engine, Error, Image, ImageIndex};
 use crate::host::files;
 use crate::model::labels::is_saved;
@@ -95,7 +95,7 @@ pub(crate) fn decide(
     let groups = groups(snapshot);
     let group = find(name, &groups, snapshot)?;
     let name = match &group.key {
-        GroupKey::Untagged(id) => short_id(id).to_owned(),
+        GroupKey::Untagged(id) => id.short().to_owned(),
         _ => group.name.clone(),
     };
     let project = match snapshot.node(&group.key).map(|node| node.entry()) {
@@ -141,7 +141,7 @@ fn images_above(
     let above = based_on(&ids, layers).filter(|id| !group.has(id) && !saved(id));
     let name = |id: &ImageId| match image(id).and_then(|image| image.tags.first()) {
         Some(tag) => tag.to_string(),
-        None => short_id(id).to_owned(),
+        None => id.short().to_owned(),
     };
     above.map(name).collect()
 }

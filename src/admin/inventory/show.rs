@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{ImageFacts, ImageGroup, ImageSummary, Snapshot, SpecNode, short_id, summarize};
+use super::{ImageFacts, ImageGroup, ImageSummary, Snapshot, SpecNode, summarize};
 use crate::engine::ImageDetail;
 use crate::model::labels::{self, read};
 use crate::model::reference::Reference;
@@ -158,7 +158,7 @@ impl ImageInspect {
         }
         line("built", &image.age_seconds.map(age).unwrap_or_default());
         line("containers", &joined(&image.containers, ", ", |c| format!("{} ({})", c.container, c.status)));
-        line("older", &joined(&image.older, ", ", |id| short_id(id).to_owned()));
+        line("older", &joined(&image.older, ", ", |id| id.short().to_owned()));
         text
     }
 }

@@ -8,7 +8,6 @@ use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::{self, read};
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Reference;
-use crate::model::tags;
 use crate::plan::{Action, Location, Planned, Reason};
 
 /// One line of the list.
@@ -162,8 +161,7 @@ fn base(snapshot: &Snapshot, group: &ImageGroup<'_>) -> Option<String> {
     let image = group.images.first()?;
     if let Some(name) = read::text(&image.labels, &labels::BASE_NAME) {
         // A content tag says nothing to people.
-        let content = |reference: &Reference| reference.tag().is_some_and(tags::is_content_tag);
-        let reference = Reference::parse(name).ok().filter(content);
+        let reference = Reference::parse(name).ok().filter(|reference| !reference.moves());
         return Some(reference.map_or_else(|| name.to_owned(), |r| r.repository().to_string()));
     }
     // The old systems put a person's image beside its base, under another tag.

@@ -133,6 +133,13 @@ pub(crate) enum Owner {
     Uid(u32),
 }
 
+impl Owner {
+    /// By the user database.
+    pub(crate) fn of_uid(uid: u32, users: Users<'_>) -> Self {
+        users(uid).map_or(Self::Uid(uid), Self::Login)
+    }
+}
+
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -152,7 +159,7 @@ pub(crate) fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Optio
         return Some(Owner::Login(Login::new(login)));
     }
     if let Some((_, uid)) = split_name(container) {
-        return Some(users(uid).map_or(Owner::Uid(uid), Owner::Login));
+        return Some(Owner::of_uid(uid, users));
     }
     let folder = labels.get("devcontainer.local_folder")?;
     let (login, _) = folder.strip_prefix("/home/")?.split_once('/')?;

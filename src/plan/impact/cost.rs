@@ -12,11 +12,10 @@ use crate::model::labels::read::Users;
 use crate::model::labels::{BASE_DIGEST, BASE_NAME, IMAGE, RECIPE};
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
-use crate::model::tags;
 use crate::plan::history::{BuildResult, Record};
 use crate::plan::schedule::Schedule;
 use crate::spec::SpecEntry;
-use crate::spec::graph::{Graph, NodeId, NodeKind};
+use crate::spec::graph::{Graph, NodeId};
 
 /// An engine's two lists.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +112,7 @@ impl<'a> Costs<'a> {
         let repository = self.stack.graph.node(node).repository.as_ref();
         let rank = |image: &&Image| {
             let mut tags = image.tags.iter().filter(|tag| Some(&tag.repository()) == repository);
-            let moving = tags.any(|tag| tag.tag().is_some_and(|tag| !tags::is_content_tag(tag)));
+            let moving = tags.any(Reference::moves);
             (built == Some(&image.id), moving, image.created, image.id.clone())
         };
         self.images_of(images, node).into_iter().max_by_key(rank)
@@ -122,20 +121,9 @@ impl<'a> Costs<'a> {
     /// The engine's images of a node, old ones too.
     fn images_of(&self, images: &ImageIndex<'a>, node: NodeId) -> Vec<&'a Image> {
         let Some(repository) = self.stack.graph.node(node).repository.as_ref() else { return Vec::new() };
-        let name = |image: &Image| image.labels.get(IMAGE.name).cloned();
+        let name = |image: &'a Image| image.labels.get(IMAGE.name).map(String::as_str);
         let all = images.in_repository(repository).iter().copied();
-        all.filter(|image| self.is_named(node, name(image).as_deref())).collect()
-    }
-
-    /// Whether a name that was written into an image is this node's. One without
-    /// a name is no plan variant; a project has its repository to itself.
-    fn is_named(&self, node: NodeId, name: Option<&str>) -> bool {
-        let node = self.stack.graph.node(node);
-        match (&node.kind, name) {
-            (NodeKind::Project(..), _) => true,
-            (_, Some(name)) => name == node.name.as_str(),
-            (_, None) => node.plan.is_none(),
-        }
+        all.filter(|image| self.stack.graph.node(node).is_named(name(image))).collect()
     }
 
     /// What an image was built on.

@@ -63,6 +63,19 @@ pub(crate) struct Node {
     pub(crate) parents: Vec<NodeId>,
 }
 
+impl Node {
+    /// Whether an image of its repository is its own, by the name that was
+    /// written into the image: plan variants share a repository. One without a
+    /// name is no plan variant; a project has its repository to itself.
+    pub(crate) fn is_named(&self, name: Option<&str>) -> bool {
+        match (&self.kind, name) {
+            (NodeKind::Project(..), _) => true,
+            (_, Some(name)) => name == self.name.as_str(),
+            (_, None) => self.plan.is_none(),
+        }
+    }
+}
+
 /// All nodes of a spec.
 #[derive(Debug)]
 pub(crate) struct Graph {
