@@ -69,7 +69,7 @@ pub(super) async fn run_for(
         if !missing.is_empty() {
             return Err(CliError::problems(missing));
         }
-        check::uids_of_builds(session, &spec, &graph, &pinned.planned)?;
+        check::uids(session, &spec, pinned.planned.new_owners(&spec, &graph))?;
     }
     // From here on something is written: nothing stands in the way any more.
     let (lock, shown) = (session.lock_file(), session.shown(&session.lock_file()));

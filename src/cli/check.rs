@@ -6,10 +6,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
 use crate::model::names::Login;
-use crate::plan::{PlannedRun, observe};
+use crate::plan::observe;
 use crate::spec::Spec;
-use crate::spec::SpecEntry;
-use crate::spec::graph::Graph;
 use crate::ui::human;
 
 pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
@@ -52,23 +50,4 @@ pub(crate) fn uids<'a>(
             Ok(())
         }
     }
-}
-
-/// The same for everybody who is about to get an image.
-///
-/// # Errors
-/// As [`uids`].
-pub(crate) fn uids_of_builds(
-    session: &Session,
-    spec: &Spec,
-    graph: &Graph,
-    planned: &PlannedRun,
-) -> Result<(), CliError> {
-    let images = planned.plan.images.iter().zip(&planned.nodes);
-    let built = images.filter(|(image, _)| image.reasons().is_some());
-    let logins = built.filter_map(|(_, &node)| match SpecEntry::of(spec, graph, node) {
-        SpecEntry::Project(project) => Some(&project.account.login),
-        SpecEntry::Base(_) | SpecEntry::Image(_) => None,
-    });
-    uids(session, spec, logins)
 }

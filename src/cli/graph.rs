@@ -7,9 +7,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::plan;
 use super::session::Session;
-use crate::plan::{Action, Location, PlannedRun, Reason, Selection};
+use crate::plan::Selection;
 use crate::spec::Spec;
-use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 
 pub(crate) async fn run(session: &Session, args: &GraphArgs) -> Result<Exit, CliError> {
@@ -44,35 +43,7 @@ pub(crate) async fn run(session: &Session, args: &GraphArgs) -> Result<Exit, Cli
 
 async fn states(session: &Session, spec: &Spec, graph: &Graph) -> Result<HashMap<NodeId, String>, CliError> {
     let engine = session.engine().await?;
-    let PlannedRun { plan, snapshot, nodes, warnings } =
-        plan::make(session, spec, graph, engine.as_ref(), &Selection::all(graph)).await?;
-    warnings.iter().for_each(|text| session.output().note(&format!("warning: {text}")));
-    let mut states: HashMap<_, _> =
-        nodes.into_iter().zip(&plan.images).map(|(node, image)| (node, state(&image.action))).collect();
-    for node in graph.nodes() {
-        if let Some(external) = SpecEntry::of(spec, graph, node.id).external() {
-            let place = match snapshot.bases.get(&external.canonical()) {
-                Some(base) if base.id.is_some() => "here",
-                Some(_) => "to be pulled",
-                // Nothing is based on it, so it was not looked for.
-                None => "not used",
-            };
-            states.insert(node.id, format!("{external}, {place}"));
-        }
-    }
-    Ok(states)
-}
-
-fn state(action: &Action) -> String {
-    match action {
-        Action::Keep(Location::Engine(_)) => "up to date".to_owned(),
-        Action::Keep(Location::Registry(_)) | Action::Fetch { .. } => "in the registry".to_owned(),
-        Action::Build(reasons) => first(reasons),
-    }
-}
-
-fn first(reasons: &[Reason]) -> String {
-    let more = reasons.len() - 1;
-    let first = reasons.first().map(Reason::to_string).unwrap_or_default();
-    if more == 0 { first } else { format!("{first}, and {more} more") }
+    let planned = plan::make(session, spec, graph, engine.as_ref(), &Selection::all(graph)).await?;
+    planned.warnings.iter().for_each(|text| session.output().note(&format!("warning: {text}")));
+    Ok(planned.states(spec, graph))
 }

@@ -174,6 +174,21 @@ impl Planned {
     }
 }
 
+impl Action {
+    /// In a few words, for a graph: the first reason, and how many more.
+    fn state(&self) -> String {
+        match self {
+            Self::Keep(Location::Engine(_)) => "up to date".to_owned(),
+            Self::Keep(Location::Registry(_)) | Self::Fetch { .. } => "in the registry".to_owned(),
+            Self::Build(reasons) => match reasons.as_slice() {
+                [] => String::new(),
+                [one] => one.to_string(),
+                [first, more @ ..] => format!("{first}, and {} more", more.len()),
+            },
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! Planning from end to end: observes, finds what is to be decided, asks
 //! registries, recalls earlier builds, and decides.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Plan;
@@ -11,11 +12,12 @@ use super::registries::decide_asking;
 use super::selection::Selection;
 use crate::dockerfile::context::HashCache;
 use crate::engine::{self, Engine, ImageIndex};
+use crate::model::names::Login;
 use crate::model::problem::Problem;
 use crate::registry::{self, Registry};
-use crate::spec::Spec;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::lock_file::Pins;
+use crate::spec::{Spec, SpecEntry};
 
 /// What a plan is made from.
 #[derive(Clone)]
@@ -42,6 +44,33 @@ pub(crate) struct PlannedRun {
 }
 
 impl PlannedRun {
+    /// Logins of those who are about to get an image.
+    pub(crate) fn new_owners<'a>(
+        &'a self,
+        spec: &'a Spec,
+        graph: &'a Graph,
+    ) -> impl Iterator<Item = &'a Login> {
+        let built = self.plan.builds().map(|at| SpecEntry::of(spec, graph, self.nodes[at]));
+        built.filter_map(|entry| Some(&entry.account()?.login))
+    }
+
+    /// The state of every node that was looked at, in words.
+    pub(crate) fn states(&self, spec: &Spec, graph: &Graph) -> HashMap<NodeId, String> {
+        let images = self.nodes.iter().zip(&self.plan.images);
+        let images = images.map(|(node, image)| (*node, image.action.state()));
+        let bases = graph.nodes().filter_map(|node| {
+            let external = SpecEntry::of(spec, graph, node.id).external()?;
+            let place = match self.snapshot.bases.get(&external.canonical()) {
+                Some(base) if base.id.is_some() => "here",
+                Some(_) => "to be pulled",
+                // Nothing is based on it, so it was not looked for.
+                None => "not used",
+            };
+            Some((node.id, format!("{external}, {place}")))
+        });
+        images.chain(bases).collect()
+    }
+
     /// The position of a node in the plan, if it was selected and is built here.
     pub(crate) fn position(&self, node: NodeId) -> Option<usize> {
         self.nodes.iter().position(|other| *other == node)

@@ -16,7 +16,7 @@ pub(crate) use image::{
     Surroundings as ImageSurroundings,
 };
 use impact::IMPACT_EXAMPLES;
-pub(crate) use impact::{ImpactArgs, Kind};
+pub(crate) use impact::ImpactArgs;
 use update::UPDATE_EXAMPLES;
 pub(crate) use update::UpdateArgs;
 use why::EXAMPLES as WHY_EXAMPLES;

@@ -27,10 +27,10 @@ pub(crate) enum TargetKind {
 }
 
 impl TargetKind {
-    const ALL: [Self; 4] = [Self::Image, Self::Base, Self::File, Self::Arg];
+    pub(crate) const ALL: [Self; 4] = [Self::Image, Self::Base, Self::File, Self::Arg];
 
     /// As `--as` takes it.
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Image => "image",
             Self::Base => "base",

@@ -178,7 +178,7 @@ fn arg(stack: &SpecFiles<'_>, name: &str, value: Option<&str>) -> DirectChanges 
 
 /// The entries of a spec that stand in the files that `is_in` accepts; each
 /// kind with its names. Paths are as the spec shows them.
-pub(crate) fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool) -> Vec<String> {
+pub(super) fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool) -> Vec<String> {
     let mut files = HashMap::new();
     let mut is_in = |place: &Place| {
         let path = &place.file.path;

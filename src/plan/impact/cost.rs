@@ -20,6 +20,8 @@ use crate::spec::graph::{Graph, NodeId};
 /// An engine's two lists.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EngineLists {
+    /// The engine's name among engines.
+    pub(crate) id: String,
     pub(crate) images: Vec<Image>,
     pub(crate) containers: Vec<engine::Container>,
 }

@@ -1,13 +1,14 @@
 //! What would be rebuilt if something changed: the images, whose they
 //! are, what runs on them, and what that takes.
 //!
-//! Pure: knows what files say, what an engine listed and what earlier runs
-//! wrote down; asks nobody. It tells the most that a change can cost: an edit
+//! Pure but for [`read`]: knows what files say, what an engine listed and what
+//! earlier runs wrote down. It tells the most that a change can cost: an edit
 //! that leaves a recipe as it is builds nothing.
 
 mod ask;
 mod causes;
 mod cost;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 pub(crate) use ask::{Target, TargetKind, ask, otherwise};
-pub(crate) use causes::{Cause, FileReaders, declared};
+pub(crate) use causes::{Cause, FileReaders};
 use cost::Costs;
 pub(crate) use cost::{CostInputs, EngineLists, Time};
 

@@ -89,7 +89,7 @@ impl Here {
         if let Target::File { path } = &asked {
             read.readers = observe::readers(&self.spec, &self.graph, &self.dockerfiles, path).unwrap();
             let is_in = |file: &Path| self.dir.path().join(file).starts_with(path);
-            let declares = declared(&self.spec, &self.graph, &is_in);
+            let declares = causes::declared(&self.spec, &self.graph, &is_in);
             read.declares = (!declares.is_empty()).then_some(declares);
         }
         reach(&self.stack(), &asked, &read)
@@ -361,6 +361,7 @@ const NAME: &str = "ds01.image";
 /// images, of which the older holds more.
 fn listed() -> EngineLists {
     EngineLists {
+        id: String::new(),
         images: vec![
             image("base", "debian:12", 100, &[]),
             image(

@@ -18,10 +18,20 @@ use crate::model::labels;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::problem::Place;
 use crate::model::reference::Reference;
+use crate::plan::history::Records;
 use crate::plan::{Planned, PlannedRun, Reason};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
+
+/// The answer to a question by name.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Explanation {
+    Image(ImageExplanation),
+    Base(BaseExplanation),
+    Container(ContainerExplanation),
+}
 
 /// Why an image is built or kept.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +116,30 @@ pub(crate) struct Explainer<'a> {
     pub(crate) planned: &'a PlannedRun,
 }
 
+/// What has to be planned to explain a node: a base is only looked for where
+/// something is based on it.
+pub(crate) fn nodes(graph: &Graph, node: NodeId) -> Vec<NodeId> {
+    let children = graph.children(node).into_iter().filter(|_| graph.node(node).repository.is_none());
+    std::iter::once(node).chain(children).collect()
+}
+
 impl Explainer<'_> {
+    /// The position of a node that was selected and is built here.
+    pub(crate) fn position(&self, node: NodeId) -> usize {
+        self.planned.position(node).expect("what was selected is planned")
+    }
+
+    /// When an image was built that is kept, by the records.
+    pub(crate) fn built_at(&self, position: usize, records: &Records) -> Option<i64> {
+        let image = &self.planned.plan.images[position];
+        if image.reasons().is_some() {
+            return None;
+        }
+        let tries = records.of(&image.repository(), &image.name);
+        let recipe = image.recipe.digest();
+        tries.iter().rev().find(|record| record.recipe == recipe.as_str()).map(|record| record.at)
+    }
+
     /// Why the image at a position is built or kept. `since` tells when it
     /// was built, where its own label cannot.
     pub(crate) fn image(&self, position: usize, since: Option<i64>) -> ImageExplanation {

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{
-    BaseExplanation, ContainerExplanation, ImageExplanation, IngredientSummary, Link, Paths, PresentImage,
-    Provenance, SpecComparison,
+    BaseExplanation, ContainerExplanation, Explanation, ImageExplanation, IngredientSummary, Link, Paths,
+    PresentImage, Provenance, SpecComparison,
 };
 use crate::image::recipe::{Detail, Ingredient, IngredientChange};
 use crate::plan::Reason;
@@ -21,6 +21,17 @@ enum Piece {
     Line(usize, String),
     /// An image whose reasons follow.
     Image(usize, usize),
+}
+
+impl Explanation {
+    /// For people; `all`: every detail and field.
+    pub(crate) fn text(&self, all: bool) -> String {
+        match self {
+            Self::Image(image) => image.text(all),
+            Self::Base(base) => base.text(),
+            Self::Container(container) => container.text(all),
+        }
+    }
 }
 
 impl ImageExplanation {

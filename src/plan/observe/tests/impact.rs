@@ -24,6 +24,7 @@ async fn of(stack: &Stack, name: &str) -> Impact {
     let (asked, _) = impact::ask(&around, name, None, None).unwrap();
     let reach = impact::reach(&around, &asked, &FileReaders::default());
     let listed = EngineLists {
+        id: String::new(),
         images: stack.engine.images().await.unwrap(),
         containers: stack.engine.containers().await.unwrap(),
     };

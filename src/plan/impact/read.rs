@@ -1,0 +1,61 @@
+//! Reads what an answer is made from: who reads a file, what an engine has,
+//! what earlier runs wrote down. An edge, and the only one of `impact`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::causes::declared;
+use super::{Affected, EngineLists, FileReaders, SpecFiles, Target};
+use crate::engine::{self, Engine};
+use crate::model::problem::Problem;
+use crate::plan::history::{Record, Records};
+use crate::plan::observe;
+use crate::spec::graph::{Graph, NodeId};
+
+impl FileReaders {
+    /// Of the file that is asked about; nothing where it is another question.
+    /// `here`: the folder that the spec's paths are shown from.
+    ///
+    /// # Errors
+    /// A context cannot be read any more.
+    pub(crate) fn of(
+        stack: &SpecFiles<'_>,
+        asked: &Target,
+        here: &Path,
+        spec_file: &Path,
+    ) -> Result<Self, Problem> {
+        let Target::File { path } = asked else { return Ok(Self::default()) };
+        let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path)?;
+        let place = real(path);
+        let is_in = |file: &Path| real(&here.join(file)).starts_with(&place);
+        let declares = declared(stack.spec, stack.graph, &is_in);
+        let of_spec = !declares.is_empty() || is_in(spec_file);
+        Ok(Self { readers, declares: of_spec.then_some(declares) })
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+impl EngineLists {
+    /// Both lists, asked at once.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub(crate) async fn of(engine: &dyn Engine) -> Result<Self, engine::Error> {
+        let (facts, images, containers) = tokio::join!(engine.info(), engine.images(), engine.containers());
+        Ok(Self { id: facts?.id, images: images?, containers: containers? })
+    }
+}
+
+impl Affected {
+    /// The tries of each of these images.
+    pub(crate) fn records(&self, graph: &Graph, records: &Records) -> HashMap<NodeId, Vec<Record>> {
+        let tries = |node: NodeId| {
+            let image = graph.node(node);
+            Some((node, records.of(image.repository.as_ref()?, &image.name)))
+        };
+        self.images.iter().filter_map(|image| tries(image.node)).collect()
+    }
+}
