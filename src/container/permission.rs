@@ -8,7 +8,7 @@
 
 use crate::engine::Container;
 use crate::host::people::Caller;
-use crate::model::labels::read::{Owner, UID_MARK, Users};
+use crate::model::labels::read::{OwnerName, UID_MARK, Users};
 use crate::model::problem::Problem;
 use crate::spec::nearest;
 
@@ -94,8 +94,8 @@ impl Caller {
             return uid == self.uid;
         }
         match container.owner(users) {
-            Some(Owner::Login(login)) => login == self.login,
-            Some(Owner::Uid(uid)) => uid == self.uid,
+            Some(OwnerName::Login(login)) => login == self.login,
+            Some(OwnerName::Uid(uid)) => uid == self.uid,
             None => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::gpu::ProcessKind;
 use crate::gpu::claims::{Claim, GpuClaim};
 use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, Holder, Overview};
 use crate::host::people::Caller;
-use crate::model::labels::read::{self, Owner, Users};
+use crate::model::labels::read::{self, OwnerName, Users};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
 
 /// How long a program that cannot run at all takes to show it, as a share of
@@ -186,7 +186,7 @@ pub(crate) fn again(container: &Container, caller: &Caller, users: Users<'_>) ->
     if let Some(folder) = read::text(labels, &WORK_MOUNT).filter(|folder| !folder.ends_with(&usual)) {
         deploy += &format!(" --workspace {}", quoted(folder));
     }
-    if let Some(Owner::Login(login)) = container.owner(users).filter(|_| !own && project.is_none()) {
+    if let Some(OwnerName::Login(login)) = container.owner(users).filter(|_| !own && project.is_none()) {
         deploy += &format!(" --user {login}");
     }
     vec![format!("ds01-build container retire {named} --save"), deploy]

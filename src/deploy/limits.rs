@@ -9,7 +9,7 @@ use super::{DeployRefusal, DeployRequest, Snapshot};
 use crate::engine::{Container, EngineInfo};
 use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
-use crate::model::labels::read::{Owner, Users};
+use crate::model::labels::read::{OwnerName, Users};
 use crate::model::names::Login;
 use crate::spec::limits::{GroupLimits, PersonLimits, size_text};
 
@@ -175,7 +175,7 @@ fn theirs<'a>(
     containers: &'a [Container],
 ) -> impl Iterator<Item = &'a Container> {
     let account = &request.owner.account;
-    let owner = Some(Owner::Login(account.login.clone()));
+    let owner = Some(OwnerName::Login(account.login.clone()));
     containers.iter().filter(move |container| {
         let users = |uid| (uid == account.uid).then(|| account.login.clone());
         container.owner(&users) == owner
@@ -248,7 +248,7 @@ pub(crate) fn may_run<'a>(
     gpus: &Overview,
     users: Users<'_>,
 ) -> Result<(), DeployRefusal> {
-    let owner = Owner::Login(login.clone());
+    let owner = OwnerName::Login(login.clone());
     let asked = sevenths_of(container, Some(gpus));
     if asked == 0 {
         return Ok(());

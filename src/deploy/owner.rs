@@ -3,11 +3,11 @@
 use super::DeployError;
 use crate::host::people::{People, Person};
 use crate::image::user_layer;
-use crate::model::account::{Account, account_name};
+use crate::model::account::{Account, FIRST_UID};
 use crate::model::names::Login;
 use crate::model::problem::Problem;
 use crate::spec::limits::PersonLimits;
-use crate::spec::{Project, Spec, User};
+use crate::spec::{Project, Spec};
 
 /// A person who may have containers.
 #[derive(Clone, Debug)]
@@ -62,11 +62,10 @@ impl Owner {
 /// # Errors
 /// Neither knows them, or the database cannot be asked.
 pub(crate) fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<Owner, Problem> {
-    let named = |user: &&User| {
-        user.login.as_str() == login || account_name(&user.login).is_ok_and(|name| name == login)
-    };
-    if let Some(user) = spec.users.values().find(named) {
-        return of_user(spec, user);
+    let mut users = spec.users.values();
+    if let Some(user) = users.find(|user| [user.account.login.as_str(), &user.account.name].contains(&login))
+    {
+        return Owner::of(spec, user.account.clone(), user.group.as_deref());
     }
     let person = people.by_login(&Login::new(login)).map_err(unasked)?;
     known(spec, person, &format!("`{login}`"))
@@ -77,8 +76,8 @@ pub(crate) fn by_login(spec: &Spec, people: &dyn People, login: &str) -> Result<
 /// # Errors
 /// As for [`by_login`].
 pub(crate) fn by_uid(spec: &Spec, people: &dyn People, uid: u32) -> Result<Owner, Problem> {
-    match spec.users.values().find(|user| user.uid == uid) {
-        Some(user) => of_user(spec, user),
+    match spec.users.values().find(|user| user.account.uid == uid) {
+        Some(user) => Owner::of(spec, user.account.clone(), user.group.as_deref()),
         None => known(spec, people.by_uid(uid).map_err(unasked)?, &format!("uid {uid}")),
     }
 }
@@ -92,19 +91,7 @@ fn known(spec: &Spec, person: Option<Person>, who: &str) -> Result<Owner, Proble
         let problem = Problem::new(format!("{who} is neither in the spec nor in the user database"));
         return Err(problem.help("add the person under `users:` in the spec, with uid, gid and group"));
     };
-    Owner::of(spec, account(login, (uid, gid), shell, false)?, None)
-}
-
-/// Below it are a system's own accounts.
-const FIRST_UID: u32 = 1000;
-
-fn of_user(spec: &Spec, user: &User) -> Result<Owner, Problem> {
-    let account = account(user.login.clone(), (user.uid, user.gid), user.shell.clone(), user.sudo)?;
-    Owner::of(spec, account, user.group.as_deref())
-}
-
-fn account(login: Login, ids: (u32, u32), shell: Option<String>, sudo: bool) -> Result<Account, Problem> {
-    Account::new(login, ids, shell, sudo).map_err(Problem::new)
+    Owner::of(spec, Account::new(login, (uid, gid), shell, false)?, None)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::gpu::overview::Overview;
 use crate::gpu::usage::overview;
 use crate::host::lock::Locks;
 use crate::host::people::Caller;
-use crate::model::labels::read::{Owner, Users};
+use crate::model::labels::read::{OwnerName, Users};
 use crate::spec::Spec;
 
 /// Longest wait for one who only checks whether somebody is at the container.
@@ -118,7 +118,7 @@ impl Restart<'_> {
             let is_counted = Claim::from_labels(&container.labels).is_some();
             return if is_counted { Ok(()) } else { Err(RestartError::NoSpec) };
         };
-        let Some(Owner::Login(login)) = container.owner(self.users) else { return Ok(()) };
+        let Some(OwnerName::Login(login)) = container.owner(self.users) else { return Ok(()) };
         let limits = spec.limits_of(&login).ok_or_else(|| {
             let help = format!("see `ds01-build limits {login}`");
             DeployError::refused(format!("no limits are known of {login}"), help)

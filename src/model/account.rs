@@ -1,4 +1,11 @@
 //! A person's account as it is baked into images and shown in names.
+//!
+//! An [`Account`] is a person in all that is made for them. Beside it there
+//! are what is known of a person elsewhere: `host::people` has an entry of the
+//! user database (`Person`, which need not give an account) and who asks
+//! (`Caller`, whose rights count and nothing else); `spec::User` and
+//! `deploy::owner::Owner` are accounts with their group and their limits; an
+//! `OwnerName` in `labels::read` is what a container says of whose it is.
 
 use sha2::{Digest, Sha256};
 
@@ -38,6 +45,9 @@ impl Account {
         Ok(Self { login, name, uid, gid, shell: shell.unwrap_or_else(|| SHELL.into()), sudo, jupyter: None })
     }
 }
+
+/// Below it are a system's own accounts.
+pub(crate) const FIRST_UID: u32 = 1000;
 
 /// Longest name that useradd and utmp take.
 const MAX: usize = 32;

@@ -274,16 +274,12 @@ pub(crate) struct Project {
     pub(crate) jupyter: bool,
 }
 
-/// `users.<login>`.
+/// `users.<login>`, or whom a project names and the user database knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
-    pub(crate) login: Login,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
+    pub(crate) account: Account,
     /// As their entry names it; `None`: `limits:` says which.
     pub(crate) group: Option<String>,
-    pub(crate) sudo: bool,
-    pub(crate) shell: Option<String>,
     pub(crate) place: Place,
 }
 

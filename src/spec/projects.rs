@@ -5,7 +5,7 @@ use super::images::{self, ImageDraft};
 use super::load::SpecReader;
 use super::reader::{Document, Item};
 use super::users::{self, Users};
-use super::{Parent, Project, User, grammar, packages};
+use super::{Parent, Project, grammar, packages};
 use crate::model::account::Account;
 use crate::model::names::{PlanName, ProjectName};
 use crate::model::problem::Place;
@@ -52,7 +52,7 @@ fn project(
     own_layers(&fields, key.text, jupyter == Some(true));
     let build_args = images::build_args(&fields, "build_args");
     let repository = user.as_ref().filter(|_| named).and_then(|user| {
-        let repository = Repository::parse(&format!("ds01-{}/{}", user.uid, key.text));
+        let repository = Repository::parse(&format!("ds01-{}/{}", user.account.uid, key.text));
         let help = "use small letters and digits, with single `.`, `_` or `-` between them";
         key.item.parsed(repository, key.text, "cannot be a repository", help)
     });
@@ -60,7 +60,7 @@ fn project(
     Some(Project {
         name: ProjectName::new(key.text),
         place,
-        account: account(&user, jupyter?.then(|| ProjectName::new(key.text)))?,
+        account: Account { jupyter: jupyter?.then(|| ProjectName::new(key.text)), ..user.account },
         group: user.group,
         parent,
         parent_plan,
@@ -74,12 +74,6 @@ fn project(
         build_args,
         jupyter: jupyter?,
     })
-}
-
-fn account(user: &User, jupyter: Option<ProjectName>) -> Option<Account> {
-    let account =
-        Account::new(user.login.clone(), (user.uid, user.gid), user.shell.clone(), user.sudo).ok()?;
-    Some(Account { jupyter, ..account })
 }
 
 /// `image: NAME` or `image: NAME@PLAN`.

@@ -13,18 +13,18 @@ use super::parents::spot;
 use super::reader::{Document, Item, short};
 use super::{Spec, User, grammar};
 use crate::host::people::{People, Person};
-use crate::model::account::account_name;
+use crate::model::account::{Account, FIRST_UID, account_name};
 use crate::model::names::Login;
 use crate::model::problem::{Place, Problem};
 
-/// Below it are a system's own accounts.
-const FIRST_UID: u64 = 1000;
 /// `nobody` and `nogroup`.
 const NOBODY: u64 = 65534;
 /// One below the number that means "no id" in system calls.
 const LAST_ID: u64 = u32::MAX as u64 - 1;
 /// No person's account in any image.
 const ROOT: &str = "root";
+/// What to do about a login that gives no account name.
+const NO_NAME: &str = "write a login with letters or digits before the `@`";
 /// Debian's `users`, a group that people share.
 const SHARED_GID: u64 = 100;
 
@@ -54,7 +54,7 @@ impl Users {
             item.report(format!("`{login}` and `{other}` have one uid: {uid}"), help);
         }
         match account_name(login) {
-            Err(why) => item.report(why, "write a login with letters or digits before the `@`"),
+            Err(why) => item.report(why, NO_NAME),
             Ok(name) if name == ROOT => {
                 let message = format!("the login `{login}` gives the account `{ROOT}`, whose uid is 0");
                 item.report(message, "write a person's own login, or leave the entry out");
@@ -76,7 +76,7 @@ pub(crate) fn users(top: &Fields, limits: &LimitsDraft) -> Users {
         let legal = key.item.check(grammar::login(key.text));
         let user = user(&key, value, limits);
         if legal {
-            users.claim(&login, user.as_ref().map(|user| user.uid), key.item);
+            users.claim(&login, user.as_ref().map(|user| user.account.uid), key.item);
         }
         users.declared.insert(login, user);
     }
@@ -104,7 +104,9 @@ fn user(key: &Key, value: Item, limits: &LimitsDraft) -> Option<User> {
         return None;
     }
     let (group, shell) = (group.flatten(), shell.flatten());
-    Some(User { login, uid: uid?, gid: gid?, group, sudo: sudo?, shell, place: key.place() })
+    // A login that gives no account name is told with what else it claims.
+    let account = Account::new(login, (uid?, gid?), shell, sudo?).ok()?;
+    Some(User { account, group, place: key.place() })
 }
 
 /// A uid or gid of a person.
@@ -129,12 +131,12 @@ fn impersonal(id: u64, personal: fn(u64) -> bool) -> Option<&'static str> {
 
 /// Whether a uid can be a person's, by its number alone.
 fn is_personal_uid(id: u64) -> bool {
-    id >= FIRST_UID
+    id >= FIRST_UID.into()
 }
 
 /// Whether a gid can be a person's main group, by its number alone.
 fn is_personal_gid(id: u64) -> bool {
-    id >= FIRST_UID || id == SHARED_GID
+    id >= FIRST_UID.into() || id == SHARED_GID
 }
 
 /// Names to the database all logins that it will be asked for.
@@ -168,7 +170,8 @@ pub(crate) fn find(item: Item, users: &mut Users, people: &dyn People) -> Option
         // The same person may be declared under the database's own spelling.
         Ok(Some(person)) => match users.declared.get(&person.login) {
             Some(declared) => declared.clone(),
-            None => user_of(&person, item).inspect(|user| users.claim(&user.login, Some(user.uid), item)),
+            None => user_of(&person, item)
+                .inspect(|user| users.claim(&person.login, Some(user.account.uid), item)),
         },
         Ok(None) => {
             let message = format!(
@@ -204,16 +207,10 @@ fn user_of(person: &Person, item: Item) -> Option<User> {
         item.report(message, help);
         return None;
     }
-    Some(User {
-        login: person.login.clone(),
-        uid: person.uid,
-        gid: person.gid,
-        group: None,
-        sudo: false,
-        // Not the machine's: an image is the same wherever it is built.
-        shell: None,
-        place: item.place(),
-    })
+    // The shell is not the machine's: an image is the same wherever it is built.
+    let account = Account::new(person.login.clone(), (person.uid, person.gid), None, false);
+    let account = account.map_err(|why| item.report(why, NO_NAME)).ok()?;
+    Some(User { account, group: None, place: item.place() })
 }
 
 impl Spec {
@@ -228,10 +225,10 @@ impl Spec {
         people: &dyn People,
     ) -> Result<Vec<Problem>, String> {
         let users: Vec<&User> = logins.into_iter().filter_map(|login| self.users.get(login)).collect();
-        people.expect(&users.iter().map(|user| user.login.clone()).collect::<Vec<_>>());
+        people.expect(&users.iter().map(|user| user.account.login.clone()).collect::<Vec<_>>());
         let mut problems = Vec::new();
         for user in users {
-            if let Some(person) = people.by_login(&user.login)? {
+            if let Some(person) = people.by_login(&user.account.login)? {
                 problems.extend(disagreement(user, &person));
             }
         }
@@ -240,12 +237,13 @@ impl Spec {
 }
 
 fn disagreement(user: &User, person: &Person) -> Option<Problem> {
-    if (user.uid, user.gid) == (person.uid, person.gid) {
+    let Account { login, uid, gid, .. } = &user.account;
+    if (*uid, *gid) == (person.uid, person.gid) {
         return None;
     }
     let message = format!(
-        "`{}` has uid {} and gid {} here, but uid {} and gid {} in the user database of this machine",
-        user.login, user.uid, user.gid, person.uid, person.gid
+        "`{login}` has uid {uid} and gid {gid} here, but uid {} and gid {} in the user database of this machine",
+        person.uid, person.gid
     );
     let help = format!(
         "one of them is wrong: write {{uid: {}, gid: {}}}, or have the database corrected",

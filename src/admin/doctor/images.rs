@@ -9,26 +9,12 @@ use super::{Check, Finding, count};
 use crate::admin::inventory::display_name;
 use crate::engine::{Container, Image};
 use crate::host::people::People;
-use crate::model::account::account_name;
+use crate::model::account::{Account, account_name};
 use crate::model::labels::NAMESPACE;
 use crate::model::labels::is_old;
 use crate::model::labels::read::{self, UserSetup, split_name, user_setup};
 use crate::model::names::Login;
 use crate::spec::Spec;
-
-/// Somebody that the spec or the user database knows.
-#[derive(Clone, Debug)]
-struct KnownUser {
-    login: Login,
-    uid: u32,
-    gid: u32,
-}
-
-impl KnownUser {
-    fn has_account(&self, name: &str) -> bool {
-        account_name(&self.login).is_ok_and(|account| account == name)
-    }
-}
 
 /// How an account in an image compares with the host's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,32 +73,31 @@ fn account_finding(name: &str, setup: &UserSetup, compared: &AccountMatch) -> Op
 }
 
 /// Everybody that the spec names.
-fn declared(spec: Option<&Spec>) -> Vec<KnownUser> {
+fn declared(spec: Option<&Spec>) -> Vec<&Account> {
     let Some(spec) = spec else { return Vec::new() };
-    let users = spec.users.values().map(|u| (&u.login, u.uid, u.gid));
-    let projects = spec.projects.iter().map(|p| (&p.account.login, p.account.uid, p.account.gid));
-    users.chain(projects).map(|(login, uid, gid)| KnownUser { login: login.clone(), uid, gid }).collect()
+    let users = spec.users.values().map(|user| &user.account);
+    users.chain(spec.projects.iter().map(|project| &project.account)).collect()
 }
 
-fn compare(setup: &UserSetup, declared: &[KnownUser], people: &dyn People) -> AccountMatch {
-    let by_uid = match declared.iter().find(|user| user.uid == setup.uid) {
-        Some(user) => Some(user.clone()),
+fn compare(setup: &UserSetup, declared: &[&Account], people: &dyn People) -> AccountMatch {
+    let by_uid = match declared.iter().find(|account| account.uid == setup.uid) {
+        Some(account) => Some((account.login.clone(), account.gid)),
         None => match people.by_uid(setup.uid) {
-            Ok(person) => person.map(|p| KnownUser { login: p.login, uid: p.uid, gid: p.gid }),
+            Ok(person) => person.map(|person| (person.login, person.gid)),
             Err(why) => return AccountMatch::Unknown(why),
         },
     };
     match (by_uid, &setup.username) {
-        (Some(owner), _) if owner.gid != setup.gid => {
-            AccountMatch::Differs(format!("the gid of {} is {}", owner.login, owner.gid))
+        (Some((login, gid)), _) if gid != setup.gid => {
+            AccountMatch::Differs(format!("the gid of {login} is {gid}"))
         }
-        (Some(owner), Some(name)) if !owner.has_account(name) => {
-            AccountMatch::Differs(format!("uid {} is {}'s", owner.uid, owner.login))
+        (Some((login, _)), Some(name)) if account_name(&login).as_ref() != Ok(name) => {
+            AccountMatch::Differs(format!("uid {} is {login}'s", setup.uid))
         }
         (Some(_), _) => AccountMatch::Same,
         (None, Some(name)) => {
-            let of_spec = declared.iter().find(|user| user.has_account(name));
-            let of_spec = of_spec.map(|user| (user.login.clone(), user.uid));
+            let of_spec = declared.iter().find(|account| account.name == *name);
+            let of_spec = of_spec.map(|account| (account.login.clone(), account.uid));
             let of_host = || {
                 let person = people.by_login(&Login::new(name)).ok()??;
                 Some((person.login, person.uid))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{ContainerUse, InventoryError, Snapshot, is_of_project};
 use crate::engine::{Container, Image};
 use crate::model::labels::is_saved;
-use crate::model::labels::read::{self, Owner, Users};
+use crate::model::labels::read::{self, OwnerName, Users};
 use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
@@ -44,7 +44,7 @@ pub(crate) struct ImageGroup<'a> {
     pub(crate) project: String,
     /// By the name, or by the spec: the only ones that decide what may be removed.
     pub(crate) uid: Option<u32>,
-    pub(crate) owner: Option<Owner>,
+    pub(crate) owner: Option<OwnerName>,
     /// Made by the systems before this one.
     pub(crate) legacy: bool,
     /// The one that the name stands for now is first.
@@ -75,8 +75,8 @@ impl<'a> ImageGroup<'a> {
         let first = images.first().copied();
         let (name, project, uid) = names(snapshot, &key, first);
         let owner = match (snapshot.node(&key), uid) {
-            (Some(node), _) => node.entry().account().map(|account| Owner::Login(account.login.clone())),
-            (None, Some(uid)) => Some(Owner::of_uid(uid, &snapshot.users)),
+            (Some(node), _) => node.entry().account().map(|account| OwnerName::Login(account.login.clone())),
+            (None, Some(uid)) => Some(OwnerName::of_uid(uid, &snapshot.users)),
             (None, None) => first.and_then(|image| labelled_owner(image, &snapshot.users)),
         };
         let legacy = matches!(key, GroupKey::Legacy(_)) || first.is_some_and(is_legacy);
@@ -90,8 +90,8 @@ impl<'a> ImageGroup<'a> {
     /// Whether it is the caller's own. By labels only where no name says.
     pub(crate) fn is_of_caller(&self, snapshot: &Snapshot) -> bool {
         match (&self.uid, &self.owner) {
-            (Some(uid), _) | (None, Some(Owner::Uid(uid))) => *uid == snapshot.caller.uid,
-            (None, Some(Owner::Login(login))) => *login == snapshot.caller.login,
+            (Some(uid), _) | (None, Some(OwnerName::Uid(uid))) => *uid == snapshot.caller.uid,
+            (None, Some(OwnerName::Login(login))) => *login == snapshot.caller.login,
             (None, None) => false,
         }
     }
@@ -182,18 +182,18 @@ fn is_legacy(image: &Image) -> bool {
 }
 
 /// What labels alone say: enough to show, not to remove.
-fn labelled_owner(image: &Image, users: Users<'_>) -> Option<Owner> {
-    let setup = read::user_setup(&image.labels).map(|setup| Owner::of_uid(setup.uid, users));
+fn labelled_owner(image: &Image, users: Users<'_>) -> Option<OwnerName> {
+    let setup = read::user_setup(&image.labels).map(|setup| OwnerName::of_uid(setup.uid, users));
     setup.or_else(|| read::owner(&image.labels, "", users))
 }
 
 /// Whose an image is, without a spec: by its names before its labels.
-pub(crate) fn owner_without_spec(image: &Image, users: Users<'_>) -> Option<Owner> {
+pub(crate) fn owner_without_spec(image: &Image, users: Users<'_>) -> Option<OwnerName> {
     let named = image.tags.iter().find_map(|tag| {
         let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
         personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)
     });
-    named.map(|uid| Owner::of_uid(uid, users)).or_else(|| labelled_owner(image, users))
+    named.map(|uid| OwnerName::of_uid(uid, users)).or_else(|| labelled_owner(image, users))
 }
 
 /// A group's name, the same without its owner, and the owner's uid.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::engine::{Container, ContainerState};
 use crate::model::labels::GROUP;
-use crate::model::labels::read::{self, Owner, Users};
+use crate::model::labels::read::{self, OwnerName, Users};
 use crate::model::names::Login;
 
 /// No group can have containers removed before: a deployment may still be
@@ -55,9 +55,9 @@ pub(crate) fn policy(container: &Container, rules: &Rules<'_>) -> Result<Policy,
         return Err(SkipReason::Protected);
     }
     let owner = match container.owner(rules.users).ok_or(SkipReason::NoOwner)? {
-        Owner::Login(login) => login,
+        OwnerName::Login(login) => login,
         // A login has no blank: nothing that is written for a person means it.
-        uid @ Owner::Uid(_) => Login::new(uid.to_string()),
+        uid @ OwnerName::Uid(_) => Login::new(uid.to_string()),
     };
     let group = read::text(&container.labels, &GROUP);
     let (group, lifetime) =

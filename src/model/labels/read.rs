@@ -125,22 +125,22 @@ pub(crate) fn has_setup_for(labels: &Labels, uid: u32, gid: u32) -> bool {
     user_setup(labels).is_some_and(|setup| setup.uid == uid && setup.gid == gid)
 }
 
-/// Whose a container is.
+/// Whose a container is, by what it says of that: a login, or a uid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum OwnerName {
     Login(Login),
     /// A uid from the container's name, that the user database does not know.
     Uid(u32),
 }
 
-impl Owner {
+impl OwnerName {
     /// By the user database.
     pub(crate) fn of_uid(uid: u32, users: Users<'_>) -> Self {
         users(uid).map_or(Self::Uid(uid), Self::Login)
     }
 }
 
-impl std::fmt::Display for Owner {
+impl std::fmt::Display for OwnerName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Login(login) => login.fmt(f),
@@ -154,16 +154,16 @@ pub(crate) type Users<'a> = &'a dyn Fn(u32) -> Option<Login>;
 
 /// The owner of a container, by the first that answers: the label and its
 /// legacy forms, the uid in the name, the home that an editor opened.
-pub(crate) fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<Owner> {
+pub(crate) fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<OwnerName> {
     if let Some(login) = text(labels, &USER) {
-        return Some(Owner::Login(Login::new(login)));
+        return Some(OwnerName::Login(Login::new(login)));
     }
     if let Some((_, uid)) = split_name(container) {
-        return Some(Owner::of_uid(uid, users));
+        return Some(OwnerName::of_uid(uid, users));
     }
     let folder = labels.get("devcontainer.local_folder")?;
     let (login, _) = folder.strip_prefix("/home/")?.split_once('/')?;
-    (!login.is_empty()).then(|| Owner::Login(Login::new(login)))
+    (!login.is_empty()).then(|| OwnerName::Login(Login::new(login)))
 }
 
 /// A container's name without the owner's uid: the label, else the name.
@@ -193,8 +193,8 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn login(text: &str) -> Option<Owner> {
-        Some(Owner::Login(Login::new(text)))
+    fn login(text: &str) -> Option<OwnerName> {
+        Some(OwnerName::Login(Login::new(text)))
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
         let label = labels(&[("aime.mlc.USER", "bob"), ("devcontainer.local_folder", "/home/eve/x")]);
         assert_eq!(owner(&label, "x._.1001", &known), login("bob"));
         assert_eq!(owner(&editor, "x._.1001", &known), login("ann"));
-        assert_eq!(owner(&editor, "x._.10012", &known), Some(Owner::Uid(10012)));
+        assert_eq!(owner(&editor, "x._.10012", &known), Some(OwnerName::Uid(10012)));
         assert_eq!(owner(&editor, "x", &known), login("eve"));
         assert_eq!(owner(&labels(&[("devcontainer.local_folder", "/srv/x")]), "x", &known), None);
         assert_eq!(owner(&none, "x", &known), None);

@@ -200,7 +200,7 @@ pub(super) fn declared(spec: &Spec, graph: &Graph, is_in: &dyn Fn(&Path) -> bool
         entries.push(format!("plan {}", plan.name));
     }
     for user in spec.users.values().filter(|user| is_in(&user.place)) {
-        entries.push(format!("user {}", user.login));
+        entries.push(format!("user {}", user.account.login));
     }
     entries.retain(|entry| told.insert(entry.clone()));
     entries

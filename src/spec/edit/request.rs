@@ -123,7 +123,7 @@ impl<'a> EditContext<'a> {
     /// No login, or not the caller's own.
     pub(crate) fn owner(self, asked: Option<&str>) -> Result<Login, EditError> {
         let (caller, users) = (self.caller, &self.spec.users);
-        let own = users.values().find(|user| user.uid == caller.uid).map(|user| &user.login);
+        let own = users.values().find(|user| user.account.uid == caller.uid).map(|user| &user.account.login);
         let own = own.unwrap_or(&caller.login);
         let login = asked.map_or_else(|| own.clone(), Login::new);
         let wrong = |problem| flagged("--user", problem);
@@ -135,7 +135,7 @@ impl<'a> EditContext<'a> {
         }
         let theirs = login == *own
             || login == caller.login
-            || users.get(&login).is_some_and(|user| user.uid == caller.uid);
+            || users.get(&login).is_some_and(|user| user.account.uid == caller.uid);
         if theirs || caller.is_administrator() {
             return Ok(login);
         }

@@ -212,7 +212,7 @@ fn uids_of_root_the_system_and_nobody_are_refused() {
     assert!(only(&users("  a: {uid: 1000, gid: 0}\n")).contains("the gid 0 is root's"));
     assert!(only(&users("  a: {}\n")).contains("the key `uid` is missing"));
     let spec = right(&files(&users("  a: {uid: 4294967294, gid: 100}\n  b: {uid: 1000}\n")));
-    let ids: Vec<(u32, u32)> = spec.users.values().map(|user| (user.uid, user.gid)).collect();
+    let ids: Vec<(u32, u32)> = spec.users.values().map(|user| (user.account.uid, user.account.gid)).collect();
     assert_eq!(ids, [(4294967294, 100), (1000, 1000)]);
 }
 

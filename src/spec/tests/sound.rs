@@ -72,7 +72,7 @@ fn the_spec_of_the_design_is_read() {
     assert_eq!((thesis.account.name.as_str(), thesis.account.shell.as_str()), ("h-baker", "/bin/bash"));
     assert_eq!((thesis.group.as_deref(), thesis.jupyter), (Some("student"), true));
     assert_eq!(thesis.parent_plan.as_ref().map(|p| p.as_str()), Some("py312"));
-    assert_eq!(spec.users[&Login::new("h.baker@hertie-school.lan")].uid, 1722830498);
+    assert_eq!(spec.users[&Login::new("h.baker@hertie-school.lan")].account.uid, 1722830498);
 }
 
 #[test]
