@@ -1,10 +1,12 @@
 //! What a run came to. Only a complete one proves that tags may move.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use crate::model::event::{Event, Outcome};
 use crate::model::names::{ImageId, NodeName};
-use crate::plan::{Action, Location, Plan, Planned};
+use crate::plan::{Action, Location, Plan, Planned, TagMove};
 
 /// How each image to build ended.
 #[derive(Debug, Default)]
@@ -23,14 +25,47 @@ pub(crate) struct Outcomes {
     pub(crate) interrupted: bool,
 }
 
-/// Every selected image is there, and sent where it was to be: only [`Outcomes::complete`] makes one, and
-/// only it moves branch tags and `latest`.
+/// Images whose tags may move: each is there, and sent where it was to be, with all that has to move
+/// beside it. Only [`Outcomes::complete`] makes one, and only it moves branch tags and `latest`.
 #[derive(Debug)]
 pub(crate) struct Complete {
-    /// By position in the plan; `None` for what is in a registry alone.
-    pub(super) ids: Vec<Option<ImageId>>,
-    /// What registries have under the content tags, as far as that is known.
-    pub(super) digests: Vec<Option<String>>,
+    /// By position in the plan.
+    images: Vec<Option<Finished>>,
+}
+
+/// Where an image is at the end of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    /// `None`: in a registry alone.
+    pub(super) id: Option<ImageId>,
+    /// What its registry has under its content tag, as far as that is known.
+    pub(super) digest: Option<String>,
+}
+
+impl Complete {
+    /// The image that a tag may be put on.
+    pub(super) fn of(&self, step: &TagMove) -> Option<&Finished> {
+        self.images[step.image].as_ref()
+    }
+}
+
+/// Tags that stay where they are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unmoved {
+    /// Whose `latest`; `None`: the branch tags, which move together.
+    project: Option<NodeName>,
+    /// The first image that is not done.
+    pub(crate) missing: NodeName,
+}
+
+impl fmt::Display for Unmoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.project {
+            Some(project) => write!(f, "`latest` of {project}")?,
+            None => f.write_str("the branch tags")?,
+        }
+        write!(f, " did not move, since {} is not done", self.missing)
+    }
 }
 
 impl Outcomes {
@@ -98,20 +133,45 @@ impl Outcomes {
         json!({ "images": images.collect::<Vec<_>>(), "summary": self.summary(plan) })
     }
 
-    /// The proof that all of the plan is done, or the first image that is not.
+    /// The proof of what is done, and which of the plan's tags cannot move.
     ///
-    /// # Errors
-    /// Names an image that was not built.
-    pub(crate) fn complete(&self, plan: &Plan) -> Result<Complete, NodeName> {
-        let id = |(image, outcome): (&Planned, &Option<Outcome>)| match (outcome, &image.action) {
-            (Some(outcome), _) => outcome.id().map(|id| Some(id.clone())).ok_or_else(|| image.name.clone()),
-            (None, Action::Keep(Location::Engine(id))) if !image.push => Ok(Some(id.clone())),
-            (None, Action::Keep(Location::Registry(_))) => Ok(None),
-            (None, _) => Err(image.name.clone()),
+    /// A project's `latest` waits for that image and what it is based on;
+    /// branch tags wait for every shared image.
+    pub(crate) fn complete(&self, plan: &Plan) -> (Complete, Vec<Unmoved>) {
+        let mut images: Vec<_> = plan.images.iter().enumerate().map(|(at, i)| self.finished(at, i)).collect();
+        // Parents come first.
+        let mut missing: Vec<Option<usize>> = Vec::with_capacity(images.len());
+        for (at, image) in plan.images.iter().enumerate() {
+            let above = image.parents.iter().find_map(|&parent| missing[parent]);
+            missing.push(above.or_else(|| images[at].is_none().then_some(at)));
+        }
+        let of_shared =
+            plan.images.iter().zip(&missing).find_map(|(i, missing)| missing.filter(|_| !i.is_project));
+        let mut unmoved: Vec<Unmoved> = Vec::new();
+        for (at, image) in plan.images.iter().enumerate() {
+            let Some(missing) = (if image.is_project { missing[at] } else { of_shared }) else { continue };
+            images[at] = None;
+            let held = Unmoved {
+                project: image.is_project.then(|| image.name.clone()),
+                missing: plan.images[missing].name.clone(),
+            };
+            let mut tags = plan.tags.iter().chain(&plan.registry_tags);
+            if tags.any(|step| step.image == at) && !unmoved.contains(&held) {
+                unmoved.push(held);
+            }
+        }
+        (Complete { images }, unmoved)
+    }
+
+    /// Where an image is, if all that was to be done about it is done.
+    fn finished(&self, position: usize, image: &Planned) -> Option<Finished> {
+        let id = match (&self.by_image[position], &image.action) {
+            (Some(outcome), _) => Some(outcome.id()?.clone()),
+            (None, Action::Keep(Location::Engine(id))) if !image.push => Some(id.clone()),
+            (None, Action::Keep(Location::Registry(_))) => None,
+            (None, _) => return None,
         };
-        let ids = plan.images.iter().zip(&self.by_image).map(id).collect::<Result<_, _>>()?;
-        let digests = plan.images.iter().enumerate().map(|(at, image)| self.digest(at, image));
-        Ok(Complete { ids, digests: digests.collect() })
+        Some(Finished { id, digest: self.digest(position, image) })
     }
 
     /// What its registry has under its content tag, as far as that is known.

@@ -1,5 +1,5 @@
-//! Puts the tags that people use on images, once every selected image is there:
-//! on the engine, then in registries, where no layer moves.
+//! Puts the tags that people use on images that are done: on the engine, then
+//! in registries, where no layer moves.
 
 use futures::future::join_all;
 
@@ -18,7 +18,8 @@ pub(crate) enum MoveError {
     Registry(#[from] registry::Error),
 }
 
-/// Puts the plan's tags on its images. Needs the proof that all are there.
+/// Puts the plan's tags on those of its images of which it is proved that they
+/// may move.
 ///
 /// # Errors
 /// The engine or a registry refused.
@@ -30,7 +31,7 @@ pub(crate) async fn move_tags(
     events: &Events,
 ) -> Result<(), MoveError> {
     for step in &plan.tags {
-        let Some(id) = &complete.ids[step.image] else { continue };
+        let Some(id) = complete.of(step).and_then(|done| done.id.as_ref()) else { continue };
         engine.tag(id, &step.tag).await?;
         let image = plan.images[step.image].name.clone();
         let _ = events.send(Event::TagMoved { image, tag: step.tag.to_string() });
@@ -47,7 +48,7 @@ async fn move_there(
     events: &Events,
     step: &TagMove,
 ) -> Result<(), registry::Error> {
-    let Some(digest) = &complete.digests[step.image] else { return Ok(()) };
+    let Some(digest) = complete.of(step).and_then(|done| done.digest.as_ref()) else { return Ok(()) };
     registry.tag(&step.tag.repository(), digest, step.tag.tag().unwrap_or("latest")).await?;
     let now = registry.digest(&step.tag).await?;
     if now.as_ref() != Some(digest) {

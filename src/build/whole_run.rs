@@ -97,21 +97,16 @@ impl WholeRun<'_> {
         let warn = |text: String| {
             let _ = events.send(Event::Warning { image: None, text });
         };
-        let moved = match outcomes.complete(&plan) {
-            Ok(complete) if !stop.is_cancelled() => {
-                let moved = move_tags(&plan, &complete, engine.as_ref(), registry.as_ref(), events).await;
-                self.branchless.into_iter().for_each(warn);
-                moved
-            }
-            _ => {
-                if !plan.tags.is_empty() || !plan.registry_tags.is_empty() {
-                    warn(
-                        "no branch tag and no `latest` moved, since not every selected image is done".into(),
-                    );
-                }
-                Ok(())
-            }
+        let (complete, unmoved) = outcomes.complete(&plan);
+        let moved = if stop.is_cancelled() {
+            Ok(())
+        } else {
+            move_tags(&plan, &complete, engine.as_ref(), registry.as_ref(), events).await
         };
+        unmoved.iter().for_each(|tags| warn(tags.to_string()));
+        if unmoved.is_empty() && !stop.is_cancelled() {
+            self.branchless.into_iter().for_each(warn);
+        }
         let recorded = recorder.keep(&plan, &outcomes, (self.now)());
         RunEnd { plan, outcomes, moved, recorded }
     }

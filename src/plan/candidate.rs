@@ -31,6 +31,8 @@ pub(crate) struct Candidate {
     pub(crate) parents: Vec<usize>,
     /// Build it whether it is up to date or not.
     pub(crate) forced: bool,
+    /// A person's, not shared.
+    pub(crate) is_project: bool,
     /// The branch tag or `latest`, to be put on it when all is done.
     pub(crate) moving: Option<Reference>,
     /// Tags in its registry that may hold steps of it, best first.
@@ -89,6 +91,7 @@ pub(crate) fn candidates(
             recipe,
             parents: graph.parents(node).iter().filter_map(|p| position.get(p).copied()).collect(),
             forced: selection.forced.contains(&node),
+            is_project: matches!(SpecEntry::of(spec, graph, node), SpecEntry::Project(_)),
             caches: caches(spec, graph, node, moving.as_ref()),
             moving,
         };

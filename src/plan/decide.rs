@@ -72,6 +72,7 @@ fn planned(
         push: tags.push && candidate.repository.host().is_some() && (builds || remote.is_none()),
         cache_from: if imports { candidate.caches } else { Vec::new() },
         last_failure: history.last_failure(&candidate.recipe),
+        is_project: candidate.is_project,
         name: candidate.name,
         recipe: candidate.recipe,
         parents: candidate.parents,

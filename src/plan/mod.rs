@@ -39,8 +39,8 @@ use crate::model::reference::{Reference, Repository};
 pub(crate) struct Plan {
     /// The selected images, parents before children.
     pub(crate) images: Vec<Planned>,
-    /// Tags that move when every selected image is done: those that are not
-    /// where they should be yet.
+    /// Tags that move when the images they wait for are done: those that are
+    /// not where they should be yet.
     pub(crate) tags: Vec<TagMove>,
     /// Tags in registries that move then, too.
     pub(crate) registry_tags: Vec<TagMove>,
@@ -50,6 +50,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
     pub(crate) name: NodeName,
+    /// A person's, not shared: nobody else waits for it.
+    pub(crate) is_project: bool,
     pub(crate) recipe: Recipe,
     /// Its content tag, `<repository>:r-<16 hex>`.
     pub(crate) content: Reference,

@@ -184,6 +184,7 @@ mod tests {
             recipe,
             parents: Vec::new(),
             forced: false,
+            is_project: false,
             moving: None,
         }
     }

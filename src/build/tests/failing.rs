@@ -19,8 +19,24 @@ async fn a_failing_image_blocks_what_stands_on_it_and_the_others_are_built() {
     assert_eq!((failure.exit_code, failure.output.as_slice()), (Some(3), &["about to fail".to_owned()][..]));
     assert!(!failure.engine && !ran.outcomes.only_engine_failed() && ran.outcomes.any_failed());
     assert_eq!(stack.engine.solves_of("b1"), 0);
-    assert_eq!(ran.outcomes.complete(&ran.plan).unwrap_err().as_str(), "b");
+    assert_eq!(ran.unmoved(), ["the branch tags did not move, since b is not done"]);
     assert!(stack.moved().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_person_s_failure_holds_back_nobody_else() {
+    let stack = Stack::new("base\nbad < base: exit 1\nann/a < base: exit 1\nbob/b < base\nbob/c < bad");
+    let ran = stack.run().await;
+    assert_eq!(stack.moved().await, ["bob/b"]);
+    let expected = [
+        "the branch tags did not move, since bad is not done",
+        "`latest` of ann/a did not move, since ann/a is not done",
+        "`latest` of bob/c did not move, since bad is not done",
+    ];
+    assert_eq!(ran.unmoved(), expected);
+    let stack = Stack::new("base\nann/a < base: exit 1\nbob/b < base");
+    stack.run().await;
+    assert_eq!(stack.moved().await, ["base", "bob/b"], "shared images wait for no project");
 }
 
 #[tokio::test(start_paused = true)]

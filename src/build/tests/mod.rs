@@ -58,7 +58,7 @@ struct Ran {
 
 impl Stack {
     /// Each line is `name < parent parent: script`; parents and script may be
-    /// missing.
+    /// missing. A name with a `/` is a project's.
     fn new(lines: &str) -> Self {
         let mut images: Vec<Image> = Vec::new();
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -122,6 +122,7 @@ impl Stack {
                 recipe,
                 parents: image.parents.clone(),
                 forced: self.forced.contains(&position),
+                is_project: image.name.contains('/'),
                 moving: Some(self.repository(&image.name).with_tag("t-main")),
                 caches: Vec::new(),
             }
@@ -209,9 +210,8 @@ impl Stack {
         let (send, mut receive) = unbounded_channel();
         let (plan, registry) = (run.plan.clone(), run.registry.clone());
         let outcomes = super::run(run, &send, cancel).await;
-        if let Ok(complete) = outcomes.complete(&plan) {
-            move_tags(&plan, &complete, self.engine.as_ref(), registry.as_ref(), &send).await.unwrap();
-        }
+        let (complete, _) = outcomes.complete(&plan);
+        move_tags(&plan, &complete, self.engine.as_ref(), registry.as_ref(), &send).await.unwrap();
         drop(send);
         let mut events = Vec::new();
         while let Ok(event) = receive.try_recv() {
@@ -243,6 +243,11 @@ impl Stack {
 }
 
 impl Ran {
+    /// What is said of tags that did not move.
+    fn unmoved(&self) -> Vec<String> {
+        self.outcomes.complete(&self.plan).1.iter().map(ToString::to_string).collect()
+    }
+
     fn of(&self, name: &str) -> &Outcome {
         let at = self.plan.images.iter().position(|image| image.name.as_str() == name).unwrap();
         self.outcomes.of(at).unwrap_or_else(|| panic!("{name} was kept"))

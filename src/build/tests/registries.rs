@@ -170,7 +170,7 @@ async fn a_registry_that_refuses_a_branch_tag_is_told() {
     let (plan, registry) = (run.plan.clone(), run.registry.clone());
     let (events, _received) = unbounded_channel();
     let outcomes = crate::build::run(run, &events, &CancellationToken::new()).await;
-    let complete = outcomes.complete(&plan).unwrap();
+    let (complete, _) = outcomes.complete(&plan);
     hub(&stack).registry.deny("reg.local");
     let moved = move_tags(&plan, &complete, stack.engine.as_ref(), registry.as_ref(), &events).await;
     assert!(matches!(moved, Err(MoveError::Registry(_))), "{moved:?}");

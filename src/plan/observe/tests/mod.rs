@@ -166,7 +166,8 @@ impl Stack {
     /// Plans, builds and tags everything.
     async fn build(&self) {
         let (plan, outcomes) = self.try_build().await;
-        let complete = outcomes.complete(&plan).unwrap_or_else(|name| panic!("{name}: {outcomes:?}"));
+        let (complete, unmoved) = outcomes.complete(&plan);
+        assert!(unmoved.is_empty(), "{unmoved:?}: {outcomes:?}");
         let (events, _reports) = unbounded_channel();
         let registry = &*self.engine.hub().registry;
         build::move_tags(&plan, &complete, self.engine.as_ref(), registry, &events).await.unwrap();
