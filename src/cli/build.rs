@@ -38,7 +38,7 @@ pub(super) async fn run_for(
     facts: Option<DataField>,
 ) -> Result<Exit, CliError> {
     let (spec, graph) = session.spec()?;
-    let mut selected = plan::select(session, signals, &spec, &graph, &args.selection).await?;
+    let mut selected = plan::select(session, signals, &spec, &graph, &args.selection, !args.dry_run).await?;
     if let Some(unchanged) = &selected.unchanged {
         return nothing(session, args, unchanged).await;
     }

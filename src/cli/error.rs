@@ -6,7 +6,7 @@ use super::exit::Exit;
 use crate::build::MoveError;
 use crate::engine;
 use crate::model::problem::Problem;
-use crate::plan;
+use crate::plan::{self, SelectionError};
 use crate::ui::Output;
 
 /// What kept a command from doing what it was asked for.
@@ -92,6 +92,15 @@ impl From<plan::Error> for CliError {
             plan::Error::Registries(errors) => {
                 Self { exit: Exit::Engine, problems: errors.iter().map(Problem::from).collect() }
             }
+        }
+    }
+}
+
+impl From<SelectionError> for CliError {
+    fn from(error: SelectionError) -> Self {
+        match error {
+            SelectionError::Unknown(problems) => Self::problems(problems),
+            SelectionError::Refused(problem) => Self::refused(problem),
         }
     }
 }

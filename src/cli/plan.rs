@@ -21,7 +21,7 @@ use crate::ui::{Output, human};
 pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, CliError> {
     let signals = signals::listen()?;
     let (spec, graph) = session.spec()?;
-    let selected = select(session, &signals, &spec, &graph, &args.selection).await?;
+    let selected = select(session, &signals, &spec, &graph, &args.selection, false).await?;
     if let Some(unchanged) = &selected.unchanged {
         return nothing(session, unchanged, &Plan::default().to_json());
     }
@@ -122,16 +122,18 @@ pub(crate) async fn make(
     Ok(plan::plan(&context, selection).await?)
 }
 
-/// What the command line selects.
+/// What the command line selects, to be built or only to be looked at.
 ///
 /// # Errors
-/// A name that the spec does not have; with `--since`, files that are wrong.
+/// A name that the spec does not have, or that is not the caller's to build;
+/// with `--since`, files that are wrong.
 pub(crate) async fn select(
     session: &Session,
     signals: &Signals,
     spec: &Spec,
     graph: &Graph,
     args: &args::Selection,
+    builds: bool,
 ) -> Result<Selected, CliError> {
     let changed = match &args.since {
         Some(revision) => since::changed(session, signals, spec, graph, revision).await?,
@@ -143,8 +145,12 @@ pub(crate) async fn select(
         force_all: args.force_all,
         since: args.since.as_deref().zip(changed.as_deref()),
         branch: args.branch.clone().map_or_else(|| git::current_branch(&spec.root), Ok),
+        caller: &session.caller(Some(spec)),
+        builds,
     };
-    request.select(spec, graph).map_err(CliError::problems)
+    let selected = request.select(spec, graph)?;
+    selected.left_out.iter().for_each(|note| session.output().note(note));
+    Ok(selected)
 }
 
 /// These nodes and all that they are based on, for commands that only look.

@@ -21,7 +21,7 @@ pub(crate) mod why;
 
 pub(crate) use candidate::{image_labels, recipes};
 pub(crate) use run::{Context, Error, PlannedRun, plan};
-pub(crate) use selection::{Selected, Selection, SelectionRequest};
+pub(crate) use selection::{Selected, Selection, SelectionError, SelectionRequest};
 
 use std::collections::BTreeMap;
 use std::fmt;
