@@ -1,6 +1,5 @@
 //! One container in full, for `show`: as data and as people read it. Pure.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::list::{ContainerView, HeldGpus, Maker, ViewContext};
 use crate::engine::{ContainerDetail, Image, ImageIndex, Mount, Network, Port, Usage};
 use crate::gpu::claims::GpuClaim;
+use crate::model::field_list::FieldList;
 use crate::model::labels::read;
 use crate::model::labels::{GROUP, INTERFACE, RECIPE, SLICE};
 
@@ -133,34 +133,10 @@ fn cpus(cpus: f64) -> String {
     number.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Lines of one label.
-#[derive(Default)]
-struct Lines(String);
-
-impl Lines {
-    /// Nothing for an empty value.
-    fn line(&mut self, label: &str, value: &str) {
-        if !value.is_empty() {
-            let _ = writeln!(self.0, "  {label:LABEL$}{value}");
-        }
-    }
-
-    /// One for each; the label is before the first.
-    fn lines(&mut self, label: &str, values: impl IntoIterator<Item = String>) {
-        for (at, value) in values.into_iter().enumerate() {
-            self.line(if at == 0 { label } else { "" }, &value);
-        }
-    }
-
-    fn gap(&mut self) {
-        self.0.push('\n');
-    }
-}
-
 impl FullView {
     /// For people. `age` words how long ago something was.
     pub(crate) fn text(&self, age: &dyn Fn(Duration) -> String) -> String {
-        let mut out = Lines(format!("{}\n", self.view.name));
+        let mut out = FieldList::new(&self.view.name, LABEL);
         self.write_state(&mut out, age);
         out.gap();
         self.write_image(&mut out);
@@ -178,10 +154,10 @@ impl FullView {
             out.gap();
             next.iter().for_each(|(what, command)| out.line(what, command));
         }
-        out.0
+        out.into_text()
     }
 
-    fn write_state(&self, out: &mut Lines, age: &dyn Fn(Duration) -> String) {
+    fn write_state(&self, out: &mut FieldList, age: &dyn Fn(Duration) -> String) {
         let view = &self.view;
         let when = |at: Option<i64>| {
             let Some(time) = at.and_then(|at| Timestamp::from_second(at).ok()) else { return String::new() };
@@ -215,7 +191,7 @@ impl FullView {
         }
     }
 
-    fn write_image(&self, out: &mut Lines) {
+    fn write_image(&self, out: &mut FieldList) {
         let newer = match self.view.newer {
             Some(true) => "; a newer one exists",
             _ => "",

@@ -63,6 +63,12 @@ pub(crate) fn age(span: Duration) -> String {
     format!("{} ago", count(seconds / size, word))
 }
 
+/// The same without `ago`, for which a narrow table has no room.
+pub(crate) fn short_age(span: Duration) -> String {
+    let age = age(span);
+    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
+}
+
 /// A number with its noun: `1 file`, `3 files`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

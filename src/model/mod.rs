@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod digest;
 pub(crate) mod event;
+pub(crate) mod field_list;
 pub(crate) mod human;
 pub(crate) mod labels;
 pub(crate) mod names;

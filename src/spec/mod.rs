@@ -41,11 +41,11 @@ pub(crate) use reader::nearest;
 use catalog::HostArch;
 use files::Files;
 
-use crate::host::people::{NoPeople, People};
+use crate::host::people::{Caller, NoPeople, People, may_act_for};
 use crate::image::packages::{AllowedAddresses, PackageIndex, Packages};
 use crate::model::account::Account;
 use crate::model::names::{BaseName, ImageName, Login, PlanName, ProjectName};
-use crate::model::problem::Place;
+use crate::model::problem::{Place, Problem};
 use crate::model::reference::{Reference, Repository};
 
 /// What reading a spec may ask besides its own text.
@@ -272,6 +272,21 @@ pub(crate) struct Project {
     pub(crate) build_args: BTreeMap<String, String>,
     /// `jupyter: true`.
     pub(crate) jupyter: bool,
+}
+
+impl Project {
+    /// Whether somebody may do this with it: its owner, or an administrator.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_access(&self, caller: &Caller, action: &str) -> Result<(), Problem> {
+        let Account { login, uid, .. } = &self.account;
+        if may_act_for(caller, *uid) {
+            return Ok(());
+        }
+        let problem = Problem::new(format!("the project belongs to {login} (uid {uid})"));
+        Err(problem.help(format!("only its owner or an administrator can {action} it")))
+    }
 }
 
 /// `users.<login>`, or whom a project names and the user database knows.

@@ -1,12 +1,14 @@
 //! One image in full.
 
-use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{ImageFacts, ImageGroup, ImageSummary, Snapshot, SpecNode, summarize};
 use crate::engine::ImageDetail;
+use crate::model::field_list::FieldList;
+use crate::model::human::{age, bytes};
 use crate::model::labels::{self, read};
 use crate::model::reference::Reference;
 
@@ -124,18 +126,12 @@ fn labelled_base(labels: &labels::write::Labels) -> Option<BaseSummary> {
 }
 
 impl ImageInspect {
-    /// For people. `size` and `age` say numbers as people read them.
-    pub(crate) fn text(&self, size: &dyn Fn(u64) -> String, age: &dyn Fn(u64) -> String) -> String {
-        let (image, mut text) = (&self.summary, String::new());
-        let _ = match &self.declared {
-            Some(declared) => writeln!(text, "{}  ({declared})", image.name),
-            None => writeln!(text, "{}", image.name),
-        };
-        let mut line = |label: &str, value: &str| {
-            if !value.is_empty() {
-                let _ = writeln!(text, "  {label:LABEL$}{value}");
-            }
-        };
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let image = &self.summary;
+        let declared = self.declared.as_ref().map(|declared| format!("  ({declared})")).unwrap_or_default();
+        let mut list = FieldList::new(&format!("{}{declared}", image.name), LABEL);
+        let mut line = |label: &str, value: &str| list.line(label, value);
         let because = image.state.because().map(|why| format!(": {why}")).unwrap_or_default();
         let legacy = if image.legacy { ", made by an older system" } else { "" };
         line("state", &format!("{}{because}{legacy}", image.state.words()));
@@ -150,16 +146,16 @@ impl ImageInspect {
         line("recipe", self.recipe.as_deref().unwrap_or_default());
         line("image", image.image.as_ref().map(|id| id.as_str()).unwrap_or_default());
         line("tags", &joined(&image.tags, ", ", ToString::to_string));
-        if let Some(bytes) = image.size {
+        if let Some(size) = image.size {
             let parts = image.own.zip(image.shared).map(|(own, shared)| {
-                format!(": {} of its own, {} shared with other images", size(own), size(shared))
+                format!(": {} of its own, {} shared with other images", bytes(own), bytes(shared))
             });
-            line("size", &format!("{}{}", size(bytes), parts.unwrap_or_default()));
+            line("size", &format!("{}{}", bytes(size), parts.unwrap_or_default()));
         }
-        line("built", &image.age_seconds.map(age).unwrap_or_default());
+        line("built", &image.age_seconds.map(Duration::from_secs).map(age).unwrap_or_default());
         line("containers", &joined(&image.containers, ", ", |c| format!("{} ({})", c.container, c.status)));
         line("older", &joined(&image.older, ", ", |id| id.short().to_owned()));
-        text
+        list.into_text()
     }
 }
 

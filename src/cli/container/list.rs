@@ -85,18 +85,12 @@ fn table(rows: &[ContainerView], stats: bool, style: &OutputStyle) -> String {
             row.gpus_text(),
             row.owner.clone().unwrap_or_else(|| "?".into()),
             image,
-            age(row),
+            human::short_age(row.age),
             usage.map_or_else(|| NONE.into(), |usage| format!("{:.2}", usage.cpus)),
             usage.map_or_else(|| NONE.into(), |usage| memory(usage.memory)),
         ]);
     }
     table.render(style.width, style.either("…", "~"))
-}
-
-/// Without `ago`, for which a narrow table has no room.
-fn age(row: &ContainerView) -> String {
-    let age = human::age(row.age);
-    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
 }
 
 /// What a table cannot hold.

@@ -1,6 +1,7 @@
 //! `image list`.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::Inventory;
 use crate::admin::inventory::{self, ImageGroup, ImageSummary};
@@ -72,7 +73,7 @@ fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &Output
             row.base.clone().unwrap_or_else(|| "?".to_owned()),
             size(row.own),
             size(row.shared),
-            row.age_seconds.map_or_else(|| "-".to_owned(), age),
+            row.age_seconds.map_or_else(|| "-".to_owned(), |age| human::short_age(Duration::from_secs(age))),
             format!("{running}/{}", row.containers.len()),
             state,
         ]);
@@ -89,12 +90,6 @@ fn text(rows: &[ImageSummary], short: &HashSet<String>, all: bool, look: &Output
 /// The shortest name that commands take for it.
 fn called<'a>(row: &'a ImageSummary, short: &HashSet<String>) -> &'a str {
     if short.contains(&row.name) { &row.project } else { &row.name }
-}
-
-/// Without `ago`, for which a narrow table has no room.
-fn age(seconds: u64) -> String {
-    let age = human::age(std::time::Duration::from_secs(seconds));
-    age.strip_suffix(" ago").unwrap_or(&age).to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `image show`.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{Inventory, cli_error};
@@ -16,7 +14,6 @@ use crate::cli::{build, plan};
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
 use crate::plan::Selection;
-use crate::ui::human;
 
 pub(crate) async fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
     let inventory = Inventory::read(session).await?;
@@ -47,8 +44,7 @@ pub(crate) async fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliE
     let pins = session.pins().ok();
     let pin = |image: &Reference| Some(pins.as_ref()?.lock.get(image)?.digest().to_owned());
     let inspect = inventory::inspect(snapshot, &facts, group, detail.as_ref(), &pin);
-    let age = |seconds| human::age(Duration::from_secs(seconds));
-    output.data(&inspect, |inspect, _| inspect.text(&human::bytes, &age));
+    output.data(&inspect, |inspect, _| inspect.text());
     if let Err(cause) = &facts.states {
         output.note(&format!("whether it is up to date is not known: {cause}"));
     }

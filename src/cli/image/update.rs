@@ -26,7 +26,7 @@ pub(crate) async fn run(session: &Session, args: &ImageUpdateArgs) -> Result<Exi
     let caller = session.caller(Some(&spec));
     let context = EditContext { spec: &spec, graph: &graph, caller: &caller, here: &session.here };
     let project = project(session, &spec, &graph, &args.name)?;
-    context.may_change(project)?;
+    project.check_access(&caller, "change").map_err(CliError::refused)?;
     let path = session.here.join(&project.place.file.path);
     let shown = session.shown(&path).display().to_string();
     // The spec is read with another text there, so without links.

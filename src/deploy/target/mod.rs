@@ -130,9 +130,11 @@ impl<'a> Lookup<'a> {
     /// Who `--user` names.
     fn named_owner(self, login: &str) -> Result<Owner, DeployError> {
         let owner = owner::by_login(self.spec, self.people, login).map_err(DeployError::Refused)?;
+        if may_act_for(self.caller, owner.account.uid) {
+            return Ok(owner);
+        }
         let message = format!("you may not make containers for {}", owner.account.login);
-        self.check_may_act_for(&owner, message, "only an administrator makes containers for others")?;
-        Ok(owner)
+        Err(DeployError::refused(message, "only an administrator makes containers for others"))
     }
 
     /// For whom it is; `None` while the word may still be another's project.
@@ -150,8 +152,7 @@ impl<'a> Lookup<'a> {
             return Err(DeployError::refused(message, "leave --user out"));
         }
         let owner = Owner::of_project(self.spec, project).map_err(DeployError::Refused)?;
-        let message = format!("the project belongs to {} (uid {})", owner.account.login, owner.account.uid);
-        self.check_may_act_for(&owner, message, "only its owner or an administrator can deploy it")?;
+        project.check_access(self.caller, "deploy").map_err(DeployError::Refused)?;
         Ok(Some(owner))
     }
 
@@ -164,13 +165,6 @@ impl<'a> Lookup<'a> {
             return Err(DeployError::refused("root has no containers of its own", help));
         }
         Ok(owner)
-    }
-
-    fn check_may_act_for(self, owner: &Owner, message: String, help: &str) -> Result<(), DeployError> {
-        if may_act_for(self.caller, owner.account.uid) {
-            return Ok(());
-        }
-        Err(DeployError::refused(message, help))
     }
 
     /// By the spec: a project of this uid before names of the spec.

@@ -55,7 +55,7 @@ pub(crate) fn whole(count: usize, memory: Option<u64>, overview: &Overview) -> A
     let total = gpus.len();
     let small =
         |unit: &Unit<'_>| unit.total_memory().is_some_and(|bytes| memory.is_some_and(|least| bytes < least));
-    let large: Vec<_> = gpus.iter().filter(|unit| !small(unit)).collect();
+    let large: Vec<_> = gpus.iter().copied().filter(|unit| !small(unit)).collect();
     let of = memory.map(|least| format!(" of at least {}", gib(least))).unwrap_or_default();
     if large.len() < count {
         let message = if large.is_empty() {
@@ -65,7 +65,7 @@ pub(crate) fn whole(count: usize, memory: Option<u64>, overview: &Overview) -> A
             format!("the machine has {}{of}, and {count} are asked for", number(large.len(), "GPU"))
         };
         // Nobody could make room for that.
-        return AllocationError { message, help: instead(overview, [], memory) };
+        return refusal(message, overview, &[], memory);
     }
     let fits = |unit: &Unit<'_>| unit.free().is_some() && (memory.is_none() || unit.total_memory().is_some());
     let free = large.iter().filter(|unit| fits(unit)).count();
@@ -89,13 +89,13 @@ pub(crate) fn whole(count: usize, memory: Option<u64>, overview: &Overview) -> A
     } else {
         format!("none of the {total} GPUs is free: {why}")
     };
-    AllocationError { message, help: instead(overview, large.iter().map(|unit| unit.usage()), memory) }
+    refusal(message, overview, &large, memory)
 }
 
 /// So many instances of a profile are not free.
 pub(crate) fn profile(profile: &str, count: usize, overview: &Overview) -> AllocationError {
     let matching: Vec<_> = overview.instances().filter(|unit| is_of_profile(*unit, profile)).collect();
-    let none = |message: String| AllocationError { message, help: instead(overview, [], None) };
+    let none = |message: String| refusal(message, overview, &[], None);
     if overview.instances().next().is_none() {
         return none("no GPU of this machine is divided into MIG instances".into());
     }
@@ -110,17 +110,14 @@ pub(crate) fn profile(profile: &str, count: usize, overview: &Overview) -> Alloc
         return none(format!("the machine has {has} of profile `{profile}`, and {count} are asked for"));
     }
     let free = matching.iter().filter(|unit| unit.free().is_some()).count();
-    let why = list(matching.iter().filter(|unit| unit.free().is_none()).map(|unit| {
-        let slot = unit.slot();
-        taken(&slot, unit.usage()).unwrap_or_else(|| format!("{slot} does not say what share of a GPU it is"))
-    }));
+    let why = taken_all(matching.iter().filter(|unit| unit.free().is_none()), "what share of a GPU it is");
     let message = match free {
         0 if total == 1 => format!("the only instance of `{profile}` is not free: {why}"),
         0 => format!("none of the {total} instances of `{profile}` is free: {why}"),
         1 => format!("{count} of `{profile}` are asked for and 1 of {total} is free: {why}"),
         _ => format!("{count} of `{profile}` are asked for and {free} of {total} are free: {why}"),
     };
-    AllocationError { message, help: instead(overview, matching.iter().map(|unit| unit.usage()), None) }
+    refusal(message, overview, &matching, None)
 }
 
 /// Nothing of so many bytes is free.
@@ -128,20 +125,33 @@ pub(crate) fn memory(bytes: u64, overview: &Overview) -> AllocationError {
     // What is divided is not given as a whole.
     let whole = overview.units().filter(|unit| unit.instance.is_none() && unit.gpu.instances.is_empty());
     let units: Vec<_> = whole.chain(overview.instances()).collect();
-    let is_large = |total: Option<u64>| total.is_some_and(|total| total >= bytes);
-    if !units.iter().any(|unit| is_large(unit.total_memory())) {
+    if !units.iter().any(|unit| unit.total_memory().is_some_and(|total| total >= bytes)) {
         let largest = units.iter().filter_map(|unit| unit.total_memory()).max();
         let message = format!("nothing here has {}; the largest has {}", gib(bytes), size(largest));
-        return AllocationError { message, help: instead(overview, [], Some(bytes)) };
+        return refusal(message, overview, &[], Some(bytes));
     }
-    let fits: Vec<_> =
-        units.iter().filter(|unit| unit.total_memory().is_none() || is_large(unit.total_memory())).collect();
-    let why = list(fits.iter().map(|unit| {
+    let fits = units.into_iter().filter(|unit| unit.total_memory().is_none_or(|total| total >= bytes));
+    let fits: Vec<_> = fits.collect();
+    let why = taken_all(&fits, "how large it is");
+    refusal(format!("nothing with {} is free: {why}", gib(bytes)), overview, &fits, Some(bytes))
+}
+
+/// With what could be done instead; `in_the_way`: what would be large enough.
+fn refusal(
+    message: String,
+    overview: &Overview,
+    in_the_way: &[Unit<'_>],
+    memory: Option<u64>,
+) -> AllocationError {
+    AllocationError { message, help: instead(overview, in_the_way.iter().map(|unit| unit.usage()), memory) }
+}
+
+/// Why none of these is given; `unsure`: what one that is free does not say.
+fn taken_all<'a>(units: impl IntoIterator<Item = &'a Unit<'a>>, unsure: &str) -> String {
+    list(units.into_iter().map(|unit| {
         let slot = unit.slot();
-        taken(&slot, unit.usage()).unwrap_or_else(|| format!("{slot} does not say how large it is"))
-    }));
-    let message = format!("nothing with {} is free: {why}", gib(bytes));
-    AllocationError { message, help: instead(overview, fits.iter().map(|unit| unit.usage()), Some(bytes)) }
+        taken(&slot, unit.usage()).unwrap_or_else(|| format!("{slot} does not say {unsure}"))
+    }))
 }
 
 /// How many there are of each profile.

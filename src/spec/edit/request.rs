@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{EntryEdit, ProjectChanges, ProjectEntry, apply, change, check_name, problem, read};
-use crate::host::people::{Caller, may_act_for};
+use crate::host::people::Caller;
 use crate::image::packages::{parse_apt, parse_pip_from};
 use crate::model::account::account_name;
 use crate::model::names::Login;
@@ -165,19 +165,6 @@ impl<'a> EditContext<'a> {
         }
         let account = account_name(&login).map_err(Problem::new)?;
         Ok(new_project_file(self.spec, &account, name, &Disk).map_err(Problem::from)?)
-    }
-
-    /// Whether the caller may change a project: its owner, or an administrator.
-    ///
-    /// # Errors
-    /// Why not.
-    pub(crate) fn may_change(self, project: &Project) -> Result<(), EditError> {
-        let account = &project.account;
-        if may_act_for(self.caller, account.uid) {
-            return Ok(());
-        }
-        let problem = Problem::new(format!("the project belongs to {} (uid {})", account.login, account.uid));
-        Err(EditError::Refused(problem.help("only its owner or an administrator can change it")))
     }
 
     /// A project file's text with the changes, and what they are.
