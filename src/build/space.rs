@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::model::human::gib;
 use crate::model::problem::Problem;
 use crate::plan::observe::Snapshot;
 
@@ -40,9 +41,8 @@ fn enough(free: u64, largest_base: u64) -> Result<(), String> {
     if free >= largest_base {
         return Ok(());
     }
-    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     Err(format!(
-        "{:.1} GiB are free where the engine keeps images, and the largest base alone takes {:.1} GiB",
+        "{} are free where the engine keeps images, and the largest base alone takes {}",
         gib(free),
         gib(largest_base)
     ))

@@ -206,10 +206,8 @@ fn check(session: &Session, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
         }
         warnings.iter().for_each(|warning| output.note(&sentence(warning)));
         let name = name.as_deref().unwrap_or("the program's own catalogue");
-        let counted = |number: usize, noun| count(number as u64, noun);
-        let problems =
-            if errors.is_empty() { "no problems".into() } else { counted(errors.len(), "problem") };
-        let (rows, warnings) = (counted(rows, "row"), counted(warnings.len(), "warning"));
+        let problems = if errors.is_empty() { "no problems".into() } else { count(errors.len(), "problem") };
+        let (rows, warnings) = (count(rows, "row"), count(warnings.len(), "warning"));
         output.line(&format!("{name}: {rows}, {problems}, {warnings}"));
     }
     output.finish()?;

@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::model::names::Login;
 use crate::plan::observe;
 use crate::spec::Spec;
-use crate::ui::human;
+use crate::ui::human::count;
 
 pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
     let (spec, graph) = session.spec()?;
@@ -23,7 +23,6 @@ pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
     });
     let mut output = session.output();
     output.data(&counts, |_, _| {
-        let count = |number: usize, noun| human::count(number as u64, noun);
         let (images, bases) = (count(spec.images.len(), "image"), count(spec.bases.len(), "base"));
         format!("no problems: {images} on {bases}, {}\n", count(spec.projects.len(), "project"))
     });

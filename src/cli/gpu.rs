@@ -18,7 +18,7 @@ use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, MissingGpu, Overv
 use crate::gpu::{DriverState, Memory, ProcessKind, usage};
 use crate::model::problem::Problem;
 use crate::ui::Output;
-use crate::ui::human::count;
+use crate::ui::human::{count, gib};
 use crate::ui::table::{Column, Table};
 
 /// Between two readings of `--watch`.
@@ -150,7 +150,7 @@ fn row(unit: Unit<'_>) -> [String; COLUMNS] {
         utilization,
         match usage.availability {
             Availability::Divided => {
-                format!("divided into {}", count(gpu.instances.len() as u64, "instance"))
+                format!("divided into {}", count(gpu.instances.len(), "instance"))
             }
             _ => usage_text(usage),
         },
@@ -161,9 +161,8 @@ fn row(unit: Unit<'_>) -> [String; COLUMNS] {
 
 /// Used and all, in the unit in which GPUs are asked for.
 fn memory(memory: Option<Memory>) -> String {
-    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    memory
-        .map_or_else(|| UNKNOWN.into(), |memory| format!("{:.1}/{:.1}", gib(memory.used), gib(memory.total)))
+    let both = |memory: Memory| format!("{}/{}", gib(memory.used), gib(memory.total)).replace(" GiB", "");
+    memory.map_or_else(|| UNKNOWN.into(), both)
 }
 
 fn usage_text(usage: &GpuUsage) -> String {

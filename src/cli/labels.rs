@@ -135,7 +135,7 @@ fn used_keys(used: &[&LegacyKeyUse], style: &OutputStyle) -> String {
 }
 
 fn sum(audit: &Audit) -> String {
-    let count = |kind| audit.relying.iter().filter(|one| one.kind == kind).count() as u64;
+    let count = |kind| audit.relying.iter().filter(|one| one.kind == kind).count();
     let (containers, images) = (count(ObjectKind::Container), count(ObjectKind::Image));
     let verb = if containers + images == 1 { "relies" } else { "rely" };
     let who = match (containers, images) {

@@ -66,7 +66,7 @@ pub(crate) fn man(session: &Session, args: &ManArgs) -> Result<Exit, CliError> {
         let message = format!("cannot write the pages to {}: {error}", args.folder.display());
         CliError::usage(Problem::new(message).help("name a folder that you may write to"))
     })?;
-    session.remark(&format!("{}: {}", args.folder.display(), count(written as u64, "page")));
+    session.remark(&format!("{}: {}", args.folder.display(), count(written, "page")));
     Ok(Exit::Done)
 }
 

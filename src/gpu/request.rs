@@ -196,10 +196,5 @@ pub(crate) fn size(flag: &str, text: &str) -> Result<u64, Problem> {
     Ok(bytes as u64)
 }
 
-/// `39.5 GiB`, as `gpu list` shows memory.
-pub(crate) fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
-}
-
 #[cfg(test)]
 mod tests;

@@ -38,10 +38,31 @@ impl Digest {
         &self.0
     }
 
+    /// As people compare it.
+    pub(crate) fn short(&self) -> &str {
+        self.first(SHORT)
+    }
+
     /// The first digits, at most 64.
     pub(crate) fn first(&self, digits: usize) -> &str {
         &self.0[..digits.min(64)]
     }
+}
+
+/// Digits by which people tell digests and IDs apart.
+const SHORT: usize = 12;
+
+/// A digest or an ID as people compare it: 12 digits, behind `sha256:` where
+/// it has that.
+pub(crate) fn short(text: &str) -> &str {
+    let kind = text.find(':').map_or(0, |colon| colon + 1);
+    text.get(..kind + SHORT).unwrap_or(text)
+}
+
+/// The 12 digits alone.
+pub(crate) fn short_hex(text: &str) -> &str {
+    let short = short(text);
+    short.strip_prefix("sha256:").unwrap_or(short)
 }
 
 /// Whether a text is so many lower-case hex digits.
@@ -106,7 +127,9 @@ mod tests {
     fn a_digest_is_plain_sha256() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").as_str(), abc);
-        assert_eq!(Digest::parse(abc).unwrap().first(12), "ba7816bf8f01");
+        assert_eq!(Digest::parse(abc).unwrap().short(), "ba7816bf8f01");
+        assert_eq!(short(&format!("sha256:{abc}")), "sha256:ba7816bf8f01");
+        assert_eq!((short(abc), short_hex("sha256:12"), short("é:")), ("ba7816bf8f01", "12", "é:"));
         assert!(Digest::parse(&abc.to_uppercase()).is_none());
         assert!(Digest::parse("abc").is_none());
     }

@@ -1,5 +1,6 @@
 //! Sizes and times as people read them. Pure: knows no clock and no locale.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 const MINUTE: u64 = 60;
@@ -24,6 +25,11 @@ pub(crate) fn bytes(count: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", units[unit])
+}
+
+/// A number of bytes as memory and disks are asked for: `39.5 GiB`.
+pub(crate) fn gib(count: u64) -> String {
+    format!("{:.1} GiB", count as f64 / f64::from(1 << 30))
 }
 
 /// How long something took: `28ms`, `3.4s`, `2m 05s`, `1h 02m`.
@@ -70,8 +76,8 @@ pub(crate) fn short_age(span: Duration) -> String {
 }
 
 /// A number with its noun: `1 file`, `3 files`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+pub(crate) fn count<N: Display + From<u8> + PartialEq>(number: N, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == N::from(1) { "" } else { "s" })
 }
 
 /// At most so many names, and how many more there are.
@@ -123,6 +129,7 @@ mod tests {
         for (count, text) in cases {
             assert_eq!(bytes(count), text);
         }
+        assert_eq!(gib((39 << 30) + (1 << 29)), "39.5 GiB");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::digest::short_hex;
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
@@ -75,7 +77,6 @@ name!(
 impl ImageId {
     /// As people are shown it: 12 digits, without `sha256:`.
     pub(crate) fn short(&self) -> &str {
-        let hex = self.0.strip_prefix("sha256:").unwrap_or(&self.0);
-        hex.get(..12).unwrap_or(hex)
+        short_hex(&self.0)
     }
 }

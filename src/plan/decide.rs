@@ -152,7 +152,7 @@ fn differences(candidate: &Candidate, last: &EarlierBuild, history: &BuildHistor
 /// A parent's own reasons say more than its new digest or a missing image do.
 fn without(reason: Reason, rebuilt: &[&Planned]) -> Option<Reason> {
     let digests: Vec<_> =
-        rebuilt.iter().map(|p| Some(format!("recipe:{}", p.recipe.digest().first(recipe::SHORT)))).collect();
+        rebuilt.iter().map(|p| Some(format!("recipe:{}", p.recipe.digest().short()))).collect();
     match reason {
         Reason::Changed(mut changed) if changed.ingredient == Ingredient::Base => {
             changed.details.retain(|detail| !digests.contains(&detail.new));

@@ -11,6 +11,7 @@ use super::observe::{self, BaseSnapshot, Pinning, Snapshot};
 use super::run::{Context, Error, PlannedRun, plan, plan_snapshot};
 use super::selection::Selection;
 use crate::engine::Engine;
+use crate::model::digest;
 use crate::model::human;
 use crate::model::names::NodeName;
 use crate::model::reference::Reference;
@@ -141,7 +142,7 @@ impl NewPins {
     pub(crate) fn note(&self, path: &Path) -> Option<String> {
         let path = path.display();
         match &self.saved {
-            Ok(true) => Some(format!("{path}: {} pinned", human::count(self.count as u64, "base"))),
+            Ok(true) => Some(format!("{path}: {} pinned", human::count(self.count, "base"))),
             Ok(false) => None,
             Err(error) => Some(format!(
                 "warning: {path} cannot be written, so what tags stand for is not kept: {error}"
@@ -155,7 +156,7 @@ impl Snapshot {
     pub(crate) fn moved_tags(&self) -> Vec<String> {
         let moved = |(reference, base): (Reference, &BaseSnapshot)| {
             let Pinning::Pinned { tag_is: Some(is) } = &base.pinning else { return None };
-            let (digest, is) = (lock_file::short(base.digest.as_deref()?), lock_file::short(is));
+            let (digest, is) = (digest::short(base.digest.as_deref()?), digest::short(is));
             Some(format!("{reference} is pinned to {digest}; the engine's tag is at {is}"))
         };
         self.bases().filter_map(moved).collect()
@@ -278,8 +279,8 @@ impl BaseCheck {
     /// Says that it is behind, and what a move would rebuild.
     pub(crate) fn behind(&self) -> Option<String> {
         let Newest::Pin(new) = &self.newest else { return None };
-        let (pinned, new) = (lock_file::short(&self.pinned), lock_file::short(new.digest()));
-        let images = human::count(self.rebuilds.len() as u64, "image");
+        let (pinned, new) = (digest::short(&self.pinned), digest::short(new.digest()));
+        let images = human::count(self.rebuilds.len(), "image");
         let image = &self.image;
         Some(format!(
             "behind: {image} pinned {pinned}, the registry has {new}; update would rebuild {images}"
@@ -288,7 +289,7 @@ impl BaseCheck {
 
     /// Says that nothing is known of it.
     pub(crate) fn warning(&self) -> Option<String> {
-        let (image, pinned) = (&self.image, lock_file::short(&self.pinned));
+        let (image, pinned) = (&self.image, digest::short(&self.pinned));
         match &self.newest {
             Newest::Same | Newest::Pin(_) => None,
             Newest::Gone => {

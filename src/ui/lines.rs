@@ -131,7 +131,7 @@ impl<W: Write> Plain<W> {
     }
 
     fn started(&mut self, build: usize, others: [(&str, usize); 2], keep: &[NodeName], jobs: usize) {
-        let images = |count: usize| human::count(count as u64, "image");
+        let images = |count: usize| human::count(count, "image");
         let others = others.into_iter().filter(|(_, count)| *count > 0);
         let mut parts: Vec<_> = others.map(|(word, count)| format!("{word} {}", images(count))).collect();
         if build > 0 {

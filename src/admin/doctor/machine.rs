@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Check, Finding, Severity, count};
 use crate::engine::{self, Container, ContainerState, EngineInfo, Image};
 use crate::gpu::DriverState;
+use crate::model::human::gib;
 use crate::model::problem::Problem;
 use crate::registry;
 use crate::registry::credentials::{CredentialsError, Login, Source};
@@ -14,7 +15,6 @@ use crate::spec::Spec;
 
 /// What a build on a framework image needs at the least.
 const ROOM: u64 = 20 << 30;
-const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Whether the engine answers. `how` says where the address came from.
 pub(crate) fn engine(address: &str, how: &str, facts: &Result<EngineInfo, engine::Error>) -> Finding {
@@ -76,10 +76,7 @@ pub(crate) fn space(root: &Path, free: Result<u64, String>, images: &[Image]) ->
     let largest = images.iter().map(|image| image.size).max().unwrap_or_default();
     let finding = if free < largest {
         check
-            .error(format!(
-                "less room than the largest image takes, which is {:.1} GiB",
-                largest as f64 / GIB
-            ))
+            .error(format!("less room than the largest image takes, which is {}", gib(largest)))
             .help("builds are refused: remove images that nobody uses, or give the engine a larger disk")
     } else if free < ROOM {
         check

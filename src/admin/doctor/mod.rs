@@ -12,6 +12,8 @@ mod tests;
 
 use serde::Serialize;
 
+use crate::model::human::count;
+
 /// How bad it is, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,9 +129,4 @@ impl Extend<Finding> for Diagnosis {
     fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
         self.findings.extend(findings);
     }
-}
-
-/// `1 image`, `2 images`.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -107,8 +107,7 @@ fn remarks(rows: &[ContainerView], all: bool) -> Vec<String> {
     let old: Vec<_> = rows.iter().filter(|row| !all && row.managed && row.newer == Some(true)).collect();
     if let [first, more @ ..] = old.as_slice() {
         let others = if more.is_empty() { "" } else { ", and likewise for the others" };
-        let (count, ContainerView { name, deploy, .. }) =
-            (human::count(old.len() as u64, "container"), first);
+        let (count, ContainerView { name, deploy, .. }) = (human::count(old.len(), "container"), first);
         remarks.push(format!(
             "a newer image exists for {count}; to have it: `ds01-build container retire {name}`, then `{deploy}`{others}"
         ));

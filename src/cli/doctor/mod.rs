@@ -164,7 +164,7 @@ fn text(diagnosis: &Diagnosis, style: &OutputStyle, verbose: bool) -> String {
             text += &format!("         … and {} more like these; -v shows them\n", alike.len() - shown);
         }
     }
-    let counted = |severity, noun| human::count(diagnosis.count(severity) as u64, noun);
+    let counted = |severity, noun| human::count(diagnosis.count(severity), noun);
     let (errors, warnings) = (counted(Severity::Error, "error"), counted(Severity::Warning, "warning"));
     let sum = format!("{errors}, {warnings}, {}", counted(Severity::Note, "note"));
     let painted = if diagnosis.is_broken() { style.bad(&sum) } else { style.strong(&sum) };

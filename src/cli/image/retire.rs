@@ -93,8 +93,8 @@ fn lines(session: &Session, retirement: &Retirement, verb: &str) -> String {
 }
 
 fn summary(session: &Session, retirement: &Retirement, removal: &Removal) -> String {
-    let images = human::count(removal.images.len() as u64, "image");
-    let tags = human::count(removal.tags.len() as u64, "tag");
+    let images = human::count(removal.images.len(), "image");
+    let tags = human::count(removal.tags.len(), "tag");
     let file = retirement.entry().map(|entry| {
         let file = session.shown(&entry.file).display().to_string();
         if entry.alone {

@@ -66,25 +66,26 @@ fn summary(impact: &Impact) -> String {
     if images == 0 {
         return "nothing would be rebuilt".into();
     }
-    let counted = |count: usize, noun| human::count(count as u64, noun);
-    let mut parts = vec![counted(images, "image"), counted(impact.users.len(), "user")];
+    let mut parts = vec![human::count(images, "image"), human::count(impact.users.len(), "user")];
     parts.extend(impact.containers.as_ref().map(|all| {
         let running = all.iter().filter(|container| container.running).count();
         match all.len() - running {
-            0 => counted(running, "running container"),
-            stopped => format!("{running} running and {}", counted(stopped, "stopped container")),
+            0 => human::count(running, "running container"),
+            stopped => format!("{running} running and {}", human::count(stopped, "stopped container")),
         }
     }));
     parts.extend(impact.bytes.map(|bytes| match bytes.unknown {
         0 => human::bytes(bytes.total),
         unknown if unknown == images => "size unknown".into(),
-        unknown => format!("{} ({} of unknown size)", human::bytes(bytes.total), counted(unknown, "image")),
+        unknown => {
+            format!("{} ({} of unknown size)", human::bytes(bytes.total), human::count(unknown, "image"))
+        }
     }));
     let wall = human::took(Duration::from_millis(impact.time.wall_ms));
     parts.push(match impact.time.unknown {
         0 => format!("about {wall}"),
         unknown if unknown == images => "never timed".into(),
-        unknown => format!("about {wall} ({} never timed)", counted(unknown, "image")),
+        unknown => format!("about {wall} ({} never timed)", human::count(unknown, "image")),
     });
     parts.join(", ")
 }

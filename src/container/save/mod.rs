@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::retire::Retirement;
 use crate::engine::{Container, Error, Image};
 use crate::gpu::claims::Claim;
+use crate::model::digest::short;
 use crate::model::labels::read;
 use crate::model::labels::{PROJECT, USER_ID};
 use crate::model::names::ImageId;
@@ -25,9 +26,6 @@ pub(crate) use run::{SavedImage, inspect, run};
 /// Begins the tag that the engine's own commit has while it is made into the
 /// saved image.
 const UNDER_WAY: &str = "saving-";
-
-/// Hex digits of a container's id in that tag.
-const ID_DIGITS: usize = 12;
 
 /// Longest tag that the distribution specification allows.
 const LONGEST: usize = 128;
@@ -63,7 +61,7 @@ impl Save {
     }
 
     fn under_way(&self) -> Reference {
-        let id = self.id.get(..ID_DIGITS).unwrap_or(&self.id);
+        let id = short(&self.id);
         let usable = |c: &char| c.is_ascii_alphanumeric();
         self.target
             .repository()

@@ -22,6 +22,7 @@ use crate::engine::{
     SolveError,
 };
 use crate::image::solve::{ConfigChange, Solve, Start};
+use crate::model::digest::short;
 use crate::model::event::Events;
 use crate::model::labels::{SavedLabels, is_old};
 use crate::model::names::{ImageId, NodeName};
@@ -249,7 +250,7 @@ impl Work<'_> {
 
     /// The image's own log files, from a container of it that is never started.
     async fn originals(&self, paths: &[&str]) -> Result<BTreeMap<String, Log>, SaveError> {
-        let id = self.save.id.get(..super::ID_DIGITS).unwrap_or(&self.save.id);
+        let id = short(&self.save.id);
         let request = CreateContainer {
             name: format!("ds01-{}{id}", super::UNDER_WAY),
             image: self.save.image.to_string(),

@@ -17,8 +17,6 @@ use crate::model::digest::{Digest, FramedHash};
 /// Hashing is bound by the processor; more threads would take it from builds.
 const THREADS: usize = 2;
 const BLOCK: usize = 128 * 1024;
-/// Digits of a file's digest in a listing.
-const SHORT: usize = 12;
 
 /// A context as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -223,7 +221,7 @@ pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> 
             Node::Dir => "dir".to_owned(),
             Node::Link { target } => format!("link:{target}"),
             Node::File { executable, digest, .. } => {
-                format!("{}{}", digest.first(SHORT), if *executable { "+x" } else { "" })
+                format!("{}{}", digest.short(), if *executable { "+x" } else { "" })
             }
         };
         size += entry.path.len() + text.len();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AllocationError, is_of_profile};
 use crate::gpu::DriverState;
 use crate::gpu::overview::{Availability, GpuUsage, Overview, Unit};
-use crate::gpu::request::gib;
+use crate::model::human::{self, gib};
 
 /// Longer lists are shortened.
 const MOST: usize = 8;
@@ -62,7 +62,7 @@ pub(crate) fn whole(count: usize, memory: Option<u64>, overview: &Overview) -> A
             let largest = gpus.iter().filter_map(|unit| unit.total_memory()).max();
             format!("no GPU has {}; the largest has {}", gib(memory.unwrap_or_default()), size(largest))
         } else {
-            format!("the machine has {}{of}, and {count} are asked for", number(large.len(), "GPU"))
+            format!("the machine has {}{of}, and {count} are asked for", human::count(large.len(), "GPU"))
         };
         // Nobody could make room for that.
         return refusal(message, overview, &[], memory);
@@ -106,7 +106,7 @@ pub(crate) fn profile(profile: &str, count: usize, overview: &Overview) -> Alloc
     }
     let total = matching.len();
     if total < count {
-        let has = number(total, "MIG instance");
+        let has = human::count(total, "MIG instance");
         return none(format!("the machine has {has} of profile `{profile}`, and {count} are asked for"));
     }
     let free = matching.iter().filter(|unit| unit.free().is_some()).count();
@@ -236,10 +236,6 @@ pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
         return all.join(", ");
     }
     format!("{}, and {} more", all[..MOST].join(", "), all.len() - MOST)
-}
-
-fn number(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn size(bytes: Option<u64>) -> String {

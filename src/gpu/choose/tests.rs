@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gpu::claims::GpuClaim;
-use crate::gpu::request::gib;
 use crate::gpu::tests::{claims, divided, join, machine, process, users, whole};
 use crate::gpu::{
     Card, ComputeMode, DriverState, Fault, Instance, Machine, Memory, Mig, ProcessKind, ProcessPlace,
     Reading, Slice,
 };
+use crate::model::human::gib;
 
 const GIB: u64 = 1 << 30;
 

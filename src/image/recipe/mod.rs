@@ -20,9 +20,6 @@ use crate::model::names::ImageId;
 /// Version of the rules in this module. Raising it rebuilds every image.
 pub(crate) const SCHEME: u32 = 1;
 
-/// Digits of an ingredient's digest in the label.
-pub(crate) const SHORT: usize = 12;
-
 /// A named part of a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -208,8 +205,7 @@ impl Recipe {
 
     /// Each ingredient's short digest, as recorded on the image.
     pub(crate) fn ingredient_digests(&self) -> IngredientDigests {
-        let short =
-            |(i, f): (&Ingredient, &Fields)| (i.name().to_owned(), digest(*i, f).first(SHORT).to_owned());
+        let short = |(i, f): (&Ingredient, &Fields)| (i.name().to_owned(), digest(*i, f).short().to_owned());
         IngredientDigests::new(self.ingredients.iter().map(short).collect())
     }
 

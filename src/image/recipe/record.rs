@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Fields, Ingredient, Recipe, SHORT};
+use super::{Digest, Fields, Ingredient, Recipe};
 use crate::dockerfile::context::Listing;
+use crate::model::digest::short;
 
 /// The fields of a recipe. An ingredient without fields is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +108,7 @@ pub(super) fn shown_fields(recipe: &Recipe, ingredient: Ingredient) -> Fields {
 fn shortened(value: &str) -> String {
     let (head, digest) = value.split_at(value.rfind(':').map_or(0, |colon| colon + 1));
     if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        format!("{head}{}", &digest[..SHORT])
+        format!("{head}{}", short(digest))
     } else {
         value.to_owned()
     }
@@ -142,7 +143,7 @@ pub(crate) fn masked(name: &str, value: &str) -> String {
 }
 
 fn secret_digest(value: &str) -> String {
-    format!("sha256:{}", Digest::of(value.as_bytes()).first(SHORT))
+    format!("sha256:{}", Digest::of(value.as_bytes()).short())
 }
 
 /// A Dockerfile's text with the values masked that it sets under such names.

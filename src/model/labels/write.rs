@@ -13,9 +13,8 @@ use super::{
     WORKSPACE_FOLDER, read,
 };
 use crate::model::account::Account;
+use crate::model::digest::short_hex;
 use crate::model::names::{Login, NodeName, ProjectName};
-/// Length of an ingredient's digest on the label, in hex digits.
-const SHORT_DIGEST: usize = 12;
 
 /// Labels as the engine has them.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -68,7 +67,7 @@ impl ImageLabels {
     /// As the engine takes them.
     pub(crate) fn to_map(&self) -> Labels {
         let ingredients: Vec<_> =
-            self.ingredients.iter().map(|(name, digest)| format!("{name}={}", short(digest))).collect();
+            self.ingredients.iter().map(|(name, digest)| format!("{name}={}", short_hex(digest))).collect();
         let catalogue = self.catalogue.as_ref();
         let account = self.user.as_ref().map(|user| &user.account);
         Writer::default()
@@ -219,11 +218,6 @@ impl Writer {
     fn copied(self, keys: &[Key], from: &Labels) -> Self {
         keys.iter().fold(self, |writer, key| writer.with_some(key, read::text(from, key)))
     }
-}
-
-fn short(digest: &str) -> &str {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
-    hex.get(..SHORT_DIGEST).unwrap_or(hex)
 }
 
 // An image that a container was saved as. Of the image below, what it says of the account and the framework is still

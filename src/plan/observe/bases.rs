@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use super::ExternalImage;
 use crate::engine::{Image, ImageIndex};
 use crate::image::recipe::BaseIdentity;
+use crate::model::digest;
 use crate::model::names::ImageId;
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
 use crate::plan::pins::{RegistryUnavailable, digest_of};
 use crate::plan::{Context, Error};
-use crate::spec::lock_file::{self, Pin};
+use crate::spec::lock_file::Pin;
 
 /// External images by their long reference.
 pub(crate) type Bases = BTreeMap<String, BaseSnapshot>;
@@ -212,7 +213,7 @@ impl Finder<'_> {
             Ok(None) => "the registry does not have it".to_owned(),
             Err(RegistryUnavailable(why)) => why,
         };
-        let short = lock_file::short(pin.digest());
+        let short = digest::short(pin.digest());
         let problem = Problem::new(format!(
             "spec.lock pins {reference} to {short}, which cannot be had, and the engine's {reference} is an \
              image of its own: {why}"

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{ChangeKind, PinChange, PinUpdate, Rebuild};
+use crate::model::digest::short;
 use crate::model::human::{count, listed};
 use crate::model::names::NodeName;
-use crate::spec::lock_file::{Pin, short};
+use crate::spec::lock_file::Pin;
 
 /// More names than this are counted only.
 const MOST_NAMES: usize = 10;
@@ -48,7 +49,7 @@ impl UpdateReport {
         let last = match unchanged {
             0 if changes.is_empty() => Some("nothing to pin: no image is based on one from elsewhere".into()),
             0 => None,
-            n => Some(format!("{} unchanged", count(n as u64, "base"))),
+            n => Some(format!("{} unchanged", count(n, "base"))),
         };
         changes.iter().filter_map(PinChange::note).chain(last).collect()
     }
@@ -104,7 +105,6 @@ impl PinChange {
 impl Rebuild {
     /// For people; `None`: it is nothing.
     fn line(&self) -> Option<String> {
-        let count = |number: usize, noun| count(number as u64, noun);
         let names: Vec<_> = self.images.iter().map(NodeName::as_str).collect();
         let own = match self.projects {
             0 => String::new(),

@@ -9,12 +9,11 @@ use super::{
     PresentImage, Provenance, SpecComparison,
 };
 use crate::image::recipe::{Detail, Ingredient, IngredientChange};
+use crate::model::digest::short;
 use crate::plan::Reason;
 
 /// Details and fields that are shown unless all are wanted.
 const SHOWN: usize = 5;
-/// Hex digits of an image ID or a digest.
-const SHORT: usize = 12;
 
 /// What is still to be written of a chain.
 enum Piece {
@@ -118,7 +117,7 @@ impl PresentImage {
         let since = self.since.and_then(|at| Timestamp::from_second(at).ok());
         let since = since.map(|at| format!(", built {at}")).unwrap_or_default();
         let image = match (&self.image, &self.registry_digest) {
-            (Some(id), _) => short(id.as_str()),
+            (Some(id), _) => short(id.as_str()).to_owned(),
             (None, Some(digest)) => format!("{}, in its registry and not on the engine", short(digest)),
             (None, None) => "not on the engine".to_owned(),
         };
@@ -133,11 +132,10 @@ impl PresentImage {
 impl Provenance {
     fn text(&self, files: Option<&Paths>, all: bool) -> String {
         let mut text = String::new();
-        let recipe = self.recipe.get(..SHORT).filter(|_| !all).unwrap_or(&self.recipe);
-        row(&mut text, "recipe", recipe);
+        let cut = |digest| if all { digest } else { short(digest) };
+        row(&mut text, "recipe", cut(&self.recipe));
         if let Some(base) = &self.base {
-            let digest = self.base_digest.as_deref().unwrap_or("a digest that is not known");
-            let digest = if all { digest.to_owned() } else { short(digest) };
+            let digest = self.base_digest.as_deref().map_or("a digest that is not known", cut);
             row(&mut text, "built on", &format!("{base}, {digest}"));
         }
         for told in &self.ingredients {
@@ -192,7 +190,7 @@ impl ContainerExplanation {
         let runs = self.node.as_ref().map(|node| format!(" runs {node}")).unwrap_or_default();
         let place = self.declared.as_ref().map(|declared| format!("  ({declared})")).unwrap_or_default();
         let mut text = format!("{}{runs}{place}\n", self.container);
-        row(&mut text, "container", &format!("{}, {}", self.id.get(..SHORT).unwrap_or(&self.id), self.state));
+        row(&mut text, "container", &format!("{}, {}", short(&self.id), self.state));
         let gone = if self.image_there { "" } else { ", no longer on the engine" };
         row(&mut text, "image", &format!("{}{gone}", short(self.image.as_str())));
         if !self.tags.is_empty() {
@@ -250,12 +248,4 @@ impl SpecComparison {
 
 fn row(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:10}  {value}");
-}
-
-/// `sha256:` and the first digits.
-fn short(digest: &str) -> String {
-    match digest.split_once(':') {
-        Some((kind, hex)) => format!("{kind}:{}", hex.get(..SHORT).unwrap_or(hex)),
-        None => digest.to_owned(),
-    }
 }

@@ -148,11 +148,6 @@ impl Pins {
     }
 }
 
-/// A digest as people compare it: `sha256:` and 12 digits.
-pub(crate) fn short(digest: &str) -> &str {
-    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
-}
-
 /// `os/architecture` or `os/architecture/variant`.
 fn is_platform(text: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());

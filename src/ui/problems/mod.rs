@@ -56,7 +56,7 @@ pub(crate) fn render(problems: &[Problem], style: &OutputStyle) -> String {
 /// The line of numbers: `3 problems in 2 files`.
 pub(crate) fn counted(problems: &[Problem]) -> String {
     let files = files_of(problems).len() as u64;
-    let number = count(problems.len() as u64, "problem");
+    let number = count(problems.len(), "problem");
     if files == 0 { number } else { format!("{number} in {}", count(files, "file")) }
 }
 
