@@ -32,19 +32,24 @@ impl Address {
     }
 
     /// Reads `unix://`, `tcp://`, `http://` and `https://` addresses, or a
-    /// path. With `cert_path` (what `DOCKER_CERT_PATH` and `DOCKER_TLS_VERIFY`
-    /// come to, or a context's own) `tcp://` is TLS; `http://` never is.
+    /// path. As Docker's client does (docker/cli, `opts/hosts.go`), without
+    /// blanks around it, `tcp://` where there is no scheme, and the usual
+    /// socket, host and port where they are left out. With `cert_path` (what
+    /// `DOCKER_CERT_PATH` and `DOCKER_TLS_VERIFY` come to, or a context's own)
+    /// `tcp://` is TLS; `http://` never is.
     ///
     /// # Errors
     /// [`Error::Address`] with what to write instead.
     pub(crate) fn parse(text: &str, cert_path: Option<&Path>) -> Result<Self, Error> {
         let wrong = |cause: &str| Error::Address { address: text.to_owned(), cause: cause.to_owned() };
+        let text = text.trim();
         if text.starts_with('/') {
             return Ok(Self::Unix(text.into()));
         }
-        let (scheme, rest) =
-            text.split_once("://").ok_or_else(|| wrong("write `unix:///path` or `tcp://host:port`"))?;
+        let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
         match scheme {
+            _ if text.is_empty() => Ok(Self::local()),
+            "unix" if rest.is_empty() => Ok(Self::local()),
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
             "unix" => Err(wrong("the path of a socket is absolute: `unix:///var/run/docker.sock`")),
             "tcp" | "http" | "https" => tcp(scheme, rest, cert_path).map_err(|cause| wrong(&cause)),
@@ -74,11 +79,14 @@ impl Address {
             cause: format!("{cause}; `docker context ls` shows what there is"),
         };
         let meta = read::<Meta>(&meta)?.ok_or_else(|| missing("there is no such context"))?;
-        let engine = meta.endpoints.docker.ok_or_else(|| missing("it names no engine"))?;
+        let engine = meta
+            .endpoints
+            .and_then(|endpoints| endpoints.docker)
+            .ok_or_else(|| missing("it names no engine"))?;
         let certs = config_dir.join("contexts/tls").join(&folder).join("docker");
         let certs = certs.is_dir().then_some(certs.as_path());
-        let address = Self::parse(&engine.host, certs)?;
-        if engine.skip_tls_verify && matches!(address, Self::Tcp { .. }) {
+        let address = Self::parse(&engine.host.unwrap_or_default(), certs)?;
+        if engine.skip_tls_verify == Some(true) && matches!(address, Self::Tcp { .. }) {
             return Err(missing("it would trust any server (SkipTLSVerify); give it the engine's `ca`"));
         }
         Ok(Some(address))
@@ -117,14 +125,11 @@ fn host_port(authority: &str, default: u16) -> Result<(String, u16), String> {
             None => (authority, None),
         },
     };
-    if host.is_empty() {
-        return Err("there is no host in it".into());
-    }
     let port = match port {
         Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
         None => default,
     };
-    Ok((host.to_owned(), port))
+    Ok((if host.is_empty() { "localhost" } else { host }.to_owned(), port))
 }
 
 impl fmt::Display for Address {
@@ -142,7 +147,7 @@ impl fmt::Display for Address {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Meta {
-    endpoints: Endpoints,
+    endpoints: Option<Endpoints>,
 }
 
 #[derive(Deserialize)]
@@ -153,10 +158,10 @@ struct Endpoints {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Endpoint {
-    host: String,
+    host: Option<String>,
     /// Written by Docker's tools for TLS that trusts whoever answers.
-    #[serde(rename = "SkipTLSVerify", default)]
-    skip_tls_verify: bool,
+    #[serde(rename = "SkipTLSVerify")]
+    skip_tls_verify: Option<bool>,
 }
 
 /// `None` if there is no such file.
@@ -191,6 +196,23 @@ mod tests {
         assert_eq!(parse("tcp://[::1]"), tcp("::1", 2375));
     }
 
+    /// What docker 28.2 was seen to do with each of these.
+    #[test]
+    fn what_is_left_out_of_an_address_is_what_docker_takes() {
+        let tcp = |host: &str, port| Ok(Address::Tcp { host: host.into(), port });
+        assert_eq!(parse(" unix:///run/x.sock\n"), Ok(Address::Unix("/run/x.sock".into())));
+        assert_eq!(parse("unix://"), Ok(Address::local()));
+        assert_eq!(parse(" "), Ok(Address::local()));
+        assert_eq!(parse("gpu1:1234"), tcp("gpu1", 1234));
+        assert_eq!(parse(" gpu1 "), tcp("gpu1", 2375));
+        assert_eq!(parse("[::1]:1234"), tcp("::1", 1234));
+        assert_eq!(parse(":1234"), tcp("localhost", 1234));
+        assert_eq!(parse("tcp://"), tcp("localhost", 2375));
+        let certs = Path::new("/certs");
+        let tls = Address::Tls { host: "gpu1".into(), port: 2376, cert_dir: certs.into() };
+        assert_eq!(Address::parse("gpu1", Some(certs)), Ok(tls));
+    }
+
     #[test]
     fn a_certificate_folder_makes_tcp_tls() {
         let certs = Path::new("/certs");
@@ -205,10 +227,10 @@ mod tests {
         for (text, hint) in [
             ("ssh://me@gpu1", "ssh -L"),
             ("npipe:////./pipe/docker_engine", "unix://"),
-            ("gpu1:2375", "tcp://host:port"),
+            ("fd://", "tcp://host:port"),
+            ("UNIX:///run/x.sock", "unix:///path"),
             ("unix://run/x.sock", "absolute"),
             ("tcp://gpu1:x", "not a port"),
-            ("tcp://:2375", "no host"),
             ("tcp://[::1", "]"),
             ("tcp://gpu1/v1", "no path"),
         ] {
@@ -250,6 +272,10 @@ mod tests {
         let tcp = Address::Tcp { host: "gpu1".into(), port: 2376 };
         assert_eq!(Address::of_context(dir.path(), "lab"), Ok(Some(tcp)));
         assert_eq!(Address::of_context(dir.path(), "default"), Ok(None));
+
+        let bare = r#"{"Name":"lab","Endpoints":{"docker":{"Host":null,"SkipTLSVerify":null}}}"#;
+        std::fs::write(meta.join("meta.json"), bare).unwrap();
+        assert_eq!(Address::of_context(dir.path(), "lab"), Ok(Some(Address::local())));
 
         let blind = text.replace("tcp://gpu1:2376\"", "tcp://gpu1:2376\",\"SkipTLSVerify\":true");
         std::fs::write(meta.join("meta.json"), &blind).unwrap();
