@@ -32,6 +32,7 @@ mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::{Cli, Command};
 use error::CliError;
@@ -39,6 +40,9 @@ use exit::Exit;
 use session::Session;
 
 use crate::ui::{Output, OutputStyle};
+
+/// How long tasks may take to end after a command.
+const LAST_TASKS: Duration = Duration::from_millis(50);
 
 /// Runs what was typed, the program's own name first; the code of the shell.
 pub fn main(argv: Vec<OsString>) -> ExitCode {
@@ -75,8 +79,9 @@ fn run(cli: Cli) -> Exit {
         }
     });
     session.save_hashes();
-    // A hanging look-up in a blocking thread must not hold the program.
-    runtime.shutdown_background();
+    // Tasks end, and with them the processes that they run. A hanging look-up
+    // in a blocking thread must not hold the program.
+    runtime.shutdown_timeout(LAST_TASKS);
     exit
 }
 

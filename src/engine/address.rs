@@ -23,6 +23,18 @@ pub(crate) enum Address {
     /// Encrypted. Of a folder, `ca.pem` says who is trusted; `cert.pem` and
     /// `key.pem` are shown, where they are.
     Tls { host: String, port: u16, cert_dir: PathBuf },
+    /// Through the user's own `ssh`.
+    Ssh(SshAddress),
+}
+
+/// `[user@]host[:port][/socket]`: whom ssh asks, and the engine's socket over
+/// there where it is not the usual one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SshAddress {
+    pub(crate) user: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) socket: Option<String>,
 }
 
 impl Address {
@@ -31,8 +43,8 @@ impl Address {
         Self::Unix(SOCKET.into())
     }
 
-    /// Reads `unix://`, `tcp://`, `http://` and `https://` addresses, or a
-    /// path. As Docker's client does (docker/cli, `opts/hosts.go`), without
+    /// Reads `unix://`, `tcp://`, `http://`, `https://` and `ssh://` addresses,
+    /// or a path. As Docker's client does (docker/cli, `opts/hosts.go`), without
     /// blanks around it, `tcp://` where there is no scheme, and the usual
     /// socket, host and port where they are left out. With `cert_path` (what
     /// `DOCKER_CERT_PATH` and `DOCKER_TLS_VERIFY` come to, or a context's own)
@@ -53,10 +65,7 @@ impl Address {
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
             "unix" => Err(wrong("the path of a socket is absolute: `unix:///var/run/docker.sock`")),
             "tcp" | "http" | "https" => tcp(scheme, rest, cert_path).map_err(|cause| wrong(&cause)),
-            "ssh" => Err(wrong(
-                "ssh is not spoken; forward the socket with `ssh -L /tmp/engine.sock:/var/run/docker.sock HOST` \
-                 and write `unix:///tmp/engine.sock`",
-            )),
+            "ssh" => SshAddress::parse(rest).map(Self::Ssh).map_err(|cause| wrong(&cause)),
             "npipe" => Err(wrong("named pipes are of Windows; engines here listen on `unix://` or `tcp://`")),
             _ => Err(wrong("write `unix:///path` or `tcp://host:port`")),
         }
@@ -98,6 +107,43 @@ impl Address {
     }
 }
 
+impl SshAddress {
+    /// Reads what follows `ssh://`.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(['?', '#']) || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err("write `ssh://user@host:port`, and nothing behind it".into());
+        }
+        let (authority, socket) = text.split_once('/').unwrap_or((text, ""));
+        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(u, p)| (Some(u), p));
+        if user.is_some_and(|user| user.is_empty() || user.contains(':')) {
+            return Err("ssh takes no password in an address; write `ssh://user@host`".into());
+        }
+        if place.is_empty() || place.starts_with(':') {
+            return Err("there is no host in it; write `ssh://user@host`".into());
+        }
+        // Which port is the usual one, ssh knows.
+        let (host, port) = host_port(place, 0)?;
+        Ok(Self {
+            user: user.map(str::to_owned),
+            host,
+            port: (port > 0).then_some(port),
+            socket: (!socket.is_empty()).then(|| format!("/{socket}")),
+        })
+    }
+}
+
+impl fmt::Display for SshAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        write!(f, "ssh://{user}{host}{port}{}", self.socket.as_deref().unwrap_or_default())
+    }
+}
+
 fn tcp(scheme: &str, rest: &str, cert_path: Option<&Path>) -> Result<Address, String> {
     let authority = rest.trim_end_matches('/');
     if authority.contains('/') {
@@ -136,6 +182,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Ssh(address) => address.fmt(f),
             Self::Tcp { host, port } | Self::Tls { host, port, .. } if host.contains(':') => {
                 write!(f, "tcp://[{host}]:{port}")
             }
@@ -225,7 +272,12 @@ mod tests {
     #[test]
     fn a_wrong_address_says_what_to_write() {
         for (text, hint) in [
-            ("ssh://me@gpu1", "ssh -L"),
+            ("ssh://", "no host"),
+            ("ssh://me@", "no host"),
+            ("ssh://me:pw@gpu1", "no password"),
+            ("ssh://gpu1:x", "not a port"),
+            ("ssh://gpu1?y", "nothing behind it"),
+            ("ssh://gpu1 -oProxyCommand=x", "nothing behind it"),
             ("npipe:////./pipe/docker_engine", "unix://"),
             ("fd://", "tcp://host:port"),
             ("UNIX:///run/x.sock", "unix:///path"),
@@ -241,7 +293,14 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_as_it_can_be_typed() {
-        for text in ["unix:///run/x.sock", "tcp://gpu1:1234", "tcp://[::1]:2375"] {
+        for text in [
+            "unix:///run/x.sock",
+            "tcp://gpu1:1234",
+            "tcp://[::1]:2375",
+            "ssh://gpu1",
+            "ssh://me@gpu1:2222",
+            "ssh://me@[::1]/run/x.sock",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }

@@ -60,8 +60,9 @@ fn expect_built(stack: &Stack, command: &mut Command) {
 #[track_caller]
 fn expect_no_engine(command: &mut Command, parts: &[&str]) {
     let said = run(command).expect(3).err();
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in parts {
-        assert!(said.contains(part), "`{part}` is missing in:\n{said}");
+        assert!(words.contains(part), "`{part}` is missing in:\n{said}");
     }
 }
 
@@ -149,6 +150,87 @@ fn docker_context_of_the_environment_comes_before_the_current_one() {
     context(&stack, "current", &current.url());
     run(command(&stack, &["plan"]).env("DOCKER_CONTEXT", "meant")).expect(0);
     assert!(!meant.is_unused() && current.is_unused());
+}
+
+/// A PATH whose `ssh` notes how it is called and its process, and runs this
+/// where the program that it is given would run on the other machine.
+fn ssh(stack: &Stack, script: &str) -> String {
+    let notes = stack.root().join("notes");
+    stack.write("ssh", format!("#!/bin/sh\necho \"$$ $*\" >> '{}'\n{script}\n", notes.display()));
+    let folder = stack.root().join("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Copied by another process, as a helper for credentials is.
+    let copy =
+        Command::new("install").args(["-m", "755"]).arg(stack.root().join("ssh")).arg(&folder).status();
+    assert!(copy.unwrap().success());
+    #[expect(clippy::disallowed_methods, reason = "docker and its plugins are found where the tests' are")]
+    let path = std::env::var("PATH").unwrap();
+    format!("{}:{path}", folder.display())
+}
+
+/// The engine of this machine at the other end.
+const DIAL: &str = "while [ \"$1\" != -- ]; do shift; done; shift 2\n\
+                    exec env -u DOCKER_HOST -u DOCKER_CONTEXT -u DOCKER_CONFIG \"$@\"";
+
+/// The lines that `ssh` noted, and that none of its processes is left.
+#[track_caller]
+fn ssh_calls(stack: &Stack) -> Vec<String> {
+    let notes = std::fs::read_to_string(stack.root().join("notes")).unwrap();
+    let calls = notes.lines().map(|line| line.split_once(' ').unwrap());
+    let calls = calls.map(|(process, words)| {
+        // What was killed with us is reaped by others, a moment later.
+        let gone = (0..100).any(|_| {
+            let status = std::fs::read_to_string(format!("/proc/{process}/stat"));
+            let gone = status.map_or(true, |status| status.contains(") Z "));
+            gone || {
+                std::thread::sleep(Duration::from_millis(50));
+                false
+            }
+        });
+        assert!(gone, "ssh {words} is left");
+        words.to_owned()
+    });
+    calls.collect()
+}
+
+#[test]
+fn an_image_is_built_through_ssh() {
+    let stack = one();
+    let mut build = build(&stack);
+    build.env("PATH", ssh(&stack, DIAL)).env("DOCKER_HOST", "ssh://me@gpu1:2222");
+    expect_built(&stack, &mut build);
+    let calls = ssh_calls(&stack);
+    let wanted = "-l me -p 2222 -- gpu1 docker system dial-stdio";
+    assert!(calls.len() >= 3 && calls.iter().all(|call| call.ends_with(wanted)), "{calls:#?}");
+}
+
+#[test]
+fn a_docker_context_may_name_an_engine_behind_ssh() {
+    let stack = one();
+    context(&stack, "lab", "ssh://gpu1");
+    run(command(&stack, &["plan"]).env("PATH", ssh(&stack, DIAL))).expect(0);
+    assert!(ssh_calls(&stack).iter().all(|call| call.ends_with("-T -- gpu1 docker system dial-stdio")));
+}
+
+#[test]
+fn what_ssh_says_is_told_with_what_to_do() {
+    let stack = one();
+    let plan = |script: &str| {
+        let mut command = command(&stack, &["plan", "--engine", "ssh://me@gpu1"]);
+        command.env("PATH", ssh(&stack, script));
+        command
+    };
+    let refused = "echo 'me@gpu1: Permission denied (publickey).' >&2; exit 255";
+    expect_no_engine(
+        &mut plan(refused),
+        &["ssh://me@gpu1", "Permission denied (publickey)", "ssh me@gpu1 docker"],
+    );
+    let late = "read -r line; echo 'bash: docker: command not found' >&2; exit 127";
+    expect_no_engine(&mut plan(late), &["docker: command not found", "ssh -L"]);
+    let begun = Instant::now();
+    expect_no_engine(&mut plan("exec sleep 60"), &["within 10 s"]);
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    ssh_calls(&stack);
 }
 
 /// `plan` under TLS with the certificates of a folder.

@@ -1,4 +1,5 @@
-//! New streams to an engine, plain or under TLS, and why there is none.
+//! New streams to an engine, plain, under TLS or through ssh, and why there is
+//! none.
 
 use std::error::Error as Cause;
 use std::path::Path;
@@ -18,9 +19,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::ssh::SshStream;
 use super::{ConnectionUse, in_time};
 use crate::engine::Error;
-use crate::engine::address::Address;
+use crate::engine::address::{Address, SshAddress};
 use crate::model::problem::{causes, chain};
 use crate::registry::tls::{client_config, tls_error};
 
@@ -81,6 +83,7 @@ impl Dialer {
     async fn connect(&self, tls: Option<Tls>) -> std::io::Result<Box<dyn Stream>> {
         Ok(match (&self.address, tls) {
             (Address::Unix(path), _) => Box::new(UnixStream::connect(path).await?),
+            (Address::Ssh(address), _) => Box::new(SshStream::open(address)?),
             (Address::Tcp { host, port } | Address::Tls { host, port, .. }, None) => {
                 Box::new(tcp(host, *port).await?)
             }
@@ -116,7 +119,7 @@ impl Dialer {
     pub(super) fn authority(&self) -> String {
         match &self.address {
             // Engines look at none; a proxy in front of one may.
-            Address::Unix(_) => "engine".to_owned(),
+            Address::Unix(_) | Address::Ssh(_) => "engine".to_owned(),
             address => address.to_string().trim_start_matches("tcp://").to_owned(),
         }
     }
@@ -139,6 +142,17 @@ impl Dialer {
             }
             (Address::Unix(path), Some(std::io::ErrorKind::NotFound)) => {
                 format!("there is no {}: is the engine running?", path.display())
+            }
+            (Address::Ssh(SshAddress { user, host, port, .. }), _) => {
+                let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
+                let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+                let login = format!("{port}{user}{host}");
+                format!(
+                    "{}. `ssh {login} docker version` must work without a question; where Docker's client is \
+                     not there, forward the socket with \
+                     `ssh -L /tmp/engine.sock:/var/run/docker.sock {login}` and write `unix:///tmp/engine.sock`",
+                    chain(error)
+                )
             }
             _ => chain(error),
         };

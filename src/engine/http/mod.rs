@@ -6,6 +6,7 @@
 //! each of them is opened for one request.
 
 mod dial;
+mod ssh;
 #[cfg(test)]
 mod tests;
 
