@@ -238,6 +238,42 @@ fn every_file_says_what_it_is_for() {
     told(&silent.collect::<Vec<_>>());
 }
 
+/// Tests in a file that nobody declares would never run, and nobody would see.
+#[test]
+fn every_file_is_declared_where_it_lies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut faults = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let named = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        let text = named("lib.rs")
+            .or_else(|| named("mod.rs"))
+            .or_else(|| fs::read_to_string(folder.with_extension("rs")).ok());
+        let text = text.unwrap_or_default();
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let is_module = path.is_dir() && path.join("mod.rs").is_file();
+            if path.is_dir() {
+                folders.push(path.clone());
+            }
+            let is_file = path.extension().is_some_and(|extension| extension == "rs");
+            if !(is_module || is_file) || ["lib", "main", "mod"].contains(&name) {
+                continue;
+            }
+            let declares = |line: &str| {
+                let line = line.trim().trim_end_matches(';');
+                line.rsplit_once("mod ").is_some_and(|(before, module)| {
+                    module == name && (before.is_empty() || before.starts_with("pub"))
+                })
+            };
+            if !text.lines().any(declares) {
+                faults.push(format!("nobody declares {}", path.strip_prefix(&root).unwrap().display()));
+            }
+        }
+    }
+    told(&faults);
+}
+
 /// The table is only worth something if the reading of the sources is right.
 mod reading {
     use super::*;

@@ -16,6 +16,8 @@ mod run;
 pub(crate) mod schedule;
 mod selection;
 pub(crate) mod since;
+#[cfg(test)]
+mod tests;
 pub(crate) mod update;
 pub(crate) mod why;
 

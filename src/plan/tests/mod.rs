@@ -51,6 +51,7 @@ fn candidate(name: &str, recipe: &Recipe, parents: &[usize]) -> Candidate {
         recipe: recipe.clone(),
         parents: parents.to_vec(),
         forced: false,
+        is_project: false,
         moving: Some(repository(name).with_tag("2026.4-main")),
         caches: Vec::new(),
     }

@@ -33,6 +33,7 @@ impl World {
                 recipe: recipe.clone(),
                 parents: at.checked_sub(1).into_iter().collect(),
                 forced: false,
+                is_project: !shared,
                 moving: Some(repository.with_tag(if shared { "t-main" } else { "latest" })),
                 caches: if shared {
                     ["t-main", "t-stable", "stable"].map(|tag| repository.with_tag(tag)).to_vec()
