@@ -3,7 +3,7 @@
 
 use tokio::sync::mpsc;
 
-use super::request::Requests;
+use super::request::SolveInputs;
 use crate::engine::{self, Engine, SolveError, UserLayer};
 use crate::image::export::{BaseConfig, DockerfileExport};
 use crate::image::solve::{Solve, Start};
@@ -29,7 +29,7 @@ pub(crate) enum ExportError {
 /// # Errors
 /// The engine's; or the image cannot be made of a Dockerfile alone.
 pub(crate) async fn dockerfile(
-    requests: &Requests<'_>,
+    requests: &SolveInputs<'_>,
     node: NodeId,
     engine: &dyn Engine,
 ) -> Result<String, ExportError> {

@@ -17,14 +17,14 @@ use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 
 /// All that solves are made from.
-pub(crate) struct Requests<'a> {
+pub(crate) struct SolveInputs<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) graph: &'a Graph,
     pub(crate) planned: &'a PlannedRun,
     pub(crate) environment: &'a BuildEnvironment,
 }
 
-impl Requests<'_> {
+impl SolveInputs<'_> {
     /// The solves of all images that are built or may have to be, by position
     /// in the plan.
     pub(crate) fn solves(&self) -> Vec<Option<Solve>> {

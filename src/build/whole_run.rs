@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::RunRecorder;
-use super::request::Requests;
+use super::request::SolveInputs;
 use super::{BuildEnvironment, MoveError, Options, Outcomes, Run, move_tags};
 use crate::engine::Engine;
 use crate::host::lock::Locks;
@@ -80,7 +80,7 @@ impl WholeRun<'_> {
         stop: &CancellationToken,
     ) -> RunEnd {
         let Self { spec, graph, environment, engine, registry, .. } = self;
-        let solves = Requests { spec, graph, planned: &planned, environment }.solves();
+        let solves = SolveInputs { spec, graph, planned: &planned, environment }.solves();
         let PlannedRun { plan, snapshot, nodes, .. } = planned;
         let recorder = RunRecorder::new(self.records, &plan, &nodes, snapshot);
         let plan = Arc::new(plan);

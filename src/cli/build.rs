@@ -71,6 +71,7 @@ pub(super) async fn run_for(
         }
         check::uids(session, &spec, pinned.planned.new_owners(&spec, &graph))?;
     }
+    let locks = session.locks(&pinned.planned.snapshot.engine.id)?;
     // From here on something is written: nothing stands in the way any more.
     let (lock, shown) = (session.lock_file(), session.shown(&session.lock_file()));
     let (planned, new) = pinned.write(&context, &selected.selection, &lock, &shown).await?;
@@ -84,7 +85,7 @@ pub(super) async fn run_for(
         spec: &spec,
         graph: &graph,
         environment: &environment,
-        locks: session.locks(&planned.snapshot.engine.id)?,
+        locks,
         records: session.records(&planned.snapshot.engine.id),
         options: Options {
             jobs: args.jobs.map_or_else(build::default_jobs, usize::from),

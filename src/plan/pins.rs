@@ -164,12 +164,9 @@ impl Snapshot {
 
     /// Says how many bases a build would pin.
     pub(crate) fn unpinned(&self) -> Option<String> {
-        let how = "not pinned yet: `build` writes spec.lock, and so does `update`";
-        match self.bases.values().filter(|base| base.pinning == Pinning::NotYet).count() {
-            0 => None,
-            1 => Some(format!("1 base is {how}")),
-            n => Some(format!("{n} bases are {how}")),
-        }
+        let count = self.bases.values().filter(|base| base.pinning == Pinning::NotYet).count();
+        let bases = human::count(count, "base") + if count == 1 { " is" } else { " are" };
+        (count > 0).then(|| format!("{bases} not pinned yet: `build` writes spec.lock, and so does `update`"))
     }
 }
 

@@ -118,11 +118,8 @@ impl Inventory {
     async fn built(&self, session: &Session, nodes: &[NodeId]) -> Result<HashMap<ImageId, i64>, CliError> {
         let Some((_, graph)) = &self.snapshot.spec else { return Ok(HashMap::new()) };
         let records = session.records(&self.engine.info().await?.id);
-        let tries = nodes.iter().filter_map(|node| {
-            let node = graph.node(*node);
-            Some(records.of(node.repository.as_ref()?, &node.name))
-        });
-        let built = tries.flatten().filter_map(|record| match record.result {
+        let tries = nodes.iter().flat_map(|node| records.of_node(graph, *node));
+        let built = tries.filter_map(|record| match record.result {
             BuildResult::Built { id } => Some((id, record.at)),
             BuildResult::TestFailed { .. } | BuildResult::Failed { .. } => None,
         });

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Inventory, cli_error};
 use crate::admin::inventory::{self, ImageGroup, InventoryError};
 use crate::build::export::{self, ExportError};
-use crate::build::request::Requests;
+use crate::build::request::SolveInputs;
 use crate::cli::args::{BuildArgs, ShowArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -80,7 +80,7 @@ async fn dockerfile(
     let selection = Selection::with_bases(graph, &[node.id]);
     let planned = plan::make(session, spec, graph, engine, &selection).await?;
     let environment = build::surroundings(session, &BuildArgs::default(), spec)?;
-    let requests = Requests { spec, graph, planned: &planned, environment: &environment };
+    let requests = SolveInputs { spec, graph, planned: &planned, environment: &environment };
     export::dockerfile(&requests, node.id, engine).await.map_err(|error| match error {
         ExportError::Engine(error) => error.into(),
         ExportError::Cancelled => CliError::interrupted(),

@@ -19,6 +19,7 @@ use crate::image::recipe::RecipeRecord;
 use crate::model::digest::Digest;
 use crate::model::names::{ImageId, NodeName};
 use crate::model::reference::Repository;
+use crate::spec::graph::{Graph, NodeId};
 
 /// Tries that are kept of each image.
 const MOST: usize = 8;
@@ -108,6 +109,12 @@ impl Records {
         let folder = self.folder(repository, image);
         let files = names(&folder).into_iter().filter(|name| name.ends_with(".json"));
         files.filter_map(|name| serde_json::from_slice(&fs::read(folder.join(name)).ok()?).ok()).collect()
+    }
+
+    /// The tries of a node that is built here.
+    pub(crate) fn of_node(&self, graph: &Graph, node: NodeId) -> Vec<Record> {
+        let node = graph.node(node);
+        node.repository.as_ref().map(|repository| self.of(repository, &node.name)).unwrap_or_default()
     }
 
     /// Adds a try and forgets the oldest.

@@ -52,10 +52,6 @@ impl EngineLists {
 impl Affected {
     /// The tries of each of these images.
     pub(crate) fn records(&self, graph: &Graph, records: &Records) -> HashMap<NodeId, Vec<Record>> {
-        let tries = |node: NodeId| {
-            let image = graph.node(node);
-            Some((node, records.of(image.repository.as_ref()?, &image.name)))
-        };
-        self.images.iter().filter_map(|image| tries(image.node)).collect()
+        self.images.iter().map(|image| (image.node, records.of_node(graph, image.node))).collect()
     }
 }

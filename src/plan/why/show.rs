@@ -10,6 +10,7 @@ use super::{
 };
 use crate::image::recipe::{Detail, Ingredient, IngredientChange};
 use crate::model::digest::short;
+use crate::model::reference::Reference;
 use crate::plan::Reason;
 
 /// Details and fields that are shown unless all are wanted.
@@ -122,8 +123,7 @@ impl PresentImage {
             (None, None) => "not on the engine".to_owned(),
         };
         row(&mut text, "image", &format!("{image}{since}"));
-        let tags: Vec<String> = self.tags.iter().map(ToString::to_string).collect();
-        row(&mut text, "tags", &tags.join(", "));
+        row(&mut text, "tags", &joined(&self.tags));
         text.push_str(&self.made.text(files, all));
         text
     }
@@ -194,8 +194,7 @@ impl ContainerExplanation {
         let gone = if self.image_there { "" } else { ", no longer on the engine" };
         row(&mut text, "image", &format!("{}{gone}", short(self.image.as_str())));
         if !self.tags.is_empty() {
-            let tags: Vec<String> = self.tags.iter().map(ToString::to_string).collect();
-            row(&mut text, "tags", &tags.join(", "));
+            row(&mut text, "tags", &joined(&self.tags));
         }
         match &self.made {
             Some(made) => text.push_str(&made.text(None, all)),
@@ -208,18 +207,17 @@ impl ContainerExplanation {
 
 impl SpecComparison {
     fn text(&self, all: bool) -> String {
-        let (line, reasons, changed) = match self {
-            Self::Current => ("it is what the spec says".to_owned(), &[][..], &[][..]),
-            Self::Newer { image, changed } => {
-                (format!("a newer image is there: {}", short(image.as_str())), &[][..], changed.as_slice())
-            }
-            Self::Outdated { reasons, changed } => {
-                ("its image would be built again".to_owned(), reasons.as_slice(), changed.as_slice())
-            }
-            Self::NotInSpec => ("the spec has no image that it was made from".to_owned(), &[][..], &[][..]),
-            Self::Unknown { cause } => {
-                (format!("how it stands to the spec is not known: {cause}"), &[][..], &[][..])
-            }
+        let line = match self {
+            Self::Current => "it is what the spec says".to_owned(),
+            Self::Newer { image, .. } => format!("a newer image is there: {}", short(image)),
+            Self::Outdated { .. } => "its image would be built again".to_owned(),
+            Self::NotInSpec => "the spec has no image that it was made from".to_owned(),
+            Self::Unknown { cause } => format!("how it stands to the spec is not known: {cause}"),
+        };
+        let (reasons, changed) = match self {
+            Self::Outdated { reasons, changed } => (reasons.as_slice(), changed.as_slice()),
+            Self::Newer { changed, .. } => (&[][..], changed.as_slice()),
+            _ => (&[][..], &[][..]),
         };
         let mut text = format!("  {line}\n");
         // What changed since this container's image tells more than what
@@ -230,20 +228,22 @@ impl SpecComparison {
         }
         for change in changed {
             let shown = if all { change.details.len() } else { SHOWN };
-            match change.details.as_slice() {
-                [] => {
-                    let _ = writeln!(text, "    {change}");
+            let lines: Vec<_> = change.details.iter().take(shown).map(Detail::to_string).collect();
+            let rest = more(change.details.len().saturating_sub(shown)).map(|m| format!(" {m}"));
+            let _ = match lines.is_empty() {
+                true => writeln!(text, "    {change}"),
+                false => {
+                    let (lines, rest) = (lines.join(", "), rest.unwrap_or_default());
+                    writeln!(text, "    {} changed: {lines}{rest}", change.ingredient)
                 }
-                details => {
-                    let lines: Vec<_> = details.iter().take(shown).map(Detail::to_string).collect();
-                    let rest = more(details.len().saturating_sub(shown)).map(|m| format!(" {m}"));
-                    let rest = rest.unwrap_or_default();
-                    let _ = writeln!(text, "    {} changed: {}{rest}", change.ingredient, lines.join(", "));
-                }
-            }
+            };
         }
         text
     }
+}
+
+fn joined(tags: &[Reference]) -> String {
+    tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn row(text: &mut String, name: &str, value: &str) {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::build::recorder::RunRecorder;
-use crate::build::request::Requests;
+use crate::build::request::SolveInputs;
 use crate::build::{self, BuildEnvironment, Options, Outcomes, Run};
 use crate::dockerfile::context::HashCache;
 use crate::engine::Engine;
@@ -208,7 +208,7 @@ impl Stack {
 impl Made {
     fn solves(&self) -> Vec<Option<Solve>> {
         let around = BuildEnvironment::default();
-        Requests { spec: &self.spec, graph: &self.graph, planned: &self.planned, environment: &around }
+        SolveInputs { spec: &self.spec, graph: &self.graph, planned: &self.planned, environment: &around }
             .solves()
     }
 
