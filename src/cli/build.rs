@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::BuildArgs;
 use super::check;
+use super::environment::now;
 use super::error::CliError;
 use super::exit::Exit;
 use super::plan;
@@ -191,9 +192,4 @@ pub(super) fn surroundings(
 fn log_folder(session: &Session) -> PathBuf {
     let name = format!("{}-{}", now().strftime("%Y%m%dT%H%M%SZ"), std::process::id());
     session.state_dir.join("logs").join(name)
-}
-
-#[expect(clippy::disallowed_methods, reason = "logs and records are named and sorted by the time of the run")]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
 }

@@ -93,6 +93,12 @@ pub(super) fn host_arch(root: &Path, mlc_arch: Option<String>) -> HostArch {
     host::host(&ToolkitFiles { mlc_arch, cuda: first(&CUDA), rocm: first(&ROCM) })
 }
 
+/// The clock: commands ask it, and the core is given the time.
+#[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

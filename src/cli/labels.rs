@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+use super::environment::now;
 use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
@@ -57,8 +56,7 @@ fn schema(session: &Session, args: &SchemaArgs) -> Result<Exit, CliError> {
 async fn audit(session: &Session) -> Result<Exit, CliError> {
     let engine = session.engine().await?;
     let (images, containers) = tokio::try_join!(engine.images(), engine.containers())?;
-    #[expect(clippy::disallowed_methods, reason = "ages are counted from now; the core is given the time")]
-    let now = Timestamp::now().as_second();
+    let now = now().as_second();
     let audit = audit::audit(&images, &containers, now, &|uid| session.login(uid));
     let mut output = session.output();
     output.data(&audit, found);

@@ -58,11 +58,7 @@ impl HeldGpus {
     /// With labels that name GPUs both ways, both are shown; what else it was
     /// created with comes after them.
     pub(super) fn new(claim: &Claim, labels: &Labels) -> Self {
-        let named = |key| {
-            let list = read::text(labels, key).unwrap_or_default().split(',').map(str::trim);
-            list.filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-        };
-        let (mut uuids, mut slots) = (named(&GPU_UUIDS), named(&GPU_SLOTS));
+        let (mut uuids, mut slots) = (read::list(labels, &GPU_UUIDS), read::list(labels, &GPU_SLOTS));
         for name in claim.names.iter().filter(|name| *name != "all") {
             let is_uuid = name.starts_with("GPU-") || name.starts_with("MIG-");
             let list = if is_uuid { &mut uuids } else { &mut slots };

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::installed_packages::quoted;
 use crate::engine::{Container, Engine, Error, Logs};
 use crate::gpu::DriverState;
-use crate::gpu::ProcessKind;
 use crate::gpu::claims::{Claim, GpuClaim};
 use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, Holder, Overview};
 use crate::host::people::Caller;
@@ -157,8 +156,7 @@ fn obstacles_of(unit: &str, name: &str, usage: &GpuUsage, unreadable: Option<&St
     }
     let others = usage.holders.iter().filter(|holder| holder.container != name);
     let held = others.map(|by| Obstacle::Held { unit: unit.clone(), by: by.clone() });
-    let computes = |one: &&GpuProcess| one.process.kind == ProcessKind::Compute && one.container.is_none();
-    let foreign = usage.processes.iter().flatten().filter(computes);
+    let foreign = usage.processes.iter().flatten().filter(|one| one.is_foreign());
     let busy = foreign.map(|process| Obstacle::Busy { unit: unit.clone(), process: process.clone() });
     held.chain(busy).collect()
 }

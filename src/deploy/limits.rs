@@ -104,42 +104,30 @@ fn within(
     asked: Option<u64>,
 ) -> Result<Option<u64>, DeployRefusal> {
     match (limit, asked) {
-        (Some(limit), Some(asked)) if asked > limit => Err(DeployRefusal::OverLimit {
-            who: LimitHolder::of(request, key),
-            key,
-            limit: size_text(limit),
-            asked: size_text(asked),
-        }),
+        (Some(limit), Some(asked)) if asked > limit => {
+            Err(over(request, key, size_text(limit), size_text(asked)))
+        }
         (limit, asked) => Ok(asked.or(limit)),
     }
+}
+
+fn over(request: &DeployRequest, key: &'static str, limit: String, asked: String) -> DeployRefusal {
+    DeployRefusal::OverLimit { who: LimitHolder::of(request, key), key, limit, asked }
 }
 
 fn cpus(request: &DeployRequest, engine: &EngineInfo) -> Result<Option<f64>, DeployRefusal> {
     // 0: the engine does not say.
     let machine = (engine.cpus > 0).then_some(f64::from(engine.cpus));
-    let Some(asked) = request.options.cpus else {
-        // An engine refuses more than its machine has.
-        return Ok(request
-            .owner
-            .limits
-            .limits
-            .cpus
-            .map(|limit| machine.map_or(limit, |machine| limit.min(machine))));
-    };
-    if let Some(limit) = request.owner.limits.limits.cpus.filter(|limit| asked > *limit) {
-        let (limit, asked) = (limit.to_string(), asked.to_string());
-        return Err(DeployRefusal::OverLimit {
-            who: LimitHolder::of(request, "cpus"),
-            key: "cpus",
-            limit,
-            asked,
-        });
-    }
-    match machine {
-        Some(machine) if asked > machine => {
+    match (request.options.cpus, request.owner.limits.limits.cpus) {
+        (Some(asked), Some(limit)) if asked > limit => {
+            Err(over(request, "cpus", limit.to_string(), asked.to_string()))
+        }
+        (Some(asked), _) if machine.is_some_and(|machine| asked > machine) => {
             Err(DeployRefusal::FewerCpus { cpus: engine.cpus, asked: asked.to_string() })
         }
-        _ => Ok(Some(asked)),
+        (Some(asked), _) => Ok(Some(asked)),
+        // An engine refuses more than its machine has.
+        (None, limit) => Ok(limit.map(|limit| machine.map_or(limit, |machine| limit.min(machine)))),
     }
 }
 

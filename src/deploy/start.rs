@@ -74,11 +74,7 @@ pub(crate) struct DeployedGpu {
 
 /// What labels say was given, in their order.
 fn gpus_of(labels: &Labels) -> Vec<DeployedGpu> {
-    let list = |key| -> Vec<String> {
-        let words = read::text(labels, key).unwrap_or_default().split(',').map(str::trim);
-        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    };
-    let (uuids, slots) = (list(&GPU_UUIDS), list(&GPU_SLOTS));
+    let (uuids, slots) = (read::list(labels, &GPU_UUIDS), read::list(labels, &GPU_SLOTS));
     let gpu = |at: usize| DeployedGpu {
         uuid: uuids.get(at).cloned(),
         slot: slots.get(at).cloned().unwrap_or_default(),

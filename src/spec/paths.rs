@@ -160,32 +160,6 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// Why there is no place.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PlacementError {
-    /// No pattern of `include:` covers a new file.
-    NoPattern,
-    /// All names that it could have are taken; the first of them, below the root.
-    Taken(PathBuf),
-    /// The folder, below the root, leads out of it by a symbolic link.
-    Outside(PathBuf),
-}
-
-impl From<PlacementError> for Problem {
-    fn from(error: PlacementError) -> Self {
-        match error {
-            PlacementError::NoPattern => Self::new("the spec takes in no new project files")
-                .help("add `include: [projects/*.yml]` to it; nothing was written"),
-            PlacementError::Taken(file) => Self::new(format!("there is a file {} already", file.display()))
-                .help("choose another name for the project"),
-            PlacementError::Outside(folder) => {
-                Self::new(format!("`{}` leads out of the folder of the spec", folder.display()))
-                    .help("put a folder in place of the symbolic link; nothing was written")
-            }
-        }
-    }
-}
-
 /// The path of a new project's file, absolute. `account`: the owner's account
 /// name, for a project whose name another file has, and for patterns with a
 /// folder for each person (`projects/*/*.yml`).
@@ -197,7 +171,7 @@ pub(crate) fn new_project_file(
     account: &str,
     project: &str,
     files: &dyn Files,
-) -> Result<PathBuf, PlacementError> {
+) -> Result<PathBuf, Problem> {
     let named = |stem: String| ["yml", "yaml"].map(|extension| format!("{stem}.{extension}"));
     let names = [named(project.to_owned()), named(format!("{account}-{project}"))].concat();
     let mut taken = None;
@@ -211,14 +185,22 @@ pub(crate) fn new_project_file(
             if files.kind(&spec.root.join(&path)).is_none() {
                 let whole = spec.root.join(&folder);
                 if leads_out(&whole, &spec.root, files) {
-                    return Err(PlacementError::Outside(folder));
+                    let problem =
+                        Problem::new(format!("`{}` leads out of the folder of the spec", folder.display()));
+                    let help = "put a folder in place of the symbolic link; nothing was written";
+                    return Err(problem.help(help));
                 }
                 return Ok(files.real(&whole).unwrap_or(whole).join(name));
             }
             taken.get_or_insert(path);
         }
     }
-    Err(taken.map_or(PlacementError::NoPattern, PlacementError::Taken))
+    Err(match taken {
+        Some(file) => Problem::new(format!("there is a file {} already", file.display()))
+            .help("choose another name for the project"),
+        None => Problem::new("the spec takes in no new project files")
+            .help("add `include: [projects/*.yml]` to it; nothing was written"),
+    })
 }
 
 /// Whether what there is of a folder lies elsewhere; what is missing is made in it.
@@ -287,11 +269,11 @@ mod tests {
         }
     }
 
-    fn at(include: &str, taken: &[&str]) -> Result<String, PlacementError> {
+    fn at(include: &str, taken: &[&str]) -> Result<String, String> {
         in_files(include, taken, MemoryFiles::default())
     }
 
-    fn in_files(include: &str, taken: &[&str], files: MemoryFiles) -> Result<String, PlacementError> {
+    fn in_files(include: &str, taken: &[&str], files: MemoryFiles) -> Result<String, String> {
         let spec = format!(
             "tag: {{prefix: t1}}\ninclude: {include}\nusers: {{ann: {{uid: 1001}}}}\nbases: {{b: {{image: x}}}}\n"
         );
@@ -299,7 +281,8 @@ mod tests {
         let files = files.file("/r/spec.yml", spec);
         let files = taken.iter().enumerate().fold(files, |files, (n, path)| files.file(path, other(n)));
         let spec = read(Path::new("/r"), Path::new("spec.yml"), &SpecContext::of(&files)).unwrap();
-        new_project_file(&spec, "ann", "thesis", &files).map(|path| path.display().to_string())
+        let path = new_project_file(&spec, "ann", "thesis", &files);
+        path.map(|path| path.display().to_string()).map_err(|problem| problem.message)
     }
 
     #[test]
@@ -308,7 +291,7 @@ mod tests {
         assert_eq!(at("[projects/*.yml]", &[]).unwrap(), "/r/projects/thesis.yml");
         assert_eq!(at("[projects/*.yml]", &["/r/projects/thesis.yml"]), Ok(mine));
         let both = ["/r/projects/thesis.yml", "/r/projects/ann-thesis.yml"];
-        assert_eq!(at("[projects/*.yml]", &both), Err(PlacementError::Taken("projects/thesis.yml".into())));
+        assert_eq!(at("[projects/*.yml]", &both), Err("there is a file projects/thesis.yml already".into()));
     }
 
     #[test]
@@ -322,9 +305,9 @@ mod tests {
     #[test]
     fn a_folder_that_leads_out_of_the_spec_s_is_no_place() {
         let linked = || MemoryFiles::default().link("/r/projects", "/home/x").file("/home/x/y/z", "");
-        let outside = Err(PlacementError::Outside("projects".into()));
+        let outside = Err("`projects` leads out of the folder of the spec".into());
         assert_eq!(in_files("[projects/*.yml]", &[], linked()), outside);
-        let below = Err(PlacementError::Outside("projects/ann".into()));
+        let below = Err("`projects/ann` leads out of the folder of the spec".into());
         assert_eq!(in_files("[projects/*/*.yml]", &[], linked()), below);
         let inside = MemoryFiles::default().link("/r/projects", "/r/p").file("/r/p/z", "");
         assert_eq!(in_files("[projects/*.yml]", &[], inside).unwrap(), "/r/p/thesis.yml");
@@ -332,8 +315,9 @@ mod tests {
 
     #[test]
     fn without_a_pattern_there_is_no_place() {
-        assert_eq!(at("[projects/one.yml]", &["/r/projects/one.yml"]), Err(PlacementError::NoPattern));
-        assert_eq!(at("[\"pro*/one.yml\"]", &[]), Err(PlacementError::NoPattern));
-        assert_eq!(at("[]", &[]), Err(PlacementError::NoPattern));
+        let none = Err("the spec takes in no new project files".to_owned());
+        assert_eq!(at("[projects/one.yml]", &["/r/projects/one.yml"]), none);
+        assert_eq!(at("[\"pro*/one.yml\"]", &[]), none);
+        assert_eq!(at("[]", &[]), none);
     }
 }

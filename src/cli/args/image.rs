@@ -206,23 +206,31 @@ pub(crate) struct ImageRetireArgs {
 }
 
 impl ImageUpdateArgs {
-    /// What is to be changed; files are still to be named as the spec names them.
+    /// What is to be changed; files are named as they were typed.
     pub(crate) fn changes(&self) -> ProjectChanges {
-        let args = self.clone();
+        let Self { image, no_requirements, jupyter, no_jupyter, add_pip, add_apt, add_use_case, .. } =
+            self.clone();
+        let Self { remove, remove_pip, remove_apt, remove_use_case, .. } = self.clone();
+        let [requirements, dockerfile] = [&self.requirements, &self.dockerfile].map(typed);
         ProjectChanges {
-            image: args.image,
-            dockerfile: None,
-            requirements: None,
-            no_requirements: args.no_requirements,
-            jupyter: args.jupyter,
-            no_jupyter: args.no_jupyter,
-            add_pip: args.add_pip,
-            add_apt: args.add_apt,
-            add_use_case: args.add_use_case,
-            remove: args.remove,
-            remove_pip: args.remove_pip,
-            remove_apt: args.remove_apt,
-            remove_use_case: args.remove_use_case,
+            image,
+            dockerfile,
+            requirements,
+            no_requirements,
+            jupyter,
+            no_jupyter,
+            add_pip,
+            add_apt,
+            add_use_case,
+            remove,
+            remove_pip,
+            remove_apt,
+            remove_use_case,
         }
     }
+}
+
+/// A file as it was typed.
+pub(crate) fn typed(file: &Option<PathBuf>) -> Option<String> {
+    file.as_ref().map(|file| file.display().to_string())
 }

@@ -13,7 +13,7 @@ pub(crate) use build::{BuildArgs, PlanArgs, Selection};
 pub(crate) use deploy::{DeployArgs, EXAMPLES as DEPLOY_EXAMPLES};
 pub(crate) use image::{
     CreateArgs, ImageCommand, ImageListArgs, ImageRetireArgs, ImageUpdateArgs, ShowArgs,
-    Surroundings as ImageSurroundings,
+    Surroundings as ImageSurroundings, typed,
 };
 use impact::IMPACT_EXAMPLES;
 pub(crate) use impact::ImpactArgs;

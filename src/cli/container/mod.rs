@@ -14,11 +14,11 @@ mod sweep;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{DEPLOY_EXAMPLES, DeployArgs};
 use super::deploy;
+use super::environment;
 use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
@@ -73,9 +73,8 @@ pub(crate) async fn run(session: &Session, command: &ContainerCommand) -> Result
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "times are counted from now; the core is given the time")]
 fn now() -> i64 {
-    Timestamp::now().as_second()
+    environment::now().as_second()
 }
 
 /// An engine's containers, and who asks for them.

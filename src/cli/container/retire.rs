@@ -1,11 +1,11 @@
 //! `container retire`, and with `--save` the image first.
 
 use clap::Args;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, Report, each};
+use crate::cli::environment::now;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -145,9 +145,7 @@ impl Request<'_> {
 
     async fn plan_save(&self, retirement: &Retirement) -> Result<Save, CliError> {
         let images = self.engine().images().await?;
-        #[expect(clippy::disallowed_methods, reason = "the tag says when it was saved")]
-        let now = Timestamp::now();
-        save::decide(retirement, self.args.save.as_deref(), &images, now).map_err(|refusal| {
+        save::decide(retirement, self.args.save.as_deref(), &images, now()).map_err(|refusal| {
             let problem = Problem::new(refusal.to_string()).help(refusal.help());
             if refusal.is_usage() { CliError::usage(problem) } else { CliError::refused(problem) }
         })

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::form;
 use super::write::Write;
-use crate::cli::args::CreateArgs;
+use crate::cli::args::{CreateArgs, typed};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -86,7 +86,7 @@ fn entry(context: EditContext<'_>, args: &CreateArgs) -> Result<ProjectEntry, Cl
     let CreateArgs { name, image, use_case, apt, pip, jupyter, .. } = args.clone();
     let missing = context.missing(name.is_none(), image.is_none());
     let (Some(name), Some(image)) = (name, image) else { return Err(missing.into()) };
-    let [requirements, dockerfile] = [&args.requirements, &args.dockerfile].map(super::typed);
+    let [requirements, dockerfile] = [&args.requirements, &args.dockerfile].map(typed);
     let user = String::new();
     let mut entry = ProjectEntry { name, user, image, use_case, apt, pip, requirements, dockerfile, jupyter };
     context.check(&mut entry, args.user.as_deref())?;

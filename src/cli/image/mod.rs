@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::admin::inventory::{ImageFacts, ImageGroup, ImageState, InventoryError, Snapshot};
 use crate::cli::args::ImageCommand;
+use crate::cli::environment::now;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::plan;
@@ -84,11 +85,7 @@ impl Inventory {
             self.states(session, &nodes),
             self.built(session, &nodes),
         );
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "ages are counted from now; the core is given the time"
-        )]
-        let now = jiff::Timestamp::now().as_second();
+        let now = now().as_second();
         Ok(ImageFacts { footprints: footprints?, states, built: built?, now })
     }
 
@@ -127,11 +124,13 @@ impl Inventory {
     }
 }
 
-fn cli_error(error: &InventoryError) -> CliError {
-    let problem = Problem::new(error.to_string()).help(error.help());
-    match error {
-        InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => CliError::usage(problem),
-        _ => CliError::refused(problem),
+impl From<InventoryError> for CliError {
+    fn from(error: InventoryError) -> Self {
+        let problem = Problem::new(error.to_string()).help(error.help());
+        match error {
+            InventoryError::NotFound { .. } | InventoryError::Ambiguous { .. } => Self::usage(problem),
+            _ => Self::refused(problem),
+        }
     }
 }
 
@@ -148,9 +147,4 @@ impl From<EditError> for CliError {
 fn draft(session: &Session, path: PathBuf, text: String, project: &str) -> Result<Draft, CliError> {
     let draft = Draft::read(path, text, project, |files| session.spec_in(files))?;
     draft.ok_or_else(|| CliError::bug(format!("the new file has no project `{project}`")))
-}
-
-/// A file as it was typed.
-fn typed(file: &Option<PathBuf>) -> Option<String> {
-    file.as_ref().map(|file| file.display().to_string())
 }

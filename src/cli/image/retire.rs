@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Inventory, cli_error};
+use super::Inventory;
 use crate::admin::inventory::retire::{self, FileChange, Removal, Retirement};
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::error::CliError;
@@ -14,11 +14,9 @@ use crate::ui::human;
 pub(crate) async fn run(session: &Session, args: &ImageRetireArgs) -> Result<Exit, CliError> {
     let Inventory { engine, snapshot, .. } = Inventory::read(session).await?;
     let layers = retire::layers(engine.as_ref(), &snapshot.images).await?;
-    let retirement =
-        retire::decide(&args.name, args.keep_spec, &snapshot, &layers).map_err(|error| cli_error(&error))?;
+    let retirement = retire::decide(&args.name, args.keep_spec, &snapshot, &layers)?;
     // All that can be known to fail fails before anything is gone.
-    let change = retirement.entry().map(|entry| FileChange::without(entry, &session.here)).transpose();
-    let change = change.map_err(|error| cli_error(&error))?;
+    let change = retirement.entry().map(|entry| FileChange::without(entry, &session.here)).transpose()?;
     let mut output = session.output();
     if args.dry_run {
         output.data(&retirement, |retirement, _| lines(session, retirement, "would go"));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Inventory, cli_error};
+use super::Inventory;
 use crate::admin::inventory::{self, ImageGroup, InventoryError};
 use crate::build::export::{self, ExportError};
 use crate::build::request::SolveInputs;
@@ -26,7 +26,7 @@ pub(crate) async fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliE
     };
     let group = match &base {
         Some(base) => base,
-        None => found.map_err(|error| cli_error(&error))?,
+        None => found?,
     };
     let mut output = session.output();
     if args.dockerfile {

@@ -15,9 +15,8 @@ use crate::cli::session::Session;
 use crate::cli::{check, deploy, signals};
 use crate::host::files;
 use crate::model::problem::Problem;
-use crate::spec::edit::{Draft, EditContext, ProjectChanges};
-use crate::spec::graph::Graph;
-use crate::spec::{Project, Spec, SpecEntry};
+use crate::spec::SpecEntry;
+use crate::spec::edit::{Draft, EditContext};
 use crate::ui::Output;
 
 pub(crate) async fn run(session: &Session, args: &ImageUpdateArgs) -> Result<Exit, CliError> {
@@ -25,22 +24,25 @@ pub(crate) async fn run(session: &Session, args: &ImageUpdateArgs) -> Result<Exi
     let (spec, graph) = session.spec()?;
     let caller = session.caller(Some(&spec));
     let context = EditContext { spec: &spec, graph: &graph, caller: &caller, here: &session.here };
-    let project = project(session, &spec, &graph, &args.name)?;
+    let name = &args.name;
+    let node = deploy::find(&spec, &graph, name, session.uid)?;
+    let SpecEntry::Project(project) = SpecEntry::of(&spec, &graph, node) else {
+        let problem = Problem::new(format!("`{name}` is no project's image"));
+        return Err(CliError::usage(problem.help("shared images are changed in the spec itself")));
+    };
     project.check_access(&caller, "change").map_err(CliError::refused)?;
     let path = session.here.join(&project.place.file.path);
     let shown = session.shown(&path).display().to_string();
     // The spec is read with another text there, so without links.
     let (real, old) =
         read(&path).map_err(|error| CliError::usage(format!("{shown} cannot be read: {error}")))?;
-    let [requirements, dockerfile] = [&args.requirements, &args.dockerfile].map(super::typed);
-    let changes = ProjectChanges { requirements, dockerfile, ..args.changes() };
-    let (text, change) = context.change(&old, project, changes)?;
+    let (text, change) = context.change(&old, project, args.changes())?;
     let draft = super::draft(session, real, text, project.name.as_str())?;
     check::uids(session, &draft.spec, [&project.account.login])?;
     let diff = diff(&old, &draft.text);
     let facts = |written: bool| {
         json!({
-            "name": args.name,
+            "name": name,
             "file": shown,
             "diff": diff,
             "changes": change.messages,
@@ -74,22 +76,6 @@ pub(crate) async fn run(session: &Session, args: &ImageUpdateArgs) -> Result<Exi
         _ => {}
     }
     ended
-}
-
-/// The project of that name.
-fn project<'a>(
-    session: &Session,
-    spec: &'a Spec,
-    graph: &Graph,
-    name: &str,
-) -> Result<&'a Project, CliError> {
-    match SpecEntry::of(spec, graph, deploy::find(spec, graph, name, session.uid)?) {
-        SpecEntry::Project(project) => Ok(project),
-        _ => {
-            let problem = Problem::new(format!("`{name}` is no project's image"));
-            Err(CliError::usage(problem.help("shared images are changed in the spec itself")))
-        }
-    }
 }
 
 /// A file's path without links, and its text.

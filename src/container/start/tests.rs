@@ -8,7 +8,8 @@ use crate::engine::{CreateContainer, DeviceRequest, Devices};
 use crate::gpu::claims::read_all;
 use crate::gpu::usage::overview;
 use crate::gpu::{
-    Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Process, ProcessPlace, Reading, Slice,
+    Card, ComputeMode, Fault, Gpu, Instance, Machine, Memory, Mig, Process, ProcessKind, ProcessPlace,
+    Reading, Slice,
 };
 use crate::model::names::{ImageId, Login};
 use crate::model::reference::Reference;

@@ -48,6 +48,12 @@ pub(crate) fn text<'a>(labels: &'a Labels, key: &Key) -> Option<&'a str> {
     find(labels, key).map(|found| found.value)
 }
 
+/// The values of a key that is a list; none where it is not there.
+pub(crate) fn list(labels: &Labels, key: &Key) -> Vec<String> {
+    let values = text(labels, key).unwrap_or_default().split(',').map(str::trim);
+    values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
 /// A boolean key: only `true` is true.
 pub(crate) fn flag(labels: &Labels, key: &Key) -> bool {
     debug_assert_eq!(key.kind, ValueType::Bool);

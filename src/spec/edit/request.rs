@@ -164,7 +164,7 @@ impl<'a> EditContext<'a> {
             return Err(problem.help(help).into());
         }
         let account = account_name(&login).map_err(Problem::new)?;
-        Ok(new_project_file(self.spec, &account, name, &Disk).map_err(Problem::from)?)
+        Ok(new_project_file(self.spec, &account, name, &Disk)?)
     }
 
     /// A project file's text with the changes, and what they are.
