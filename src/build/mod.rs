@@ -47,12 +47,13 @@ use state::BuildState;
 /// A run: the plan and all that is needed to carry it out.
 pub(crate) struct Run {
     pub(crate) plan: Arc<Plan>,
-    /// What to solve, by position in the plan; `None` for kept images. What is
-    /// fetched has one, too: it may have to be built after all.
+    /// What to solve, by position in the plan; `None` for what is not built.
     pub(crate) solves: Vec<Option<Solve>>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) locks: Locks,
+    /// The OCI platform that images are for.
+    pub(crate) platform: String,
     /// Where each image's output is written, by position.
     pub(crate) logs: Vec<Option<PathBuf>>,
     pub(crate) options: Options,
@@ -98,17 +99,16 @@ pub(crate) async fn run(run: Run, events: &Events, cancel: &CancellationToken) -
         while let Some(position) = state.take() {
             tasks.spawn(make(run.clone(), position, events.clone(), state.stop.clone()));
         }
+        for position in state.take_pushes() {
+            tasks.spawn(send(run.clone(), position, events.clone(), state.stop.clone()));
+        }
         if state.is_over() {
             break;
         }
         tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => match ended {
-                Ok(TaskResult::Made(position, outcome, took)) => {
-                    if state.made(position, outcome, took) {
-                        tasks.spawn(send(run.clone(), position, events.clone(), state.stop.clone()));
-                    }
-                }
+                Ok(TaskResult::Made(position, outcome, took)) => state.made(position, outcome, took),
                 Ok(TaskResult::Sent(position, sent, took)) => state.sent(position, sent, took),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_aborted) => {}

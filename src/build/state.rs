@@ -1,7 +1,7 @@
 //! The state of a run: who may be taken up, who is being sent, how each image
 //! ended. The only sender of how images end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub(super) struct BuildState<'a> {
     work: Vec<usize>,
     /// Slots of images that are done but for their push, with how they ended.
     sending: BTreeMap<usize, (Outcome, Duration)>,
+    /// Those of them that are not being sent yet.
+    unsent: BTreeSet<usize>,
     outcomes: Vec<Option<Outcome>>,
     /// What was built, whatever became of its push.
     built: Vec<Option<ImageId>>,
@@ -60,6 +62,7 @@ impl<'a> BuildState<'a> {
             pushed: vec![None; plan.images.len()],
             stop: caller.child_token(),
             sending: BTreeMap::new(),
+            unsent: BTreeSet::new(),
             closed: None,
             work,
             run,
@@ -77,15 +80,14 @@ impl<'a> BuildState<'a> {
         self.schedule.is_over() && self.sending.is_empty()
     }
 
-    /// An image ended, but for its push. `true`: it is to be sent now. What
-    /// is based on it does not wait for that.
-    pub(super) fn made(&mut self, position: usize, outcome: Outcome, took: Duration) -> bool {
+    /// An image ended, but for its push. What is built on it does not wait for
+    /// that.
+    pub(super) fn made(&mut self, position: usize, outcome: Outcome, took: Duration) {
         let slot = self.slot(position);
         match &outcome {
             Outcome::Cancelled => self.schedule.cancelled(slot),
             Outcome::Failed { .. } | Outcome::Blocked { .. } => {
-                self.fail(slot, outcome, took);
-                return false;
+                return self.fail(slot, outcome, took);
             }
             _ => self.schedule.done(slot),
         }
@@ -95,14 +97,44 @@ impl<'a> BuildState<'a> {
         let is_ours = !matches!(outcome, Outcome::Cancelled | Outcome::Fetched { .. });
         if is_ours && self.run.plan.images[position].push {
             self.sending.insert(slot, (outcome, took));
-            return true;
+            self.unsent.insert(slot);
+            return;
         }
         self.record(slot, outcome, took);
-        false
     }
 
-    /// A push ended. One that failed is the image's failure, though what
-    /// is based on the image is built all the same.
+    /// Images to be sent now: after what they are based on, since they are
+    /// sent only on the image of it that the registry has.
+    pub(super) fn take_pushes(&mut self) -> Vec<usize> {
+        let mut ready = Vec::new();
+        for slot in self.unsent.clone() {
+            let position = self.work[slot];
+            let parents = self.run.plan.images[position].parents.clone();
+            let slots = parents.iter().filter_map(|parent| self.work.binary_search(parent).ok());
+            if slots.clone().any(|slot| self.sending.contains_key(&slot)) {
+                continue;
+            }
+            self.unsent.remove(&slot);
+            let lost = slots.filter_map(|slot| match &self.outcomes[self.work[slot]] {
+                Some(Outcome::Cancelled) => Some(Outcome::Cancelled),
+                Some(Outcome::Failed { .. } | Outcome::Blocked { .. }) => {
+                    Some(Outcome::Blocked { by: self.name(slot) })
+                }
+                _ => None,
+            });
+            match lost.min_by_key(|outcome| matches!(outcome, Outcome::Cancelled)) {
+                None => ready.push(position),
+                Some(outcome) => {
+                    let made_in = self.sending.remove(&slot).map(|(_, made_in)| made_in);
+                    self.record(slot, outcome, made_in.unwrap_or_default());
+                }
+            }
+        }
+        ready
+    }
+
+    /// A push ended. One that failed is the image's failure: what is based on
+    /// the image is built all the same, and not sent.
     pub(super) fn sent(&mut self, position: usize, sent: Result<String, SolveError>, took: Duration) {
         let slot = self.slot(position);
         // Given up meanwhile.
@@ -149,6 +181,7 @@ impl<'a> BuildState<'a> {
 
     /// Gives up on workers that did not stop in time.
     pub(super) fn abandon(&mut self) {
+        self.unsent.clear();
         for slot in 0..self.work.len() {
             let running = self.schedule.states()[slot] == State::Running;
             if running {

@@ -82,6 +82,7 @@ impl WholeRun<'_> {
         let Self { spec, graph, environment, engine, registry, .. } = self;
         let solves = SolveInputs { spec, graph, planned: &planned, environment }.solves();
         let PlannedRun { plan, snapshot, nodes, .. } = planned;
+        let platform = snapshot.engine.platform.clone();
         let recorder = RunRecorder::new(self.records, &plan, &nodes, snapshot);
         let plan = Arc::new(plan);
         let run = Run {
@@ -91,6 +92,7 @@ impl WholeRun<'_> {
             engine: engine.clone(),
             registry: registry.clone(),
             locks: self.locks,
+            platform,
             options: self.options,
         };
         let outcomes = super::run(run, events, stop).await;

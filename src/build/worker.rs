@@ -41,7 +41,10 @@ fn reasons(image: &Planned) -> Vec<String> {
     match &image.action {
         Action::Build(reasons) => reasons.iter().map(Reason::to_string).collect(),
         Action::Fetch { needed_by, .. } => {
-            needed_by.iter().map(|child| format!("in the registry, and needed by {child}")).collect()
+            let needed = needed_by.iter().map(|child| format!("in the registry, and needed by {child}"));
+            let other =
+                needed_by.is_empty().then(|| "the registry has another image of this recipe".to_owned());
+            needed.chain(other).collect()
         }
         Action::Keep(_) => vec!["not in its registry yet".to_owned()],
     }
@@ -64,14 +67,9 @@ async fn made(
         return Ok(Outcome::BuiltElsewhere { id });
     }
     if let Action::Fetch { digest, .. } = &image.action {
-        match transfer::pull(run, image, digest, events, cancel).await {
-            Err(SolveError::Failed(failure)) => {
-                let text = format!("{}; it is built instead", failure.message);
-                warn(image, text, events);
-                fetch_parents(run, image, events, cancel).await?;
-            }
-            fetched => return fetched.map(|id| Outcome::Fetched { id }),
-        }
+        // Built instead, it would be another image under the same content tag.
+        let id = transfer::pull(run, image, digest, events, cancel).await?;
+        return Ok(Outcome::Fetched { id });
     }
     let id = build(run, position, events, cancel).await.map_err(|error| traced(run, position, error))?;
     if cancel.is_cancelled() {
@@ -146,29 +144,6 @@ async fn built_meanwhile(run: &Run, image: &Planned) -> Result<Option<ImageId>, 
         .filter(|detail| image.is_recipe_of(&detail.labels))
         .map(|detail| detail.id)
         .filter(|id| image.present.as_ref() != Some(id)))
-}
-
-/// For an image that was to be fetched and is built instead: what it stands
-/// on may be in the registry alone.
-async fn fetch_parents(
-    run: &Run,
-    image: &Planned,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), SolveError> {
-    for &parent in &image.parents {
-        let parent = &run.plan.images[parent];
-        let (Action::Keep(Location::Registry(digest)) | Action::Fetch { digest, .. }) = &parent.action else {
-            continue;
-        };
-        let lock = run.locks.lock_image(&parent.recipe.digest().to_string(), cancel, || {}).await;
-        let lock = lock.map_err(|e| failed(format!("cannot lock {}: {e}", parent.name)))?;
-        let Some(_lock) = lock else { return Err(SolveError::Cancelled) };
-        if built_meanwhile(run, parent).await?.is_none() {
-            transfer::pull(run, parent, digest, events, cancel).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The image it is based on, if the engine has it. A parent of this run has an

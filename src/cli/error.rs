@@ -89,6 +89,7 @@ impl From<plan::Error> for CliError {
             plan::Error::Bases(problems) => Self { exit: Exit::Engine, problems },
             plan::Error::Branch(problem) => Self::usage(problem),
             plan::Error::Engine(error) => error.into(),
+            plan::Error::Replaced(problems) => Self { exit: Exit::Refused, problems },
             plan::Error::Registries(errors) => {
                 Self { exit: Exit::Engine, problems: errors.iter().map(Problem::from).collect() }
             }

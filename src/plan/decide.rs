@@ -31,7 +31,7 @@ pub(crate) fn decide(
         let history = histories.get(&position).unwrap_or(&unknown);
         plan.images.push(planned(candidate, &plan.images, images, tags, history));
     }
-    fetch_bases_of_builds(&mut plan.images, tags.push);
+    fetch_bases_of_builds(&mut plan.images);
     for (at, tag) in moving.into_iter().enumerate() {
         let Some(tag) = tag else { continue };
         if moves_on_engine(&plan.images[at], &tag, images) {
@@ -55,14 +55,30 @@ fn planned(
     let content = candidate.content();
     let present = candidate.present(images);
     let remote = tags.digest(&content).map(str::to_owned);
-    let reasons = match (present, &remote) {
+    // The first in the registry counts for everybody, also where this engine
+    // has built another image of the recipe.
+    let is_theirs = |image: &&Image| {
+        let Some(digest) = &remote else { return true };
+        let known = images.by_name(&candidate.repository.with_digest(digest));
+        known.is_some_and(|known| known.id == image.id)
+    };
+    let here = present.filter(is_theirs);
+    let reasons = match (here, &remote) {
         // Nothing about the image itself: its registry has it.
         (None, Some(_)) => forced(&candidate).into_iter().chain(rebuilt_parents(&candidate, above)).collect(),
-        _ => reasons(&candidate, present, above, images, history),
+        (Some(image), None) if tags.push && candidate.repository.host().is_some() => {
+            let mut reasons = reasons(&candidate, here, above, images, history);
+            reasons.extend(replaced_base(image, &candidate, above).filter(|_| reasons.is_empty()));
+            reasons
+        }
+        _ => reasons(&candidate, here, above, images, history),
     };
-    let action = match (present, &remote) {
+    let action = match (here, &remote) {
         (Some(image), _) if reasons.is_empty() => Action::Keep(Location::Engine(image.id.clone())),
-        (None, Some(digest)) if reasons.is_empty() => Action::Keep(Location::Registry(digest.clone())),
+        (None, Some(digest)) if reasons.is_empty() => match present {
+            Some(_) => Action::Fetch { digest: digest.clone(), needed_by: Vec::new() },
+            None => Action::Keep(Location::Registry(digest.clone())),
+        },
         _ => Action::Build(reasons),
     };
     let builds = matches!(action, Action::Build(_));
@@ -90,6 +106,23 @@ fn forced(candidate: &Candidate) -> Option<Reason> {
 fn rebuilt_parents(candidate: &Candidate, above: &[Planned]) -> impl Iterator<Item = Reason> {
     let rebuilt = candidate.parents.iter().map(|&p| &above[p]).filter(|p| p.reasons().is_some());
     rebuilt.map(|parent| Reason::ParentRebuilt { parent: parent.name.clone() })
+}
+
+/// An image that was not sent yet, on another image of its parent's recipe
+/// than the one that the registry has.
+fn replaced_base(image: &Image, candidate: &Candidate, above: &[Planned]) -> Option<Reason> {
+    let (name, digest) =
+        (image.labels.get(labels::BASE_NAME.name)?, image.labels.get(labels::BASE_DIGEST.name)?);
+    let parents = candidate.parents.iter().map(|&parent| &above[parent]);
+    let base =
+        parents.filter(|p| p.repository().host().is_some()).find(|p| p.content.to_string() == *name)?;
+    let is_other = match &base.action {
+        Action::Keep(Location::Engine(id)) => id.as_str() != digest,
+        // It takes the place of the one that this image is based on.
+        Action::Fetch { .. } => base.present.as_ref().is_some_and(|id| id.as_str() == digest),
+        Action::Keep(Location::Registry(_)) | Action::Build(_) => false,
+    };
+    is_other.then(|| Reason::BaseReplaced { parent: base.name.clone() })
 }
 
 /// All reasons to build it; none: it is kept.
@@ -164,7 +197,7 @@ fn without(reason: Reason, rebuilt: &[&Planned]) -> Option<Reason> {
 
 /// What only a registry has is pulled where something that is built here is
 /// based on it, and else left there.
-fn fetch_bases_of_builds(images: &mut [Planned], push: bool) {
+fn fetch_bases_of_builds(images: &mut [Planned]) {
     let mut needed: Vec<Vec<NodeName>> = vec![Vec::new(); images.len()];
     for image in images.iter().filter(|image| image.reasons().is_some()) {
         for &parent in &image.parents {
@@ -172,10 +205,10 @@ fn fetch_bases_of_builds(images: &mut [Planned], push: bool) {
         }
     }
     for (image, by) in images.iter_mut().zip(needed) {
-        if let (Action::Keep(Location::Registry(digest)), false) = (&image.action, by.is_empty()) {
+        if let (Action::Keep(Location::Registry(digest)) | Action::Fetch { digest, .. }, false) =
+            (&image.action, by.is_empty())
+        {
             image.action = Action::Fetch { digest: digest.clone(), needed_by: by };
-            // What cannot be used and is built instead takes its place there.
-            image.push = push;
         }
     }
 }
@@ -193,5 +226,5 @@ fn moves_on_engine(image: &Planned, tag: &Reference, images: &ImageIndex<'_>) ->
 /// Whether a tag in the image's registry is to be put on it.
 fn moves_in_registry(image: &Planned, tag: &Reference, tags: &RegistryTags) -> bool {
     let stays = image.remote.is_some() && tags.digest(tag) == image.remote.as_deref();
-    tags.push && image.repository().host().is_some() && (image.is_sent() || !stays)
+    tags.push && image.repository().host().is_some() && (image.push || !stays)
 }

@@ -66,7 +66,7 @@ pub(crate) struct Planned {
     /// and is there.
     pub(crate) remote: Option<String>,
     /// Its content tag is sent to its registry: once it is built, or as it is
-    /// on the engine. Never what was pulled.
+    /// on the engine. Never what was pulled, and never over what is there.
     pub(crate) push: bool,
     /// Images in its registry that may save steps of its build, best first.
     pub(crate) cache_from: Vec<Reference>,
@@ -79,7 +79,8 @@ pub(crate) struct Planned {
 pub(crate) enum Action {
     /// Up to date.
     Keep(Location),
-    /// Up to date in its registry, and pulled, since these are built on it.
+    /// Up to date in its registry, and pulled, since these are built on it or
+    /// the engine has another image of the recipe.
     Fetch { digest: String, needed_by: Vec<NodeName> },
     /// Built, for these reasons; there is at least one.
     Build(Vec<Reason>),
@@ -105,6 +106,9 @@ pub(crate) enum Reason {
     RulesChanged { old: u32, new: u32 },
     /// What it is based on is built in this run.
     ParentRebuilt { parent: NodeName },
+    /// The registry has another image of what it is based on, and that one
+    /// counts.
+    BaseReplaced { parent: NodeName },
     /// Nothing is known of an image of this name.
     NeverBuilt,
     /// It was built from this very recipe, and its content tag is gone.
@@ -144,7 +148,7 @@ impl Plan {
 
     /// Positions of the images whose content tag is sent to a registry.
     pub(crate) fn pushes(&self) -> impl Iterator<Item = usize> {
-        self.images.iter().enumerate().filter(|(_, i)| i.is_sent()).map(|(at, _)| at)
+        self.images.iter().enumerate().filter(|(_, i)| i.push).map(|(at, _)| at)
     }
 
     /// True when a run would change nothing.
@@ -160,11 +164,6 @@ impl Planned {
             Action::Keep(_) | Action::Fetch { .. } => None,
             Action::Build(reasons) => Some(reasons),
         }
-    }
-
-    /// Whether the plan means to send it to its registry.
-    pub(crate) fn is_sent(&self) -> bool {
-        self.push && !matches!(self.action, Action::Fetch { .. })
     }
 
     /// Whether an image with these labels is of this very recipe.
@@ -198,6 +197,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Changed(changed) => changed.fmt(f),
             Self::ParentRebuilt { parent } => write!(f, "{parent} is rebuilt"),
+            Self::BaseReplaced { parent } => {
+                write!(f, "it is based on another image of {parent} than the one in the registry")
+            }
             Self::RulesChanged { old, new } => {
                 write!(f, "built by the rules of version {old}, which are now {new}")
             }
@@ -219,6 +221,9 @@ impl fmt::Display for Plan {
             match &image.action {
                 Action::Keep(Location::Engine(_)) => line("keep", &"up to date")?,
                 Action::Keep(Location::Registry(_)) => line("keep", &"in the registry")?,
+                Action::Fetch { needed_by, .. } if needed_by.is_empty() => {
+                    line("pull", &"the registry has another image of this recipe, which counts")?;
+                }
                 Action::Fetch { needed_by, .. } => line("pull", &format!("needed by {}", listed(needed_by)))?,
                 Action::Build(reasons) => {
                     for (at, reason) in reasons.iter().enumerate() {

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Plan;
 use super::candidate::Candidate;
 use super::decide::decide;
 use super::history::Histories;
 use super::run::Error;
+use super::{Plan, Planned, Reason};
 use crate::engine::ImageIndex;
 use crate::model::problem::Problem;
 use crate::model::reference::Reference;
@@ -94,6 +94,10 @@ pub(super) async fn decide_asking(
     if push && !tags.unavailable.is_empty() {
         return Err(Error::Registries(tags.unavailable.into_values().collect()));
     }
+    let replaced = plan.replaced();
+    if !replaced.is_empty() {
+        return Err(Error::Replaced(replaced));
+    }
     plan.keep_caches(&tags);
     Ok((plan, tags))
 }
@@ -121,6 +125,30 @@ pub(crate) fn may_push(graph: &Graph, nodes: &[NodeId], stand_in: Option<&str>) 
 }
 
 impl Plan {
+    /// What a registry has under a content tag is there for good: builds that
+    /// would send another image under it.
+    pub(super) fn replaced(&self) -> Vec<Problem> {
+        let sent = self.images.iter().filter(|image| image.push && image.remote.is_some());
+        let problem = |image: &Planned| {
+            let rebuilt = image.reasons().into_iter().flatten().find_map(|reason| match reason {
+                Reason::ParentRebuilt { parent } => Some(parent),
+                _ => None,
+            });
+            let (name, content) = (&image.name, &image.content);
+            let message = match rebuilt {
+                Some(parent) => format!(
+                    "{name} is in the registry as {content}, which never changes, and {parent}, which it is based on, would be built anew"
+                ),
+                None => format!("{name} is in the registry as {content}, which never changes"),
+            };
+            let anew = rebuilt.unwrap_or(name);
+            Problem::new(message).help(format!(
+                "to build it with fresh packages: ds01-build update --packages {anew}, and commit spec.lock"
+            ))
+        };
+        sent.map(problem).collect()
+    }
+
     /// Tags whose image may save steps of what is built, best first.
     pub(crate) fn cache_tags(&self) -> Vec<Reference> {
         self.images.iter().flat_map(|image| image.cache_from.iter().cloned()).collect()

@@ -87,6 +87,8 @@ pub(crate) enum Error {
     /// The branch gives no tag, or the tag of something else.
     Branch(Problem),
     Engine(engine::Error),
+    /// What registries have under content tags would be replaced.
+    Replaced(Vec<Problem>),
     /// Registries that have to answer and do not.
     Registries(Vec<registry::Error>),
 }

@@ -46,6 +46,24 @@ fn run(stack: &Stack, args: &[&str], config: Option<&std::path::Path>, engine: O
     Run(command.output().unwrap())
 }
 
+/// What the registry has under a tag now.
+fn digest(registry: &Registry, reference: &str) -> String {
+    let (name, tag) = reference.strip_prefix(&registry.host).unwrap()[1..].rsplit_once(':').unwrap();
+    let mut stream = TcpStream::connect(&registry.host).unwrap();
+    let accept =
+        "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
+    let host = &registry.host;
+    write!(
+        stream,
+        "HEAD /v2/{name}/manifests/{tag} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let line = answer.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: "));
+    line.unwrap_or_else(|| panic!("{reference}: {answer}")).to_owned()
+}
+
 const PUSH: [&str; 4] = ["build", "--push", "--progress", "json"];
 
 /// References that a run pushed.
@@ -159,6 +177,42 @@ fn an_engine_with_an_empty_store_takes_from_the_registry_what_it_needs_and_no_mo
     assert_eq!((read("/first"), read("/second")), (format!("{} leaf", stack.id), "two".to_owned()));
 }
 
+/// Two engines built one recipe, at different times.
+#[test]
+fn of_two_images_of_one_recipe_the_first_in_the_registry_counts_everywhere() {
+    let registry = Registry::start();
+    let stack = pair(&registry);
+    let dockerfile = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN date +%s%N > /built && sleep 0.01\n";
+    stack.write("images/top/Dockerfile", dockerfile);
+    let engine = SecondEngine::start();
+    engine.copy(BASE);
+    run(&stack, &["build"], None, Some(&engine)).expect(0);
+    let first = run(&stack, &PUSH, None, None).expect(0);
+    let content = pushed(&first)[0].clone();
+    let top_there = || digest(&registry, &content);
+    let (counts, leaf) = (top_there(), digest(&registry, &pushed(&first)[1]));
+
+    let plan = run(&stack, &["build", "--push", "--dry-run"], None, Some(&engine)).expect(0);
+    let expected = "pull   top   the registry has another image of this recipe";
+    assert!(plan.out().contains(expected), "{}", plan.out());
+    stack.write("images/leaf/file", "two");
+    let second = run(&stack, &PUSH, None, Some(&engine)).expect(0);
+    let wanted = [("leaf", "built"), ("top", "fetched")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(ended(&second), BTreeMap::from(wanted));
+    let built = |name: &str| {
+        let image = format!("{}:t-main", repository(&registry, &stack, name));
+        engine.docker(&["run", "--rm", "--network", "none", &image, "cat", "/built"])
+    };
+    let here = docker(&["run", "--rm", "--network", "none", &content, "cat", "/built"]);
+    assert_eq!((built("top"), built("leaf")), (here.clone(), here));
+    assert_eq!(top_there(), counts);
+
+    // Building it anew sends nothing over it.
+    let forced = run(&stack, &["build", "--push", "--force", "top", "--no-cache"], None, None).expect(5);
+    assert!(forced.err().contains("ds01-build update --packages top"), "{}", forced.err());
+    assert_eq!((top_there(), digest(&registry, &pushed(&first)[1])), (counts, leaf));
+}
+
 #[test]
 fn a_registry_that_is_gone_is_a_warning_to_a_build_and_an_error_to_a_push() {
     let mut registry = Registry::start();
@@ -227,10 +281,10 @@ fn an_upload_that_is_refused_is_the_images_failure_and_moves_no_branch_tag() {
     let spec = std::fs::read_to_string(refusing.root().join("spec.yml")).unwrap();
     refusing.write("spec.yml", spec.replace(&registry.host, &host));
     let failed = run(&refusing, &PUSH, None, None).expect(3);
-    assert_eq!(ended(&failed).values().collect::<Vec<_>>(), ["failed", "failed"]);
+    assert_eq!(ended(&failed).values().collect::<Vec<_>>(), ["blocked", "failed"]);
     assert!(moved(&failed).is_empty() && pushed(&failed).is_empty());
     let said = run(&refusing, &["build", "--push", "--progress", "plain"], None, None).expect(3).err();
-    for part in ["quota of this project", &host, "docker login", "no branch tag"] {
+    for part in ["quota of this project", &host, "docker login", "branch tags did not move"] {
         assert!(said.contains(part), "`{part}` is missing in:\n{said}");
     }
     // What is built is kept on the engine.

@@ -144,6 +144,7 @@ impl Stack {
         let kept = |at: usize| matches!(plan.images[at].action, crate::plan::Action::Keep(_));
         let solve = |at: usize| (!kept(at)).then(|| self.solve(&plan, at));
         Run {
+            platform: "linux/amd64".into(),
             solves: (0..plan.images.len()).map(solve).collect(),
             engine: self.engine.clone(),
             registry: self.engine.hub().registry.clone(),
@@ -161,6 +162,7 @@ impl Stack {
     fn solve(&self, plan: &Plan, at: usize) -> Solve {
         let image = &self.images[at];
         let above: Vec<_> = image.parents.iter().map(|&p| plan.images[p].content.to_string()).collect();
+        let base = above.first().cloned();
         let args = above.into_iter().enumerate().map(|(n, content)| (format!("PARENT{n}"), content));
         let context = Context {
             id: "c".into(),
@@ -182,10 +184,14 @@ impl Stack {
             user: None,
             sudo: None,
             config: ConfigChange {
-                labels: BTreeMap::from([
-                    (labels::RECIPE.name.to_owned(), recipe.digest().to_string()),
-                    (labels::INGREDIENTS.name.to_owned(), recipe.ingredients_label()),
-                ]),
+                labels: [
+                    (&labels::RECIPE, Some(recipe.digest().to_string())),
+                    (&labels::INGREDIENTS, Some(recipe.ingredients_label())),
+                    (&labels::BASE_NAME, base),
+                ]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.name.to_owned(), value?)))
+                .collect(),
                 ..ConfigChange::default()
             },
             secrets: BTreeMap::new(),

@@ -105,53 +105,86 @@ async fn an_empty_store_pulls_a_whole_recipe_only_where_a_build_stands_on_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetched_image_of_another_recipe_is_not_used_but_built_and_mended() {
+async fn a_fetched_image_of_another_recipe_is_neither_used_nor_replaced() {
     let stack = chain();
     stack.run().await;
     let mut ci = elsewhere(&stack);
     ci.rewrite("leaf", "sleep 2");
     let content = ci.plan().await.images[0].content.clone();
-    hub(&stack).registry.push(&content, &BTreeMap::new(), &["sha256:strange"]);
+    let strange = hub(&stack).registry.push(&content, &BTreeMap::new(), &["sha256:strange"]);
     let ran = ci.run().await;
-    assert_eq!(ran.all_ends(), ["top: built", "leaf: built"]);
-    assert!(warnings(&ran)[0].contains("labels of this recipe; it is built instead"), "{:?}", warnings(&ran));
-    assert_eq!(ci.engine.pushes().len(), 2, "what was wrong there is replaced");
+    assert_eq!(ran.all_ends(), ["top: failed", "leaf: blocked by top"]);
+    let failure = ran.failure("top");
+    assert!(failure.message.contains("labels of this recipe"), "{}", failure.message);
+    assert!(failure.help.as_ref().unwrap().contains("ds01-build update --packages top"));
+    assert!(ran.outcomes.only_engine_failed() && ci.engine.pushes().is_empty());
+    assert_eq!(digest(&stack, "top", content.tag().unwrap()).await, Some(strange));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pull_that_fails_for_a_moment_is_tried_again_and_for_good_is_a_build() {
+async fn of_two_builds_of_one_recipe_the_first_in_the_registry_counts() {
+    let mut first = Stack::new("top: sleep 1");
+    (first.host, first.push) = (Some("reg.local"), true);
+    let mut second = elsewhere(&first);
+    second.images = chain().images;
+    // On another base, so that the two build different images.
+    second.engine.add_pulled(&base(), "sha256:other");
+    let late = second.prepare(second.plan().await);
+    first.run().await;
+    let content = late.plan.images[0].content.tag().unwrap().to_owned();
+    let counts = digest(&first, "top", &content).await;
+    let ran = second.carry_out(late, &CancellationToken::new()).await;
+    assert_eq!(digest(&first, "top", &content).await, counts, "a content tag never changes");
+    assert!(warnings(&ran).iter().any(|text| text.contains("another run sent")), "{:?}", warnings(&ran));
+    let failure = ran.failure("leaf");
+    assert!(failure.message.contains("based on another image of top"), "{}", failure.message);
+    assert!(ran.outcomes.only_engine_failed() && second.moved().await.is_empty());
+    // From then on the registry's is built on.
+    let again = second.run().await;
+    let expected = "leaf  it is based on another image of top than the one in the registry";
+    assert!(again.plan.to_string().contains(expected), "{}", again.plan);
+    assert_eq!(again.all_ends(), ["top: fetched", "leaf: built"]);
+    assert_eq!(digest(&first, "top", &content).await, counts);
+    assert_eq!(digest(&first, "top", "t-main").await, counts);
+    assert!(second.run().await.plan.is_noop());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_fails_for_a_moment_is_tried_again_and_for_good_fails_what_is_based_on_it() {
     let stack = chain();
     stack.run().await;
-    for (times, words, pulls, end) in [
-        (2, "dial tcp: connection refused", 3, "fetched"),
-        (3, "dial tcp: connection refused", 3, "built"),
-        (1, "manifest unknown", 1, "built"),
+    for (times, words, pulls, ends) in [
+        (2, "dial tcp: connection refused", 3, ["top: fetched", "leaf: built"]),
+        (3, "dial tcp: connection refused", 3, ["top: failed", "leaf: blocked by top"]),
+        (1, "manifest unknown", 1, ["top: failed", "leaf: blocked by top"]),
     ] {
         let mut ci = elsewhere(&stack);
         ci.rewrite("leaf", "sleep 2");
         ci.push = false;
         ci.engine.fail_transfers(times, words);
         let ran = ci.run().await;
-        assert_eq!(ran.all_ends(), [format!("top: {end}"), "leaf: built".into()], "{words}");
+        assert_eq!(ran.all_ends(), ends, "{words}");
         assert_eq!(ci.engine.pulls().len(), pulls, "{words}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_push_is_a_failure_that_blocks_no_build_and_every_branch_tag() {
+async fn a_failed_push_is_a_failure_that_blocks_no_build_but_pushes_and_branch_tags() {
     let stack = chain();
     stack.engine.fail_transfers(1, "denied: requested access to the resource is denied");
     let ran = stack.run().await;
-    assert_eq!(ran.ends(), ["top: failed", "leaf: built"]);
+    assert_eq!(ran.ends(), ["top: failed", "leaf: blocked by top"]);
     let failure = ran.failure("top");
     assert!(failure.engine && failure.help.as_ref().unwrap().contains("docker login reg.local"));
     assert!(ran.outcomes.only_engine_failed());
-    assert!(ran.outcomes.built(0).is_some(), "what was built is known, though its push failed");
-    assert_eq!(stack.engine.pushes().len(), 2, "one that is denied is not tried again");
+    let built = |at: usize| ran.outcomes.built(at).is_some();
+    assert!(built(0) && built(1), "what was built is known, though its push failed");
+    assert_eq!(stack.engine.pushes().len(), 1, "one that is denied is not tried again");
     assert_eq!((moved_there(&ran), stack.moved().await), (0, vec![]));
     // The next run sends what is missing, and builds nothing.
     let ran = stack.run().await;
-    assert_eq!((ran.all_ends(), moved_there(&ran)), (vec!["top: pushed".to_owned()], 2));
+    let pushed = ["top: pushed", "leaf: pushed"].map(str::to_owned).to_vec();
+    assert_eq!((ran.all_ends(), moved_there(&ran)), (pushed, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -292,7 +292,9 @@ impl Engine for FakeEngine {
             let detail = state.store.detail(&id).ok_or_else(missing)?;
             (state.store.images[&id].clone(), detail.diff_ids)
         };
-        self.hub.take(reference, &image, &diff_ids).await.map(drop).map_err(|e| refused(e.to_string()))
+        let digest = self.hub.take(reference, &image, &diff_ids).await.map_err(|e| refused(e.to_string()))?;
+        self.reached()?.store.add_from(image, reference.repository().with_digest(&digest));
+        Ok(())
     }
 
     async fn tag(&self, image: &ImageId, reference: &Reference) -> Result<(), Error> {

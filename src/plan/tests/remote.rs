@@ -173,9 +173,25 @@ fn the_same_cache_under_two_tags_is_imported_once() {
 }
 
 #[test]
-fn a_forced_image_is_built_and_sent_though_the_registry_has_it() {
-    let world = World::new().there("top").there("leaf").forced("leaf").push();
+fn what_the_registry_has_under_a_content_tag_is_never_replaced() {
+    let refused = |world: World| -> String {
+        let problems = world.push().plan().replaced();
+        problems.iter().map(|p| format!("{}\n    {}\n", p.message, p.help.as_ref().unwrap())).collect()
+    };
+    let forced = refused(World::new().there("top").there("leaf").forced("leaf"));
+    let parent = refused(World::new().there("leaf"));
+    insta::assert_snapshot!(forced + &parent);
+    assert_eq!(refused(World::new().there("top").here("leaf")), "");
+}
+
+#[test]
+fn of_two_images_of_one_recipe_the_registry_s_is_pulled() {
+    let world = World::new().here("top").there("top").here("leaf").push();
     insta::assert_snapshot!(world.plan());
+    // One that was sent or pulled is known by its digest.
+    let mut same = World::new().here("top").there("top").push();
+    same.store[0].digests = vec![repository_of("top").with_digest("sha256:top")];
+    assert!(matches!(same.plan().images[0].action, Action::Keep(Location::Engine(_))));
 }
 
 #[test]

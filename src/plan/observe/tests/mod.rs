@@ -190,6 +190,7 @@ impl Stack {
         let recorder = RunRecorder::new(self.records(), &plan, &nodes, snapshot);
         let plan = Arc::new(plan);
         let run = Run {
+            platform: "linux/amd64".into(),
             plan: plan.clone(),
             logs: vec![None; solves.len()],
             solves,
