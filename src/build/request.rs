@@ -145,6 +145,7 @@ impl SolveInputs<'_> {
             dockerfile: seen.facts.pinned(&inputs, &pin).map_or_else(|_| seen.text.clone(), Arc::from),
             path: seen.path.clone(),
             context: seen.context.clone(),
+            files: seen.tree.clone(),
             target: seen.target.clone(),
             args,
         }

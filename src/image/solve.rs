@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::dockerfile::context::Context;
+use crate::dockerfile::context::{Context, Tree};
 use crate::model::account::Account;
 use crate::model::names::NodeName;
 use crate::model::problem::Place;
@@ -88,6 +88,8 @@ pub(crate) struct DockerfileBuild {
     pub(crate) path: PathBuf,
     /// The files it may read; shared by all images with the same context.
     pub(crate) context: Arc<Context>,
+    /// The same folder as it was hashed: this is what BuildKit gets.
+    pub(crate) files: Arc<Tree>,
     /// Stage to build; `None`: the last.
     pub(crate) target: Option<String>,
     /// Build args as sent: the declared ones, with BASE_IMAGE and its kin.

@@ -11,6 +11,7 @@ mod certificates;
 mod client;
 mod container_list;
 mod containers;
+mod context_files;
 mod datahub;
 mod deploying;
 mod doctor;

@@ -177,6 +177,7 @@ impl Stack {
                 dockerfile: dockerfile(image).into(),
                 path: format!("images/{}/Dockerfile", image.name).into(),
                 context: Arc::new(context),
+                files: Arc::default(),
                 target: None,
                 args: args.collect(),
             }),

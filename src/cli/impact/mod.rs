@@ -19,7 +19,7 @@ pub(crate) async fn run(session: &Session, args: &ImpactArgs) -> Result<Exit, Cl
     let file = path.symlink_metadata().is_ok().then_some(path.as_path());
     let (asked, others) = impact::ask(&stack, &args.name, file, args.kind).map_err(CliError::usage)?;
     let spec_file = session.spec_path();
-    let read = FileReaders::of(&stack, &asked, &session.here, &spec_file).map_err(CliError::usage)?;
+    let read = FileReaders::of(&stack, &asked, &session.here, &spec_file);
     let mut reach = impact::reach(&stack, &asked, &read);
     reach.notes.extend(impact::otherwise(&args.name, &others));
     // The question is mostly about the spec, and nobody is asked about nothing.

@@ -30,6 +30,8 @@ pub(crate) struct Tree {
 pub(crate) struct TreeEntry {
     /// Relative to the root, `/`-separated.
     pub(crate) path: String,
+    /// Nanoseconds since 1970. What is sent carries it; it counts for nothing.
+    pub(crate) mtime_ns: i64,
     pub(crate) node: Node,
 }
 
@@ -52,9 +54,19 @@ pub(crate) enum Node {
 
 impl Tree {
     /// Everything, parents before children.
-    #[cfg(test)]
     pub(crate) fn entries(&self) -> &[TreeEntry] {
         &self.entries
+    }
+
+    /// Whether instructions that read `readable` get something of it that is
+    /// `path` or lies below; the empty path is the folder itself.
+    pub(crate) fn gives(&self, readable: &BTreeSet<String>, path: &str) -> bool {
+        let readable = Readable::new(readable, self);
+        let within = |entry: &TreeEntry| {
+            let rest = entry.path.strip_prefix(path);
+            path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.entries.iter().any(|entry| within(entry) && readable.coverage(&entry.path) == Coverage::Yes)
     }
 
     fn position(&self, path: &str) -> Result<usize, usize> {
@@ -65,7 +77,8 @@ impl Tree {
 /// Reads and hashes a context.
 ///
 /// # Errors
-/// As [`Context::entries`], and a file that changed while it was read.
+/// A name that is not UTF-8, a socket or the like, what may not be read, a
+/// change while it is read.
 #[cfg(test)]
 pub(crate) fn scan(context: &Context) -> Result<Tree, Error> {
     scan_with(context, &HashCache::default())
@@ -91,7 +104,7 @@ pub(crate) fn scan_with(context: &Context, cache: &HashCache) -> Result<Tree, Er
                     digest: digests.next().expect("one for each file"),
                 },
             };
-            TreeEntry { path: f.entry.path.clone(), node }
+            TreeEntry { path: f.entry.path.clone(), mtime_ns: f.entry.mtime_ns, node }
         })
         .collect();
     Ok(Tree { entries })

@@ -20,7 +20,7 @@ use crate::dockerfile::ignore::Ignore;
 use crate::model::digest::Digest;
 use crate::model::problem::{Place, Problem, SourceFile};
 
-pub(crate) use hash::{HashCache, Listing, Tree, digest_of, listing, scan_with};
+pub(crate) use hash::{HashCache, Listing, Node, Tree, TreeEntry, digest_of, listing, scan_with};
 
 /// A context folder as it is sent: the same for every image that shares it.
 #[derive(Debug)]
@@ -39,21 +39,20 @@ pub(crate) struct Context {
     pub(crate) readable: BTreeSet<String>,
 }
 
-/// One thing of a context, with what a file sync says of it. Owner and group
-/// are always 0.
+/// One thing of a context, as the walk finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+struct Entry {
     /// Relative to the root, `/`-separated.
-    pub(crate) path: String,
-    pub(crate) kind: EntryKind,
+    path: String,
+    kind: EntryKind,
     /// Permission bits alone, at most 0o7777.
-    pub(crate) mode: u32,
+    mode: u32,
     /// Bytes; 0 for folders and links.
-    pub(crate) size: u64,
+    size: u64,
     /// Nanoseconds since 1970.
-    pub(crate) mtime_ns: i64,
+    mtime_ns: i64,
     /// Where a link points, as it is written there.
-    pub(crate) link_target: Option<String>,
+    link_target: Option<String>,
 }
 
 /// What an entry is; sockets, pipes and devices cannot be sent.
@@ -76,19 +75,6 @@ impl Context {
         Ok(Self { id: format!("context-{}", &id.as_str()[..16]), root, ignore, readable })
     }
 
-    /// Everything to be sent: not ignored, and readable by some instruction,
-    /// with the folders on the way to it. Parents come before children, names
-    /// in the order of their bytes, as fsutil wants them. Symbolic links are
-    /// listed, not followed; but where an instruction reads through one, what
-    /// it points to within the folder is readable too.
-    ///
-    /// # Errors
-    /// A name that is not UTF-8, a socket or the like, a folder that may not
-    /// be read, a change during the walk.
-    pub(crate) fn entries(&self) -> Result<Vec<Entry>, Error> {
-        Ok(walk::walk(self)?.into_iter().map(|found| found.entry).collect())
-    }
-
     /// Opens a file of the context. No part of the path is followed if it is a
     /// link, so that nothing outside the folder is ever read.
     ///
@@ -105,17 +91,6 @@ impl Context {
         // A pipe that took the file's place must not block us.
         let file = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         rustix::fs::openat(&at, name, file, Mode::empty()).map(File::from).map_err(wrap)
-    }
-
-    /// Whether instructions that read `readable` get one of these entries of
-    /// it that is `path` or lies below; the empty path is the folder itself.
-    pub(crate) fn gives(&self, entries: &[Entry], readable: &BTreeSet<String>, path: &str) -> bool {
-        let readable = walk::Readable::new(readable, &walk::FolderOnDisk(&self.root));
-        let within = |entry: &Entry| {
-            let rest = entry.path.strip_prefix(path);
-            path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        entries.iter().any(|entry| within(entry) && readable.coverage(&entry.path) == walk::Coverage::Yes)
     }
 }
 

@@ -38,7 +38,11 @@ impl Sandbox {
     }
 
     fn paths(&self, ignore: &str, readable: &[&str]) -> Vec<String> {
-        self.context(ignore, readable).entries().unwrap().into_iter().map(|e| e.path).collect()
+        walk::walk(&self.context(ignore, readable))
+            .unwrap()
+            .into_iter()
+            .map(|found| found.entry.path)
+            .collect()
     }
 
     /// The digest of all, for one image that reads this.
@@ -94,7 +98,8 @@ fn an_entry_carries_what_a_file_sync_tells() {
     fs::set_permissions(sandbox.at("run.sh"), fs::Permissions::from_mode(0o750)).unwrap();
     let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000, 7);
     fs::File::options().write(true).open(sandbox.at("run.sh")).unwrap().set_modified(time).unwrap();
-    let entries = sandbox.context("", &["."]).entries().unwrap();
+    let found = walk::walk(&sandbox.context("", &["."])).unwrap();
+    let entries: Vec<_> = found.into_iter().map(|found| found.entry).collect();
     assert_eq!(
         entries.iter().map(|e| e.kind).collect::<Vec<_>>(),
         [EntryKind::Dir, EntryKind::Link, EntryKind::File]
@@ -235,7 +240,7 @@ fn a_name_that_is_not_utf8_is_named() {
 fn a_pipe_or_socket_is_refused_by_name_unless_left_out() {
     let sandbox = Sandbox::new(&[("ok", "")]);
     let _socket = std::os::unix::net::UnixListener::bind(sandbox.at("s.sock")).unwrap();
-    let error = sandbox.context("", &["."]).entries().unwrap_err();
+    let error = scan(&sandbox.context("", &["."])).unwrap_err();
     assert_eq!(error.to_string(), "`s.sock` is a socket, which cannot be part of an image");
     assert!(Problem::from(error).help.unwrap().contains(".dockerignore"));
     assert_eq!(sandbox.paths("*.sock", &["."]), ["ok"]);

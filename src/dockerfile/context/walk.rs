@@ -44,7 +44,11 @@ fn nanoseconds(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
-/// Lists what is sent, in fsutil's order.
+/// Lists what is sent: not ignored, and readable by some instruction, with the
+/// folders on the way to it. Parents come before children, names in the order
+/// of their bytes, as fsutil wants them. Symbolic links are listed, not
+/// followed; but where an instruction reads through one, what it points to
+/// within the folder is readable too.
 pub(super) fn walk(context: &Context) -> Result<Vec<WalkedEntry>, Error> {
     if context.readable.is_empty() {
         return Ok(Vec::new());

@@ -186,7 +186,7 @@ impl ImageBuild<'_> {
     }
 
     async fn start_dockerfile(&self, build: &DockerfileBuild) -> Result<ImageDraft, BuildError> {
-        self.content.add_context(&build.context);
+        self.content.add_context(&build.context, &build.files);
         let context = State::local(&Local {
             name: build.context.id.clone(),
             session: self.session.to_owned(),

@@ -51,6 +51,7 @@ fn dockerfile(node: &str, text: &str) -> Solve {
             dockerfile: text.into(),
             path: "images/x/Dockerfile".into(),
             context: Arc::new(context),
+            files: Arc::default(),
             target: None,
             args: BTreeMap::from([("BASE_IMAGE".into(), "base:1".into())]),
         }),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dockerfile::context::Context;
+use crate::dockerfile::context::{Context, HashCache, scan_with};
 use crate::dockerfile::ignore::Ignore;
 use crate::engine::address::Address;
 use crate::engine::buildkit::Builder;
@@ -106,6 +106,7 @@ impl Folder {
             dockerfile: dockerfile.into(),
             path: "images/test/Dockerfile".into(),
             context: self.context.clone(),
+            files: Arc::new(scan_with(&self.context, &HashCache::default()).expect("a context")),
             target: None,
             args: args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         })

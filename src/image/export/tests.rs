@@ -105,6 +105,7 @@ fn a_persons_own_dockerfile_keeps_its_directives_first_and_its_secrets_out() {
         dockerfile: "# syntax=docker/dockerfile:1\n# escape=`\n# mine\nFROM a AS b\nRUN true".into(),
         path: "images/x/Dockerfile".into(),
         context: Arc::new(context),
+        files: Arc::default(),
         target: Some("b".into()),
         args: map(&[("BASE_IMAGE", "a:1"), ("API_TOKEN", "hunter2")]),
     }));
@@ -125,6 +126,7 @@ fn what_has_several_lines_never_ends_the_comment_that_it_would_stand_in() {
         dockerfile: "FROM a\n".into(),
         path: "Dockerfile".into(),
         context: Arc::new(context),
+        files: Arc::default(),
         target: None,
         args: map(&[("NOTE", "x\nRUN b"), ("B", "x\rRUN c")]),
     }));

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::causes::declared;
 use super::{Affected, EngineLists, FileReaders, SpecFiles, Target};
 use crate::engine::{self, Engine};
-use crate::model::problem::Problem;
 use crate::plan::history::{Record, Records};
 use crate::plan::observe;
 use crate::spec::graph::{Graph, NodeId};
@@ -15,22 +14,14 @@ use crate::spec::graph::{Graph, NodeId};
 impl FileReaders {
     /// Of the file that is asked about; nothing where it is another question.
     /// `here`: the folder that the spec's paths are shown from.
-    ///
-    /// # Errors
-    /// A context cannot be read any more.
-    pub(crate) fn of(
-        stack: &SpecFiles<'_>,
-        asked: &Target,
-        here: &Path,
-        spec_file: &Path,
-    ) -> Result<Self, Problem> {
-        let Target::File { path } = asked else { return Ok(Self::default()) };
-        let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path)?;
+    pub(crate) fn of(stack: &SpecFiles<'_>, asked: &Target, here: &Path, spec_file: &Path) -> Self {
+        let Target::File { path } = asked else { return Self::default() };
+        let readers = observe::readers(stack.spec, stack.graph, stack.dockerfiles, path);
         let place = real(path);
         let is_in = |file: &Path| real(&here.join(file)).starts_with(&place);
         let declares = declared(stack.spec, stack.graph, &is_in);
         let of_spec = !declares.is_empty() || is_in(spec_file);
-        Ok(Self { readers, declares: of_spec.then_some(declares) })
+        Self { readers, declares: of_spec.then_some(declares) }
     }
 }
 

@@ -87,7 +87,7 @@ impl Here {
         let (asked, _) = self.ask(name, None).unwrap_or_else(|why| panic!("{why}"));
         let mut read = FileReaders::default();
         if let Target::File { path } = &asked {
-            read.readers = observe::readers(&self.spec, &self.graph, &self.dockerfiles, path).unwrap();
+            read.readers = observe::readers(&self.spec, &self.graph, &self.dockerfiles, path);
             let is_in = |file: &Path| self.dir.path().join(file).starts_with(path);
             let declares = causes::declared(&self.spec, &self.graph, &is_in);
             read.declares = (!declares.is_empty()).then_some(declares);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::DockerfileSnapshot;
-use crate::dockerfile::context::{self, Context, Entry, HashCache, Tree};
+use crate::dockerfile::context::{self, Context, HashCache, Tree};
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile};
 use crate::model::problem::{Place, Problem, SourceFile};
@@ -216,17 +216,13 @@ pub(crate) enum FileRole {
 
 /// The images that read a file, or one below a folder, in the order of the
 /// graph. `path` is absolute; a link counts as itself and as what it leads to.
-///
-/// # Errors
-/// A context cannot be read any more.
 pub(crate) fn readers(
     spec: &Spec,
     graph: &Graph,
     dockerfiles: &HashMap<NodeId, DockerfileSnapshot>,
     path: &Path,
-) -> Result<Vec<(NodeId, FileRole)>, Problem> {
+) -> Vec<(NodeId, FileRole)> {
     let places = places(path);
-    let mut listed = HashMap::new();
     let mut readers = Vec::new();
     for &node in graph.order() {
         let (Some(snapshot), Some(dockerfile)) =
@@ -238,13 +234,13 @@ pub(crate) fn readers(
         let ignore = context::ignore_file(&dockerfile.context, &dockerfile.file);
         if is(&dockerfile.file) {
             readers.push((node, FileRole::Dockerfile));
-        } else if is_given(snapshot, &places, &mut listed)? {
+        } else if is_given(snapshot, &places) {
             readers.push((node, FileRole::Context));
         } else if ignore.is_some_and(|file| is(&file)) {
             readers.push((node, FileRole::IgnoreRules));
         }
     }
-    Ok(readers)
+    readers
 }
 
 /// The path without links above it, and without any.
@@ -255,24 +251,13 @@ fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether the context gives one of these places to this image's instructions.
-fn is_given<'a>(
-    snapshot: &'a DockerfileSnapshot,
-    places: &[PathBuf],
-    listed: &mut HashMap<&'a str, Vec<Entry>>,
-) -> Result<bool, Problem> {
-    let context: &Context = &snapshot.context;
-    for place in places {
-        let below = match place.strip_prefix(&context.root) {
+fn is_given(snapshot: &DockerfileSnapshot, places: &[PathBuf]) -> bool {
+    let root = snapshot.context.root.as_path();
+    places.iter().any(|place| {
+        let below = match place.strip_prefix(root) {
             Ok(below) => below.to_str(),
-            Err(_) => context.root.starts_with(place).then_some(""),
+            Err(_) => root.starts_with(place).then_some(""),
         };
-        let Some(below) = below else { continue };
-        if !listed.contains_key(context.id.as_str()) {
-            listed.insert(&context.id, context.entries().map_err(Problem::from)?);
-        }
-        if context.gives(&listed[context.id.as_str()], &snapshot.evaluated.readable, below) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+        below.is_some_and(|below| snapshot.tree.gives(&snapshot.evaluated.readable, below))
+    })
 }

@@ -22,6 +22,7 @@ fn solve() -> Solve {
             dockerfile: "FROM x\nRUN a \\\n  b\n".into(),
             path: "images/vision/Dockerfile".into(),
             context: Arc::new(context),
+            files: Arc::default(),
             target: None,
             args: BTreeMap::new(),
         }),

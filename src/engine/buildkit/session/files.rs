@@ -5,21 +5,27 @@
 //! first and in order, then one without an entry. BuildKit sends a REQ with
 //! the index of an entry, we answer with DATA until an empty one. BuildKit
 //! sends FIN when it has all, we answer with FIN.
+//!
+//! BuildKit takes a file for the one it has where kind, size and time are the
+//! same. So the time that is sent holds a part of the content's digest, and
+//! what is sent is compared with the digest: what it builds from is what was
+//! hashed.
 
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_server;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{SessionContent, lock};
-use crate::dockerfile::context::{Context, Entry, EntryKind};
+use crate::dockerfile::context::{Context, EntryKind, Node, Tree, TreeEntry};
+use crate::model::digest::Digest;
 
 /// Content of one DATA packet, as BuildKit's own sender cuts it.
 const CHUNK: usize = 32 * 1024;
@@ -40,9 +46,9 @@ impl file_sync_server::FileSync for FileSync {
     ) -> Result<Response<Self::DiffCopyStream>, Status> {
         let name = request.metadata().get("dir-name").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let context = lock(&self.0.contexts).get(name).cloned();
-        let context = context.ok_or_else(|| Status::not_found(format!("no context `{name}`")))?;
+        let (context, files) = context.ok_or_else(|| Status::not_found(format!("no context `{name}`")))?;
         let (out, packets) = mpsc::channel(AHEAD);
-        let sender = Sender { content: self.0.clone(), context, out };
+        let sender = Sender { content: self.0.clone(), context, files, out };
         tokio::spawn(sender.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(packets)))
     }
@@ -69,6 +75,7 @@ enum TransferError {
 struct Sender {
     content: Arc<SessionContent>,
     context: Arc<Context>,
+    files: Arc<Tree>,
     out: Outgoing,
 }
 
@@ -82,66 +89,56 @@ impl Sender {
     }
 
     async fn transfer(&self, incoming: Streaming<Packet>) -> Result<(), TransferError> {
-        let context = self.context.clone();
-        let entries = tokio::task::spawn_blocking(move || context.entries())
-            .await
-            .map_err(|e| TransferError::Failed(e.to_string()))?
-            .map_err(|e| TransferError::Failed(e.to_string()))?;
-        let entries: Arc<[Entry]> = entries.into();
         let (wanted, queue) = mpsc::unbounded_channel();
-        tokio::try_join!(
-            self.announce(&entries),
-            listen(incoming, wanted),
-            self.answer(entries.clone(), queue)
-        )?;
+        tokio::try_join!(self.announce(), listen(incoming, wanted), self.answer(queue))?;
         self.send(packet(PacketType::PacketFin)).await
     }
 
-    async fn announce(&self, entries: &[Entry]) -> Result<(), TransferError> {
-        for entry in entries {
+    async fn announce(&self) -> Result<(), TransferError> {
+        for entry in self.files.entries() {
             self.send(Packet { stat: Some(stat(entry)), ..packet(PacketType::PacketStat) }).await?;
         }
         self.send(packet(PacketType::PacketStat)).await
     }
 
-    async fn answer(
-        &self,
-        entries: Arc<[Entry]>,
-        mut queue: mpsc::UnboundedReceiver<u32>,
-    ) -> Result<(), TransferError> {
+    async fn answer(&self, mut queue: mpsc::UnboundedReceiver<u32>) -> Result<(), TransferError> {
         while let Some(id) = queue.recv().await {
-            let (sender, entries) = (self.clone(), entries.clone());
-            let read = tokio::task::spawn_blocking(move || match entries.get(id as usize) {
-                Some(entry) if entry.kind == EntryKind::File => sender.send_file(id, entry),
-                _ => Err(TransferError::Failed(format!("BuildKit asks for entry {id}, which is no file"))),
-            });
+            let sender = self.clone();
+            let read = tokio::task::spawn_blocking(move || sender.send_file(id));
             read.await.map_err(|e| TransferError::Failed(e.to_string()))??;
         }
         Ok(())
     }
 
-    /// Blocks. What is sent is what was announced, or nothing at all.
-    fn send_file(&self, id: u32, entry: &Entry) -> Result<(), TransferError> {
-        let changed = || TransferError::Failed(format!("`{}` changed while it was being sent", entry.path));
-        let failed = |e: std::io::Error| TransferError::Failed(format!("cannot read `{}`: {e}", entry.path));
-        let mut file = self.context.open(&entry.path).map_err(|e| TransferError::Failed(e.to_string()))?;
-        let data = file.metadata().map_err(failed)?;
-        let mtime = data.mtime() * 1_000_000_000 + data.mtime_nsec();
-        if !data.is_file() || (data.size(), mtime) != (entry.size, entry.mtime_ns) {
+    /// Blocks. What is sent is what was hashed, or it ends with an error, which
+    /// makes BuildKit throw away what it got.
+    fn send_file(&self, id: u32) -> Result<(), TransferError> {
+        let entry = self.files.entries().get(id as usize);
+        let Some(TreeEntry { path, node: Node::File { size, digest, .. }, .. }) = entry else {
+            return Err(TransferError::Failed(format!("BuildKit asks for entry {id}, which is no file")));
+        };
+        let changed =
+            || TransferError::Failed(format!("`{path}` changed after it was hashed for this build"));
+        let failed = |e: std::io::Error| TransferError::Failed(format!("cannot read `{path}`: {e}"));
+        let mut file = self.context.open(path).map_err(|e| TransferError::Failed(e.to_string()))?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() || metadata.len() != *size {
             return Err(changed());
         }
-        let mut left = entry.size;
+        let mut hasher = Sha256::new();
+        let mut left = *size;
         while left > 0 {
             let mut chunk = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
             file.read_exact(&mut chunk).map_err(|e| match e.kind() {
                 std::io::ErrorKind::UnexpectedEof => changed(),
                 _ => failed(e),
             })?;
+            hasher.update(&chunk);
             left -= chunk.len() as u64;
             self.content.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             self.send_blocking(Packet { id, data: chunk, ..packet(PacketType::PacketData) })?;
         }
-        if file.read(&mut [0]).map_err(failed)? > 0 {
+        if file.read(&mut [0]).map_err(failed)? > 0 || Digest::from_bytes(&hasher.finalize()) != *digest {
             return Err(changed());
         }
         self.send_blocking(Packet { id, ..packet(PacketType::PacketData) })
@@ -178,24 +175,31 @@ fn packet(kind: PacketType) -> Packet {
 
 /// Owner is always root, and of the mode only that counts which the recipe
 /// counts: the same files make the same image under any umask.
-fn stat(entry: &Entry) -> Stat {
-    let size = if entry.kind == EntryKind::File { entry.size } else { 0 };
+fn stat(entry: &TreeEntry) -> Stat {
+    let (kind, mode, size, link) = match &entry.node {
+        Node::File { executable: true, size, .. } => (EntryKind::File, 0o755, *size, ""),
+        Node::File { executable: false, size, .. } => (EntryKind::File, 0o644, *size, ""),
+        Node::Dir => (EntryKind::Dir, 0o755, 0, ""),
+        Node::Link { target } => (EntryKind::Link, 0o777, 0, target.as_str()),
+    };
     Stat {
         path: entry.path.clone(),
-        mode: to_go(entry.kind, settled(entry)),
+        mode: to_go(kind, mode),
         size: i64::try_from(size).unwrap_or(i64::MAX),
-        mod_time: entry.mtime_ns,
-        linkname: entry.link_target.clone().unwrap_or_default(),
+        mod_time: time(entry),
+        linkname: link.to_owned(),
         ..Default::default()
     }
 }
 
-fn settled(entry: &Entry) -> u32 {
-    match entry.kind {
-        EntryKind::File if entry.mode & 0o100 == 0 => 0o644,
-        EntryKind::File | EntryKind::Dir => 0o755,
-        EntryKind::Link => 0o777,
-    }
+/// A file's own seconds, which are all that a layer keeps of a time; in place
+/// of the nanoseconds stands what only this content has.
+fn time(entry: &TreeEntry) -> i64 {
+    const SECOND: i64 = 1_000_000_000;
+    let Node::File { digest, .. } = &entry.node else { return entry.mtime_ns };
+    let content = u64::from_str_radix(digest.first(16), 16).expect("a digest is hex digits");
+    let within = i64::try_from(content % SECOND.unsigned_abs()).expect("less than a second");
+    entry.mtime_ns.div_euclid(SECOND).saturating_mul(SECOND).saturating_add(within)
 }
 
 // File modes as Go writes them: the permission bits are Unix's, kind and special
@@ -235,6 +239,7 @@ pub(in super::super) fn mode_from_go(mode: u32) -> (Option<EntryKind>, u32) {
 
 #[cfg(test)]
 mod tests {
+    use crate::dockerfile::context::{HashCache, scan_with};
     use crate::dockerfile::ignore::Ignore;
     use crate::registry::credentials::Credentials;
 
@@ -249,7 +254,8 @@ mod tests {
         };
         let (out, packets) = mpsc::channel(AHEAD);
         let content = Arc::new(SessionContent::new(Credentials::default()));
-        (Sender { content, context: Arc::new(context), out }, packets)
+        let files = Arc::new(scan_with(&context, &HashCache::default()).unwrap());
+        (Sender { content, context: Arc::new(context), files, out }, packets)
     }
 
     fn failure(result: Result<(), TransferError>) -> String {
@@ -265,8 +271,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("f"), vec![7; CHUNK + 5]).unwrap();
         let (sender, mut packets) = sender(dir.path());
-        let entries = sender.context.entries().unwrap();
-        assert!(sender.send_file(3, &entries[0]).is_ok());
+        assert!(sender.send_file(0).is_ok());
         let sizes: Vec<_> =
             std::iter::from_fn(|| packets.try_recv().ok()).map(|p| p.unwrap().data.len()).collect();
         assert_eq!(sizes, [CHUNK, 5, 0]);
@@ -287,8 +292,7 @@ mod tests {
             std::fs::create_dir_all(&path).unwrap();
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(folder)).unwrap();
             let (sender, _packets) = sender(dir.path());
-            let entries = sender.context.entries().unwrap();
-            entries.iter().map(|entry| stat(entry).mode & 0o7777).collect::<Vec<_>>()
+            sender.files.entries().iter().map(|entry| stat(entry).mode & 0o7777).collect::<Vec<_>>()
         };
         assert_eq!(modes(0o644, 0o755, 0o755), [0o644, 0o755, 0o755]);
         assert_eq!(modes(0o600, 0o700, 0o700), [0o644, 0o755, 0o755], "umask 077");
@@ -301,13 +305,37 @@ mod tests {
         let path = dir.path().join("f");
         std::fs::write(&path, "one").unwrap();
         let (sender, _packets) = sender(dir.path());
-        let entries = sender.context.entries().unwrap();
-        std::fs::write(&path, "longer").unwrap();
-        assert_eq!(failure(sender.send_file(0, &entries[0])), "`f` changed while it was being sent");
+        for content in ["longer", "two"] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(failure(sender.send_file(0)), "`f` changed after it was hashed for this build");
+        }
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(failure(sender.send_file(0, &entries[0])), "`f` changed while it was read");
+        assert_eq!(failure(sender.send_file(0)), "`f` changed while it was read");
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert_eq!(failure(sender.send_file(0, &entries[0])), "`f` changed while it was read");
+        assert_eq!(failure(sender.send_file(0)), "`f` changed while it was read");
+        assert_eq!(failure(sender.send_file(1)), "BuildKit asks for entry 1, which is no file");
+    }
+
+    #[test]
+    fn other_content_of_one_size_and_time_is_sent_with_another_time_within_the_same_second() {
+        use std::time::{Duration, UNIX_EPOCH};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let time_of = |content: &str, time| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            stat(&sender(dir.path()).0.files.entries()[0]).mod_time
+        };
+        for (time, second) in [
+            (UNIX_EPOCH + Duration::new(1_704_067_200, 0), 1_704_067_200),
+            (UNIX_EPOCH - Duration::new(0, 1), -1),
+        ] {
+            let one = time_of("1.2.3", time);
+            let other = time_of("1.2.4", time);
+            assert_eq!([one, other].map(|ns| ns.div_euclid(1_000_000_000)), [second; 2]);
+            assert_ne!(one, other);
+            assert_eq!(time_of("1.2.3", time), one);
+        }
     }
 
     #[test]

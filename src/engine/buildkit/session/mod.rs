@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use crate::dockerfile::context::Context;
+use crate::dockerfile::context::{Context, Tree};
 use crate::engine::{Error, http};
 use crate::image::solve::Secret;
 use crate::registry::credentials::{Credentials, Login};
@@ -48,7 +48,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 /// What can be asked for, filled as solves come along.
 #[derive(Debug)]
 pub(super) struct SessionContent {
-    contexts: Mutex<HashMap<String, Arc<Context>>>,
+    contexts: Mutex<HashMap<String, (Arc<Context>, Arc<Tree>)>>,
     secrets: Mutex<HashMap<String, Secret>>,
     pub(super) credentials: Credentials,
     /// Why credentials that were asked for could not be read.
@@ -67,9 +67,9 @@ impl SessionContent {
         }
     }
 
-    /// Offers a folder under its id.
-    pub(super) fn add_context(&self, context: &Arc<Context>) {
-        lock(&self.contexts).insert(context.id.clone(), context.clone());
+    /// Offers a folder under its id, as it was hashed.
+    pub(super) fn add_context(&self, context: &Arc<Context>, files: &Arc<Tree>) {
+        lock(&self.contexts).insert(context.id.clone(), (context.clone(), files.clone()));
     }
 
     /// Offers secrets by id.

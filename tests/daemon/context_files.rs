@@ -1,0 +1,52 @@
+//! What is in an image is what was hashed for it, whatever BuildKit has from
+//! the last time.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::client::{docker, inspect};
+use crate::stack::Stack;
+
+/// A stack of one image, with this below FROM.
+fn stack(steps: &str) -> Stack {
+    let stack = Stack::new();
+    stack.spec("top:\n  base: busybox");
+    stack.write("images/top/Dockerfile", format!("ARG BASE_IMAGE\nFROM $BASE_IMAGE\n{steps}"));
+    stack
+}
+
+fn image(stack: &Stack) -> String {
+    format!("{}:t-main", stack.repository("top"))
+}
+
+/// Builds, and prints a file of the image.
+fn built(stack: &Stack, path: &str) -> String {
+    stack.run(&["build"]).expect(0);
+    docker(&["run", "--rm", &image(stack), "cat", path])
+}
+
+#[test]
+fn other_content_of_one_size_and_time_is_what_the_image_gets() {
+    let stack = stack("COPY version.txt /v\n");
+    let file = stack.root().join("images/top/version.txt");
+    let write = |text: &str| {
+        stack.write("images/top/version.txt", text);
+        let file = std::fs::File::options().write(true).open(&file).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_704_067_200)).unwrap();
+    };
+    let id = || inspect(&image(&stack), "{{index .RootFS.Layers 1}}");
+    write("1.2.3");
+    assert_eq!(built(&stack, "/v"), "1.2.3");
+    let first = id();
+    // In place, then another file of the same time put in its place.
+    write("1.2.4");
+    assert_eq!(built(&stack, "/v"), "1.2.4");
+    std::fs::rename(&file, stack.root().join("old")).unwrap();
+    write("1.2.5");
+    assert_eq!(built(&stack, "/v"), "1.2.5");
+    std::fs::rename(stack.root().join("old"), &file).unwrap();
+    assert_eq!(built(&stack, "/v"), "1.2.4");
+    // A layer keeps whole seconds: made anew, it is the same.
+    write("1.2.3");
+    stack.run(&["build", "--force", "top"]).expect(0);
+    assert_eq!(id(), first);
+}
