@@ -72,6 +72,11 @@ impl Relay {
         self.cut.send(Some(request)).unwrap();
     }
 
+    /// Ends no more of them.
+    pub fn mend(&self) {
+        self.cut.send(None).unwrap();
+    }
+
     /// Ends every connection at once and takes no more.
     pub fn go_away(&mut self) {
         if let Some(runtime) = self.runtime.take() {

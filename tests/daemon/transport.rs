@@ -350,6 +350,33 @@ fn a_session_that_breaks_alone_fails_the_build_at_once() {
 }
 
 #[test]
+fn after_calls_broke_beside_a_session_that_did_not_the_next_image_is_built() {
+    let stack = Stack::new();
+    stack.spec("one:\n  base: busybox\ntwo:\n  base: busybox");
+    let sleep = format!("sleep 96{}", std::process::id());
+    for (image, step) in [("one", format!("echo begun; {sleep}")), ("two", format!("echo {}", stack.id))] {
+        let text = format!("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN {step}\n");
+        stack.write(&format!("images/{image}/Dockerfile"), text);
+    }
+    let relay = Relay::plain();
+    let mut build = build(&stack);
+    build.args(["--jobs", "1", "--engine", &relay.url()]).stdout(Stdio::piped());
+    let mut child = build.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("begun")), "the step has run");
+    relay.cut("POST /grpc");
+    std::thread::sleep(Duration::from_millis(100));
+    relay.mend();
+    let rest: Vec<_> = lines.collect();
+    child.wait().unwrap();
+    let ended = |image: &str, outcome: &str| {
+        let wanted = [format!("\"image\":\"{image}\""), format!("\"outcome\":\"{outcome}\"")];
+        rest.iter().any(|line| wanted.iter().all(|part| line.contains(part)))
+    };
+    assert!(ended("one", "failed") && ended("two", "built"), "{rest:#?}");
+}
+
+#[test]
 fn an_engine_that_takes_connections_and_stays_silent_is_given_up_after_10_seconds() {
     let stack = one();
     // The system takes the connection; nobody ever reads it.

@@ -81,6 +81,11 @@ pub(super) fn refused(action: &str, status: &Status) -> Error {
     })
 }
 
+/// Whether the connection broke.
+pub(super) fn is_broken(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+}
+
 /// A status that BuildKit sent has no source; one that says that nothing came
 /// back has the connection's error as its source.
 fn broken(action: &str, status: &Status) -> Option<Error> {

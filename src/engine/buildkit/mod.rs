@@ -44,12 +44,16 @@ const MOST_AT_ONCE: usize = 100;
 /// How long the rest of a finished job's progress is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long, and how often, an engine that was there is waited for.
+const COMING_BACK: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)];
+
 /// BuildKit at one address. Cheap to make: it connects at the first use.
 pub(crate) struct Builder {
     http: http::Client,
     shared_key: String,
     content: Arc<SessionContent>,
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Slot>,
     permits: Semaphore,
     bases: Bases,
 }
@@ -57,6 +61,14 @@ pub(crate) struct Builder {
 /// What is known of bases, by what they are made of. Each is filled by whoever
 /// comes first, the others wait for it.
 type Bases = std::sync::Mutex<HashMap<String, Arc<Mutex<BaseFacts>>>>;
+
+/// The connection for what comes next.
+#[derive(Default)]
+struct Slot {
+    current: Option<Arc<Connection>>,
+    /// There was one, and it broke.
+    lost: bool,
+}
 
 /// An open connection with its session. They end together.
 struct Connection {
@@ -151,7 +163,11 @@ impl Builder {
         if !followed {
             let _ = tokio::time::timeout(LAST_WORDS, following).await;
         }
-        outcome.map_err(|error| match error.explain(solve, &reader.progress()) {
+        let explained = outcome.map_err(|error| error.explain(solve, &reader.progress()));
+        if let Err(SolveError::Engine(Error::Broken { .. })) = &explained {
+            self.forget(&connection).await;
+        }
+        explained.map_err(|error| match error {
             SolveError::Failed(mut failure) => {
                 if let (Some(help), Some(cause)) = (&mut failure.help, self.content.unread_credentials())
                     && failure.engine
@@ -226,10 +242,14 @@ impl Builder {
             let _ = job.succeed("", None).await;
             answer
         };
-        Ok(tokio::select! {
+        let answer = tokio::select! {
             answer = answer => answer,
             Err(status) = job.run(&connection.session.id, Export::Nothing) => Err(status),
-        })
+        };
+        if answer.as_ref().is_err_and(failure::is_broken) {
+            self.forget(&connection).await;
+        }
+        Ok(answer)
     }
 
     /// Bytes of context files sent so far.
@@ -241,22 +261,44 @@ impl Builder {
     /// Closes session and connection. Dropping the builder does the same.
     #[cfg(test)]
     pub(crate) async fn close(self) {
-        self.connection.lock().await.take();
+        self.connection.lock().await.current.take();
     }
 
     /// The open connection, or a new one.
     async fn connection(&self) -> Result<Arc<Connection>, Error> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.session.is_open()) {
+        if let Some(connection) = slot.current.as_ref().filter(|connection| connection.session.is_open()) {
             return Ok(connection.clone());
         }
+        // An engine that was there may be starting again. Only the first waits
+        // for it: where it stays away, the others know.
+        let lost = slot.current.take().is_some() || std::mem::take(&mut slot.lost);
+        let mut pauses = COMING_BACK.iter().filter(|_| lost);
+        let connection = loop {
+            match (self.connect().await, pauses.next()) {
+                (Err(Error::Unreachable { .. }), Some(pause)) => tokio::time::sleep(*pause).await,
+                (connected, _) => break Arc::new(connected?),
+            }
+        };
+        slot.current = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
         let (session, channel) = tokio::try_join!(
             Session::open(&self.http, job::random_id(), &self.shared_key, self.content.clone()),
             channel(&self.http)
         )?;
-        let connection = Arc::new(Connection { channel, session });
-        *slot = Some(connection.clone());
-        Ok(connection)
+        Ok(Connection { channel, session })
+    }
+
+    /// Opens a new connection for what comes next: the engine may be back, and
+    /// a session can outlive the calls beside it.
+    async fn forget(&self, broken: &Arc<Connection>) {
+        let mut slot = self.connection.lock().await;
+        if slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, broken)) {
+            *slot = Slot { current: None, lost: true };
+        }
     }
 
     fn broken(&self, action: &str, cause: &dyn std::fmt::Display) -> Error {
