@@ -18,8 +18,9 @@ use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::DropGuard;
 
-use super::ssh::SshStream;
+use super::ssh::{Logins, SshStream};
 use super::{ConnectionUse, in_time};
 use crate::engine::Error;
 use crate::engine::address::{Address, SshAddress};
@@ -54,6 +55,7 @@ impl Connection for Box<dyn Stream> {
 pub(super) struct Dialer {
     pub(super) address: Address,
     tls: Arc<OnceLock<Tls>>,
+    logins: Logins,
 }
 
 #[derive(Clone)]
@@ -64,26 +66,30 @@ struct Tls {
 
 impl Dialer {
     pub(super) fn new(address: &Address) -> Self {
-        Self { address: address.clone(), tls: Arc::default() }
+        Self { address: address.clone(), tls: Arc::default(), logins: Logins::default() }
     }
 
     /// # Errors
     /// `Unreachable` when nobody is there or answers in time, `Certificates`
     /// when the sides do not trust each other.
     pub(super) async fn open(&self) -> Result<Box<dyn Stream>, Error> {
+        let login = match self.address {
+            Address::Ssh(_) => Some(self.logins.turn().await),
+            _ => None,
+        };
         in_time(&self.address, async {
             // Files first: what they lack is better known than what a server
             // says of it.
             let tls = self.tls()?;
-            self.connect(tls).await.map_err(|e| self.explain(&e))
+            self.connect(tls, login).await.map_err(|e| self.explain(&e))
         })
         .await
     }
 
-    async fn connect(&self, tls: Option<Tls>) -> std::io::Result<Box<dyn Stream>> {
+    async fn connect(&self, tls: Option<Tls>, login: Option<DropGuard>) -> std::io::Result<Box<dyn Stream>> {
         Ok(match (&self.address, tls) {
             (Address::Unix(path), _) => Box::new(UnixStream::connect(path).await?),
-            (Address::Ssh(address), _) => Box::new(SshStream::open(address)?),
+            (Address::Ssh(address), _) => Box::new(SshStream::open(address, login)?),
             (Address::Tcp { host, port } | Address::Tls { host, port, .. }, None) => {
                 Box::new(tcp(host, *port).await?)
             }

@@ -6,14 +6,24 @@
 use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Join, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::address::SshAddress;
+
+/// How many may log in at once: sshd turns away some of those that come while
+/// ten are doing so (`MaxStartups`).
+const MOST_AT_ONCE: usize = 6;
+/// After this long one that has heard nothing yet counts as logged in: it may
+/// be a connection that nobody asks anything on.
+const LOGIN: Duration = Duration::from_secs(2);
 
 /// What ssh may say before it is not kept any more.
 const LONGEST: u64 = 4 << 10;
@@ -27,8 +37,34 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const OPTIONS: [&str; 5] =
     ["-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=10", "-oServerAliveCountMax=3", "-T"];
 
+/// Those that are logging in at one address.
+#[derive(Clone)]
+pub(super) struct Logins(Arc<Semaphore>);
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_AT_ONCE)))
+    }
+}
+
+impl Logins {
+    /// Waits for its turn, which ends when the guard is dropped.
+    pub(super) async fn turn(&self) -> DropGuard {
+        let permit = self.0.clone().acquire_owned().await;
+        let over = CancellationToken::new();
+        let heard = over.clone();
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(LOGIN, heard.cancelled()).await;
+            drop(permit);
+        });
+        over.drop_guard()
+    }
+}
+
 /// A running ssh, which ends with it.
 pub(super) struct SshStream {
+    /// Until the engine is heard.
+    login: Option<DropGuard>,
     pipes: Join<ChildStdout, ChildStdin>,
     /// Waits for its end: why it failed, `None` if it did not.
     ended: JoinHandle<Option<String>>,
@@ -40,7 +76,7 @@ impl SshStream {
     ///
     /// # Errors
     /// There is no ssh.
-    pub(super) fn open(address: &SshAddress) -> io::Result<Self> {
+    pub(super) fn open(address: &SshAddress, login: Option<DropGuard>) -> io::Result<Self> {
         let mut command = Command::new("ssh");
         command.args(arguments(address));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -56,7 +92,7 @@ impl SshStream {
             return Err(io::Error::other("ssh has no pipes"));
         };
         let pipes = tokio::io::join(stdout, stdin);
-        Ok(Self { pipes, ended: tokio::spawn(end(child, stderr)), cause: None })
+        Ok(Self { login, pipes, ended: tokio::spawn(end(child, stderr)), cause: None })
     }
 
     /// Why ssh failed, once it has ended.
@@ -88,6 +124,7 @@ impl AsyncRead for SshStream {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.pipes).poll_read(cx, buf))?;
+        self.login = None;
         if buf.filled().len() > before || buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -174,6 +211,21 @@ mod tests {
             called("me@[::1]/run/x.sock"),
             "-l me -- ::1 docker --host unix:///run/x.sock system dial-stdio"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_log_in_at_once_and_the_others_wait_until_one_is_heard_or_for_a_while() {
+        let logins = Logins::default();
+        let mut turns = Vec::new();
+        for _ in 0..MOST_AT_ONCE {
+            turns.push(logins.turn().await);
+        }
+        let soon = Duration::from_millis(100);
+        assert!(tokio::time::timeout(soon, logins.turn()).await.is_err());
+        turns.pop();
+        let next = tokio::time::timeout(soon, logins.turn()).await;
+        assert!(next.is_ok() && tokio::time::timeout(soon, logins.turn()).await.is_err());
+        assert!(tokio::time::timeout(LOGIN, logins.turn()).await.is_ok());
     }
 
     /// What a program in place of ssh is taken to have died of.
