@@ -172,13 +172,23 @@ mod driving {
         let (send, receive) = mpsc::unbounded_channel();
         let witness = Witness::default();
         let driven = tokio::spawn(drive(receive, vec![Box::new(witness.clone())], None));
-        while witness.0.lock().unwrap().len() < 2 {
+        send.send(Event::Warning { image: None, text: "first".into() }).unwrap();
+        while witness.0.lock().unwrap().len() < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         drop(send);
         driven.await.unwrap();
         let said = witness.0.lock().unwrap();
-        assert!(said[..said.len() - 1].iter().all(|text| text == "tick"), "{said:?}");
+        assert!(said[1..said.len() - 1].iter().all(|text| text == "tick"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn of_a_run_that_never_begins_nothing_is_shown() {
+        let (send, receive) = mpsc::unbounded_channel();
+        let witness = Witness::default();
+        drop(send);
+        drive(receive, vec![Box::new(witness.clone())], None).await;
+        assert!(witness.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
