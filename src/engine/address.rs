@@ -124,6 +124,10 @@ impl SshAddress {
         if place.is_empty() || place.starts_with(':') {
             return Err("there is no host in it; write `ssh://user@host`".into());
         }
+        // A shell over there reads the command.
+        if !socket.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@:=,".contains(&b)) {
+            return Err("the path of a socket over there has letters, digits and `/._-+@:=,` only".into());
+        }
         // Which port is the usual one, ssh knows.
         let (host, port) = host_port(place, 0)?;
         Ok(Self {
@@ -277,6 +281,7 @@ mod tests {
             ("ssh://me:pw@gpu1", "no password"),
             ("ssh://gpu1:x", "not a port"),
             ("ssh://gpu1?y", "nothing behind it"),
+            ("ssh://gpu1/run/x;reboot", "letters, digits"),
             ("ssh://gpu1 -oProxyCommand=x", "nothing behind it"),
             ("npipe:////./pipe/docker_engine", "unix://"),
             ("fd://", "tcp://host:port"),

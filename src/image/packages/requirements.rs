@@ -183,7 +183,7 @@ fn hash(value: &str) -> Result<String, LineError> {
         "sha512" => 128,
         _ => 0,
     };
-    // Capitals mean the same to pip.
+    // Capitals mean the same, and newer pips take them so.
     let digits = digits.to_ascii_lowercase();
     if length > 0 && is_hex(&digits, length) {
         return Ok(format!("{algorithm}:{digits}"));
