@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::BuildEnvironment;
-use crate::dockerfile::{self, BuildBase, Inputs};
+use crate::dockerfile::{self, BuildBase, Inputs, Triggers};
 use crate::image::packages;
 use crate::image::recipe::{Ingredient, RecipeRecord};
 use crate::image::solve::{ConfigChange, DockerfileBuild, Solve, Start};
@@ -135,7 +135,9 @@ impl SolveInputs<'_> {
         let base = dockerfile::base_args(parents.first().map(|(_, given)| given), further);
         let args = own.chain(base).filter(|(name, _)| declared(name)).collect();
         let target = seen.target.as_deref();
-        let inputs = Inputs { target, args: &args, platform: &self.planned.snapshot.engine.platform };
+        let platform = self.planned.snapshot.engine.platform.as_str();
+        // What a base left cannot be written into this text.
+        let inputs = Inputs { target, args: &args, platform, triggers: &Triggers::default() };
         let pin = |image: &Reference| {
             let given = &self.planned.snapshot.bases.get(&image.canonical())?.given;
             (given != image).then(|| given.clone())

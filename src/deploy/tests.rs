@@ -83,6 +83,7 @@ impl Case {
                 user: "1722830498:1722830499".into(),
                 workdir: mounts::WORKSPACE.into(),
                 command: vec!["/bin/bash".into()],
+                onbuild: Vec::new(),
                 diff_ids: Vec::new(),
                 size: 0,
             },

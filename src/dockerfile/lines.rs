@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::ESCAPE;
+
 /// One instruction, its lines joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -113,7 +115,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, escape: '\\' }
+        Self { text, at, escape: ESCAPE }
     }
 
     /// The next physical line without its end, and where it begins.
@@ -130,7 +132,7 @@ impl<'a> Reader<'a> {
 
     /// `# syntax=`, `# escape=` and `# check=` stand before everything else.
     fn directives(&mut self) -> Result<(Option<String>, char), SyntaxError> {
-        let (mut syntax, mut escape, mut seen) = (None, '\\', Vec::new());
+        let (mut syntax, mut escape, mut seen) = (None, ESCAPE, Vec::new());
         loop {
             let before = self.at;
             let Some((line, start)) = self.physical() else { break };

@@ -12,6 +12,7 @@ mod expand;
 pub(crate) mod ignore;
 mod lines;
 mod steps;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,6 +25,10 @@ use steps::{Instruction, Step};
 
 pub(crate) use check::{Expectation, ExpectedParent};
 pub(crate) use evaluate::{BuildBase, Evaluated, ImageUse, Inputs};
+pub(crate) use triggers::Triggers;
+
+/// What continues a line, unless `# escape=` says another.
+const ESCAPE: char = '\\';
 
 /// A Dockerfile, read.
 #[derive(Clone, Debug)]
@@ -221,9 +226,12 @@ impl ParsedDockerfile {
         inputs: &Inputs<'_>,
         pin: &dyn Fn(&Reference) -> Option<Reference>,
     ) -> Result<String, Vec<Problem>> {
-        let text = self.stages[0].place.file.text.as_str();
+        let file = &self.stages[0].place.file;
+        let text = file.text.as_str();
         let images = self.evaluate(inputs)?.images;
-        let pinned = images.iter().filter_map(|image| Some((&image.token, pin(&image.reference)?)));
+        // What a base names in its ONBUILD stands elsewhere.
+        let own = images.iter().filter(|image| Arc::ptr_eq(&image.place.file, file));
+        let pinned = own.filter_map(|image| Some((&image.token, pin(&image.reference)?)));
         let mut pinned: Vec<_> = pinned.collect();
         // From the end, so that places before it stay true. What a base leaves
         // for several stages (ONBUILD) is written once.

@@ -7,7 +7,7 @@ use super::lines::{self, Flag, Heredoc, Line};
 use crate::model::problem::{Place, Problem};
 
 /// An instruction of a stage.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(crate) kind: Instruction,
     pub(crate) place: Place,

@@ -14,7 +14,12 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn evaluate(text: &str, target: Option<&str>, args: &[(&str, &str)]) -> Result<Evaluated, Vec<Problem>> {
-    parse(text)?.evaluate(&Inputs { target, args: &map(args), platform: "linux/amd64" })
+    parse(text)?.evaluate(&Inputs {
+        target,
+        args: &map(args),
+        platform: "linux/amd64",
+        triggers: &Triggers::default(),
+    })
 }
 
 fn readable(text: &str) -> Vec<String> {
@@ -137,6 +142,47 @@ fn instructions_left_by_onbuild_run_in_the_stage_built_from_it() {
 }
 
 #[test]
+fn what_an_image_left_by_onbuild_counts_in_what_is_built_from_it_and_not_below() {
+    let base = Reference::parse("conda:1").unwrap();
+    let left = [
+        "ARG SRC=src",
+        "COPY ${SRC} /x",
+        "COPY --from=busybox:1 /b /b",
+        "RUN --mount=type=secret,id=token make",
+        "COPY <<EOF /y\ntext\nEOF\n",
+    ];
+    let mut triggers = Triggers::default();
+    triggers.add(&base, &left.map(str::to_owned)).unwrap();
+    let args = map(&[("SRC", "lib")]);
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64", triggers: &triggers };
+    let text = "FROM conda:1 AS a\nFROM debian:12 AS other\nCOPY --from=a /x /x\nONBUILD COPY own /o\n";
+    let facts = parse(text).unwrap();
+    let found = facts.evaluate(&inputs).unwrap();
+    assert_eq!(found.readable, set(&["lib"]));
+    assert_eq!(found.secrets, set(&["token"]));
+    assert_eq!(found.declared_args, set(&["SRC"]));
+    assert_eq!(images(&found), ["conda:1", "busybox:1", "debian:12"]);
+    assert_eq!(found.images.iter().map(|image| image.from).collect::<Vec<_>>(), [true, false, true]);
+    // What the base names is not written into this text.
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let sent = facts.pinned(&inputs, &|image| Some(image.pinned(&digest))).unwrap();
+    assert_eq!(sent.replace(&digest, "DIGEST").lines().next(), Some("FROM conda:1@DIGEST AS a"));
+    assert_eq!(sent.lines().count(), 4);
+
+    let here = Reference::parse("reg/other:r-1").unwrap();
+    let mut triggers = Triggers::default();
+    triggers.add_built(&here, &found);
+    let inputs = Inputs { triggers: &triggers, ..inputs };
+    let child = parse("FROM reg/other:r-1\n").unwrap().evaluate(&inputs).unwrap();
+    assert_eq!(child.readable, set(&["own"]));
+    let mut none = Triggers::default();
+    none.add_built(&here, &child);
+    assert!(none.is_empty());
+    let broken = Triggers::default().add(&here, &["COPY x".to_owned()]).unwrap_err();
+    assert_eq!(broken.place.unwrap().file.path.display().to_string(), "ONBUILD of reg/other:r-1");
+}
+
+#[test]
 fn a_secret_is_named_by_its_source_its_id_or_its_target() {
     let text = "FROM a\nARG N=c\nRUN --mount=type=secret,id=a --mount=type=secret,target=/run/b \
                 --mount=type=secret,id=$N --mount=type=secret,source=d,target=/e true";
@@ -205,7 +251,8 @@ fn check(text: &str, further: &[(&str, &str)]) -> Vec<(usize, String)> {
         .map(|(r, n)| (Repository::parse(r).unwrap(), n.to_owned()))
         .into();
     let expected = Expectation { base: Some(base), further, built };
-    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    let triggers = Triggers::default();
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64", triggers: &triggers };
     let problems = parse(text).unwrap().evaluate(&inputs).unwrap().check_from(&expected);
     problems
         .into_iter()
@@ -274,7 +321,8 @@ mod laws {
         fn no_text_makes_it_panic(lines in prop::collection::vec(line(), 0..12), target in "[a-z]{0,2}") {
             let text = lines.join("\n");
             if let Ok(facts) = parse(&text) {
-                let inputs = Inputs { target: Some(&target), args: &map(&[]), platform: "linux/amd64" };
+                let (args, triggers) = (map(&[]), Triggers::default());
+                let inputs = Inputs { target: Some(&target), args: &args, platform: "linux/amd64", triggers: &triggers };
                 let _ = facts.evaluate(&inputs);
                 let _ = facts.evaluate(&Inputs { target: None, ..inputs });
                 let digest = format!("sha256:{}", "a".repeat(64));
@@ -302,7 +350,8 @@ fn pinned(text: &str, args: &[(&str, &str)]) -> String {
     let digest = format!("sha256:{}", "a".repeat(64));
     let facts = parse(text).unwrap();
     let args = map(args);
-    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    let triggers = Triggers::default();
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64", triggers: &triggers };
     let new =
         facts.pinned(&inputs, &|image| image.digest().is_none().then(|| image.pinned(&digest))).unwrap();
     // What is sent says the same of the same lines.
@@ -363,6 +412,7 @@ fn what_args_say_with_a_digest_is_sent_as_it_is_written() {
     assert_eq!(pinned(text, &[("BASE_IMAGE", &given)]), text);
     let unused = "FROM a:1 AS one\nFROM b:2\n";
     let args = map(&[]);
-    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64" };
+    let triggers = Triggers::default();
+    let inputs = Inputs { target: None, args: &args, platform: "linux/amd64", triggers: &triggers };
     assert_eq!(parse(unused).unwrap().pinned(&inputs, &|_| None).unwrap(), unused);
 }

@@ -179,6 +179,8 @@ pub(crate) struct ImageDetail {
     pub(crate) workdir: String,
     /// Entrypoint and command together; empty where the image names neither.
     pub(crate) command: Vec<String>,
+    /// Instructions that it leaves for whatever is built FROM it.
+    pub(crate) onbuild: Vec<String>,
     /// One for each layer.
     pub(crate) diff_ids: Vec<String>,
     pub(crate) size: u64,

@@ -125,5 +125,9 @@ pub(super) async fn plan_snapshot(
     let histories = history::recall(&records, &snapshot, &nodes, &candidates, &images);
     let decided = decide_asking(context.registry, candidates, &images, &histories, selection.push);
     let (plan, tags) = decided.await?;
-    Ok(PlannedRun { plan, warnings: tags.warnings(), snapshot, nodes })
+    let mut warnings = tags.warnings();
+    if plan.builds().next().is_some() {
+        warnings.extend(snapshot.warnings.iter().cloned());
+    }
+    Ok(PlannedRun { plan, warnings, snapshot, nodes })
 }

@@ -55,6 +55,7 @@ impl FakeRegistry {
             digest: digest.clone(),
             manifest: digest.clone(),
             labels: labels.clone(),
+            onbuild: Vec::new(),
             diff_ids: diff_ids.iter().map(|id| (*id).to_owned()).collect(),
             size: diff_ids.len() as u64,
         };

@@ -43,6 +43,8 @@ pub(crate) struct RemoteImage {
     /// The platform's own manifest; equal to `digest` without an index.
     pub(crate) manifest: String,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Instructions that it leaves for whatever is built FROM it.
+    pub(crate) onbuild: Vec<String>,
     /// One for each layer.
     pub(crate) diff_ids: Vec<String>,
     /// Bytes of all layers as they are sent.

@@ -4,7 +4,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::client::{docker, inspect};
-use crate::stack::Stack;
+use crate::stack::{BASE, Stack};
 
 /// A stack of one image, with this below FROM.
 fn stack(steps: &str) -> Stack {
@@ -49,4 +49,26 @@ fn other_content_of_one_size_and_time_is_what_the_image_gets() {
     write("1.2.3");
     stack.run(&["build", "--force", "top"]).expect(0);
     assert_eq!(id(), first);
+}
+
+#[test]
+fn what_a_base_copies_by_onbuild_is_in_the_image_and_an_edit_of_it_rebuilds() {
+    let stack = Stack::new();
+    let base = format!("ds01-test-{}/onbuild:1", stack.id);
+    let container = docker(&["create", BASE, "true"]);
+    docker(&["commit", "--change", "ONBUILD COPY . /srv/", &container, &base]);
+    docker(&["rm", &container]);
+    stack.spec("top:\n  dockerfile: images/top/Dockerfile");
+    stack.write("images/top/Dockerfile", format!("FROM {base}\nENV X=1\nONBUILD COPY . /below/\n"));
+    stack.write("images/top/environment.yml", "deps one");
+    assert_eq!(built(&stack, "/srv/environment.yml"), "deps one");
+    stack.write("images/top/environment.yml", "deps two");
+    assert_eq!(built(&stack, "/srv/environment.yml"), "deps two");
+
+    // A person's image is not built FROM it: nothing of it is run, nor later.
+    let person = stack.project("top", "");
+    let run = stack.run(&["build"]).expect(0);
+    assert!((run.out() + &run.err()).contains("has 1 ONBUILD instruction, which only"), "{}", run.err());
+    assert_eq!(inspect(&image(&stack), "{{json .Config.OnBuild}}"), "[\"COPY . /below/\"]");
+    assert_eq!(inspect(&person.image, "{{json .Config.OnBuild}}"), "null");
 }

@@ -279,6 +279,7 @@ fn detail(pairs: &[(&str, &str)]) -> ImageDetail {
         user: "1001:1002".into(),
         workdir: "/workspace".into(),
         command: vec!["sh".into()],
+        onbuild: Vec::new(),
         diff_ids: vec!["sha256:a".into()],
         size: 1,
     }

@@ -138,6 +138,7 @@ fn expected(input: &LayerInput<'_>, content: &Reference, config: &ConfigChange) 
     let mut detail = input.image.clone();
     detail.id = ImageId::new(content.to_string());
     detail.tags = vec![content.clone()];
+    detail.onbuild.clear();
     detail.labels.retain(|key, _| !config.drop_labels.contains(key) && !key.starts_with("ds01."));
     detail.labels.extend(config.labels.clone());
     detail.user.clone_from(config.user.as_ref().expect("an account has a user"));

@@ -343,12 +343,15 @@ impl HashCache {
     }
 
     pub(super) fn get(&self, path: &Path, stamp: &Stamp) -> Option<Digest> {
-        let (known, digest) = self.known.get(path)?;
+        let mut used = self.used();
+        // In one run a file may be asked for more than once.
+        let (known, digest) = used.get(path).or_else(|| self.known.get(path))?;
         if known != stamp {
             return None;
         }
-        self.used().insert(path.to_owned(), (*stamp, digest.clone()));
-        Some(digest.clone())
+        let digest = digest.clone();
+        used.insert(path.to_owned(), (*stamp, digest.clone()));
+        Some(digest)
     }
 
     pub(super) fn put(&self, path: &Path, stamp: &Stamp, digest: &Digest) {

@@ -112,7 +112,8 @@ impl Evaluation<'_> {
         if self.earlier(name, index)?.is_none() && name != "scratch" {
             let reference = Reference::parse(name)
                 .map_err(|e| format!("`{name}` is neither a stage nor an image: {e}"))?;
-            self.images.push(ImageUse { reference, place: place.clone(), token: from.token.clone() });
+            let token = from.token.clone();
+            self.images.push(ImageUse { reference, place: place.clone(), from: false, token });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::expand;
 use super::steps::{Instruction, Step};
-use super::{ParsedDockerfile, Stage, Token};
+use super::{ParsedDockerfile, Stage, Token, Triggers};
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
 use instructions::{Variables, platform_args};
@@ -24,6 +24,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) args: &'a BTreeMap<String, String>,
     /// OCI platform: `linux/amd64`, `linux/arm/v7`.
     pub(crate) platform: &'a str,
+    /// What the images left that stages are built FROM.
+    pub(crate) triggers: &'a Triggers,
 }
 
 /// An image that an instruction names.
@@ -32,6 +34,8 @@ pub(crate) struct ImageUse {
     pub(crate) reference: Reference,
     /// The instruction.
     pub(crate) place: Place,
+    /// A stage is built FROM it; false: files are copied from it.
+    pub(crate) from: bool,
     /// Where it is named there.
     pub(super) token: Token,
 }
@@ -57,6 +61,8 @@ pub(crate) struct Evaluated {
     pub(crate) secrets: BTreeSet<String>,
     /// Names of all ARG instructions that count, also those without effect.
     pub(crate) declared_args: BTreeSet<String>,
+    /// What the target leaves for those that are built FROM it.
+    pub(super) onbuild: Vec<Step>,
 }
 
 impl ParsedDockerfile {
@@ -106,6 +112,7 @@ enum Base {
 struct Evaluation<'a> {
     facts: &'a ParsedDockerfile,
     args: &'a BTreeMap<String, String>,
+    triggers: &'a Triggers,
     global: Variables,
     bases: Vec<Base>,
     after: BTreeMap<usize, Variables>,
@@ -128,6 +135,7 @@ impl<'a> Evaluation<'a> {
         Self {
             facts,
             args: inputs.args,
+            triggers: inputs.triggers,
             global: Variables { all, env: BTreeMap::new(), complete: true },
             bases: Vec::new(),
             after: BTreeMap::new(),
@@ -210,15 +218,23 @@ impl<'a> Evaluation<'a> {
 
     /// A stage's own steps, behind those that its base left for it (ONBUILD).
     fn steps(&self, index: usize) -> Vec<Step> {
-        let left = match self.bases[index] {
-            Base::Stage(base) => self.facts.stages[base].steps.as_slice(),
-            _ => &[],
+        let left = match &self.bases[index] {
+            Base::Stage(base) => self.onbuild(*base),
+            Base::Image(reference) => self.triggers.of(reference).to_vec(),
+            Base::Scratch | Base::Broken(_) => Vec::new(),
         };
-        let left = left.iter().filter_map(|step| match &step.kind {
+        left.into_iter().chain(self.facts.stages[index].steps.iter().cloned()).collect()
+    }
+
+    /// What a stage leaves for those that are built FROM it; what its own base
+    /// left is used up.
+    fn onbuild(&self, index: usize) -> Vec<Step> {
+        let steps = self.facts.stages[index].steps.iter();
+        let left = steps.filter_map(|step| match &step.kind {
             Instruction::Onbuild(kind) => Some(Step { kind: (**kind).clone(), place: step.place.clone() }),
             _ => None,
         });
-        left.chain(self.facts.stages[index].steps.iter().cloned()).collect()
+        left.collect()
     }
 
     /// The stage that a `from` names; `Ok(None)`: it names an image.
@@ -243,7 +259,12 @@ impl<'a> Evaluation<'a> {
                 inherited
             }
             Base::Image(reference) => {
-                self.images.push(ImageUse { reference, place: place.clone(), token: token.clone() });
+                self.images.push(ImageUse {
+                    reference,
+                    place: place.clone(),
+                    from: true,
+                    token: token.clone(),
+                });
                 Variables::default()
             }
             Base::Scratch => Variables::default(),
@@ -288,10 +309,11 @@ impl<'a> Evaluation<'a> {
         let Stage { place, token, .. } = self.facts.stages[bottom].clone();
         let base = match &self.bases[bottom] {
             Base::Image(reference) => {
-                BuildBase::Image(ImageUse { reference: reference.clone(), place, token })
+                BuildBase::Image(ImageUse { reference: reference.clone(), place, from: true, token })
             }
             _ => BuildBase::Scratch(place),
         };
+        let onbuild = self.onbuild(target);
         let readable = if self.readable.contains(".") { [".".into()].into() } else { self.readable };
         Ok(Evaluated {
             base,
@@ -299,6 +321,7 @@ impl<'a> Evaluation<'a> {
             readable,
             secrets: self.secrets,
             declared_args: self.declared,
+            onbuild,
         })
     }
 }

@@ -15,7 +15,8 @@ use crate::engine::llb::{Exec, Local, Mount, State, Step};
 use crate::engine::{Error, SolveError, Solved, UserLayer};
 use crate::image::solve::{DockerfileBuild, ExecStep, Solve, Start};
 use crate::model::digest::sha256;
-use crate::model::event::{Events, Failure};
+use crate::model::event::{Event, Events, Failure};
+use crate::model::human;
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
 
@@ -160,6 +161,14 @@ impl ImageBuild<'_> {
         };
         draft.config.change(&self.solve.config);
         let from_image = matches!(self.solve.start, Start::Image(_));
+        let triggers = if from_image { draft.config.drop_triggers() } else { 0 };
+        if triggers > 0 {
+            let text = format!(
+                "what it is based on has {}, which only a Dockerfile's FROM runs: the image has none of it",
+                human::count(triggers, "ONBUILD instruction")
+            );
+            let _ = self.events.send(Event::Warning { image: Some(self.solve.node.clone()), text });
+        }
         draft.config.add_layers(&draft.layers, from_image);
         // Every byte is then decided by the input, and so is the image's ID.
         let timeless = draft.layers.iter().all(|layer| layer.created.is_some());

@@ -74,6 +74,15 @@ impl ImageConfig {
         }
     }
 
+    /// Takes out the ONBUILD instructions of an image that nothing is built
+    /// FROM: without a Dockerfile they are not run, and one build later they
+    /// would be. Gives how many there were.
+    pub(super) fn drop_triggers(&mut self) -> usize {
+        let config = self.0.get_mut("config").and_then(Value::as_object_mut);
+        let triggers = config.and_then(|config| config.remove("OnBuild"));
+        triggers.and_then(|triggers| triggers.as_array().map(Vec::len)).unwrap_or_default()
+    }
+
     /// Adds history entries. `stored`: this is the config of an image in a
     /// store, whose layers are counted; a front end's config has none yet.
     pub(super) fn add_layers(&mut self, layers: &[Layer], stored: bool) {
@@ -253,6 +262,16 @@ mod tests {
         let history = config.0["history"].as_array().unwrap();
         assert!(history.iter().all(|h| h["created"].is_string()), "{history:?}");
         assert_eq!(config.0["created"], "2000-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_not_built_from_a_dockerfile_keeps_no_onbuild() {
+        let mut config = parse(json!({"config": {"OnBuild": ["COPY . /srv", "RUN x"], "Cmd": ["sh"]}}));
+        assert_eq!(config.drop_triggers(), 2);
+        assert_eq!(config.0["config"], json!({"Cmd": ["sh"]}));
+        for none in [json!({"config": {"OnBuild": null}}), json!({"config": {}}), json!({})] {
+            assert_eq!(parse(none).drop_triggers(), 0);
+        }
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub(crate) fn image_detail(image: ImageInspect) -> ImageDetail {
         user: config.user.unwrap_or_default(),
         workdir: config.working_dir.unwrap_or_default(),
         command: entrypoint.into_iter().chain(cmd).collect(),
+        onbuild: config.on_build.unwrap_or_default(),
         diff_ids: image.root_fs.and_then(|fs| fs.layers).unwrap_or_default(),
         size: size(image.size.unwrap_or_default()),
     }

@@ -132,6 +132,13 @@ impl FakeEngine {
         self.state().store.add(Stored::base(&reference.to_string(), labels), Some(reference))
     }
 
+    /// Puts an image into the store that leaves instructions for what is built FROM it.
+    pub(crate) fn add_with_onbuild(&self, reference: &Reference, onbuild: &[&str]) -> ImageId {
+        let onbuild = onbuild.iter().map(|text| (*text).to_owned()).collect();
+        let image = Stored { onbuild, ..Stored::base(&reference.to_string(), &BTreeMap::new()) };
+        self.state().store.add(image, Some(reference))
+    }
+
     /// Puts an image into the store as one pulled with this manifest digest.
     pub(crate) fn add_pulled(&self, reference: &Reference, digest: &str) -> ImageId {
         let mut image = Stored::base(digest, &BTreeMap::new());

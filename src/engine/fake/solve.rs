@@ -61,6 +61,8 @@ pub(crate) fn read(solve: &Solve, store: &Store) -> Result<Work, SolveError> {
     };
     image.labels.retain(|name, _| !name.starts_with(NAMESPACE));
     image.digests.clear();
+    // Used up by what is built FROM it, or left out.
+    image.onbuild.clear();
     for step in &solve.steps {
         image.layers.push(step.argv.join(" "));
         steps.push(exec(step, solve)?);

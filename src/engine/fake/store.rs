@@ -43,6 +43,7 @@ pub(crate) struct Stored {
     pub(crate) user: String,
     pub(crate) workdir: String,
     pub(crate) command: Vec<String>,
+    pub(crate) onbuild: Vec<String>,
     /// What each layer was made by, on top of the one before.
     pub(crate) layers: Vec<String>,
     pub(crate) account: Option<Account>,
@@ -71,7 +72,8 @@ impl Stored {
             &self.layers,
             self.account.as_ref(),
         );
-        ImageId::new(sha256(format!("{content:?}").as_bytes()))
+        let left = if self.onbuild.is_empty() { String::new() } else { format!("{:?}", self.onbuild) };
+        ImageId::new(sha256(format!("{content:?}{left}").as_bytes()))
     }
 }
 
@@ -149,6 +151,7 @@ impl Store {
             user: image.user.clone(),
             workdir: image.workdir.clone(),
             command: image.command.clone(),
+            onbuild: image.onbuild.clone(),
             diff_ids: (0..image.layers.len()).map(chain).collect(),
             size: image.layers.len() as u64,
         })

@@ -1,7 +1,7 @@
 //! Dockerfiles and contexts, read from disk: each context walked and hashed
 //! once, however many images share it; and which images read what lies at a path.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::DockerfileSnapshot;
 use crate::dockerfile::context::{self, Context, HashCache, Tree};
 use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::{self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile};
+use crate::dockerfile::{
+    self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile, Triggers,
+};
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::{Reference, Repository};
 use crate::spec::SpecEntry;
@@ -37,41 +39,70 @@ type Key = (PathBuf, String);
 /// Each distinct context with what it holds.
 type Contexts = HashMap<Key, (Arc<Context>, Arc<Tree>)>;
 
+/// Images with a Dockerfile, by their node.
+pub(super) type Dockerfiles = HashMap<NodeId, DockerfileSnapshot>;
+
+/// What the files of all images say, and what is wrong with some.
+pub(super) struct FilesRead {
+    sound: Dockerfiles,
+    wrong: Vec<(NodeId, Problem)>,
+}
+
+impl FilesRead {
+    /// # Errors
+    /// Something is wrong with any image's files.
+    pub(super) fn all(self) -> Result<Dockerfiles, Vec<Problem>> {
+        self.unless_wrong(|_| true)
+    }
+
+    /// # Errors
+    /// Something is wrong with the files of one of these. What is wrong with
+    /// others is theirs.
+    pub(super) fn of(self, wanted: &[NodeId]) -> Result<Dockerfiles, Vec<Problem>> {
+        let wanted: HashSet<NodeId> = wanted.iter().copied().collect();
+        self.unless_wrong(|node| wanted.contains(&node))
+    }
+
+    fn unless_wrong(self, counts: impl Fn(NodeId) -> bool) -> Result<Dockerfiles, Vec<Problem>> {
+        let mut distinct: Vec<Problem> = Vec::new();
+        for (_, problem) in self.wrong.into_iter().filter(|(node, _)| counts(*node)) {
+            // Two plan variants of one image have the same mistakes.
+            if !distinct.contains(&problem) {
+                distinct.push(problem);
+            }
+        }
+        if distinct.is_empty() { Ok(self.sound) } else { Err(distinct) }
+    }
+}
+
 /// Reads the files of every image of the graph that has a Dockerfile.
+/// `triggers`: what external bases leave for those that are built FROM them.
 pub(super) fn read(
     spec: &Spec,
     graph: &Graph,
     platform: &str,
     hashes: &HashCache,
-) -> Result<HashMap<NodeId, DockerfileSnapshot>, Vec<Problem>> {
+    triggers: &Triggers,
+) -> FilesRead {
     let built = repositories(graph);
-    let mut problems = Vec::new();
+    let mut triggers = triggers.clone();
+    let mut wrong = Vec::new();
     let mut reads = Vec::new();
+    // Parents come first: what they leave is known for their children.
     for &node in graph.order() {
         let Some(dockerfile) = SpecEntry::of(spec, graph, node).dockerfile() else { continue };
-        match understand(spec, graph, node, dockerfile, platform, &built) {
-            Ok(read) => reads.push((node, read)),
-            Err(found) => problems.extend(found),
+        match understand(spec, graph, node, dockerfile, platform, &built, &triggers) {
+            Ok(read) => {
+                triggers.add_built(&content(graph.node(node).repository.as_ref()), &read.evaluated);
+                reads.push((node, read));
+            }
+            Err(found) => wrong.extend(found.into_iter().map(|problem| (node, problem))),
         }
     }
-    let contexts = match contexts(&spec.root, &reads, hashes) {
-        Ok(contexts) => contexts,
-        Err(found) => {
-            problems.extend(found);
-            HashMap::new()
-        }
-    };
-    // Two plan variants of one image have the same mistakes.
-    let mut distinct: Vec<Problem> = Vec::new();
-    for problem in problems {
-        if !distinct.contains(&problem) {
-            distinct.push(problem);
-        }
-    }
-    if !distinct.is_empty() {
-        return Err(distinct);
-    }
-    Ok(reads.into_iter().map(|(node, read)| (node, snapshot(read, &contexts))).collect())
+    let contexts = contexts(&spec.root, &reads, hashes, &mut wrong);
+    let broken: HashSet<NodeId> = wrong.iter().map(|(node, _)| *node).collect();
+    let sound = reads.into_iter().filter(|(node, _)| !broken.contains(node));
+    FilesRead { sound: sound.map(|(node, read)| (node, snapshot(read, &contexts))).collect(), wrong }
 }
 
 fn snapshot(read: EvaluatedDockerfile, contexts: &Contexts) -> DockerfileSnapshot {
@@ -102,6 +133,7 @@ fn understand(
     dockerfile: &spec::Dockerfile,
     platform: &str,
     built: &BTreeMap<Repository, String>,
+    triggers: &Triggers,
 ) -> Result<EvaluatedDockerfile, Vec<Problem>> {
     let source = load(&spec.root, dockerfile)?;
     let facts = ParsedDockerfile::parse(&source)?;
@@ -110,7 +142,7 @@ fn understand(
         expectation.further.iter().map(|parent| (parent.name.clone(), parent.given.clone())).collect();
     let mut args = graph.node(node).build_args.clone();
     args.extend(dockerfile::base_args(expectation.base.as_ref().map(|b| &b.given), &further));
-    let inputs = Inputs { target: dockerfile.target.as_deref(), args: &args, platform };
+    let inputs = Inputs { target: dockerfile.target.as_deref(), args: &args, platform, triggers };
     let evaluated = facts.evaluate(&inputs)?;
     let problems = evaluated.check_from(&expectation);
     if !problems.is_empty() {
@@ -163,39 +195,63 @@ fn key(read: &EvaluatedDockerfile) -> Key {
 
 /// Each distinct context, read once, with all that any image can read of it.
 /// The union is over the whole spec, not over one run: the engine keeps the
-/// last copy and would drop what one run happens not to need.
+/// last copy and would drop what one run happens not to need. Where something
+/// in it cannot be read, it is that of the images which can do without.
 fn contexts(
     root: &Path,
     reads: &[(NodeId, EvaluatedDockerfile)],
     hashes: &HashCache,
-) -> Result<Contexts, Vec<Problem>> {
-    let mut groups: BTreeMap<Key, (&EvaluatedDockerfile, BTreeSet<String>)> = BTreeMap::new();
-    for (_, read) in reads {
-        let group = groups.entry(key(read)).or_insert_with(|| (read, BTreeSet::new()));
-        group.1.extend(read.evaluated.readable.iter().cloned());
+    wrong: &mut Vec<(NodeId, Problem)>,
+) -> Contexts {
+    let mut groups: BTreeMap<Key, Vec<&(NodeId, EvaluatedDockerfile)>> = BTreeMap::new();
+    for read in reads {
+        groups.entry(key(&read.1)).or_default().push(read);
     }
-    let mut problems = Vec::new();
     let mut contexts = HashMap::new();
-    for (key, (read, readable)) in groups {
-        let read_context = || -> Result<_, context::Error> {
-            let context = Context::new(&read.spec.context, read.ignore.clone(), readable)?;
-            let tree = context::scan_with(&context, hashes)?;
-            Ok((Arc::new(context), Arc::new(tree)))
-        };
-        match read_context() {
-            Ok(context) => {
-                contexts.insert(key, context);
+    for (key, mut images) in groups {
+        let mut context = scan(&images, hashes);
+        if context.is_err() {
+            images.retain(|image| match scan(&[image], hashes) {
+                Ok(_) => true,
+                Err(error) => {
+                    wrong.push((image.0, in_context(root, &image.1, error)));
+                    false
+                }
+            });
+            if images.is_empty() {
+                continue;
             }
+            context = scan(&images, hashes);
+        }
+        match context {
+            Ok(context) => drop(contexts.insert(key, context)),
+            // Something changes there just now.
             Err(error) => {
-                let folder =
-                    read.spec.context.strip_prefix(root).unwrap_or(&read.spec.context).display().to_string();
-                let mut problem = located(error, &read.spec.place);
-                problem.message = format!("in the context {folder}: {}", problem.message);
-                problems.push(problem);
+                let problem = |(node, read): &&_| (*node, in_context(root, read, error.clone()));
+                wrong.extend(images.iter().map(problem));
             }
         }
     }
-    if problems.is_empty() { Ok(contexts) } else { Err(problems) }
+    contexts
+}
+
+/// A context with what any of these images can read of it; they all share it.
+fn scan(
+    images: &[&(NodeId, EvaluatedDockerfile)],
+    hashes: &HashCache,
+) -> Result<(Arc<Context>, Arc<Tree>), context::Error> {
+    let first = &images[0].1;
+    let readable = images.iter().flat_map(|(_, read)| read.evaluated.readable.iter().cloned()).collect();
+    let context = Context::new(&first.spec.context, first.ignore.clone(), readable)?;
+    let tree = context::scan_with(&context, hashes)?;
+    Ok((Arc::new(context), Arc::new(tree)))
+}
+
+fn in_context(root: &Path, read: &EvaluatedDockerfile, error: context::Error) -> Problem {
+    let folder = read.spec.context.strip_prefix(root).unwrap_or(&read.spec.context).display().to_string();
+    let mut problem = located(error, &read.spec.place);
+    problem.message = format!("in the context {folder}: {}", problem.message);
+    problem
 }
 
 fn located(error: context::Error, place: &Place) -> Problem {
@@ -219,7 +275,7 @@ pub(crate) enum FileRole {
 pub(crate) fn readers(
     spec: &Spec,
     graph: &Graph,
-    dockerfiles: &HashMap<NodeId, DockerfileSnapshot>,
+    dockerfiles: &Dockerfiles,
     path: &Path,
 ) -> Vec<(NodeId, FileRole)> {
     let places = places(path);

@@ -5,6 +5,7 @@
 
 mod bases;
 mod files;
+mod onbuild;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ pub(crate) use bases::{BaseSnapshot, Bases, Pinning, is_local_only};
 pub(crate) use files::{FileRole, readers};
 
 use crate::dockerfile::context::{self, Listing, Tree};
-use crate::dockerfile::{Evaluated, ImageUse, ParsedDockerfile};
+use crate::dockerfile::{Evaluated, ImageUse, ParsedDockerfile, Triggers};
 use crate::engine::{self, ImageIndex};
 use crate::model::digest::Digest;
 use crate::model::problem::{Place, Problem};
@@ -27,6 +28,7 @@ use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
 use crate::spec::lock_file::{Lock, Pin};
+use files::Dockerfiles;
 
 /// What Dockerfiles are read for where no engine is asked.
 const ANY_PLATFORM: &str = "linux/amd64";
@@ -41,6 +43,8 @@ pub(crate) struct Snapshot {
     pub(crate) bases: Bases,
     /// What the files of each image with a Dockerfile say.
     pub(crate) dockerfiles: HashMap<NodeId, DockerfileSnapshot>,
+    /// What could not be asked and counts for what is built.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Snapshot {
@@ -93,7 +97,7 @@ pub(crate) fn files(
     graph: &Graph,
     hashes: &HashCache,
 ) -> Result<HashMap<NodeId, DockerfileSnapshot>, Vec<Problem>> {
-    files::read(spec, graph, ANY_PLATFORM, hashes)
+    files::read(spec, graph, ANY_PLATFORM, hashes, &Triggers::default()).all()
 }
 
 /// What images of the whole spec use without it being built here, by its
@@ -107,7 +111,8 @@ pub(crate) fn external(
     platform: Option<&str>,
     hashes: &HashCache,
 ) -> Result<BTreeMap<String, ExternalImage>, Vec<Problem>> {
-    let dockerfiles = files::read(spec, graph, platform.unwrap_or(ANY_PLATFORM), hashes)?;
+    let platform = platform.unwrap_or(ANY_PLATFORM);
+    let dockerfiles = files::read(spec, graph, platform, hashes, &Triggers::default()).all()?;
     Ok(external_images(spec, graph, graph.order(), &dockerfiles))
 }
 
@@ -115,21 +120,33 @@ pub(crate) fn external(
 /// that they are based on.
 ///
 /// # Errors
-/// All problems of the files at once; else the engine's.
+/// All problems of the files of these at once; else the engine's.
 pub(crate) async fn observe(context: &Context<'_>, wanted: &[NodeId]) -> Result<Snapshot, Error> {
     let Context { spec, graph, engine, hashes, .. } = *context;
     let files = async {
         let facts = engine.info().await?;
-        let dockerfiles = files::read(spec, graph, &facts.platform, hashes);
-        Ok::<_, engine::Error>((facts, dockerfiles))
+        let read = files::read(spec, graph, &facts.platform, hashes, &Triggers::default());
+        Ok::<_, engine::Error>((facts, read))
     };
     // The engine makes its list while files are read.
     let (store, read) = tokio::join!(engine.images(), files);
-    let (store, (facts, dockerfiles)) = (store?, read?);
-    let dockerfiles = dockerfiles.map_err(Error::Problems)?;
-    let external = external_images(spec, graph, wanted, &dockerfiles);
-    let bases = bases::find(&external, &ImageIndex::new(&store), &facts.platform, context).await?;
-    Ok(Snapshot { engine: facts, store, bases, dockerfiles })
+    let (store, (facts, read)) = (store?, read?);
+    let mut dockerfiles = read.of(wanted).map_err(Error::Problems)?;
+    let (platform, images) = (facts.platform.as_str(), ImageIndex::new(&store));
+    let find = async |dockerfiles: &Dockerfiles| {
+        let external = external_images(spec, graph, wanted, dockerfiles);
+        bases::find(&external, &images, platform, context).await
+    };
+    let mut bases = find(&dockerfiles).await?;
+    let mut warnings = Vec::new();
+    let triggers = onbuild::of_bases(&dockerfiles, &bases, platform, context, &mut warnings).await?;
+    if !triggers.is_empty() {
+        // Only now it is known what the instructions of these images read.
+        let read = files::read(spec, graph, platform, hashes, &triggers);
+        dockerfiles = read.of(wanted).map_err(Error::Problems)?;
+        bases = find(&dockerfiles).await?;
+    }
+    Ok(Snapshot { engine: facts, store, bases, dockerfiles, warnings })
 }
 
 /// What can be known without an engine and without a registry: enough to
@@ -145,12 +162,12 @@ pub(crate) fn offline(
     lock: &Lock,
     hashes: &HashCache,
 ) -> Result<Snapshot, Vec<Problem>> {
-    let dockerfiles = files::read(spec, graph, ANY_PLATFORM, hashes)?;
+    let dockerfiles = files::read(spec, graph, ANY_PLATFORM, hashes, &Triggers::default()).all()?;
     let external = external_images(spec, graph, graph.order(), &dockerfiles);
     let bases: Bases =
         external.into_iter().map(|(key, each)| (key, by_lock(&each.reference, lock))).collect();
     let engine = engine::EngineInfo { platform: ANY_PLATFORM.into(), ..engine::EngineInfo::default() };
-    Ok(Snapshot { engine, store: Vec::new(), bases, dockerfiles })
+    Ok(Snapshot { engine, store: Vec::new(), bases, dockerfiles, warnings: Vec::new() })
 }
 
 /// Which image a reference stands for where nobody can be asked: the digest

@@ -100,6 +100,9 @@ pub(crate) struct Config {
 struct Inner {
     #[serde(rename = "Labels")]
     labels: Option<BTreeMap<String, String>>,
+    /// Docker's; OCI's configs may have it all the same.
+    #[serde(rename = "OnBuild")]
+    onbuild: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +119,10 @@ impl Config {
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         self.config.as_ref().and_then(|inner| inner.labels.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn onbuild(&self) -> Vec<String> {
+        self.config.as_ref().and_then(|inner| inner.onbuild.clone()).unwrap_or_default()
     }
 }
 
@@ -143,10 +150,10 @@ mod tests {
     fn a_config_without_labels_has_none() {
         for text in [
             r#"{"rootfs": {"diff_ids": ["sha256:1"]}}"#,
-            r#"{"config": {"Labels": null}, "rootfs": {"diff_ids": ["sha256:1"]}}"#,
+            r#"{"config": {"Labels": null, "OnBuild": null}, "rootfs": {"diff_ids": ["sha256:1"]}}"#,
         ] {
             let config = Config::parse(text.as_bytes()).unwrap();
-            assert!(config.labels().is_empty());
+            assert!(config.labels().is_empty() && config.onbuild().is_empty());
             assert_eq!(config.rootfs.diff_ids, ["sha256:1"]);
         }
     }

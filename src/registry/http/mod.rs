@@ -128,8 +128,8 @@ impl Registry for Registries {
         }
         let (config, size) = manifest.image().map_err(|cause| operation.failed(cause))?;
         let config = self.config(&operation, reference, &config).await?;
-        let (labels, diff_ids) = (config.labels(), config.rootfs.diff_ids);
-        Ok(Some(RemoteImage { digest, manifest: own, labels, diff_ids, size }))
+        let (labels, onbuild, diff_ids) = (config.labels(), config.onbuild(), config.rootfs.diff_ids);
+        Ok(Some(RemoteImage { digest, manifest: own, labels, onbuild, diff_ids, size }))
     }
 
     async fn ping(&self, host: &str) -> Result<(), Error> {

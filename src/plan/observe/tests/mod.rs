@@ -7,6 +7,7 @@ mod dockerfiles;
 mod files;
 mod impact;
 mod laws;
+mod onbuild;
 mod pins;
 mod reasons;
 mod recipes;

@@ -35,6 +35,7 @@ impl Stack {
             digest: digest(index),
             manifest: digest(manifest),
             labels: BTreeMap::new(),
+            onbuild: Vec::new(),
             diff_ids: Vec::new(),
             size: 0,
         };
