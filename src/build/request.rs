@@ -65,7 +65,7 @@ impl SolveInputs<'_> {
             config: self.config(position, base),
             secrets: self.environment.offered(),
             proxy: self.environment.proxy.clone(),
-            no_cache: self.environment.no_cache,
+            no_cache: self.environment.no_cache || planned.recipe.is_refreshed(),
             cache_from: if self.environment.no_cache { Vec::new() } else { planned.cache_from.clone() },
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),

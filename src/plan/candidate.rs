@@ -8,7 +8,7 @@ use super::observe::{DockerfileSnapshot, Snapshot};
 use crate::dockerfile::parent_arg;
 use crate::engine::{Image, ImageIndex};
 use crate::image::recipe::{
-    self, BaseIdentity, DockerfilePart, Ingredient, PackagesPart, Parts, Recipe, UserPart,
+    self, BaseIdentity, DockerfilePart, Ingredient, PackagesPart, Parts, Recipe, RefreshPart, UserPart,
 };
 use crate::image::{packages, user_layer};
 use crate::model::labels::write::{Catalogue, UserImage};
@@ -88,12 +88,16 @@ pub(crate) fn candidates(
         let candidate = Candidate {
             name: graph.node(node).name.clone(),
             repository: graph.node(node).repository.clone().expect("what is built here has a repository"),
-            recipe,
             parents: graph.parents(node).iter().filter_map(|p| position.get(p).copied()).collect(),
             forced: selection.forced.contains(&node),
             is_project: matches!(SpecEntry::of(spec, graph, node), SpecEntry::Project(_)),
-            caches: caches(spec, graph, node, moving.as_ref()),
+            // They hold the packages in whose place fresh ones are asked for.
+            caches: match recipe.is_refreshed() {
+                true => Vec::new(),
+                false => caches(spec, graph, node, moving.as_ref()),
+            },
             moving,
+            recipe,
         };
         candidates.push((node, candidate));
     }
@@ -157,6 +161,14 @@ fn recipe(spec: &Spec, graph: &Graph, snapshot: &Snapshot, node: NodeId, known: 
     let subject = SpecEntry::of(spec, graph, node);
     let dockerfile = snapshot.dockerfiles.get(&node);
     let packages = subject.packages();
+    let (stamp, tag_prefix) = match subject {
+        SpecEntry::Project(project) => (project.refreshed, None),
+        _ => {
+            let by_prefix = spec.tag.refresh_by_prefix.then_some(spec.tag.prefix.as_str());
+            (snapshot.refreshed.get(&graph.node(node).name).copied(), by_prefix)
+        }
+    };
+    let stamp = stamp.map(|stamp| stamp.to_string());
     let none = BTreeSet::new();
     Recipe::new(&Parts {
         dockerfile: dockerfile.map(part),
@@ -169,6 +181,7 @@ fn recipe(spec: &Spec, graph: &Graph, snapshot: &Snapshot, node: NodeId, known: 
         labels: &image_labels(spec, graph, node).to_map(),
         platform: &snapshot.engine.platform,
         secrets: dockerfile.map_or(&none, |d| &d.evaluated.secrets),
+        refresh: RefreshPart { stamp: stamp.as_deref(), tag_prefix },
     })
 }
 

@@ -203,6 +203,7 @@ mod tests {
             labels: &BTreeMap::new(),
             platform: "linux/amd64",
             secrets: &Default::default(),
+            refresh: Default::default(),
         });
         let repository = Repository::parse(&format!("{host}/x")).unwrap();
         Candidate {

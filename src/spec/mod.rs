@@ -40,6 +40,7 @@ pub(crate) use reader::nearest;
 
 use catalog::HostArch;
 use files::Files;
+use lock_file::Stamp;
 
 use crate::host::people::{Caller, NoPeople, People, may_act_for};
 use crate::image::packages::{AllowedAddresses, PackageIndex, Packages};
@@ -131,13 +132,16 @@ impl fmt::Display for Registry {
     }
 }
 
-/// `tag: {prefix, stable}`.
+/// `tag: {prefix, stable, refresh}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TagRule {
     /// Begins every branch tag: `2026.4` gives `2026.4-main`.
     pub(crate) prefix: String,
     /// The tag that `promote` moves; `stable` if not said.
     pub(crate) stable: String,
+    /// `refresh: prefix` — a new prefix asks for fresh packages of every
+    /// shared image.
+    pub(crate) refresh_by_prefix: bool,
 }
 
 /// A root: an image this spec does not build.
@@ -272,6 +276,8 @@ pub(crate) struct Project {
     pub(crate) build_args: BTreeMap<String, String>,
     /// `jupyter: true`.
     pub(crate) jupyter: bool,
+    /// `refreshed:` — when fresh packages were last asked for.
+    pub(crate) refreshed: Option<Stamp>,
 }
 
 impl Project {

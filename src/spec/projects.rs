@@ -3,6 +3,7 @@
 use super::fields::{Fields, Key};
 use super::images::{self, ImageDraft};
 use super::load::SpecReader;
+use super::lock_file::Stamp;
 use super::reader::{Document, Item};
 use super::users::{self, Users};
 use super::{Parent, Project, grammar, packages};
@@ -11,8 +12,18 @@ use crate::model::names::{PlanName, ProjectName};
 use crate::model::problem::Place;
 use crate::model::reference::Repository;
 
-const KEYS: &[&str] =
-    &["user", "image", "packages", "jupyter", "dockerfile", "context", "target", "build_args", "use_case"];
+const KEYS: &[&str] = &[
+    "user",
+    "image",
+    "packages",
+    "jupyter",
+    "dockerfile",
+    "context",
+    "target",
+    "build_args",
+    "use_case",
+    "refreshed",
+];
 
 /// Projects without a problem; those with one are left out.
 pub(crate) fn projects(
@@ -51,6 +62,7 @@ fn project(
     let dockerfile = fields.get("dockerfile").map(|_| images::dockerfile(&fields, None, key.item, rd));
     own_layers(&fields, key.text, jupyter == Some(true));
     let build_args = images::build_args(&fields, "build_args");
+    let refreshed = fields.get("refreshed").map(Stamp::read);
     let repository = user.as_ref().filter(|_| named).and_then(|user| {
         let repository = Repository::parse(&format!("ds01-{}/{}", user.account.uid, key.text));
         let help = "use small letters and digits, with single `.`, `_` or `-` between them";
@@ -73,6 +85,10 @@ fn project(
         },
         build_args,
         jupyter: jupyter?,
+        refreshed: match refreshed {
+            Some(stamp) => Some(stamp?),
+            None => None,
+        },
     })
 }
 

@@ -41,14 +41,26 @@ pub(crate) fn insecure_registries(top: &Fields) -> BTreeSet<String> {
     hosts.into_iter().filter(right).map(|(host, _)| host.to_owned()).collect()
 }
 
-/// `tag: {prefix, stable}`; `start` is where a missing one is reported.
+/// `tag: {prefix, stable, refresh}`; `start` is where a missing one is reported.
 pub(crate) fn tag(top: &Fields, start: &Place) -> Option<TagRule> {
     let example = "tag: {prefix: \"2026.4\"}";
-    let fields = top.require("tag", start, example)?.fields(&["prefix", "stable"]);
+    let fields = top.require("tag", start, example)?.fields(&["prefix", "stable", "refresh"]);
     let stable = fields.get("stable").map_or(Some("stable"), |item| item.text_of(grammar::tag));
     let place = top.key("tag").map_or_else(|| start.clone(), Item::place);
+    let refresh = fields.get("refresh").map_or(Some(false), refresh_by_prefix);
     let prefix = fields.require("prefix", &place, example)?.text_of(grammar::tag_prefix)?;
-    Some(TagRule { prefix: prefix.to_owned(), stable: stable?.to_owned() })
+    Some(TagRule { prefix: prefix.to_owned(), stable: stable?.to_owned(), refresh_by_prefix: refresh? })
+}
+
+/// `refresh: prefix`, the only thing that it can say.
+fn refresh_by_prefix(item: Item) -> Option<bool> {
+    let text = item.string()?;
+    if text != "prefix" {
+        let help = "write `refresh: prefix`: a new prefix then asks for fresh packages; or remove it";
+        item.report(format!("`{}` refreshes nothing", short(text)), help);
+        return None;
+    }
+    Some(true)
 }
 
 /// What bases are looked up in. A named file stands in place of the program's

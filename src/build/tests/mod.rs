@@ -339,5 +339,6 @@ fn recipe(image: &Image, above: &[Recipe]) -> Recipe {
         labels: &own,
         platform: "linux/amd64",
         secrets: &BTreeSet::new(),
+        refresh: Default::default(),
     })
 }

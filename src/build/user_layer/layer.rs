@@ -124,6 +124,7 @@ fn recipe(input: &LayerInput<'_>, labels: &Labels) -> Recipe {
         labels,
         platform: input.platform,
         secrets: &BTreeSet::new(),
+        refresh: Default::default(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::record::{RecipeRecord, shown_fields};
-use super::{Fields, Ingredient, Recipe};
+use super::{Fields, Ingredient, Recipe, STAMP};
 use crate::dockerfile::context::Listing;
 
 /// Details that one line names; the rest is counted.
@@ -34,13 +34,36 @@ pub(crate) struct Detail {
     pub(crate) new: Option<String>,
 }
 
+impl IngredientChange {
+    /// What comes before the details.
+    pub(crate) fn head(&self) -> String {
+        match self.ingredient {
+            // Nobody changed anything: this was asked for.
+            Ingredient::Refreshed => self.ingredient.to_string(),
+            ingredient => format!("{ingredient} changed:"),
+        }
+    }
+
+    /// One of the details.
+    pub(crate) fn words(&self, detail: &Detail) -> String {
+        if self.ingredient != Ingredient::Refreshed {
+            return detail.to_string();
+        }
+        let by = if detail.what == STAMP { "" } else { "by tag.prefix " };
+        match (&detail.old, &detail.new) {
+            (None, Some(new)) => format!("{by}{new}"),
+            _ => format!("{by}{}", detail.values()),
+        }
+    }
+}
+
 impl fmt::Display for IngredientChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} changed: ", self.ingredient)?;
+        write!(f, "{} ", self.head())?;
         if self.details.is_empty() {
             return write!(f, "{} → {}", self.old, self.new);
         }
-        let shown: Vec<_> = self.details.iter().take(SHOWN).map(Detail::to_string).collect();
+        let shown: Vec<_> = self.details.iter().take(SHOWN).map(|detail| self.words(detail)).collect();
         write!(f, "{}", shown.join(", "))?;
         match self.details.len().saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -53,14 +76,20 @@ impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What a line of a file holds is no value of it.
         let colon = if self.what.contains("line ") { ":" } else { "" };
-        write!(f, "{}{colon}", self.what)?;
+        write!(f, "{}{colon} {}", self.what, self.values())
+    }
+}
+
+impl Detail {
+    /// What it was and is.
+    fn values(&self) -> String {
         match (self.old.as_deref().map(one_line), self.new.as_deref().map(one_line)) {
-            (Some(old), Some(new)) => write!(f, " {old} → {new}"),
-            (None, Some(new)) if new.is_empty() => write!(f, " added"),
-            (None, Some(new)) => write!(f, " {new} added"),
-            (Some(old), None) if old.is_empty() => write!(f, " removed"),
-            (Some(old), None) => write!(f, " {old} removed"),
-            (None, None) => Ok(()),
+            (Some(old), Some(new)) => format!("{old} → {new}"),
+            (None, Some(new)) if new.is_empty() => "added".into(),
+            (None, Some(new)) => format!("{new} added"),
+            (Some(old), None) if old.is_empty() => "removed".into(),
+            (Some(old), None) => format!("{old} removed"),
+            (None, None) => String::new(),
         }
     }
 }

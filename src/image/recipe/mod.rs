@@ -1,8 +1,8 @@
 //! What decides that an image is up to date.
 //!
-//! A recipe is nine named ingredients, each a sorted list of fields. The hash
-//! is made from those fields and a change is explained by them, so the two
-//! cannot drift apart. Reads nothing: everything is handed in as plain data.
+//! A recipe is named ingredients, each a sorted list of fields. The hash is made
+//! from those fields and a change is explained by them, so the two cannot drift
+//! apart. Reads nothing: everything is handed in as plain data.
 
 mod changes;
 mod record;
@@ -33,11 +33,13 @@ pub(crate) enum Ingredient {
     Labels,
     Platform,
     Secrets,
+    /// Only in recipes that have a stamp, so that all others stay as they are.
+    Refreshed,
 }
 
 impl Ingredient {
     /// All of them in the order in which they are hashed.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Dockerfile,
         Self::Context,
         Self::Args,
@@ -47,6 +49,7 @@ impl Ingredient {
         Self::Labels,
         Self::Platform,
         Self::Secrets,
+        Self::Refreshed,
     ];
 
     /// As it stands in labels and messages.
@@ -61,6 +64,7 @@ impl Ingredient {
             Self::Labels => "labels",
             Self::Platform => "platform",
             Self::Secrets => "secrets",
+            Self::Refreshed => "refreshed",
         }
     }
 }
@@ -117,6 +121,15 @@ pub(crate) struct PackagesPart<'a> {
     pub(crate) rule: u32,
 }
 
+/// When fresh packages were asked for: an input, and no time of a build.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RefreshPart<'a> {
+    /// The image's own stamp.
+    pub(crate) stamp: Option<&'a str>,
+    /// The prefix of branch tags, where a new one asks for fresh packages.
+    pub(crate) tag_prefix: Option<&'a str>,
+}
+
 /// Everything that decides an image's content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts<'a> {
@@ -143,10 +156,14 @@ pub(crate) struct Parts<'a> {
     pub(crate) platform: &'a str,
     /// Ids of secrets that steps mount. Never their values.
     pub(crate) secrets: &'a BTreeSet<String>,
+    pub(crate) refresh: RefreshPart<'a>,
 }
 
 /// Fields of one ingredient: what is hashed and what is shown.
 pub(crate) type Fields = BTreeMap<String, String>;
+
+/// The field of an image's own stamp.
+const STAMP: &str = "stamp";
 
 static NO_FIELDS: Fields = Fields::new();
 
@@ -172,8 +189,10 @@ impl Recipe {
             Ingredient::Labels => labels(parts.labels),
             Ingredient::Platform => field("platform", parts.platform),
             Ingredient::Secrets => parts.secrets.iter().map(|id| (id.clone(), String::new())).collect(),
+            Ingredient::Refreshed => refreshed(parts.refresh),
         };
-        let ingredients = Ingredient::ALL.into_iter().map(|i| (i, fields(i))).collect();
+        let counts = |(i, fields): &(Ingredient, Fields)| *i != Ingredient::Refreshed || !fields.is_empty();
+        let ingredients = Ingredient::ALL.into_iter().map(|i| (i, fields(i))).filter(counts).collect();
         Self { digest: whole(&ingredients), ingredients }
     }
 
@@ -191,6 +210,11 @@ impl Recipe {
     /// The fields of one ingredient, as they are hashed.
     pub(crate) fn fields(&self, ingredient: Ingredient) -> &Fields {
         self.ingredients.get(&ingredient).unwrap_or(&NO_FIELDS)
+    }
+
+    /// Whether fresh packages were asked for of this very image.
+    pub(crate) fn is_refreshed(&self) -> bool {
+        !self.fields(Ingredient::Refreshed).is_empty()
     }
 
     /// A text without the values of args that look secret, and of secrets
@@ -277,6 +301,11 @@ fn user(part: UserPart<'_>) -> Fields {
     ];
     let kernel = jupyter.iter().map(|project| ("jupyter", project.to_string()));
     pairs.into_iter().chain(kernel).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn refreshed(part: RefreshPart<'_>) -> Fields {
+    let fields = [(STAMP, part.stamp), ("tag.prefix", part.tag_prefix)];
+    fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect()
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> Fields {

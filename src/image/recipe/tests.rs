@@ -20,6 +20,8 @@ struct Owned {
     labels: BTreeMap<String, String>,
     platform: String,
     secrets: BTreeSet<String>,
+    stamp: Option<&'static str>,
+    tag_prefix: Option<&'static str>,
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -51,6 +53,8 @@ impl Owned {
             labels: map(&[("ds01.image", "vision"), ("ds01.managed", "true")]),
             platform: "linux/amd64".into(),
             secrets: ["token".to_owned()].into(),
+            stamp: None,
+            tag_prefix: None,
         }
     }
 
@@ -70,6 +74,7 @@ impl Owned {
             labels: &self.labels,
             platform: &self.platform,
             secrets: &self.secrets,
+            refresh: RefreshPart { stamp: self.stamp, tag_prefix: self.tag_prefix },
         })
     }
 }
@@ -117,6 +122,8 @@ const CHANGES: &[Change] = &[
     (Ingredient::Labels, |o| drop(o.labels.insert("ds01.project".into(), "x".into()))),
     (Ingredient::Platform, |o| o.platform = "linux/arm64".into()),
     (Ingredient::Secrets, |o| o.secrets.extend(["other".to_owned()])),
+    (Ingredient::Refreshed, |o| o.stamp = Some("2026-11-30")),
+    (Ingredient::Refreshed, |o| o.tag_prefix = Some("2026.4")),
 ];
 
 #[test]
@@ -235,6 +242,32 @@ fn a_change_is_shown_with_its_old_and_its_new_value() {
     let lines: Vec<String> =
         changes(&old.recipe(), &new.recipe()).iter().map(IngredientChange::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_refresh_is_told_by_its_stamp_and_by_the_one_before() {
+    let told = |old: &Owned, new: &Owned| {
+        let [change] = changes(&old.recipe(), &new.recipe()).try_into().unwrap();
+        IngredientChange::to_string(&change)
+    };
+    let never = Owned::sample();
+    let once = Owned { stamp: Some("2026-11-30"), ..never.clone() };
+    let twice = Owned { stamp: Some("2026-11-30.2"), ..never.clone() };
+    let quarter = Owned { tag_prefix: Some("2026.4"), ..once.clone() };
+    let next = Owned { tag_prefix: Some("2027.1"), ..twice.clone() };
+    assert_eq!(told(&never, &once), "refreshed 2026-11-30");
+    assert_eq!(told(&once, &twice), "refreshed 2026-11-30 → 2026-11-30.2");
+    assert_eq!(told(&once, &never), "refreshed 2026-11-30 removed");
+    assert_eq!(told(&once, &quarter), "refreshed by tag.prefix 2026.4");
+    assert_eq!(told(&quarter, &next), "refreshed 2026-11-30 → 2026-11-30.2, by tag.prefix 2026.4 → 2027.1");
+    let (unknown, digests) = (PreviousBuild::default(), once.recipe().ingredient_digests());
+    let changed = compare(
+        PreviousBuild { digests: Some(&digests), ..unknown },
+        NextBuild { recipe: &twice.recipe(), files: None, dockerfile: None },
+    );
+    let short = |recipe: Recipe| recipe.ingredient_digests().get("refreshed").unwrap().to_owned();
+    let (old, new) = (short(once.recipe()), short(twice.recipe()));
+    assert_eq!(changed[0].to_string(), format!("refreshed {old} → {new}"));
 }
 
 #[test]

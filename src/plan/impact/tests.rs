@@ -313,6 +313,7 @@ fn record(seconds: u64, ok: Option<&str>) -> Record {
         labels: &BTreeMap::new(),
         platform: "linux/amd64",
         secrets: &BTreeSet::new(),
+        refresh: Default::default(),
     });
     Record {
         recipe: recipe.digest().to_string(),

@@ -21,13 +21,14 @@ use crate::dockerfile::context::{self, Listing, Tree};
 use crate::dockerfile::{Evaluated, ImageUse, ParsedDockerfile, Triggers};
 use crate::engine::{self, ImageIndex};
 use crate::model::digest::Digest;
+use crate::model::names::NodeName;
 use crate::model::problem::{Place, Problem};
 use crate::model::reference::Reference;
 use crate::plan::{Context, Error};
 use crate::spec::Spec;
 use crate::spec::SpecEntry;
 use crate::spec::graph::{Graph, NodeId};
-use crate::spec::lock_file::{Lock, Pin};
+use crate::spec::lock_file::{Lock, Pin, Stamp};
 use files::Dockerfiles;
 
 /// What Dockerfiles are read for where no engine is asked.
@@ -45,6 +46,8 @@ pub(crate) struct Snapshot {
     pub(crate) dockerfiles: HashMap<NodeId, DockerfileSnapshot>,
     /// What could not be asked and counts for what is built.
     pub(crate) warnings: Vec<String>,
+    /// When shared images were last refreshed, by spec.lock.
+    pub(crate) refreshed: BTreeMap<NodeName, Stamp>,
 }
 
 impl Snapshot {
@@ -146,7 +149,8 @@ pub(crate) async fn observe(context: &Context<'_>, wanted: &[NodeId]) -> Result<
         dockerfiles = read.of(wanted).map_err(Error::Problems)?;
         bases = find(&dockerfiles).await?;
     }
-    Ok(Snapshot { engine: facts, store, bases, dockerfiles, warnings })
+    let refreshed = context.pins.lock.refreshed.clone();
+    Ok(Snapshot { engine: facts, store, bases, dockerfiles, warnings, refreshed })
 }
 
 /// What can be known without an engine and without a registry: enough to
@@ -167,7 +171,8 @@ pub(crate) fn offline(
     let bases: Bases =
         external.into_iter().map(|(key, each)| (key, by_lock(&each.reference, lock))).collect();
     let engine = engine::EngineInfo { platform: ANY_PLATFORM.into(), ..engine::EngineInfo::default() };
-    Ok(Snapshot { engine, store: Vec::new(), bases, dockerfiles, warnings: Vec::new() })
+    let (store, warnings, refreshed) = (Vec::new(), Vec::new(), lock.refreshed.clone());
+    Ok(Snapshot { engine, store, bases, dockerfiles, warnings, refreshed })
 }
 
 /// Which image a reference stands for where nobody can be asked: the digest

@@ -97,7 +97,7 @@ async fn since(root: &Path, revision: &str) -> Result<(Vec<String>, Vec<String>)
         spec: &spec,
         graph: &graph,
         file: &file,
-        lock: &Lock::default(),
+        lock: &lock_file::load(&root.join("spec.lock"), Path::new("spec.lock")).unwrap(),
         hashes: &HashCache::default(),
         stand_ins: &BTreeMap::new(),
         people: &Arc::default(),
@@ -151,6 +151,18 @@ async fn all_commits_since_then_count_not_only_the_last() {
     repository.write("images/leaf/data", "second");
     repository.commit();
     assert_eq!(repository.since("HEAD~2").await.unwrap(), ["right", "leaf"]);
+}
+
+#[tokio::test]
+async fn stamps_of_spec_lock_are_compared_as_inputs() {
+    let repository = Repository::new();
+    let lock = |stamps: &str| format!("version: 1\nimages: {{}}\nrefreshed:\n{stamps}");
+    repository.write("spec.lock", &lock("  left: 2026-11-30\n"));
+    assert_eq!(repository.since("HEAD").await.unwrap(), ["left", "leaf"]);
+    repository.commit();
+    assert!(repository.since("HEAD").await.unwrap().is_empty());
+    repository.write("spec.lock", &lock("  left: 2026-11-30.2\n  right: 2026-11-30\n"));
+    assert_eq!(repository.since("HEAD").await.unwrap(), ["left", "right", "leaf"]);
 }
 
 #[tokio::test]

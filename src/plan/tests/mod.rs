@@ -30,6 +30,7 @@ fn recipe(content: &str, parent: Option<&Recipe>) -> Recipe {
         labels: &BTreeMap::new(),
         platform: "linux/amd64",
         secrets: &BTreeSet::new(),
+        refresh: Default::default(),
     })
 }
 

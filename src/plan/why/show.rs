@@ -86,23 +86,25 @@ impl ImageExplanation {
 
     /// The lines of a change, each with how far it is moved in.
     fn changed(&self, link: &Link, changed: &IngredientChange, all: bool) -> Vec<(usize, String)> {
-        let head = format!("because {} changed:", changed.ingredient);
+        let head = format!("because {}", changed.head());
         match changed.details.as_slice() {
             [] => vec![(0, format!("{head} {} → {}", changed.old, changed.new))],
-            [one] => vec![(0, format!("{head} {}", self.detail(link, changed.ingredient, one)))],
+            [one] => vec![(0, format!("{head} {}", self.detail(link, changed, one)))],
             several => {
                 let shown = if all { several.len() } else { SHOWN };
-                let lines = several.iter().take(shown).map(|d| (1, self.detail(link, changed.ingredient, d)));
+                let lines = several.iter().take(shown).map(|d| (1, self.detail(link, changed, d)));
                 let more = more(several.len().saturating_sub(shown)).map(|more| (1, more));
                 std::iter::once((0, head)).chain(lines).chain(more).collect()
             }
         }
     }
 
-    fn detail(&self, link: &Link, ingredient: Ingredient, detail: &Detail) -> String {
-        let Some(path) = link.path(ingredient, detail) else { return detail.to_string() };
-        let what =
-            if ingredient == Ingredient::Context { path.clone() } else { format!("{path} {}", detail.what) };
+    fn detail(&self, link: &Link, changed: &IngredientChange, detail: &Detail) -> String {
+        let Some(path) = link.path(changed.ingredient, detail) else { return changed.words(detail) };
+        let what = match changed.ingredient {
+            Ingredient::Context => path.clone(),
+            _ => format!("{path} {}", detail.what),
+        };
         let commit = self.commits.get(&path).map(|commit| format!("  ({commit})")).unwrap_or_default();
         format!("{}{commit}", Detail { what, ..detail.clone() })
     }
@@ -228,13 +230,14 @@ impl SpecComparison {
         }
         for change in changed {
             let shown = if all { change.details.len() } else { SHOWN };
-            let lines: Vec<_> = change.details.iter().take(shown).map(Detail::to_string).collect();
+            let lines: Vec<_> =
+                change.details.iter().take(shown).map(|detail| change.words(detail)).collect();
             let rest = more(change.details.len().saturating_sub(shown)).map(|m| format!(" {m}"));
             let _ = match lines.is_empty() {
                 true => writeln!(text, "    {change}"),
                 false => {
                     let (lines, rest) = (lines.join(", "), rest.unwrap_or_default());
-                    writeln!(text, "    {} changed: {lines}{rest}", change.ingredient)
+                    writeln!(text, "    {} {lines}{rest}", change.head())
                 }
             };
         }

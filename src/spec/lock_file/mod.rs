@@ -1,9 +1,11 @@
 //! `spec.lock`: which content each external tag stands for, for every machine
-//! and every day, until `update` moves it.
+//! and every day, until `update` moves it; and when shared images were last
+//! refreshed.
 //!
 //! Text, what it means, and the file beside the spec. Knows no engine and no
 //! registry.
 
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -13,10 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
 
+pub(crate) use stamp::Stamp;
+
 use super::fields::Key;
+use super::grammar;
 use super::reader::{Document, Item, Problems, short as shown};
+use super::yaml::plain_type;
 use crate::host::files;
 use crate::model::digest::is_sha256;
+use crate::model::names::NodeName;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::Reference;
 
@@ -60,11 +67,13 @@ impl Pin {
     }
 }
 
-/// The pins of one spec.
+/// The pins of one spec, and the stamps of its shared images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lock {
     /// By the short form of the tag's reference, as it is written.
     images: BTreeMap<String, Pin>,
+    /// Of images that were refreshed. A project's is in its own file.
+    pub(crate) refreshed: BTreeMap<NodeName, Stamp>,
 }
 
 impl Lock {
@@ -92,23 +101,20 @@ impl Lock {
         self.images.iter().map(|(name, pin)| (name.as_str(), pin))
     }
 
-    /// True where nothing is pinned.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.images.is_empty()
+    /// True where nothing is pinned and nothing refreshed.
+    fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.refreshed.is_empty()
     }
 }
 
 impl fmt::Display for Lock {
-    /// The file: the same for the same pins, a block for each.
+    /// The file: the same for the same content, a block for each pin.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "# Which content each base stands for. Keep this file in git. `ds01-build update` moves pins.\n",
         )?;
         f.write_str("version: 1\n")?;
-        if self.images.is_empty() {
-            return f.write_str("images: {}\n");
-        }
-        f.write_str("images:\n")?;
+        f.write_str(if self.images.is_empty() { "images: {}\n" } else { "images:\n" })?;
         for (name, pin) in &self.images {
             // Such a name can look like a number to readers of YAML: `12:30`.
             let digits = name.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '_'));
@@ -120,6 +126,13 @@ impl fmt::Display for Lock {
             for (platform, manifest) in &pin.platforms {
                 writeln!(f, "      {platform}: {manifest}")?;
             }
+        }
+        if !self.refreshed.is_empty() {
+            f.write_str("refreshed:\n")?;
+        }
+        for (name, stamp) in &self.refreshed {
+            let quote = if plain_type(name.as_str()).is_some() { "\"" } else { "" };
+            writeln!(f, "  {quote}{name}{quote}: {stamp}")?;
         }
         Ok(())
     }
@@ -197,7 +210,7 @@ fn conflict(file: &Arc<SourceFile>) -> Option<Problem> {
 
 fn lock(top: Item) -> Lock {
     let mut lock = Lock::default();
-    let fields = top.fields(&["version", "images"]);
+    let fields = top.fields(&["version", "images", "refreshed"]);
     let version = fields.require("version", &top.place(), "version: 1");
     if let Some(version) = version
         && let Some(number) = version.whole()
@@ -213,7 +226,21 @@ fn lock(top: Item) -> Lock {
             lock.set(&reference, pin);
         }
     }
+    for (key, item) in fields.entries("refreshed") {
+        if let (Some(name), Some(stamp)) = (image_name(&key), Stamp::read(item)) {
+            lock.refreshed.insert(name, stamp);
+        }
+    }
     lock
+}
+
+/// A shared image, or a plan variant of one: `vision@py312`.
+fn image_name(key: &Key) -> Option<NodeName> {
+    let (image, plan) =
+        key.text.split_once('@').map_or((key.text, None), |(image, plan)| (image, Some(plan)));
+    let sound = key.item.check(grammar::name("image", image))
+        && plan.is_none_or(|plan| key.item.check(grammar::plan_name(plan)));
+    sound.then(|| NodeName::new(key.text))
 }
 
 /// Only the short form: two forms of one name could say two things.
@@ -278,7 +305,7 @@ pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
 }
 
 /// Writes a lock, if the file does not say the same already; `true`: it was
-/// written. Where nothing is pinned and no file is, none is made.
+/// written. Where there is nothing to say and no file, none is made.
 ///
 /// # Errors
 /// The folder or the file cannot be written.

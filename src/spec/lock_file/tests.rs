@@ -46,6 +46,44 @@ fn a_lock_is_one_block_for_each_image_in_order() {
     assert_eq!(parse(&Lock::default().to_string()).unwrap(), Lock::default());
 }
 
+fn stamp(text: &str) -> Stamp {
+    Stamp::parse(text).unwrap()
+}
+
+#[test]
+fn stamps_are_a_block_of_their_own_which_others_need_not_know() {
+    let mut lock = Lock::default();
+    for (name, text) in [("vision", "2026-11-30"), ("app@py312", "2026-11-30.2"), ("12.5", "2026-02-01")] {
+        lock.refreshed.insert(NodeName::new(name), stamp(text));
+    }
+    let text = lock.to_string();
+    let stamps = "refreshed:\n  \"12.5\": 2026-02-01\n  app@py312: 2026-11-30.2\n  vision: 2026-11-30\n";
+    assert!(text.ends_with(&format!("version: 1\nimages: {{}}\n{stamps}")), "{text}");
+    assert_eq!(parse(&text).unwrap(), lock);
+    // Pins come and go, and stamps stay.
+    lock.set(&reference("debian:12"), Pin::new(&digest("a")).unwrap());
+    assert!(lock.to_string().ends_with(stamps));
+    assert_eq!(lock.retain(|_| false), ["debian:12"]);
+    assert_eq!(lock.to_string(), text);
+    let dir = tempfile::tempdir().unwrap();
+    assert!(save(&dir.path().join("spec.lock"), &lock).unwrap(), "a stamp alone is worth a file");
+}
+
+#[test]
+fn a_stamp_is_a_day_and_a_number_from_the_second_time_on() {
+    for wrong in
+        ["", "2026-11-31", "20261130", "2026-11-30.", "2026-11-30.1", "2026-11-30.02", "2026-11-30T10"]
+    {
+        assert_eq!(Stamp::parse(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn every_mistake_in_a_stamp_says_what_to_do() {
+    let text = "version: 1\nimages: {}\nrefreshed:\n  vision: 2026-11-31\n  app: 2026\n  Vision: 2026-11-30\n  h-baker/thesis: 2026-11-30\n  app@: 2026-11-30\n";
+    insta::assert_snapshot!(refused(text));
+}
+
 #[test]
 fn every_mistake_in_a_lock_says_what_to_do() {
     let digest = digest("a");
@@ -127,8 +165,12 @@ fn any_lock() -> impl Strategy<Value = Lock> {
     let platforms =
         prop::collection::btree_map("(linux|windows)/(amd64|arm64|arm/v[67])", digest.clone(), 0..3);
     let entry = (name, digest, platforms);
-    prop::collection::vec(entry, 0..6).prop_map(|entries| {
-        let mut lock = Lock::default();
+    let name_of_image = "[a-z0-9]{1,3}([._-][a-z0-9]{1,3})?(@[A-Za-z0-9]{1,3})?";
+    let day = (2000..2100i16, 1..13i8, 1..29i8, prop_oneof![Just(String::new()), "[.][2-9][0-9]?"]);
+    let any_stamp = day.prop_map(|(y, m, d, count)| stamp(&format!("{y}-{m:02}-{d:02}{count}")));
+    let stamps = prop::collection::btree_map(name_of_image.prop_map(NodeName::new), any_stamp, 0..4);
+    (prop::collection::vec(entry, 0..6), stamps).prop_map(|(entries, refreshed)| {
+        let mut lock = Lock { refreshed, ..Lock::default() };
         for (name, digest, platforms) in entries {
             let Ok(reference) = Reference::parse(&name) else { continue };
             let pin = Pin::new(&digest).unwrap();

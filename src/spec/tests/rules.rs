@@ -154,6 +154,7 @@ fn tags_are_of_the_tag_grammar_with_room_for_a_branch() {
     assert!(only("tag: {prefix: \"\"}\n").contains("an empty tag"));
     assert!(only(&format!("tag: {{prefix: {}}}\n", "a".repeat(64))).contains("leaves no room"));
     assert!(only("tag: {prefix: a, stable: \"x:y\"}\n").contains("cannot be a tag"));
+    assert!(only("tag: {prefix: a, refresh: stable}\n").contains("`stable` refreshes nothing"));
     assert_eq!(
         only("version: 1\n"),
         "spec.yml:1:1 the key `tag` is missing | write `tag: {prefix: \"2026.4\"}`"

@@ -11,6 +11,7 @@ mod onbuild;
 mod pins;
 mod reasons;
 mod recipes;
+mod refresh;
 mod solves;
 mod tags;
 mod went_wrong;
