@@ -11,7 +11,7 @@ use super::inventory::{display_name, owner_without_spec};
 use crate::engine::{Container, Image};
 use crate::image::user_layer::FIXED_TIME_SECONDS;
 use crate::model::labels::LEGACY;
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::{self, LoginOfUid};
 use crate::model::labels::{self, GPU_EQUIVALENTS, GPU_SLOTS, GPU_UUIDS, Key, LabelCarrier, NAMESPACE};
 
 /// What says together which GPUs a container holds.
@@ -93,7 +93,7 @@ struct Object<'a> {
 }
 
 /// `now` in seconds since 1970.
-pub(crate) fn audit(images: &[Image], containers: &[Container], now: i64, users: Users<'_>) -> Audit {
+pub(crate) fn audit(images: &[Image], containers: &[Container], now: i64, users: LoginOfUid<'_>) -> Audit {
     let containers = containers.iter().map(|container| Object {
         kind: ObjectKind::Container,
         name: container.name.clone(),

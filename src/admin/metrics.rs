@@ -14,7 +14,7 @@ use crate::engine::{Container, Image};
 use crate::gpu::DriverState;
 use crate::gpu::overview::{Availability, Overview};
 use crate::model::labels::GROUP;
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::{self, LoginOfUid};
 use crate::plan::history::RunRecord;
 
 /// What figures are made from.
@@ -25,7 +25,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) gpus: &'a Overview,
     /// `None`: the engine does not answer.
     pub(crate) engine: Option<&'a EngineLists>,
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
 }
 
 /// What an engine lists.
@@ -179,7 +179,7 @@ fn availability(availability: Availability) -> &'static str {
     }
 }
 
-fn containers(lists: &EngineLists, users: Users<'_>) -> Family {
+fn containers(lists: &EngineLists, users: LoginOfUid<'_>) -> Family {
     let mut family = Family::new("ds01_containers", "Containers of ds01-build and of the system before it.");
     let mut counts: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
     for container in lists.containers.iter().filter(|container| container.is_managed()) {

@@ -5,6 +5,7 @@
 //! events. Tags that people use move at the end, and only if every selected
 //! image is there.
 
+pub(crate) mod account_image;
 mod environment;
 pub(crate) mod export;
 mod failed_packages;
@@ -18,7 +19,6 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod transfer;
-pub(crate) mod user_layer;
 mod whole_run;
 mod worker;
 

@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
 use crate::admin::audit::{self, Audit, InvalidLabel, LegacyKeyUse, LegacyObject, ObjectKind};
-use crate::model::labels::schema::{OWNER, Schema};
+use crate::model::labels::schema_page::{OWNER, Schema};
 use crate::ui::table::{Column, Table};
 use crate::ui::text::clean;
 use crate::ui::{OutputStyle, human};

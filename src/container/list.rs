@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::engine::{Container, ContainerState, Engine, Error, Image, ImageIndex, Usage};
 use crate::gpu::claims::{self, Claim, GpuClaim};
 use crate::host::people::Caller;
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::{self, LoginOfUid};
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS, GPUS, INTERFACE, MANAGED, PROJECT, USER, is_old};
 use crate::model::names::ImageId;
@@ -178,13 +178,13 @@ fn seconds<S: serde::Serializer>(age: &Duration, s: S) -> Result<S::Ok, S::Error
 pub(crate) struct ViewContext<'a> {
     /// Seconds since 1970.
     pub(crate) now: i64,
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
     /// By container id: what is to happen to it soon.
     pub(crate) notices: &'a BTreeMap<String, String>,
 }
 
 /// Whether a list shows a container: one's own, or with `all` every one.
-pub(crate) fn is_shown(container: &Container, caller: &Caller, all: bool, users: Users<'_>) -> bool {
+pub(crate) fn is_shown(container: &Container, caller: &Caller, all: bool, users: LoginOfUid<'_>) -> bool {
     all || caller.owns(container, users)
 }
 

@@ -8,7 +8,7 @@
 
 use crate::engine::Container;
 use crate::host::people::Caller;
-use crate::model::labels::read::{OwnerName, UID_MARK, Users};
+use crate::model::labels::read::{LoginOfUid, OwnerName, UID_MARK};
 use crate::model::problem::Problem;
 use crate::spec::nearest;
 
@@ -89,7 +89,7 @@ impl Caller {
     /// Whether this is the caller's own container. Uids are compared before
     /// logins, since the system may know a person by another name than the
     /// spec does; and whole: 1001 does not own what is 10012's.
-    pub(crate) fn owns(&self, container: &Container, users: Users<'_>) -> bool {
+    pub(crate) fn owns(&self, container: &Container, users: LoginOfUid<'_>) -> bool {
         if let Some(uid) = container.uid() {
             return uid == self.uid;
         }
@@ -113,7 +113,7 @@ pub(crate) fn may<'a>(
     force: bool,
     containers: &'a [Container],
     caller: &Caller,
-    users: Users<'_>,
+    users: LoginOfUid<'_>,
 ) -> Result<&'a Container, AccessError> {
     let find = if action.changes() { resolve } else { look_up };
     let container = find(name, containers, caller, users)?;
@@ -145,7 +145,7 @@ pub(super) fn resolve<'a>(
     name: &str,
     containers: &'a [Container],
     caller: &Caller,
-    users: Users<'_>,
+    users: LoginOfUid<'_>,
 ) -> Result<&'a Container, AccessError> {
     let full = |wanted: &str| containers.iter().find(|c| c.name == wanted);
     let short = || containers.iter().filter(|c| c.short_name() == name);
@@ -172,7 +172,7 @@ pub(crate) fn look_up<'a>(
     name: &str,
     containers: &'a [Container],
     caller: &Caller,
-    users: Users<'_>,
+    users: LoginOfUid<'_>,
 ) -> Result<&'a Container, AccessError> {
     let resolved = resolve(name, containers, caller, users);
     let is_id = name.len() >= FEWEST && name.bytes().all(|b| b.is_ascii_hexdigit());

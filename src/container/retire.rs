@@ -5,7 +5,7 @@ use super::permission::{AccessError, Action, may};
 use super::save::SavedImage;
 use crate::engine::{Container, Engine, Error};
 use crate::host::people::Caller;
-use crate::model::labels::read::Users;
+use crate::model::labels::read::LoginOfUid;
 use serde::Serialize;
 
 /// Seconds between asking a container's processes to end and killing them.
@@ -13,12 +13,12 @@ pub(super) const GRACE: u32 = 10;
 
 /// A removal that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Retirement {
+pub(crate) struct ContainerRemoval {
     container: Container,
     stops: bool,
 }
 
-impl Retirement {
+impl ContainerRemoval {
     pub(crate) fn container(&self) -> &Container {
         &self.container
     }
@@ -53,10 +53,10 @@ pub(crate) fn decide(
     force: bool,
     containers: &[Container],
     caller: &Caller,
-    users: Users<'_>,
-) -> Result<Retirement, AccessError> {
+    users: LoginOfUid<'_>,
+) -> Result<ContainerRemoval, AccessError> {
     let container = may(Action::Retire, name, force, containers, caller, users)?.clone();
-    Ok(Retirement { stops: container.state.is_running(), container })
+    Ok(ContainerRemoval { stops: container.state.is_running(), container })
 }
 
 /// Stops the container, with ten seconds of grace, and removes it. By its id:
@@ -64,7 +64,7 @@ pub(crate) fn decide(
 ///
 /// # Errors
 /// The engine's; a container that could not be stopped is still there.
-pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<(), Error> {
+pub(crate) async fn retire(engine: &dyn Engine, retirement: &ContainerRemoval) -> Result<(), Error> {
     if retirement.stops {
         engine.stop(retirement.id(), GRACE).await?;
     }
@@ -77,7 +77,7 @@ pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Resu
 /// As [`retire`].
 pub(crate) async fn report(
     engine: &dyn Engine,
-    retirement: &Retirement,
+    retirement: &ContainerRemoval,
     target: &PackageTarget,
     dry_run: bool,
 ) -> Result<RetireReport, Error> {
@@ -111,7 +111,7 @@ pub(crate) struct RetireReport {
 
 impl RetireReport {
     pub(crate) fn new(
-        retirement: &Retirement,
+        retirement: &ContainerRemoval,
         installed: Result<InstalledPackages, String>,
         target: &PackageTarget,
         dry_run: bool,

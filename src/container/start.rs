@@ -16,7 +16,7 @@ use crate::gpu::DriverState;
 use crate::gpu::claims::{Claim, GpuClaim};
 use crate::gpu::overview::{Availability, GpuProcess, GpuUsage, Holder, Overview};
 use crate::host::people::Caller;
-use crate::model::labels::read::{self, OwnerName, Users};
+use crate::model::labels::read::{self, LoginOfUid, OwnerName};
 use crate::model::labels::{GPUS, IMAGE, PROJECT, WORK_MOUNT};
 
 /// How long a program that cannot run at all takes to show it, as a share of
@@ -163,7 +163,7 @@ fn obstacles_of(unit: &str, name: &str, usage: &GpuUsage, unreadable: Option<&St
 
 /// The commands that make such a container anew, with GPUs that are free: from
 /// what its labels say of it.
-pub(crate) fn again(container: &Container, caller: &Caller, users: Users<'_>) -> Vec<String> {
+pub(crate) fn again(container: &Container, caller: &Caller, users: LoginOfUid<'_>) -> Vec<String> {
     let labels = &container.labels;
     let name = container.short_name();
     let own = caller.owns(container, users);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::list::*;
 use super::permission::{AccessError, look_up, resolve};
-use super::retire::{Retirement, decide, retire};
+use super::retire::{ContainerRemoval, decide, retire};
 use crate::engine::fake::FakeEngine;
 use crate::engine::{Container, DeviceRequest, Devices, Engine};
 use crate::gpu::claims::{Claim, ClaimSource, GpuClaim};
@@ -90,7 +90,7 @@ async fn listed(engine: &FakeEngine, caller: &Caller, all: bool, now: i64) -> Ve
     views(&snapshot, &ViewContext { now, users: &users, notices: &BTreeMap::new() })
 }
 
-fn decided(name: &str, caller: &Caller, force: bool) -> Result<Retirement, AccessError> {
+fn decided(name: &str, caller: &Caller, force: bool) -> Result<ContainerRemoval, AccessError> {
     decide(name, force, &server(), caller, &users)
 }
 

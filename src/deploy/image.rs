@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::DeployError;
 use super::target::Source;
 use crate::build::BuildEnvironment;
-use crate::build::user_layer::{self, Decision, Layer, LayerInput, LayerReason};
+use crate::build::account_image::{self, AccountImage, AccountImageInput, Decision, LayerReason};
 use crate::engine::{self, Engine, ImageDetail, SolveError};
 use crate::host::lock::Locks;
 use crate::model::account::Account;
@@ -27,7 +27,7 @@ pub(crate) enum AccountLayer {
         why: LayerReason,
     },
     Missing {
-        layer: Box<Layer>,
+        layer: Box<AccountImage>,
         why: LayerReason,
     },
 }
@@ -44,21 +44,21 @@ impl AccountLayer {
         environment: &BuildEnvironment,
         engine: &dyn Engine,
     ) -> Result<Self, DeployError> {
-        let why = match user_layer::decide(&source.image.labels, account) {
+        let why = match account_image::decide(&source.image.labels, account) {
             Decision::Skip => return Ok(Self::Present),
             Decision::Apply(why) => why,
         };
-        let layer = user_layer::layer(&LayerInput {
+        let layer = account_image::layer(&AccountImageInput {
             image: &source.image,
             reference: &source.reference,
-            name: &user_layer::derived(&source.name),
+            name: &account_image::derived(&source.name),
             account,
             project: source.project.as_ref(),
             catalogue: source.catalogue.clone(),
             platform,
             environment,
         });
-        Ok(match user_layer::found(engine, &layer).await? {
+        Ok(match account_image::found(engine, &layer).await? {
             Some(image) => Self::Made { image, why },
             None => Self::Missing { layer: Box::new(layer), why },
         })
@@ -91,13 +91,13 @@ pub(crate) async fn put_account(
     engine: &dyn Engine,
     locks: &Locks,
     base: &ImageDetail,
-    layer: &Layer,
+    layer: &AccountImage,
     reason: &str,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<ImageDetail, DeployError> {
     let run = Run { image: &layer.solve.node, reason, fetches: false, events };
-    run.of(cancel, user_layer::run(engine, locks, base, layer, events, cancel)).await
+    run.of(cancel, account_image::run(engine, locks, base, layer, events, cancel)).await
 }
 
 /// Pulls an image.

@@ -9,7 +9,7 @@ use super::{DeployRefusal, DeployRequest, Snapshot};
 use crate::engine::{Container, EngineInfo};
 use crate::gpu::overview::{self, Availability, Overview, WHOLE};
 use crate::gpu::request::GpuRequest;
-use crate::model::labels::read::{OwnerName, Users};
+use crate::model::labels::read::{LoginOfUid, OwnerName};
 use crate::model::names::Login;
 use crate::spec::limits::{GroupLimits, PersonLimits, size_text};
 
@@ -234,7 +234,7 @@ pub(crate) fn may_run<'a>(
     limits: &PersonLimits,
     containers: impl IntoIterator<Item = &'a Container>,
     gpus: &Overview,
-    users: Users<'_>,
+    users: LoginOfUid<'_>,
 ) -> Result<(), DeployRefusal> {
     let owner = OwnerName::Login(login.clone());
     let asked = sevenths_of(container, Some(gpus));

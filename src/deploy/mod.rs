@@ -2,11 +2,12 @@
 //!
 //! [`target`] finds the image and the person, [`prepare`] what else is needed of
 //! both: a [`DeployRequest`]. [`Snapshot`] is what there is on the machine.
-//! [`assign`] decides from both, purely, and [`start`] carries it out;
+//! [`decide`] decides from both, purely, and [`create`] carries it out;
 //! [`restart`] starts one that was stopped.
 //! Knows neither command line nor terminal.
 
-mod assignment;
+pub(crate) mod create;
+mod decide;
 mod error;
 pub(crate) mod folders;
 pub(crate) mod gpus;
@@ -18,7 +19,6 @@ pub(crate) mod owner;
 pub(crate) mod prepare;
 pub(crate) mod restart;
 mod snapshot;
-pub(crate) mod start;
 pub(crate) mod target;
 
 use std::path::PathBuf;
@@ -27,13 +27,13 @@ use crate::engine::{ImageDetail, Mount};
 use crate::gpu::attach::AttachMethod;
 use crate::model::labels::read::UID_MARK;
 use crate::model::names::ProjectName;
-pub(crate) use assignment::assign;
+pub(crate) use create::Deployed;
+pub(crate) use decide::decide;
 pub(crate) use error::{DeployError, DeployRefusal};
 pub(crate) use gpus::DeviceFiles;
 pub(crate) use options::DeployOptions;
 use owner::Owner;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use start::Deployed;
 
 /// The limit on locked memory, which frameworks raise for pinned buffers.
 const MEMLOCK: &str = "memlock";

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::build::user_layer;
+use crate::build::account_image;
 use crate::engine::Port;
 use crate::gpu::request::GpuRequest;
 use crate::model::problem::Problem;
@@ -37,7 +37,7 @@ pub(crate) struct DeployOptions {
 /// # Errors
 /// It is none, with the nearest one.
 pub(crate) fn name(typed: &str) -> Result<String, Problem> {
-    let name = user_layer::named(typed);
+    let name = account_image::named(typed);
     if name.as_deref() == Some(typed) {
         return Ok(typed.to_owned());
     }

@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
+use super::create::{self, Machine};
 use super::folders::{self, Folders, TypedFolders};
 use super::gpus::is_for_amd;
 use super::image::{self, AccountLayer};
 use super::owner::Owner;
-use super::start::{self, Machine};
 use super::target::Source;
 use super::{DeployError, DeployOptions, DeployRequest, Deployed};
 use crate::build::BuildEnvironment;
@@ -80,14 +80,14 @@ impl Prepared {
     /// # Errors
     /// It would be refused, or what is there cannot be read.
     pub(crate) async fn preview(&self, machine: &Machine<'_>) -> Result<CreateContainer, DeployError> {
-        start::preview(machine, &self.request).await
+        create::preview(machine, &self.request).await
     }
 
     /// Makes the workspace and the image with the account where they are
     /// missing, then the container.
     ///
     /// # Errors
-    /// As [`start::deploy`]; the image could not be made.
+    /// As [`create::deploy`]; the image could not be made.
     pub(crate) async fn deploy(
         &mut self,
         machine: &Machine<'_>,
@@ -114,6 +114,6 @@ impl Prepared {
             );
             self.request.image = put.await?;
         }
-        start::deploy(machine, &self.request).await
+        create::deploy(machine, &self.request).await
     }
 }

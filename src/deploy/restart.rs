@@ -16,7 +16,7 @@ use crate::gpu::overview::Overview;
 use crate::gpu::usage::overview;
 use crate::host::lock::Locks;
 use crate::host::people::Caller;
-use crate::model::labels::read::{OwnerName, Users};
+use crate::model::labels::read::{LoginOfUid, OwnerName};
 use crate::spec::Spec;
 
 /// Longest wait for one who only checks whether somebody is at the container.
@@ -27,7 +27,7 @@ pub(crate) struct Restart<'a> {
     pub(crate) engine: &'a dyn Engine,
     pub(crate) facts: &'a EngineInfo,
     pub(crate) caller: &'a Caller,
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
     /// `None`: it cannot be read.
     pub(crate) spec: Option<&'a Spec>,
     /// NVML, where it is not found by its usual name.
@@ -62,7 +62,7 @@ impl Restart<'_> {
         cancel: &CancellationToken,
     ) -> Result<Option<i64>, RestartError> {
         let name = &container.name;
-        let machine = super::start::lock(locks, limit, cancel, self.users).await?;
+        let machine = super::create::lock(locks, limit, cancel, self.users).await?;
         // Nobody is to take it for one that is never started.
         let lease = locks.lease_within(name, LEAVING).await.map_err(DeployError::Lock)?;
         let _lease = lease.ok_or_else(|| DeployError::Busy { name: name.clone() })?;

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::start::{DeployedGpu, Machine};
+use super::create::{DeployedGpu, Machine};
 use super::{DeployError, DeviceFiles, EngineGaps};
 use crate::engine::{Container, ContainerState, EngineInfo, Error};
 use crate::gpu;

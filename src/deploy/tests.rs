@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::assignment::{HOSTNAME, hostname};
+use super::decide::{HOSTNAME, hostname};
 use super::*;
 use crate::engine::{Container, CreateContainer, EngineInfo, Port};
 use crate::gpu::overview::Overview;
@@ -112,7 +112,7 @@ impl Case {
             device_files: self.files.clone(),
             now: Timestamp::from_millisecond(1_760_000_000_999).unwrap(),
         };
-        assign(&request, &snapshot)
+        decide(&request, &snapshot)
     }
 
     fn student(&mut self) -> &mut GroupLimits {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 
 use super::Error;
-use crate::model::labels::read::{self, OwnerName, Users};
+use crate::model::labels::read::{self, LoginOfUid, OwnerName};
 use crate::model::names::ImageId;
 
 /// One container of the list call.
@@ -32,7 +32,7 @@ pub(crate) struct Container {
 
 impl Container {
     /// Whose it is, by its labels or its name.
-    pub(crate) fn owner(&self, users: Users<'_>) -> Option<OwnerName> {
+    pub(crate) fn owner(&self, users: LoginOfUid<'_>) -> Option<OwnerName> {
         read::owner(&self.labels, &self.name, users)
     }
 

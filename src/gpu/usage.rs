@@ -10,10 +10,14 @@ use super::overview::{
     PrivilegedContainer, Unit,
 };
 use super::{Card, ComputeMode, Fault, Gpu, Instance, Machine, Mig, Process, ProcessPlace, Reading};
-use crate::model::labels::read::Users;
+use crate::model::labels::read::LoginOfUid;
 
 /// GPUs beside claims; an error is why no claims are known.
-pub(crate) fn overview(machine: &Machine, claims: Result<&[GpuClaim], &str>, users: Users<'_>) -> Overview {
+pub(crate) fn overview(
+    machine: &Machine,
+    claims: Result<&[GpuClaim], &str>,
+    users: LoginOfUid<'_>,
+) -> Overview {
     let known = Claims { claims: claims.ok(), users };
     let mut overview = Overview {
         driver: machine.state.clone(),
@@ -34,7 +38,7 @@ type Decided = (Availability, Option<String>);
 struct Claims<'a> {
     /// `None`: not known.
     claims: Option<&'a [GpuClaim]>,
-    users: Users<'a>,
+    users: LoginOfUid<'a>,
 }
 
 impl Claims<'_> {

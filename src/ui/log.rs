@@ -138,7 +138,7 @@ fn outcome(image: &ImageRun) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::script::{events, play};
+    use crate::ui::test_events::{events, play};
     use crate::ui::{Reporter, RunState};
 
     /// Lets a writer watch a run, and keeps its errors.

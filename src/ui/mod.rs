@@ -10,12 +10,12 @@ mod lines;
 pub(crate) mod log;
 mod output;
 pub(crate) mod problems;
-#[cfg(test)]
-mod script;
 mod state;
 mod style;
 mod summary;
 pub(crate) mod table;
+#[cfg(test)]
+mod test_events;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;

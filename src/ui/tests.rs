@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::lines::{Json, Plain, Quiet};
-use super::script::{events, play};
 use super::state::RunState;
 use super::style::OutputStyle;
+use super::test_events::{events, play};
 use super::{Reporter, summary};
 use crate::model::event::Event;
 use crate::model::names::NodeName;

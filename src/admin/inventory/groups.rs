@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{ContainerUse, InventoryError, Snapshot, is_of_project};
 use crate::engine::{Container, Image};
 use crate::model::labels::is_saved;
-use crate::model::labels::read::{self, OwnerName, Users};
+use crate::model::labels::read::{self, LoginOfUid, OwnerName};
 use crate::model::labels::{self, IMAGE, USERNAME};
 use crate::model::names::ImageId;
 use crate::model::reference::{Reference, Repository};
@@ -182,13 +182,13 @@ fn is_legacy(image: &Image) -> bool {
 }
 
 /// What labels alone say: enough to show, not to remove.
-fn labelled_owner(image: &Image, users: Users<'_>) -> Option<OwnerName> {
+fn labelled_owner(image: &Image, users: LoginOfUid<'_>) -> Option<OwnerName> {
     let setup = read::user_setup(&image.labels).map(|setup| OwnerName::of_uid(setup.uid, users));
     setup.or_else(|| read::owner(&image.labels, "", users))
 }
 
 /// Whose an image is, without a spec: by its names before its labels.
-pub(crate) fn owner_without_spec(image: &Image, users: Users<'_>) -> Option<OwnerName> {
+pub(crate) fn owner_without_spec(image: &Image, users: LoginOfUid<'_>) -> Option<OwnerName> {
     let named = image.tags.iter().find_map(|tag| {
         let marked = || tag.tag().and_then(read::split_name).map(|(_, uid)| uid);
         personal(&tag.repository()).map(|(uid, _)| uid).or_else(marked)

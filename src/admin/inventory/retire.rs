@@ -24,7 +24,7 @@ const AT_ONCE: usize = 16;
 
 /// A removal that is allowed; made only by [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Retirement {
+pub(crate) struct ImageRemoval {
     name: String,
     /// Those that move first, so that nobody deploys what is half gone.
     tags: Vec<Reference>,
@@ -53,7 +53,7 @@ pub(crate) struct Removal {
     pub(crate) images: Vec<ImageId>,
 }
 
-impl Retirement {
+impl ImageRemoval {
     /// As messages call it.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -91,7 +91,7 @@ pub(crate) fn decide(
     keep_spec: bool,
     snapshot: &Snapshot,
     layers: &[(ImageId, Vec<String>)],
-) -> Result<Retirement, InventoryError> {
+) -> Result<ImageRemoval, InventoryError> {
     let groups = groups(snapshot);
     let group = find(name, &groups, snapshot)?;
     let name = match &group.key {
@@ -114,7 +114,7 @@ pub(crate) fn decide(
     if !images.is_empty() {
         return Err(InventoryError::HasChildren { name, images });
     }
-    Ok(Retirement {
+    Ok(ImageRemoval {
         name,
         tags: group.tags.clone(),
         untagged: match &group.key {
@@ -192,7 +192,7 @@ pub(crate) async fn layers(
 ///
 /// # Errors
 /// The engine's; what was not reached is still there.
-pub(crate) async fn retire(engine: &dyn Engine, retirement: &Retirement) -> Result<Removal, Error> {
+pub(crate) async fn retire(engine: &dyn Engine, retirement: &ImageRemoval) -> Result<Removal, Error> {
     let mut removal = Removal::default();
     let mut images = Vec::new();
     for tag in &retirement.tags {

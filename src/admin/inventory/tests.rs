@@ -1,6 +1,6 @@
 //! Whose images are whose, what they are called, and what may go.
 
-use super::retire::{Removal, Retirement, decide, retire};
+use super::retire::{ImageRemoval, Removal, decide, retire};
 use super::summary::AgeSource;
 use std::collections::BTreeMap;
 
@@ -128,7 +128,7 @@ impl Snapshot {
         groups.map(|group| summarize(self, &facts, &group)).collect()
     }
 
-    fn decide(&self, name: &str) -> Result<Retirement, InventoryError> {
+    fn decide(&self, name: &str) -> Result<ImageRemoval, InventoryError> {
         decide(name, false, self, &[])
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::container::installed_packages::PackageTarget;
 use crate::container::permission::Action;
-use crate::container::retire::{self, RetireReport, Retirement};
+use crate::container::retire::{self, ContainerRemoval, RetireReport};
 use crate::container::save::{self, Save, SaveError};
 use crate::engine::{self, Container, Engine};
 use crate::host::lock::ImageLock;
@@ -87,7 +87,7 @@ impl Request<'_> {
     }
 
     /// By the containers that there are now: others may have gone before it.
-    async fn decide(&self, name: &str) -> Result<Retirement, CliError> {
+    async fn decide(&self, name: &str) -> Result<ContainerRemoval, CliError> {
         let (containers, users) = (self.engine().containers().await?, |uid| self.access.session.login(uid));
         retire::decide(name, self.args.force, &containers, &self.access.caller, &users)
             .map_err(|error| CliError::refused(error.problem(Action::Retire, &containers)))
@@ -106,7 +106,7 @@ impl Request<'_> {
     async fn save(
         &self,
         name: &str,
-        retirement: Retirement,
+        retirement: ContainerRemoval,
         target: &PackageTarget,
     ) -> Result<RetireReport, CliError> {
         let (engine, output) = (self.engine(), || self.access.session.output());
@@ -143,7 +143,7 @@ impl Request<'_> {
         Ok(report)
     }
 
-    async fn plan_save(&self, retirement: &Retirement) -> Result<Save, CliError> {
+    async fn plan_save(&self, retirement: &ContainerRemoval) -> Result<Save, CliError> {
         let images = self.engine().images().await?;
         save::decide(retirement, self.args.save.as_deref(), &images, now()).map_err(|refusal| {
             let problem = Problem::new(refusal.to_string()).help(refusal.help());

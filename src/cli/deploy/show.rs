@@ -6,9 +6,9 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::deploy::Deployed;
+use crate::deploy::create::DeployedGpu;
 use crate::deploy::image::AccountLayer;
 use crate::deploy::prepare::Prepared;
-use crate::deploy::start::DeployedGpu;
 use crate::engine::CreateContainer;
 
 /// The request, and what would be done to the image before.

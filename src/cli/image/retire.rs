@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Inventory;
-use crate::admin::inventory::retire::{self, FileChange, Removal, Retirement};
+use crate::admin::inventory::retire::{self, FileChange, ImageRemoval, Removal};
 use crate::cli::args::ImageRetireArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -62,7 +62,7 @@ struct Report<'a> {
 
 fn not_written(
     session: &Session,
-    retirement: &Retirement,
+    retirement: &ImageRemoval,
     change: &FileChange,
     error: &std::io::Error,
 ) -> CliError {
@@ -77,7 +77,7 @@ fn not_written(
 }
 
 /// One line for each thing.
-fn lines(session: &Session, retirement: &Retirement, verb: &str) -> String {
+fn lines(session: &Session, retirement: &ImageRemoval, verb: &str) -> String {
     let tags = retirement.tags().iter().map(|tag| format!("image {tag} {verb}\n"));
     let untagged = retirement.untagged().map(|id| format!("image {id} {verb}\n"));
     let entry = retirement.entry().map(|entry| {
@@ -90,7 +90,7 @@ fn lines(session: &Session, retirement: &Retirement, verb: &str) -> String {
     tags.chain(untagged).chain(entry).collect()
 }
 
-fn summary(session: &Session, retirement: &Retirement, removal: &Removal) -> String {
+fn summary(session: &Session, retirement: &ImageRemoval, removal: &Removal) -> String {
     let images = human::count(removal.images.len(), "image");
     let tags = human::count(removal.tags.len(), "tag");
     let file = retirement.entry().map(|entry| {

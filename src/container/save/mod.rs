@@ -12,7 +12,7 @@ mod tests;
 
 use jiff::Timestamp;
 
-use super::retire::Retirement;
+use super::retire::ContainerRemoval;
 use crate::engine::{Container, Error, Image};
 use crate::gpu::claims::Claim;
 use crate::model::digest::short;
@@ -124,7 +124,7 @@ impl SaveRefusal {
 /// # Errors
 /// The tag is none, is there already, or is not in the owner's repositories.
 pub(crate) fn decide(
-    retirement: &Retirement,
+    retirement: &ContainerRemoval,
     tag: Option<&str>,
     images: &[Image],
     now: Timestamp,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::logs::{self, Log};
 use super::{ContainerAfter, FailedSave, MOST, Save, SaveError};
 use crate::container::installed_packages::{self, PackageTarget};
-use crate::container::retire::{GRACE, RetireReport, Retirement};
+use crate::container::retire::{ContainerRemoval, GRACE, RetireReport};
 use crate::engine::{
     Change, ChangeKind, ContainerConfig, CreateContainer, Engine, Error, FileKind, ImageDetail, Network,
     SolveError,
@@ -64,7 +64,7 @@ pub(crate) struct SavedImage {
 pub(crate) async fn inspect(
     engine: &dyn Engine,
     save: &Save,
-    retirement: &Retirement,
+    retirement: &ContainerRemoval,
     target: &PackageTarget,
     dry_run: bool,
 ) -> Result<(SavePreview, RetireReport), SaveError> {

@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::preview;
 use super::*;
-use crate::build::user_layer::{self, Decision};
+use crate::build::account_image::{self, Decision};
 use crate::container::retire;
 use crate::engine::fake::{FakeEngine, FakeFile};
 use crate::engine::{ChangeKind, CreateContainer, Engine, Error};
 use crate::host::people::Caller;
 use crate::model::account::Account;
-use crate::model::labels::read::Users;
+use crate::model::labels::read::LoginOfUid;
 use crate::model::names::Login;
 
 const NOW: i64 = 1_790_000_000;
@@ -90,7 +90,7 @@ impl World {
 
     async fn save(&self, tag: Option<&str>) -> Result<Save, SaveRefusal> {
         let containers = self.engine.containers().await.unwrap();
-        let users: Users<'_> = &users;
+        let users: LoginOfUid<'_> = &users;
         let retirement = retire::decide("thesis", false, &containers, &ann(), users).unwrap();
         decide(&retirement, tag, &self.engine.images().await.unwrap(), now())
     }
@@ -197,8 +197,8 @@ async fn a_saved_image_has_its_owner_s_account_and_is_deployed_as_it_is() {
         sudo: false,
         jupyter: None,
     };
-    assert_eq!(user_layer::decide(&image.labels, &account), Decision::Skip);
-    assert_eq!(user_layer::personal(&image.labels, &image.tags), Some(1001));
+    assert_eq!(account_image::decide(&image.labels, &account), Decision::Skip);
+    assert_eq!(account_image::personal(&image.labels, &image.tags), Some(1001));
 }
 
 #[tokio::test]

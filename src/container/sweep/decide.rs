@@ -13,7 +13,7 @@ use super::{
 };
 use crate::engine::{Container, ContainerState};
 use crate::model::labels::GROUP;
-use crate::model::labels::read::{self, OwnerName, Users};
+use crate::model::labels::read::{self, LoginOfUid, OwnerName};
 use crate::model::names::Login;
 
 /// No group can have containers removed before: a deployment may still be
@@ -29,7 +29,7 @@ pub(crate) type Lifetimes<'a> = &'a dyn Fn(&Login, Option<&str>) -> Option<(Stri
 pub(crate) struct Rules<'a> {
     pub(crate) lifetimes: Lifetimes<'a>,
     pub(crate) exemptions: &'a [Exemption],
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
     /// How often sweeps are, in seconds. After twice as long without one,
     /// nobody knows what GPUs did meanwhile.
     pub(crate) every: i64,

@@ -10,7 +10,7 @@ mod locate;
 
 use super::owner::{self, Owner};
 use super::{DeployError, image};
-use crate::build::user_layer;
+use crate::build::account_image;
 use crate::engine::ImageDetail;
 use crate::host::people::{Caller, People, may_act_for};
 use crate::model::event::Events;
@@ -205,11 +205,11 @@ impl<'a> Lookup<'a> {
             Some(Target::Shared(node)) => {
                 let catalogue = SpecEntry::of(self.spec, self.graph, node).catalogue();
                 let catalogue = catalogue.map(|(framework, arch)| Catalogue { framework, arch });
-                (user_layer::derived(node_name(node).as_str()), None, catalogue, Some(node))
+                (account_image::derived(node_name(node).as_str()), None, catalogue, Some(node))
             }
             None => {
                 self.may_use(&image, std::slice::from_ref(&reference))?;
-                (user_layer::derived(reference.repository().as_str()), None, None, None)
+                (account_image::derived(reference.repository().as_str()), None, None, None)
             }
         };
         let behind = node.filter(|_| behind).map(|node| node_name(node).clone());
@@ -219,7 +219,7 @@ impl<'a> Lookup<'a> {
 
     /// A person's own image may hold what is theirs alone.
     fn may_use(self, image: &ImageDetail, names: &[Reference]) -> Result<(), DeployError> {
-        let Some(uid) = user_layer::personal(&image.labels, names) else { return Ok(()) };
+        let Some(uid) = account_image::personal(&image.labels, names) else { return Ok(()) };
         if may_act_for(self.caller, uid) {
             return Ok(());
         }

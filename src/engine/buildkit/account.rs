@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tonic::Status;
 
 use super::build::{BuildError, ImageBuild, ImageDraft};
-use super::config::Layer;
+use super::config::HistoryEntry;
 use super::job::Job;
 use super::session::files::mode_from_go;
 use crate::dockerfile::context::EntryKind;
@@ -33,7 +33,7 @@ impl ImageBuild<'_> {
         draft.state = draft.state.with_tree(nodes, time, &self.step(&title)).map_err(|e| {
             BuildError::refused(e.to_string(), "use a base whose folders have usual modes".to_owned())
         })?;
-        draft.layers.push(Layer { made_by: title, created: Some(fixed_time()) });
+        draft.layers.push(HistoryEntry { made_by: title, created: Some(fixed_time()) });
         let result = self.evaluate(draft).await?;
         let read = read_back(self.job, &result.id, &user_layer::verify_inputs(account)).await?;
         draft.known = Some(result);

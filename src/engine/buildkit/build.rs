@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tonic::Status;
 
-use super::config::{self, ImageConfig, Layer};
+use super::config::{self, HistoryEntry, ImageConfig};
 use super::job::{Export, Job, Ref};
 use super::progress::{JobProgress, ProgressReader};
 use super::session::SessionContent;
@@ -73,7 +73,7 @@ pub(super) struct ImageDraft {
     /// The state as BuildKit already knows it, while that is the whole state.
     pub(super) known: Option<Ref>,
     pub(super) config: ImageConfig,
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<HistoryEntry>,
     /// The start's config as it came, which names the start's content.
     pub(super) origin: Option<String>,
 }
@@ -240,7 +240,7 @@ impl ImageBuild<'_> {
             Exec { argv: step.argv.clone(), env, proxy: self.solve.proxy.clone(), mounts: mounts(step) };
         draft.state = draft.state.exec(&exec, &self.step(&step.title));
         draft.known = None;
-        draft.layers.push(Layer { made_by: step.title.clone(), created: None });
+        draft.layers.push(HistoryEntry { made_by: step.title.clone(), created: None });
     }
 }
 

@@ -14,7 +14,7 @@ const NOT_INHERITED: [&str; 4] =
 
 /// A layer that was added, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Layer {
+pub(super) struct HistoryEntry {
     pub(super) made_by: String,
     /// RFC 3339; `None`: the engine fills in the present.
     pub(super) created: Option<String>,
@@ -85,7 +85,7 @@ impl ImageConfig {
 
     /// Adds history entries. `stored`: this is the config of an image in a
     /// store, whose layers are counted; a front end's config has none yet.
-    pub(super) fn add_layers(&mut self, layers: &[Layer], stored: bool) {
+    pub(super) fn add_layers(&mut self, layers: &[HistoryEntry], stored: bool) {
         let before = self.layers().filter(|_| stored);
         let history = array(&mut self.0, "history");
         let described = history.iter().filter(|h| h.get("empty_layer") != Some(&Value::Bool(true))).count();
@@ -254,7 +254,7 @@ mod tests {
             "history": [{"created_by": "x", "created": "2019-01-01T00:00:00Z"}, {"empty_layer": true}]
         }));
         config.add_layers(
-            &[Layer { made_by: "user".into(), created: Some("2000-01-01T00:00:00Z".into()) }],
+            &[HistoryEntry { made_by: "user".into(), created: Some("2000-01-01T00:00:00Z".into()) }],
             true,
         );
         insta::assert_snapshot!(serde_json::to_string_pretty(&config.0).unwrap());

@@ -15,7 +15,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper_util::rt::TokioIo;
 
 use super::client::{LONGEST_CALL, failed};
-use crate::engine::http::{self, AccountError, ByteStream, byte_stream};
+use crate::engine::http::{self, ByteStream, HttpRefusal, byte_stream};
 use crate::engine::{Attached, Chunk, Error, Exec, Logs};
 
 pub(crate) async fn logs(
@@ -77,12 +77,12 @@ pub(crate) async fn attach(
 
 async fn answer<T>(
     action: &str,
-    asked: impl Future<Output = Result<Result<T, AccountError>, Error>>,
+    asked: impl Future<Output = Result<Result<T, HttpRefusal>, Error>>,
 ) -> Result<T, Error> {
     let action = action.to_owned();
     match tokio::time::timeout(Duration::from_secs(LONGEST_CALL), asked).await {
         Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(AccountError { message, .. }))) => Err(Error::Refused { action, message }),
+        Ok(Ok(Err(HttpRefusal { message, .. }))) => Err(Error::Refused { action, message }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Broken { action, cause: format!("no answer within {} s", LONGEST_CALL) }),
     }

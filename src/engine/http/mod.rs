@@ -57,7 +57,7 @@ pub(crate) type ByteStream = BoxStream<'static, io::Result<Vec<u8>>>;
 
 /// An engine's own words for why it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AccountError {
+pub(crate) struct HttpRefusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
 }
@@ -156,7 +156,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::request`]; inside, what the engine says instead.
-    pub(crate) async fn get(&self, path: &str) -> Result<Result<ByteStream, AccountError>, Error> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Result<ByteStream, HttpRefusal>, Error> {
         let get = Request::get(path).body(Empty::<Bytes>::new()).map_err(|e| self.dialer.explain(&e))?;
         let answer = self.request(get).await?;
         if !answer.status().is_success() {
@@ -181,7 +181,7 @@ impl Client {
         request: request::Builder,
         protocol: &str,
         json: String,
-    ) -> Result<Result<Upgraded, AccountError>, Error> {
+    ) -> Result<Result<Upgraded, HttpRefusal>, Error> {
         let request = request
             .method("POST")
             .header(CONNECTION, "Upgrade")
@@ -254,15 +254,12 @@ pub(crate) fn byte_stream(read: impl AsyncRead + Send + Unpin + 'static) -> Byte
 }
 
 /// `{"message": "…"}`, else what is written there.
-async fn refusal(answer: Response<Incoming>) -> AccountError {
+async fn refusal(answer: Response<Incoming>) -> HttpRefusal {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LONGEST).collect().await;
     let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
     let json: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
     let message = json.as_ref().and_then(|json| json["message"].as_str()).map(str::to_owned);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
-    AccountError {
-        status,
-        message: if message.is_empty() { format!("it answers {status}") } else { message },
-    }
+    HttpRefusal { status, message: if message.is_empty() { format!("it answers {status}") } else { message } }
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::deploy::Deployed;
-use crate::deploy::start::{self, Machine};
+use crate::deploy::create::{self, Machine};
 use crate::deploy::{DeployError, DeviceFiles};
 use crate::engine::address::Address;
 use crate::engine::buildkit::Builder;
@@ -61,7 +61,7 @@ impl Bench {
             limit: Duration::from_secs(60),
             cancel: &CancellationToken::new(),
         };
-        start::deploy_by(&machine, &|_| Ok(request.clone())).await
+        create::deploy_by(&machine, &|_| Ok(request.clone())).await
     }
 
     fn request(&self, name: &str) -> CreateContainer {

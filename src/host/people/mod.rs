@@ -1,9 +1,10 @@
-//! Who people are: the system's user database, as one small question, and who
+//! Who people are: the system's user database, as one small question; and who
 //! may act for whom.
 //!
 //! The database may be LDAP behind NSS: slow, or not there. Knows nothing of
 //! specs, images or containers.
 
+mod access;
 #[cfg(test)]
 pub(crate) mod fake;
 mod system;
@@ -12,6 +13,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub(crate) use access::{Caller, may_act_for};
 pub(crate) use system::System;
 
 use crate::model::names::Login;
@@ -61,26 +63,4 @@ impl People for NoPeople {
     fn groups(&self, _: &Login) -> Result<Vec<String>, String> {
         Ok(Vec::new())
     }
-}
-
-/// Who asks. Of `sudo` nothing is known: root through it is root.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Caller {
-    pub(crate) login: Login,
-    pub(crate) uid: u32,
-    /// In one of the system groups that the spec's `administrators` names.
-    pub(crate) in_administrators: bool,
-}
-
-impl Caller {
-    /// Whether the caller may act for others.
-    pub(crate) fn is_administrator(&self) -> bool {
-        self.uid == 0 || self.in_administrators
-    }
-}
-
-/// Whether the caller may do something in the name of this uid: everybody for
-/// themselves, administrators for all.
-pub(crate) fn may_act_for(caller: &Caller, uid: u32) -> bool {
-    caller.uid == uid || caller.is_administrator()
 }

@@ -141,7 +141,7 @@ pub(crate) enum OwnerName {
 
 impl OwnerName {
     /// By the user database.
-    pub(crate) fn of_uid(uid: u32, users: Users<'_>) -> Self {
+    pub(crate) fn of_uid(uid: u32, users: LoginOfUid<'_>) -> Self {
         users(uid).map_or(Self::Uid(uid), Self::Login)
     }
 }
@@ -156,11 +156,11 @@ impl std::fmt::Display for OwnerName {
 }
 
 /// The user database, asked for one uid.
-pub(crate) type Users<'a> = &'a dyn Fn(u32) -> Option<Login>;
+pub(crate) type LoginOfUid<'a> = &'a dyn Fn(u32) -> Option<Login>;
 
 /// The owner of a container, by the first that answers: the label and its
 /// legacy forms, the uid in the name, the home that an editor opened.
-pub(crate) fn owner(labels: &Labels, container: &str, users: Users<'_>) -> Option<OwnerName> {
+pub(crate) fn owner(labels: &Labels, container: &str, users: LoginOfUid<'_>) -> Option<OwnerName> {
     if let Some(login) = text(labels, &USER) {
         return Some(OwnerName::Login(Login::new(login)));
     }

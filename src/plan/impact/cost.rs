@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Container, SpecFiles};
 use crate::engine::{self, Image, ImageIndex};
-use crate::model::labels::read::Users;
+use crate::model::labels::read::LoginOfUid;
 use crate::model::labels::{BASE_DIGEST, BASE_NAME, IMAGE, RECIPE};
 use crate::model::names::ImageId;
 use crate::model::reference::Reference;
@@ -34,7 +34,7 @@ pub(crate) struct CostInputs<'a> {
     pub(crate) records: &'a HashMap<NodeId, Vec<Record>>,
     /// So many images are built at once.
     pub(crate) jobs: usize,
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
 }
 
 /// How long it takes, counted from images that were built before.

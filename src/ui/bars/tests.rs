@@ -7,7 +7,7 @@ use indicatif::InMemoryTerm;
 use super::*;
 use crate::model::event::StepState;
 use crate::model::names::NodeName;
-use crate::ui::script::{events, play};
+use crate::ui::test_events::{events, play};
 
 const ASCII: OutputStyle = OutputStyle { colour: false, unicode: false, width: None };
 

@@ -6,7 +6,7 @@
 //! it is made once. Nothing is run in an image and nothing is committed. All
 //! but [`run`] is pure. Knows nothing of specs and containers.
 
-mod layer;
+mod image;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use layer::{Layer, LayerInput, found, layer, run};
+pub(crate) use image::{AccountImage, AccountImageInput, found, layer, run};
 
 use crate::model::account::Account;
 use crate::model::labels::PROJECT;

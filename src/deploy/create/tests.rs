@@ -102,14 +102,14 @@ impl Case {
         Locks::open(self.dir.path(), "e").unwrap()
     }
 
-    async fn run(&self, decide: &Assign<'_>) -> Result<Deployed, DeployError> {
+    async fn run(&self, decide: &Decide<'_>) -> Result<Deployed, DeployError> {
         self.run_with(Some(&self.gpus), decide).await
     }
 
     async fn run_with(
         &self,
         gpus: Option<&dyn GpuProbe>,
-        decide: &Assign<'_>,
+        decide: &Decide<'_>,
     ) -> Result<Deployed, DeployError> {
         let locks = self.locks();
         let machine = Machine {

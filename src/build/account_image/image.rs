@@ -22,7 +22,7 @@ use crate::{image::user_layer, model::tags};
 
 /// What the layer is put on, and for whom.
 #[derive(Clone, Debug)]
-pub(crate) struct LayerInput<'a> {
+pub(crate) struct AccountImageInput<'a> {
     pub(crate) image: &'a ImageDetail,
     /// A name under which the engine has it.
     pub(crate) reference: &'a Reference,
@@ -41,7 +41,7 @@ pub(crate) struct LayerInput<'a> {
 
 /// An image with the account, before it is made.
 #[derive(Clone, Debug)]
-pub(crate) struct Layer {
+pub(crate) struct AccountImage {
     /// Its only tag, `ds01-<uid>/<name>:r-<16 hex>`.
     pub(crate) content: Reference,
     /// Recipe digest, 64 hex digits.
@@ -54,7 +54,7 @@ pub(crate) struct Layer {
 /// The layer's recipe is made of the image's id, the account and the rules'
 /// versions: the same image for the same person is made once, whatever names
 /// it has at the time.
-pub(crate) fn layer(input: &LayerInput<'_>) -> Layer {
+pub(crate) fn layer(input: &AccountImageInput<'_>) -> AccountImage {
     let mut labels = labels(input);
     let recipe = recipe(input, &labels.to_map());
     labels.recipe = recipe.digest().to_string();
@@ -86,10 +86,10 @@ pub(crate) fn layer(input: &LayerInput<'_>) -> Layer {
         cache_from: Vec::new(),
         inline_cache: false,
     };
-    Layer { content, recipe: labels.recipe, solve, expected }
+    AccountImage { content, recipe: labels.recipe, solve, expected }
 }
 
-fn labels(input: &LayerInput<'_>) -> ImageLabels {
+fn labels(input: &AccountImageInput<'_>) -> ImageLabels {
     let inherited = || {
         let framework = read::text(&input.image.labels, &FRAMEWORK)?.to_owned();
         let arch = read::text(&input.image.labels, &ARCH)?.to_owned();
@@ -111,7 +111,7 @@ fn labels(input: &LayerInput<'_>) -> ImageLabels {
     }
 }
 
-fn recipe(input: &LayerInput<'_>, labels: &Labels) -> Recipe {
+fn recipe(input: &AccountImageInput<'_>, labels: &Labels) -> Recipe {
     let id = BaseIdentity::LocalImageId(ImageId::new(input.image.id.as_str()));
     Recipe::new(&Parts {
         dockerfile: None,
@@ -135,7 +135,7 @@ fn old_labels(labels: &Labels) -> BTreeSet<String> {
     labels.keys().filter(|key| is_old(key)).cloned().collect()
 }
 
-fn expected(input: &LayerInput<'_>, content: &Reference, config: &ConfigChange) -> ImageDetail {
+fn expected(input: &AccountImageInput<'_>, content: &Reference, config: &ConfigChange) -> ImageDetail {
     let mut detail = input.image.clone();
     detail.id = ImageId::new(content.to_string());
     detail.tags = vec![content.clone()];
@@ -150,17 +150,20 @@ fn expected(input: &LayerInput<'_>, content: &Reference, config: &ConfigChange) 
 ///
 /// # Errors
 /// The engine's.
-pub(crate) async fn found(engine: &dyn Engine, layer: &Layer) -> Result<Option<ImageDetail>, engine::Error> {
+pub(crate) async fn found(
+    engine: &dyn Engine,
+    layer: &AccountImage,
+) -> Result<Option<ImageDetail>, engine::Error> {
     let image = engine.image(&layer.content.to_string()).await?;
     Ok(image.filter(|image| is_made(image, layer)))
 }
 
-fn is_made(image: &ImageDetail, layer: &Layer) -> bool {
+fn is_made(image: &ImageDetail, layer: &AccountImage) -> bool {
     image.labels.get(RECIPE.name) == Some(&layer.recipe)
         && decide(&image.labels, account(layer)) == Decision::Skip
 }
 
-fn account(layer: &Layer) -> &Account {
+fn account(layer: &AccountImage) -> &Account {
     layer.solve.user.as_ref().expect("the layer is of a user")
 }
 
@@ -174,7 +177,7 @@ pub(crate) async fn run(
     engine: &dyn Engine,
     locks: &Locks,
     base: &ImageDetail,
-    layer: &Layer,
+    layer: &AccountImage,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<(Outcome, ImageDetail), SolveError> {
@@ -199,7 +202,11 @@ pub(crate) async fn run(
 
 /// What must hold before anything names it. A tag that moved since it was
 /// looked at would give another base.
-fn check(image: Option<ImageDetail>, base: &ImageDetail, layer: &Layer) -> Result<ImageDetail, SolveError> {
+fn check(
+    image: Option<ImageDetail>,
+    base: &ImageDetail,
+    layer: &AccountImage,
+) -> Result<ImageDetail, SolveError> {
     let unsound = |message: &str| {
         let failure = Failure { message: message.to_owned(), check: true, ..Failure::default() };
         SolveError::Failed(Box::new(failure))

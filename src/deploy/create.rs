@@ -15,14 +15,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{Snapshot, rivals};
-use super::{DeployError, DeployRefusal, DeployRequest, EngineGaps, MEMLOCK, assign};
+use super::{DeployError, DeployRefusal, DeployRequest, EngineGaps, MEMLOCK, decide};
 use crate::container::start::{self, StartCheck};
 use crate::engine::{CreateContainer, Engine, EngineInfo, Error};
 use crate::gpu::attach::{self, AttachMethod};
 use crate::gpu::claims::GpuClaim;
 use crate::gpu::nvml::GpuProbe;
 use crate::host::lock::{ContainerLease, LockOutcome, Locks, MachineLock};
-use crate::model::labels::read::{self, Users};
+use crate::model::labels::read::{self, LoginOfUid};
 use crate::model::labels::write::Labels;
 use crate::model::labels::{GPU_SLOTS, GPU_UUIDS};
 
@@ -43,7 +43,7 @@ pub(crate) struct Machine<'a> {
     /// `None`: no GPUs of NVIDIA's are asked for.
     pub(crate) gpus: Option<&'a dyn GpuProbe>,
     pub(crate) device_files: &'a super::DeviceFiles,
-    pub(crate) users: Users<'a>,
+    pub(crate) users: LoginOfUid<'a>,
     /// How long the machine's lock is waited for.
     pub(crate) limit: Duration,
     /// Stops it; what was created and not started is removed.
@@ -90,7 +90,7 @@ fn gpus_of(labels: &Labels) -> Vec<DeployedGpu> {
 /// # Errors
 /// Nothing of it is left but where the message says so.
 pub(crate) async fn deploy(machine: &Machine<'_>, request: &DeployRequest) -> Result<Deployed, DeployError> {
-    deploy_by(machine, &|snapshot| assign(request, snapshot)).await
+    deploy_by(machine, &|snapshot| decide(request, snapshot)).await
 }
 
 /// What would be created now: decided without the lock, and nothing is made or
@@ -102,21 +102,21 @@ pub(crate) async fn preview(
     machine: &Machine<'_>,
     request: &DeployRequest,
 ) -> Result<CreateContainer, DeployError> {
-    Ok(assign(request, &Snapshot::preview(machine).await?)?)
+    Ok(decide(request, &Snapshot::preview(machine).await?)?)
 }
 
 /// Decides what is created; a parameter for tests, which act between the
 /// snapshot and the creation.
-type Assign<'a> = dyn Fn(&Snapshot) -> Result<CreateContainer, DeployRefusal> + 'a;
+type Decide<'a> = dyn Fn(&Snapshot) -> Result<CreateContainer, DeployRefusal> + 'a;
 
 /// As [`deploy`].
 ///
 /// # Errors
 /// As [`deploy`].
-pub(crate) async fn deploy_by(machine: &Machine<'_>, assign: &Assign<'_>) -> Result<Deployed, DeployError> {
+pub(crate) async fn deploy_by(machine: &Machine<'_>, decide: &Decide<'_>) -> Result<Deployed, DeployError> {
     let mut gaps = EngineGaps::default();
     loop {
-        let done = match create(machine, gaps, assign).await {
+        let done = match create(machine, gaps, decide).await {
             Ok(created) => created.start(machine).await,
             Err(error) => Err(error),
         };
@@ -145,7 +145,7 @@ struct Created {
 async fn create(
     machine: &Machine<'_>,
     gaps: EngineGaps,
-    assign: &Assign<'_>,
+    decide: &Decide<'_>,
 ) -> Result<Created, DeployError> {
     let _lock = lock(machine.locks, machine.limit, machine.cancel, machine.users).await?;
     let (mut earlier, mut notes) = (Vec::new(), Vec::new());
@@ -153,7 +153,7 @@ async fn create(
     for _ in 0..TRIES {
         let (snapshot, removed) = Snapshot::take(machine, gaps, &earlier, None).await?;
         notes.extend(removed);
-        let request = gaps.without(assign(&snapshot)?);
+        let request = gaps.without(decide(&snapshot)?);
         let lease = machine.locks.lease_within(&request.name, LEAVING).await.map_err(DeployError::Lock)?;
         let Some(_lease) = lease else { return Err(DeployError::Busy { name: request.name }) };
         if machine.cancel.is_cancelled() {
@@ -197,7 +197,7 @@ pub(crate) async fn lock(
     locks: &Locks,
     limit: Duration,
     cancel: &CancellationToken,
-    users: Users<'_>,
+    users: LoginOfUid<'_>,
 ) -> Result<MachineLock, DeployError> {
     match locks.lock_machine(limit, cancel).await.map_err(DeployError::Lock)? {
         LockOutcome::Mine(lock) => Ok(lock),

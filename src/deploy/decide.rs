@@ -30,7 +30,7 @@ const FIRST_PORT: u16 = 1024;
 ///
 /// # Errors
 /// Why the owner may not have it, or why it cannot be decided.
-pub(crate) fn assign(request: &DeployRequest, snapshot: &Snapshot) -> Result<CreateContainer, DeployRefusal> {
+pub(crate) fn decide(request: &DeployRequest, snapshot: &Snapshot) -> Result<CreateContainer, DeployRefusal> {
     let Account { uid, gid, .. } = request.owner.account;
     let name = container_name(&request.name, uid);
     let allowed = &request.owner.limits.limits;

@@ -178,7 +178,7 @@ impl World {
         self.engine.image(&self.reference.to_string()).await.unwrap().unwrap()
     }
 
-    async fn layer(&self) -> Layer {
+    async fn layer(&self) -> AccountImage {
         self.layer_for(&account(), &self.reference, None).await
     }
 
@@ -187,8 +187,8 @@ impl World {
         account: &Account,
         reference: &Reference,
         catalogue: Option<Catalogue>,
-    ) -> Layer {
-        layer(&LayerInput {
+    ) -> AccountImage {
+        layer(&AccountImageInput {
             image: &self.image().await,
             reference,
             name: "debian",
@@ -200,7 +200,7 @@ impl World {
         })
     }
 
-    async fn run(&self, layer: &Layer) -> Result<(Outcome, ImageDetail), SolveError> {
+    async fn run(&self, layer: &AccountImage) -> Result<(Outcome, ImageDetail), SolveError> {
         let (events, _heard) = mpsc::unbounded_channel();
         let base = self.image().await;
         run(&self.engine, &self.locks, &base, layer, &events, &CancellationToken::new()).await
