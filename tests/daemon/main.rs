@@ -35,6 +35,7 @@ mod pushing;
 #[path = "../race/mod.rs"]
 #[expect(dead_code, reason = "the figures use more of it")]
 mod race;
+mod refreshing;
 #[expect(dead_code, reason = "tests of the edges use more of it")]
 mod registries;
 mod relay;

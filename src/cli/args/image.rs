@@ -226,6 +226,7 @@ impl ImageUpdateArgs {
             remove_pip,
             remove_apt,
             remove_use_case,
+            refreshed: None,
         }
     }
 }

@@ -103,7 +103,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ds01-build build                  everything that is not up to date\n  ds01-build build thesis           one image and what it is based on\n  ds01-build build --force vision   vision and all that is based on it, again\n  ds01-build build --push           and send it to the registry that the spec names\n  ds01-build build --locked         in CI: only on pinned bases\n  ds01-build build --dry-run        the plan\n  ds01-build build --since origin/main\n                                    only what differs from that branch\n\nThe content tag r-<16 hex> is put on each image when it is done. Branch tags and `latest`\nmove only when every selected image is done. What a registry has already is neither built nor\nsent; it is pulled if something that is built is based on it."
     )]
     Build(BuildArgs),
-    /// Move the pins of bases to what their tags stand for now
+    /// Move the pins of bases to what their tags stand for now, or ask for fresh packages
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(UpdateArgs),
     /// Create, update, list, show and retire images of your own

@@ -1,6 +1,7 @@
 //! Moves pins to what tags stand for now, and says what that would rebuild.
 //! Needs no engine; with one it says it more exactly.
 
+mod refresh;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use serde::Serialize;
 
+pub(crate) use refresh::{NewStamp, RefreshReport, refresh};
 pub(crate) use report::UpdateReport;
 
 use super::observe::{self, ExternalImage};

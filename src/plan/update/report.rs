@@ -104,7 +104,7 @@ impl PinChange {
 
 impl Rebuild {
     /// For people; `None`: it is nothing.
-    fn line(&self) -> Option<String> {
+    pub(super) fn line(&self) -> Option<String> {
         let names: Vec<_> = self.images.iter().map(NodeName::as_str).collect();
         let own = match self.projects {
             0 => String::new(),

@@ -5,6 +5,7 @@
 use super::{EntryChange, EntryTree, KeyPath, NewValue};
 use crate::image::packages::{AllowedAddresses, parse_apt, parse_pip_from};
 use crate::model::problem::Problem;
+use crate::spec::lock_file::Stamp;
 use crate::spec::nearest;
 
 /// What shall be changed. Files are named as the spec names them.
@@ -24,6 +25,7 @@ pub(crate) struct ProjectChanges {
     pub(crate) remove_pip: Vec<String>,
     pub(crate) remove_apt: Vec<String>,
     pub(crate) remove_use_case: Vec<String>,
+    pub(crate) refreshed: Option<Stamp>,
 }
 
 /// What is done to an entry.
@@ -55,6 +57,7 @@ pub(crate) fn change(
     editor.set_text(&["image"], changes.image.as_deref());
     editor.set_text(&["dockerfile"], changes.dockerfile.as_deref());
     editor.set_text(&["packages", "requirements"], changes.requirements.as_deref());
+    editor.set_text(&["refreshed"], changes.refreshed.map(|stamp| stamp.to_string()).as_deref());
     if changes.no_requirements {
         editor.unset(&["packages", "requirements"]);
     }
@@ -287,6 +290,20 @@ mod tests {
         let command = ImageUpdateArgs::augment_args(clap::Command::new("update").no_binary_name(true));
         let matches = command.try_get_matches_from(["thesis"].into_iter().chain(words.split_whitespace()));
         ImageUpdateArgs::from_arg_matches(&matches.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_stamp_is_set_and_replaced_and_all_else_stays_as_it_is() {
+        let refreshed = |file: &str, stamp: &str| {
+            let changes = ProjectChanges { refreshed: Stamp::parse(stamp), ..ProjectChanges::default() };
+            let entry = edit::read(file, "thesis").unwrap();
+            let change = change(&entry, &changes, &AllowedAddresses::default()).unwrap();
+            edit::apply(file, "thesis", &change.changes).unwrap()
+        };
+        let file = "thesis:\n  user: ann # me\n  dockerfile: thesis/Dockerfile\n";
+        let once = refreshed(file, "2026-11-30");
+        assert_eq!(once, format!("{file}  refreshed: \"2026-11-30\"\n"));
+        assert_eq!(refreshed(&once, "2026-11-30.2"), once.replace("30\"", "30.2\""));
     }
 
     fn changed(file: &str, words: &str) -> Result<(String, Vec<String>), Vec<Problem>> {

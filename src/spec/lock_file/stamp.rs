@@ -23,6 +23,15 @@ impl Stamp {
         (stamp.count > 0 && stamp.to_string() == text).then_some(stamp)
     }
 
+    /// The stamp of a day that follows another one: never the same, and none
+    /// that was there before it, also where a clock went back.
+    pub(crate) fn following(old: Option<Self>, today: Date) -> Self {
+        match old {
+            Some(old) if old.date >= today => Self { count: old.count.saturating_add(1), ..old },
+            _ => Self { date: today, count: 1 },
+        }
+    }
+
     /// The stamp of an entry; what is none is reported.
     pub(in crate::spec) fn read(item: Item) -> Option<Self> {
         let text = item.string()?;

@@ -70,7 +70,14 @@ fn stamps_are_a_block_of_their_own_which_others_need_not_know() {
 }
 
 #[test]
-fn a_stamp_is_a_day_and_a_number_from_the_second_time_on() {
+fn a_stamp_follows_another_and_is_never_one_that_was() {
+    let today = "2026-11-30".parse().unwrap();
+    let after = |old: Option<&str>| Stamp::following(old.map(stamp), today).to_string();
+    assert_eq!(after(None), "2026-11-30");
+    assert_eq!(after(Some("2026-11-29.7")), "2026-11-30");
+    assert_eq!(after(Some("2026-11-30")), "2026-11-30.2");
+    assert_eq!(after(Some("2026-11-30.9")), "2026-11-30.10");
+    assert_eq!(after(Some("2026-12-01")), "2026-12-01.2", "a clock went back");
     for wrong in
         ["", "2026-11-31", "20261130", "2026-11-30.", "2026-11-30.1", "2026-11-30.02", "2026-11-30T10"]
     {
