@@ -179,6 +179,10 @@ fn host_port(authority: &str, default: u16) -> Result<(String, u16), String> {
         Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
         None => default,
     };
+    if let Some(wrong) = host.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        let wrong = wrong.escape_debug();
+        return Err(format!("a host has no `{wrong}` in it: write `unix:///path` or `tcp://host:port`"));
+    }
     Ok((if host.is_empty() { "localhost" } else { host }.to_owned(), port))
 }
 
@@ -290,6 +294,7 @@ mod tests {
             ("tcp://gpu1:x", "not a port"),
             ("tcp://[::1", "]"),
             ("tcp://gpu1/v1", "no path"),
+            ("not an address", "unix://"),
         ] {
             let cause = parse(text).unwrap_err();
             assert!(cause.contains(hint), "{text}: {cause}");

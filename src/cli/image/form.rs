@@ -181,7 +181,12 @@ async fn on_terminal<T: Send + 'static>(
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
     }
     let _ = Term::stderr().show_cursor();
-    let Some(answer) = answer.filter(|_| !working.token().is_cancelled()) else {
+    // The signal also ends the read, which may be known here before the signal is.
+    let is_interrupted = |answer: &Result<dialoguer::Result<T>, _>| match answer {
+        Ok(Err(dialoguer::Error::IO(error))) => error.kind() == io::ErrorKind::Interrupted,
+        _ => working.token().is_cancelled(),
+    };
+    let Some(answer) = answer.filter(|answer| !is_interrupted(answer)) else {
         // Below the line of the question.
         session.output().note("\nnothing was written");
         return Err(CliError::interrupted());
