@@ -54,6 +54,8 @@ impl SolveInputs<'_> {
             (None, Some(base)) => Start::Image(base.clone()),
             (None, None) => unreachable!("without a Dockerfile there is a parent"),
         };
+        let no_cache = self.environment.no_cache
+            || self.planned.snapshot.dockerfiles.get(&node).is_some_and(DockerfileSnapshot::may_be_stale);
         let mut steps = packages::steps(&subject.packages(), &self.environment.step_settings());
         steps.iter_mut().for_each(|step| step.origins = subject.origins().to_vec());
         Solve {
@@ -65,8 +67,8 @@ impl SolveInputs<'_> {
             config: self.config(position, base),
             secrets: self.environment.offered(),
             proxy: self.environment.proxy.clone(),
-            no_cache: self.environment.no_cache || planned.recipe.is_refreshed(),
-            cache_from: if self.environment.no_cache { Vec::new() } else { planned.cache_from.clone() },
+            no_cache: no_cache || planned.recipe.is_refreshed(),
+            cache_from: if no_cache { Vec::new() } else { planned.cache_from.clone() },
             // A person's image keeps its ID from day to day.
             inline_cache: subject.account().is_none() && planned.repository().host().is_some(),
         }

@@ -4,6 +4,9 @@
 
 use regex::Regex;
 
+/// Names of one character that are a shell's own; a Dockerfile has none of them.
+pub(super) const SPECIAL: [char; 7] = ['@', '*', '#', '?', '-', '$', '!'];
+
 /// What is known of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
@@ -117,6 +120,9 @@ impl Expander<'_> {
 
     fn name(&mut self) -> String {
         let mut name = String::new();
+        if let Some(special) = self.chars.next_if(|c| SPECIAL.contains(c)) {
+            return special.into();
+        }
         let digits = self.chars.peek().is_some_and(char::is_ascii_digit);
         let part = |c: &char| if digits { c.is_ascii_digit() } else { c.is_alphanumeric() || *c == '_' };
         while let Some(c) = self.chars.next_if(part) {
@@ -281,6 +287,8 @@ mod tests {
             ("${V//./_}", "3_12_4"),
             ("py${V//[/x}", "py3.12.4"),
             ("$1x", "x"),
+            ("run ${@}|${?:-none}|$@|$$x", "run |none||x"),
+            ("${#:-a}${*+b}${-}", "a"),
         ] {
             assert_eq!(expanded(word).unwrap().as_deref(), Some(expected), "{word}");
         }
@@ -296,7 +304,20 @@ mod tests {
 
     #[test]
     fn broken_words_are_refused() {
-        for word in ["${", "${A", "${}", "${:-x}", "${A:-x", "'a", "\"a", "${A!x}", "${N:?gone}", "${A:}"] {
+        for word in [
+            "${",
+            "${A",
+            "${}",
+            "${#A}",
+            "${@x}",
+            "${:-x}",
+            "${A:-x",
+            "'a",
+            "\"a",
+            "${A!x}",
+            "${N:?gone}",
+            "${A:}",
+        ] {
             assert!(expanded(word).is_err(), "{word}");
         }
         assert!(expanded(&"${N:-".repeat(100)).unwrap_err().contains("deeply"));

@@ -41,6 +41,8 @@ pub(super) struct Copy {
     pub(crate) from: Option<FileSource>,
     /// `--parents`: `**` in a source matches any depth.
     pub(crate) parents: bool,
+    /// `--exclude`: patterns of what is left out.
+    pub(crate) excluded: Vec<String>,
     /// Without here-documents.
     pub(crate) sources: Vec<String>,
 }
@@ -166,6 +168,7 @@ fn copy(line: &Line) -> Option<Copy> {
             .filter(|(from, _)| !from.is_empty())
             .map(|(from, flag)| FileSource { name: from.to_owned(), token: Token::of(flag, from) }),
         parents: flag(line, "parents").next().is_some_and(|(v, _)| v.is_empty() || v == "true"),
+        excluded: flag(line, "exclude").map(|(pattern, _)| pattern.to_owned()).collect(),
         sources: words,
     })
 }

@@ -23,7 +23,11 @@ fn evaluate(text: &str, target: Option<&str>, args: &[(&str, &str)]) -> Result<E
 }
 
 fn readable(text: &str) -> Vec<String> {
-    evaluate(text, None, &[("GIVEN", "src")]).unwrap().readable.into_iter().collect()
+    paths(&evaluate(text, None, &[("GIVEN", "src")]).unwrap()).into_iter().collect()
+}
+
+fn paths(found: &Evaluated) -> BTreeSet<String> {
+    found.readable.iter().map(|source| source.path.clone()).collect()
 }
 
 fn images(evaluated: &Evaluated) -> Vec<String> {
@@ -69,13 +73,30 @@ fn readable_paths_are_those_that_an_instruction_names() {
         ("ARG NOVALUE\nCOPY a$NOVALUE /x", &["."]),
         ("ARG TARGETARCH\nCOPY bin/$TARGETARCH /x", &["bin/amd64"]),
         ("ARG EMPTY=\nCOPY $EMPTY /x", &["."]),
-        ("COPY --parents a/**/b.txt ./c/./d /x/", &["a", "c/d"]),
-        ("COPY --parents **/*.py /x/", &["."]),
+        ("COPY --parents a/**/b.txt ./c/./d /x/", &["a/**/b.txt", "c/d"]),
+        ("COPY --parents **/*.py /x/", &["**/*.py"]),
+        ("COPY --parents . /x/", &["."]),
+        ("COPY --exclude=*.md src a /x/", &["a", "src"]),
+        ("ENV S=src\nCOPY ${S}${@} /x", &["src"]),
         ("ONBUILD COPY app /x", &[]),
     ] {
         let text = format!("FROM debian\n{lines}\n");
         assert_eq!(readable(&text), expected, "{lines}");
     }
+}
+
+#[test]
+fn what_is_excluded_counts_where_it_is_not_sure() {
+    let excluded = |line: &str| {
+        let found = evaluate(&format!("FROM a\nARG E=*.log\n{line}\n"), None, &[]).unwrap();
+        let excluded = found.readable.into_iter().map(|source| source.excluded.join(" "));
+        excluded.collect::<Vec<_>>()
+    };
+    assert_eq!(excluded("COPY --exclude=*.md --exclude=$E a b /x/"), ["*.md *.log"; 2]);
+    assert_eq!(excluded("ADD --exclude=/top --exclude=!x a /x/"), ["!x"]);
+    assert_eq!(excluded("COPY --exclude=$UNKNOWN --exclude=*.md a /x/"), [""]);
+    assert_eq!(excluded("COPY --parents --exclude=*.md a /x/"), [""]);
+    assert!(evaluate("FROM a\nCOPY --exclude=[ a /x/\n", None, &[]).is_err());
 }
 
 #[test]
@@ -106,7 +127,7 @@ FROM final AS last
 fn only_stages_that_the_target_needs_count() {
     let last = evaluate(STAGES, None, &[]).unwrap();
     assert_eq!(images(&last), ["debian:12", "python:3", "busybox:1", "alpine:latest"]);
-    assert_eq!(last.readable, set(&["tools.txt", "build.txt"]));
+    assert_eq!(paths(&last), set(&["tools.txt", "build.txt"]));
     assert_eq!(last.secrets, set(&["token"]));
     assert_eq!(last.declared_args, set(&["TAG", "LATE"]));
     let BuildBase::Image(base) = &last.base else { panic!() };
@@ -136,7 +157,7 @@ fn a_stage_inherits_the_variables_of_its_base() {
 fn instructions_left_by_onbuild_run_in_the_stage_built_from_it() {
     let text = "FROM debian AS a\nONBUILD COPY app /x\nONBUILD COPY --from=busybox /b /b\nFROM a\n";
     let found = evaluate(text, None, &[]).unwrap();
-    assert_eq!(found.readable, set(&["app"]));
+    assert_eq!(paths(&found), set(&["app"]));
     assert_eq!(images(&found), ["debian:latest", "busybox:latest"]);
     assert!(evaluate(text, Some("a"), &[]).unwrap().readable.is_empty());
 }
@@ -158,7 +179,7 @@ fn what_an_image_left_by_onbuild_counts_in_what_is_built_from_it_and_not_below()
     let text = "FROM conda:1 AS a\nFROM debian:12 AS other\nCOPY --from=a /x /x\nONBUILD COPY own /o\n";
     let facts = parse(text).unwrap();
     let found = facts.evaluate(&inputs).unwrap();
-    assert_eq!(found.readable, set(&["lib"]));
+    assert_eq!(paths(&found), set(&["lib"]));
     assert_eq!(found.secrets, set(&["token"]));
     assert_eq!(found.declared_args, set(&["SRC"]));
     assert_eq!(images(&found), ["conda:1", "busybox:1", "debian:12"]);
@@ -174,7 +195,7 @@ fn what_an_image_left_by_onbuild_counts_in_what_is_built_from_it_and_not_below()
     triggers.add_built(&here, &found);
     let inputs = Inputs { triggers: &triggers, ..inputs };
     let child = parse("FROM reg/other:r-1\n").unwrap().evaluate(&inputs).unwrap();
-    assert_eq!(child.readable, set(&["own"]));
+    assert_eq!(paths(&child), set(&["own"]));
     let mut none = Triggers::default();
     none.add_built(&here, &child);
     assert!(none.is_empty());

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
-use super::walk::{Coverage, FileKind, FileTree, Readable, Stamp, WalkedEntry, walk};
+use super::readable::{Coverage, FileKind, FileTree, Readable, SourcePath, is_wild_through_link};
+use super::walk::{Stamp, WalkedEntry, walk};
 use super::{Context, EntryKind, Error};
 use crate::host::files;
 use crate::model::digest::{Digest, FramedHash};
@@ -60,13 +61,19 @@ impl Tree {
 
     /// Whether instructions that read `readable` get something of it that is
     /// `path` or lies below; the empty path is the folder itself.
-    pub(crate) fn gives(&self, readable: &BTreeSet<String>, path: &str) -> bool {
+    pub(crate) fn gives(&self, readable: &BTreeSet<SourcePath>, path: &str) -> bool {
         let readable = Readable::new(readable, self);
         let within = |entry: &TreeEntry| {
             let rest = entry.path.strip_prefix(path);
             path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.entries.iter().any(|entry| within(entry) && readable.coverage(&entry.path) == Coverage::Yes)
+    }
+
+    /// Whether BuildKit may take what such instructions read now for what they
+    /// read before, although it changed.
+    pub(crate) fn may_be_taken_for_older(&self, readable: &BTreeSet<SourcePath>) -> bool {
+        is_wild_through_link(readable, self)
     }
 
     fn position(&self, path: &str) -> Result<usize, usize> {
@@ -198,7 +205,7 @@ pub(super) fn hash(context: &Context, path: &str, seen: &Stamp) -> Result<Digest
 /// The digest of what one image's instructions can read of a tree: path,
 /// type, executable bit, link target and content. Folders that are only on
 /// the way to something do not count.
-pub(crate) fn digest_of(tree: &Tree, readable: &BTreeSet<String>) -> Digest {
+pub(crate) fn digest_of(tree: &Tree, readable: &BTreeSet<SourcePath>) -> Digest {
     let readable = Readable::new(readable, tree);
     let mut hasher = FramedHash::new("tree");
     for entry in tree.entries.iter().filter(|e| readable.coverage(&e.path) == Coverage::Yes) {
@@ -220,7 +227,7 @@ pub(crate) type Listing = BTreeMap<String, String>;
 /// What one image's instructions can read, thing by thing; it is the same for
 /// equal [`digest_of`]. `None`: paths and digests together have more than
 /// `most` bytes.
-pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<String>, most: usize) -> Option<Listing> {
+pub(crate) fn listing(tree: &Tree, readable: &BTreeSet<SourcePath>, most: usize) -> Option<Listing> {
     let readable = Readable::new(readable, tree);
     let (mut files, mut size) = (Listing::new(), 0);
     for (at, entry) in tree.entries.iter().enumerate() {

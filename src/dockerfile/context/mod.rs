@@ -4,6 +4,7 @@
 //! `ignore` and `dockerfile`; what a digest means is decided by `recipe`.
 
 mod hash;
+mod readable;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use crate::model::digest::Digest;
 use crate::model::problem::{Place, Problem, SourceFile};
 
 pub(crate) use hash::{HashCache, Listing, Node, Tree, TreeEntry, digest_of, listing, scan_with};
+pub(crate) use readable::SourcePath;
 
 /// A context folder as it is sent: the same for every image that shares it.
 #[derive(Debug)]
@@ -33,10 +35,8 @@ pub(crate) struct Context {
     pub(crate) root: PathBuf,
     /// What `.dockerignore` leaves out.
     pub(crate) ignore: Ignore,
-    /// Paths (relative, `/`-separated, may hold wildcards) that some
-    /// instruction of some image of this run can read; `.` means all, none
-    /// means none.
-    pub(crate) readable: BTreeSet<String>,
+    /// Paths that some instruction of some image of this run can read.
+    pub(crate) readable: BTreeSet<SourcePath>,
 }
 
 /// One thing of a context, as the walk finds it.
@@ -55,7 +55,7 @@ struct Entry {
     link_target: Option<String>,
 }
 
-/// What an entry is; sockets, pipes and devices cannot be sent.
+/// What an entry is; sockets are passed over, pipes and devices refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     File,
@@ -68,7 +68,7 @@ impl Context {
     ///
     /// # Errors
     /// The folder cannot be reached.
-    pub(crate) fn new(root: &Path, ignore: Ignore, readable: BTreeSet<String>) -> Result<Self, Error> {
+    pub(crate) fn new(root: &Path, ignore: Ignore, readable: BTreeSet<SourcePath>) -> Result<Self, Error> {
         let root = root.canonicalize().map_err(|e| Error::io(&root.display().to_string(), &e))?;
         let rules = ignore.canonical();
         let id = Digest::of_parts(&[b"context", root.as_os_str().as_bytes(), rules.as_bytes()]);

@@ -51,8 +51,8 @@ impl Sandbox {
     }
 }
 
-fn set(items: &[&str]) -> BTreeSet<String> {
-    items.iter().map(|s| (*s).to_owned()).collect()
+fn set(items: &[&str]) -> BTreeSet<SourcePath> {
+    items.iter().map(|path| SourcePath::from(*path)).collect()
 }
 
 #[test]
@@ -237,13 +237,100 @@ fn a_name_that_is_not_utf8_is_named() {
 }
 
 #[test]
-fn a_pipe_or_socket_is_refused_by_name_unless_left_out() {
+fn a_socket_is_passed_over_and_a_pipe_is_refused_by_name_unless_left_out() {
     let sandbox = Sandbox::new(&[("ok", "")]);
     let _socket = std::os::unix::net::UnixListener::bind(sandbox.at("s.sock")).unwrap();
+    assert_eq!(sandbox.paths("", &["."]), ["ok"]);
+    assert_eq!(sandbox.paths("", &["s.sock"]), [""; 0]);
+    rustix::fs::mknodat(rustix::fs::CWD, sandbox.at("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+        .unwrap();
     let error = scan(&sandbox.context("", &["."])).unwrap_err();
-    assert_eq!(error.to_string(), "`s.sock` is a socket, which cannot be part of an image");
+    assert_eq!(error.to_string(), "`pipe` is a named pipe, which cannot be part of an image");
     assert!(Problem::from(error).help.unwrap().contains(".dockerignore"));
-    assert_eq!(sandbox.paths("*.sock", &["."]), ["ok"]);
+    assert_eq!(sandbox.paths("pipe", &["."]), ["ok"]);
+}
+
+#[test]
+fn what_is_excluded_below_a_source_neither_counts_nor_is_sent() {
+    let sandbox = Sandbox::new(&[
+        ("src/m.py", ""),
+        ("src/notes.md", ""),
+        ("src/sub/deep.md", ""),
+        ("src/sub/keep.md", ""),
+        ("src/tests/t.py", ""),
+        ("top.md", ""),
+    ]);
+    symlink("src", sandbox.at("link")).unwrap();
+    let paths = |path: &str, excluded: &[&str]| -> Vec<String> {
+        let excluded = excluded.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let source = SourcePath { excluded, ..SourcePath::from(path) };
+        let context = Context::new(sandbox.0.path(), Ignore::default(), [source].into()).unwrap();
+        walk::walk(&context).unwrap().into_iter().map(|found| found.entry.path).collect()
+    };
+    let all = [
+        "src",
+        "src/m.py",
+        "src/notes.md",
+        "src/sub",
+        "src/sub/deep.md",
+        "src/sub/keep.md",
+        "src/tests",
+        "src/tests/t.py",
+    ];
+    let without =
+        |gone: &[&str]| -> Vec<&str> { all.into_iter().filter(|path| !gone.contains(path)).collect() };
+    assert_eq!(paths("src", &["*.md"]), without(&["src/notes.md"]));
+    assert_eq!(paths("src", &["**/*.md", "!sub/keep.md"]), without(&["src/notes.md", "src/sub/deep.md"]));
+    assert_eq!(paths("src", &["tests"]), without(&["src/tests", "src/tests/t.py"]));
+    // Seen from what is copied, which is there itself.
+    assert_eq!(paths("*.md", &["*.md"]), ["top.md"]);
+    assert_eq!(paths("sr?", &["src/notes.md"]), all);
+    assert_eq!(paths("link", &["*.md"]).len(), all.len() + 1);
+}
+
+#[test]
+fn two_stars_match_any_depth_only_where_folders_are_kept() {
+    let sandbox = Sandbox::new(&[
+        ("a/b.txt", ""),
+        ("a/x/b.txt", ""),
+        ("a/x/y/b.txt", ""),
+        ("a/x/y/c.txt", ""),
+        ("b.txt", ""),
+        ("d/b.txt/in", ""),
+    ]);
+    let paths = |path: &str, deep: bool| -> Vec<String> {
+        let source = SourcePath { deep, ..SourcePath::from(path) };
+        let context = Context::new(sandbox.0.path(), Ignore::default(), [source].into()).unwrap();
+        let found = walk::walk(&context).unwrap().into_iter();
+        found
+            .map(|found| found.entry)
+            .filter(|entry| entry.kind == EntryKind::File)
+            .map(|entry| entry.path)
+            .collect()
+    };
+    assert_eq!(paths("a/**/b.txt", true), ["a/b.txt", "a/x/b.txt", "a/x/y/b.txt"]);
+    assert_eq!(paths("a/**/b.txt", false), ["a/x/b.txt"]);
+    assert_eq!(paths("**/b.txt", true), ["a/b.txt", "a/x/b.txt", "a/x/y/b.txt", "b.txt", "d/b.txt/in"]);
+    assert_eq!(paths("**/y/**", true), ["a/x/y/b.txt", "a/x/y/c.txt"]);
+    assert_eq!(paths("a/**c.txt", true).len(), 4, "more than it takes");
+    assert_eq!(paths(&"**/x/".repeat(40), true).len(), 0);
+}
+
+#[test]
+fn a_wildcard_that_is_looked_for_through_a_link_is_known() {
+    let sandbox = Sandbox::new(&[("real/f", ""), ("real/sub/g", ""), ("other", "")]);
+    symlink("real", sandbox.at("link")).unwrap();
+    symlink("sub", sandbox.at("real/inner")).unwrap();
+    let through = |path: &str| {
+        let tree = scan(&sandbox.context("", &[path])).unwrap();
+        tree.may_be_taken_for_older(&set(&[path]))
+    };
+    for path in ["link/*", "l*/f", "link/sub/g?", "real/inn*/g", "*/inner/g", "link/inner/*"] {
+        assert!(through(path), "{path}");
+    }
+    for path in ["link", "link/f", "li*", "real/*", "*", ".", "link/sub", "gone/*"] {
+        assert!(!through(path), "{path}");
+    }
 }
 
 #[test]

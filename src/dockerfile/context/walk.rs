@@ -1,15 +1,14 @@
-//! Walks a context folder on the disk, as far as some instruction can read it:
-//! wildcards and links included.
+//! Walks a context folder on the disk, as far as some instruction can read it.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::readable::{Coverage, FileKind, FileTree, Readable};
 use super::{Context, Entry, EntryKind, Error};
-use crate::dockerfile::ignore::{self, Element, MatchedPatterns};
+use crate::dockerfile::ignore::MatchedPatterns;
 
 /// An entry, and what tells a file from a later one at the same path.
 #[derive(Clone, Debug)]
@@ -134,7 +133,8 @@ impl Walk<'_> {
         let at = self.context.root.join(path);
         let metadata = fs::symlink_metadata(&at).map_err(|e| Error::read(path, &e))?;
         if metadata.is_dir() {
-            let folder = Folder { matched: Some(matched), ignored, covered: coverage == Coverage::Yes };
+            let covered = coverage == Coverage::Yes && !self.readable.excludes();
+            let folder = Folder { matched: Some(matched), ignored, covered };
             return Ok(Some((found(path, EntryKind::Dir, &metadata, None, own), Some(folder))));
         }
         if !own {
@@ -147,6 +147,9 @@ impl Walk<'_> {
             found(path, EntryKind::Link, &metadata, Some(target), true)
         } else if metadata.is_file() {
             found(path, EntryKind::File, &metadata, None, true)
+        } else if metadata.file_type().is_socket() {
+            // Every builder passes it over.
+            return Ok(None);
         } else {
             return Err(Error::Special { path: path.to_owned(), what: special(&metadata) });
         };
@@ -168,14 +171,7 @@ fn found(path: &str, kind: EntryKind, metadata: &Metadata, target: Option<String
 }
 
 fn special(metadata: &Metadata) -> &'static str {
-    let kind = metadata.file_type();
-    if kind.is_fifo() {
-        "named pipe"
-    } else if kind.is_socket() {
-        "socket"
-    } else {
-        "device"
-    }
+    if metadata.file_type().is_fifo() { "named pipe" } else { "device" }
 }
 
 /// Drops folders that were only walked through and held nothing.
@@ -213,128 +209,4 @@ impl FileTree for FolderOnDisk<'_> {
         let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
         entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()
     }
-}
-
-// Which paths some instruction can read, wildcards and links included.
-
-/// Links that one path may go through; the kernel's own limit.
-const HOPS: usize = 40;
-
-/// What lies at a path, as far as following links needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FileKind {
-    Dir,
-    Link(String),
-    File,
-}
-
-/// Where paths are followed: the disk, or a tree that was read from it.
-pub(super) trait FileTree {
-    /// What lies there; a link is not followed.
-    fn kind(&self, path: &str) -> Option<FileKind>;
-    /// Names in a folder; `""` is the root.
-    fn names(&self, folder: &str) -> Vec<String>;
-}
-
-/// How a path stands to what can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Coverage {
-    No,
-    /// A folder on the way to something readable.
-    OnTheWay,
-    /// Readable, with all below it.
-    Yes,
-}
-
-/// Readable paths, compiled.
-pub(super) struct Readable(Vec<Vec<Element>>);
-
-impl Readable {
-    /// Compiles paths as `Context::readable` has them, and adds what the links
-    /// on the way point to. A path that is no pattern matches nothing.
-    pub(crate) fn new(paths: &BTreeSet<String>, tree: &impl FileTree) -> Self {
-        Self(follow(paths, tree).iter().filter_map(|path| elements(path)).collect())
-    }
-
-    /// How a path stands to them.
-    pub(crate) fn coverage(&self, path: &str) -> Coverage {
-        self.0.iter().map(|pattern| coverage(pattern, path)).max().unwrap_or(Coverage::No)
-    }
-}
-
-fn elements(path: &str) -> Option<Vec<Element>> {
-    if path == "." {
-        return Some(Vec::new());
-    }
-    path.split('/').map(|element| Element::new(element).ok()).collect()
-}
-
-fn coverage(pattern: &[Element], path: &str) -> Coverage {
-    let mut names = path.split('/');
-    for element in pattern {
-        match names.next() {
-            None => return Coverage::OnTheWay,
-            Some(name) if !element.matches(name) => return Coverage::No,
-            Some(_) => {}
-        }
-    }
-    Coverage::Yes
-}
-
-/// BuildKit reads the source of a COPY through links, taking the context's
-/// root for `/`. So a link on the way is readable, and what it points to.
-fn follow(paths: &BTreeSet<String>, tree: &impl FileTree) -> BTreeSet<String> {
-    let mut found = paths.clone();
-    let mut queue: Vec<(String, usize)> = paths.iter().map(|path| (path.clone(), 0)).collect();
-    while let Some((path, hops)) = queue.pop() {
-        for (link, target) in links(&path, tree) {
-            found.insert(ignore::escape(&link));
-            if hops < HOPS && found.insert(target.clone()) {
-                queue.push((target, hops + 1));
-            }
-        }
-    }
-    found
-}
-
-/// The links that a path goes through first, each with the path that then
-/// takes the place of this one.
-fn links(path: &str, tree: &impl FileTree) -> Vec<(String, String)> {
-    let mut links = Vec::new();
-    let Some(elements) = elements(path) else { return links };
-    let parts: Vec<&str> = path.split('/').collect();
-    let mut folders = vec![String::new()];
-    for (i, element) in elements.iter().enumerate() {
-        let mut below = Vec::new();
-        for at in folders.iter().flat_map(|folder| matching(folder, element, tree)) {
-            match tree.kind(&at) {
-                Some(FileKind::Dir) => below.push(at),
-                Some(FileKind::Link(target)) => {
-                    let target = pointed(&at, &target);
-                    let rest = parts[i + 1..].join("/");
-                    links.push((at, ignore::rooted(&format!("{}/{rest}", ignore::escape(&target)))));
-                }
-                Some(FileKind::File) | None => {}
-            }
-        }
-        folders = below;
-    }
-    links
-}
-
-fn matching(folder: &str, element: &Element, tree: &impl FileTree) -> Vec<String> {
-    let at = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    match element {
-        Element::Name(name) => vec![at(name)],
-        wild => tree.names(folder).iter().filter(|n| wild.matches(n)).map(|n| at(n)).collect(),
-    }
-}
-
-/// Where a link leads, seen from the root, which it cannot leave.
-fn pointed(link: &str, target: &str) -> String {
-    if target.starts_with('/') {
-        return ignore::rooted(target);
-    }
-    let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
-    ignore::rooted(&format!("{folder}/{target}"))
 }

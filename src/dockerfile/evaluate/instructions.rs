@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Evaluation, ImageUse};
-use crate::dockerfile::expand::Value;
+use crate::dockerfile::context::SourcePath;
+use crate::dockerfile::expand::{SPECIAL, Value};
 use crate::dockerfile::ignore;
 use crate::dockerfile::steps::{Copy, FileSource, Mount};
 use crate::model::problem::Place;
@@ -49,18 +50,38 @@ impl Evaluation<'_> {
         if let Some(from) = &copy.from {
             return self.source(from, index, place);
         }
+        let excluded = self.excluded(copy, variables)?;
         for source in &copy.sources {
             if copy.add && is_url(source) {
                 continue;
             }
+            let excluded = excluded.clone();
             match self.expand(source, variables)? {
-                None => self.read(".")?,
+                None => self.read(".".into())?,
                 Some(source) if copy.add && is_url(&source) => {}
-                Some(source) if copy.parents => self.read(before_deep(&ignore::rooted(&source)))?,
-                Some(source) => self.read(&ignore::rooted(&source))?,
+                Some(source) => {
+                    let path = ignore::rooted(&source);
+                    self.read(SourcePath { path, deep: copy.parents, excluded })?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// What `--exclude` leaves out. What is not sure to be left out counts:
+    /// patterns that only the build knows or that begin with `/`, and all of
+    /// them with `--parents`, which they are seen from elsewhere with.
+    fn excluded(&self, copy: &Copy, variables: &Variables) -> Result<Vec<String>, String> {
+        let mut excluded = Vec::new();
+        for pattern in &copy.excluded {
+            let Some(pattern) = self.expand(pattern, variables)? else { return Ok(Vec::new()) };
+            ignore::Ignore::of(std::slice::from_ref(&pattern))
+                .map_err(|cause| format!("`--exclude={pattern}` is no pattern: {cause}"))?;
+            if !pattern.starts_with('/') {
+                excluded.push(pattern);
+            }
+        }
+        if copy.parents { Ok(Vec::new()) } else { Ok(excluded) }
     }
 
     pub(super) fn mount(
@@ -96,7 +117,9 @@ impl Evaluation<'_> {
                 self.secrets.insert(id.ok_or("the secret has no id")?);
                 Ok(())
             }
-            Some("" | "bind") | None => self.read(&source.map_or(".".into(), |s| ignore::rooted(&s))),
+            Some("" | "bind") | None => {
+                self.read(source.map_or(".".into(), |s| ignore::rooted(&s)).as_str().into())
+            }
             Some(_) => Ok(()),
         }
     }
@@ -118,24 +141,13 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    fn read(&mut self, path: &str) -> Result<(), String> {
+    fn read(&mut self, source: SourcePath) -> Result<(), String> {
+        let path = &source.path;
         for element in path.split('/') {
             ignore::Element::new(element).map_err(|cause| format!("`{path}` is no pattern: {cause}"))?;
         }
-        self.readable.insert(path.to_owned());
+        self.readable.insert(source);
         Ok(())
-    }
-}
-
-/// With `--parents`, `**` matches any depth: what stands before it is read whole.
-fn before_deep(path: &str) -> &str {
-    match path.split('/').position(|element| element.contains("**")) {
-        None => path,
-        Some(0) => ".",
-        Some(n) => {
-            let end = path.match_indices('/').nth(n - 1).map_or(path.len(), |(i, _)| i);
-            &path[..end]
-        }
     }
 }
 
@@ -160,7 +172,7 @@ impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
         match self.all.get(name) {
             Some(Some(value)) => Value::Set(value.clone()),
-            None if self.complete => Value::Unset,
+            None if self.complete || name.starts_with(SPECIAL) => Value::Unset,
             Some(None) | None => Value::Unknown,
         }
     }

@@ -8,6 +8,7 @@ mod instructions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::SourcePath;
 use super::expand::expand;
 use super::steps::{Instruction, Step};
 use super::{ParsedDockerfile, Stage, Token, Triggers};
@@ -54,9 +55,8 @@ pub(crate) struct Evaluated {
     pub(crate) base: BuildBase,
     /// Images of all FROM, COPY --from and mounts that count, in order.
     pub(crate) images: Vec<ImageUse>,
-    /// Paths of the context that some instruction can read: relative,
-    /// `/`-separated, wildcards kept; `.` means all, none means none.
-    pub(crate) readable: BTreeSet<String>,
+    /// Paths of the context that some instruction can read.
+    pub(crate) readable: BTreeSet<SourcePath>,
     /// Ids of the secrets that RUN steps mount.
     pub(crate) secrets: BTreeSet<String>,
     /// Names of all ARG instructions that count, also those without effect.
@@ -118,7 +118,7 @@ struct Evaluation<'a> {
     after: BTreeMap<usize, Variables>,
     problems: Vec<Problem>,
     images: Vec<ImageUse>,
-    readable: BTreeSet<String>,
+    readable: BTreeSet<SourcePath>,
     secrets: BTreeSet<String>,
     declared: BTreeSet<String>,
 }
@@ -314,7 +314,8 @@ impl<'a> Evaluation<'a> {
             _ => BuildBase::Scratch(place),
         };
         let onbuild = self.onbuild(target);
-        let readable = if self.readable.contains(".") { [".".into()].into() } else { self.readable };
+        let all = SourcePath::from(".");
+        let readable = if self.readable.contains(&all) { [all].into() } else { self.readable };
         Ok(Evaluated {
             base,
             images: self.images,

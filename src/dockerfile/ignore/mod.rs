@@ -57,8 +57,20 @@ impl Ignore {
         Ok(Self { patterns })
     }
 
+    /// The same of patterns that stand one by one.
+    ///
+    /// # Errors
+    /// The first that is not a pattern.
+    pub(crate) fn of(patterns: &[String]) -> Result<Self, String> {
+        let patterns = patterns.iter().map(|pattern| Pattern::parse(pattern.trim()));
+        Ok(Self { patterns: patterns.collect::<Result<_, _>>()? })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// Whether this path (relative, `/`-separated, clean) is left out.
-    #[cfg(test)]
     pub(crate) fn ignores(&self, path: &str) -> bool {
         let mut ignored = false;
         let mut parent = None;

@@ -90,7 +90,7 @@ impl Folder {
             id: format!("bk-test-{name}-{random}"),
             root: dir.path().to_owned(),
             ignore: Ignore::default(),
-            readable: [".".to_owned()].into(),
+            readable: [".".into()].into(),
         };
         Self { dir, context: Arc::new(context) }
     }

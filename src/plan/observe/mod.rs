@@ -84,6 +84,11 @@ pub(crate) struct DockerfileSnapshot {
 }
 
 impl DockerfileSnapshot {
+    /// Whether BuildKit's cache may give steps of it other files than these.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.tree.may_be_taken_for_older(&self.evaluated.readable)
+    }
+
     /// What this image's instructions can read, unless that is more than
     /// `most` bytes to tell.
     pub(crate) fn files(&self, most: usize) -> Option<Listing> {

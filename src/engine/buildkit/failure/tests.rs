@@ -14,7 +14,7 @@ fn solve() -> Solve {
         id: "c".into(),
         root: "/srv/vision".into(),
         ignore: Ignore::default(),
-        readable: [".".to_owned()].into(),
+        readable: [".".into()].into(),
     };
     Solve {
         node: NodeName::new("vision"),

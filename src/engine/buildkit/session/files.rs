@@ -250,7 +250,7 @@ mod tests {
             id: "c".into(),
             root: root.to_owned(),
             ignore: Ignore::default(),
-            readable: [".".to_owned()].into(),
+            readable: [".".into()].into(),
         };
         let (out, packets) = mpsc::channel(AHEAD);
         let content = Arc::new(SessionContent::new(Credentials::default()));

@@ -94,6 +94,46 @@ async fn images_with_one_context_share_it() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_in_one_images_folder_is_told_only_where_it_is_needed() {
+    let stack = Stack::new("  top: {base: slim}\n  leaf: {depend_on: top}\n  other: {base: slim}\n");
+    let pipe = stack.dir.path().join("images/top/data");
+    std::fs::remove_file(&pipe).unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let (spec, graph) = stack.read();
+    for (name, sound) in [("other", true), ("top", false), ("leaf", false)] {
+        let node = graph.order().iter().find(|node| graph.node(**node).name.as_str() == name).unwrap();
+        let (selection, hashes) = (Selection::with_bases(&graph, &[*node]), HashCache::default());
+        let planned = plan::plan(&stack.context(&spec, &graph, &hashes), &selection).await;
+        assert_eq!(planned.is_ok(), sound, "{name}");
+    }
+    assert!(stack.problems().await.contains("in the context images/top: `data` is a named pipe"));
+}
+
+#[tokio::test]
+async fn what_one_image_cannot_read_in_a_shared_context_is_no_others() {
+    let stack = Stack::new("");
+    let dockerfile = |path: &str| format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nCOPY {path} /x\n");
+    stack.write("images/one.Dockerfile", &dockerfile("good"));
+    stack.write("images/two.Dockerfile", &dockerfile("bad*"));
+    stack.write("images/good", "1");
+    stack.append(
+        "spec.yml",
+        "  one: {base: slim, dockerfile: images/one.Dockerfile, context: images}
+  two: {base: slim, dockerfile: images/two.Dockerfile, context: images}
+",
+    );
+    let bad = std::os::unix::ffi::OsStrExt::from_bytes(b"bad\xff".as_slice());
+    std::fs::write(stack.dir.path().join("images").join::<&std::ffi::OsStr>(bad), "").unwrap();
+    let (spec, graph) = stack.read();
+    let read =
+        super::super::files::read(&spec, &graph, ANY_PLATFORM, &HashCache::default(), &Triggers::default());
+    let one = graph.order().iter().copied().find(|node| graph.node(*node).name.as_str() == "one").unwrap();
+    assert_eq!(read.of(&[one]).unwrap().len(), 1);
+    assert_eq!(shown(&files(&spec, &graph, &HashCache::default()).unwrap_err()).lines().count(), 1);
+}
+
+#[tokio::test]
 async fn all_mistakes_of_all_files_are_told_at_once_and_each_once() {
     let stack = Stack::new(
         "  child: {depend_on: top}
