@@ -167,7 +167,8 @@ fn is_platform(text: &str) -> bool {
     matches!(text.split('/').count(), 2 | 3) && text.split('/').all(part)
 }
 
-/// What helps against every mistake: nothing in the file is lost for good.
+/// What helps against every mistake. Pins are found again; stamps only git
+/// has, so it comes first.
 const AGAIN: &str = "take the file from git again, or delete it and run `ds01-build update`";
 
 /// Reads a lock's text, as strictly as the spec: nothing in it is passed over.
