@@ -12,7 +12,7 @@ use regex::Regex;
 /// Longest file, in lines that are not tests.
 const MOST_LINES: usize = 400;
 
-/// A module and those that it may use, which all stand above it in this table:
+/// A module and those that it may use, which are all above it in this table:
 /// so there is no circle.
 const MODULES: &[(&str, &str)] = &[
     ("model", ""),
@@ -47,7 +47,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rustls", &["engine/http", "registry/http/transport.rs", "registry/tls.rs"]),
     ("rustls_native_certs", &["registry/tls.rs"]),
     ("tokio_rustls", &["engine/http"]),
-    // `--progress` is a choice of `ui`, so it is spelled there once.
+    // The values of `--progress` are an enum of `ui`, which derives clap's trait.
     ("clap", &["cli", "ui/style.rs"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli/packaging.rs"]),
@@ -67,7 +67,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 ];
 
 /// How each module is named in code.
-static NAMED: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
+static MODULE_NAMES: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     let named =
         |module: &str| Regex::new(&format!(r"\b(crate|ds01_build)::(\{{[^}}]*\b)?{module}\b")).unwrap();
     MODULES.iter().map(|(module, _)| (*module, named(module))).collect()
@@ -135,7 +135,7 @@ impl Source {
 
     /// The other modules that it names.
     fn uses(&self) -> BTreeSet<&'static str> {
-        let others = NAMED.iter().filter(|(module, _)| *module != self.module());
+        let others = MODULE_NAMES.iter().filter(|(module, _)| *module != self.module());
         others.filter(|(_, named)| named.is_match(&self.code)).map(|(module, _)| *module).collect()
     }
 }
@@ -146,7 +146,7 @@ fn allowed(module: &str) -> impl Iterator<Item = &'static str> {
     row.map_or("", |(_, uses)| uses).split_whitespace()
 }
 
-fn told(faults: &[String]) {
+fn fail_if_any(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
@@ -172,7 +172,7 @@ fn modules_use_what_the_table_allows_and_the_table_allows_no_more() {
             stale.map(|other| format!("`{module}` no longer uses `{other}`: take it out of MODULES")),
         );
     }
-    told(&faults);
+    fail_if_any(&faults);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn every_row_is_a_module_and_comes_after_what_it_uses() {
             faults.push(format!("sort the uses of `{module}`"));
         }
     }
-    told(&faults);
+    fail_if_any(&faults);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn libraries_stay_in_their_modules() {
             }
         }
     }
-    told(&faults);
+    fail_if_any(&faults);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn no_file_is_long() {
         let path = source.path.display();
         (lines > MOST_LINES).then(|| format!("src/{path} has {lines} lines: make a folder of it"))
     });
-    told(&long.collect::<Vec<_>>());
+    fail_if_any(&long.collect::<Vec<_>>());
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn every_file_says_what_it_is_for() {
         let text = fs::read_to_string(root.join(&source.path)).unwrap();
         (!text.starts_with("//! ")).then(|| format!("src/{} begins without `//!`", source.path.display()))
     });
-    told(&silent.collect::<Vec<_>>());
+    fail_if_any(&silent.collect::<Vec<_>>());
 }
 
 /// Tests in a file that nobody declares would never run, and nobody would see.
@@ -271,7 +271,7 @@ fn every_file_is_declared_where_it_lies() {
             }
         }
     }
-    told(&faults);
+    fail_if_any(&faults);
 }
 
 /// The table is only worth something if the reading of the sources is right.

@@ -1,5 +1,5 @@
 //! Giving away what is free, never twice: under the machine's lock read what
-//! there is, assign, create, read again; then start.
+//! there is, decide, create, read again; then start.
 //!
 //! What holds a GPU is a container's label, written when the container is
 //! created: there is no other state that a killed run could leave wrong. What

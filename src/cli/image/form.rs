@@ -182,11 +182,12 @@ async fn on_terminal<T: Send + 'static>(
     }
     let _ = Term::stderr().show_cursor();
     // The signal also ends the read, which may be known here before the signal is.
-    let is_interrupted = |answer: &Result<dialoguer::Result<T>, _>| match answer {
+    let is_broken = |answer: &Result<dialoguer::Result<T>, _>| match answer {
         Ok(Err(dialoguer::Error::IO(error))) => error.kind() == io::ErrorKind::Interrupted,
-        _ => working.token().is_cancelled(),
+        _ => false,
     };
-    let Some(answer) = answer.filter(|answer| !is_interrupted(answer)) else {
+    let stopped = working.token().is_cancelled();
+    let Some(answer) = answer.filter(|answer| !stopped && !is_broken(answer)) else {
         // Below the line of the question.
         session.output().note("\nnothing was written");
         return Err(CliError::interrupted());
