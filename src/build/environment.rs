@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::files;
 use crate::image::packages::{
     self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, PackageIndex, Packages,
     StepSettings,
@@ -136,7 +137,9 @@ fn index(key: &str, source: Option<&SiteSource>, shown: Shown<'_>) -> Result<Opt
         Some(SiteSource::File(file)) => file,
     };
     let name = shown(file);
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let text = files::read_text(file, None, files::MOST_TEXT)
+        .and_then(|text| String::from_utf8(text).map_err(|_| std::io::Error::other("it is not UTF-8")));
+    let text = text.map_err(|error| {
         Problem::new(format!("{} cannot be read: {error}", name.display()))
             .help(format!("`build.{key}` names it; write the address into it, in one line"))
     })?;

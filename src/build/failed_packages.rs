@@ -46,7 +46,7 @@ mod tests {
     use crate::model::reference::Reference;
 
     fn solve(text: &str, origins: &[&str]) -> Solve {
-        let file = Arc::new(SourceFile { path: "reqs.txt".into(), text: text.to_owned() });
+        let file = Arc::new(SourceFile::new("reqs.txt", text));
         let place = |wanted: &str| {
             let start = text.find(wanted).unwrap();
             Place { file: file.clone(), span: start..start + wanted.len() }

@@ -242,5 +242,5 @@ fn read(session: &Session, path: &Path) -> Result<Arc<SourceFile>, CliError> {
         CliError::usage(problem.help("name an ml_images.repo"))
     })?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Arc::new(SourceFile { path: path.to_owned(), text }))
+    Ok(Arc::new(SourceFile::new(path, text)))
 }

@@ -245,7 +245,7 @@ mod tests {
     use std::sync::Arc;
 
     fn kind_of(text: &str) -> Result<Instruction, Problem> {
-        let file = Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() });
+        let file = Arc::new(SourceFile::new("Dockerfile", text));
         let place = Place { file, span: 0..text.len() };
         kind(&lines::read(text).unwrap().lines[0], '\\', false, &place)
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::reference::Repository;
 
 fn parse(text: &str) -> Result<ParsedDockerfile, Vec<Problem>> {
-    ParsedDockerfile::parse(&Arc::new(SourceFile { path: "Dockerfile".into(), text: text.into() }))
+    ParsedDockerfile::parse(&Arc::new(SourceFile::new("Dockerfile", text)))
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

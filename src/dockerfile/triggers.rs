@@ -48,7 +48,7 @@ impl Triggers {
 }
 
 fn step(image: &Reference, text: &str) -> Result<Step, Problem> {
-    let file = Arc::new(SourceFile { path: format!("ONBUILD of {image}").into(), text: text.to_owned() });
+    let file = Arc::new(SourceFile::new(format!("ONBUILD of {image}"), text));
     let place = Place { file, span: 0..text.len() };
     let read = lines::read(text).map_err(|b| Problem::new(b.message).at(&place))?;
     let [line] = read.lines.as_slice() else {

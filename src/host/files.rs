@@ -8,11 +8,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use tempfile::{Builder, NamedTempFile};
+
+use crate::model::human::bytes;
+
+/// Bytes of a text that people write by hand, at most.
+pub(crate) const MOST_TEXT: u64 = 4 << 20;
 
 /// Rights of a file that everybody may read, whatever the umask.
 const FOR_ALL: u32 = 0o644;
@@ -38,6 +44,42 @@ pub(crate) fn write_for_all(path: &Path, text: &[u8], durable: bool) -> io::Resu
         part.as_file().sync_all()?;
     }
     rename(part, path)
+}
+
+/// Reads a small text, once: a regular file of at most `most` bytes, which lies
+/// in `folder` also where a link leads to it. Whatever else has its name is
+/// refused before it is read: a pipe would never end, a link could show
+/// root's files to whoever wrote it.
+///
+/// # Errors
+/// What it is instead, or the system's.
+pub(crate) fn read_text(path: &Path, folder: Option<&Path>, most: u64) -> io::Result<Vec<u8>> {
+    let real = fs::canonicalize(path)?;
+    if let Some(folder) = folder
+        && !real.starts_with(fs::canonicalize(folder)?)
+    {
+        return Err(io::Error::other(format!("it leads out of {}", folder.display())));
+    }
+    let check = |found: &Metadata| match found.len() {
+        _ if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ if !found.is_file() => Err(io::Error::other("it is no regular file")),
+        size if size > most => {
+            Err(io::Error::other(format!("it has {}, more than {} of text", bytes(size), bytes(most))))
+        }
+        _ => Ok(()),
+    };
+    check(&fs::metadata(&real)?)?;
+    // A pipe that took its place must not block us, a link not be followed.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(&real, flags, Mode::empty())?);
+    check(&file.metadata()?)?;
+    let mut text = Vec::new();
+    // One that states no size may have any.
+    file.take(most + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {}", bytes(most))));
+    }
+    Ok(text)
 }
 
 /// Writes a file that is not there yet, and its folder if need be.
@@ -136,6 +178,43 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let error = synced(&root.path().join("gone/a.yml"), "").unwrap_err();
         assert_eq!(error.to_string(), "entity not found");
+    }
+
+    #[test]
+    fn only_a_regular_file_in_its_folder_and_of_a_texts_size_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, at) = (root.path().join("a"), |name: &str| root.path().join("a").join(name));
+        fs::create_dir(&folder).unwrap();
+        fs::write(at("text"), "four").unwrap();
+        fs::write(root.path().join("outside"), "secret").unwrap();
+        std::os::unix::fs::symlink("text", at("link")).unwrap();
+        std::os::unix::fs::symlink("../outside", at("out")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        File::create(at("holes")).unwrap().set_len(3 << 30).unwrap();
+        let read = |name: &str, inside: bool, most| {
+            let text = read_text(&at(name), inside.then_some(folder.as_path()), most);
+            text.map(|text| String::from_utf8(text).unwrap()).map_err(|error| error.to_string())
+        };
+        for name in ["text", "link"] {
+            assert_eq!(read(name, true, 4).unwrap(), "four");
+        }
+        assert_eq!(read("out", false, 9).unwrap(), "secret");
+        for (name, inside, most, expected) in [
+            ("out", true, 9, "it leads out of"),
+            ("device", true, 9, "it leads out of"),
+            ("device", false, 9, "it is no regular file"),
+            ("pipe", true, 9, "it is no regular file"),
+            (".", true, 9, "is a directory"),
+            ("holes", true, 9, "it has 3.2 GB, more than 9 B of text"),
+            ("text", true, 3, "it has 4 B, more than 3 B of text"),
+        ] {
+            let error = read(name, inside, most).unwrap_err();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+        assert_eq!(read_text(&at("gone"), None, 9).unwrap_err().kind(), ErrorKind::NotFound);
+        // It states no size.
+        assert!(read_text(Path::new("/proc/self/status"), None, 9).is_err());
     }
 
     #[test]

@@ -6,16 +6,38 @@
 use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A text that problems point into.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct SourceFile {
     /// The path as shown to people: relative to where they stand if possible.
     pub(crate) path: PathBuf,
     /// The whole text.
     pub(crate) text: String,
+    /// Where each line begins, once somebody asks: a text may have as many
+    /// problems as lines.
+    lines: OnceLock<Vec<usize>>,
 }
+
+impl SourceFile {
+    pub(crate) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into(), lines: OnceLock::new() }
+    }
+
+    fn lines(&self) -> &[usize] {
+        let begin = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1));
+        self.lines.get_or_init(|| begin().collect())
+    }
+}
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for SourceFile {}
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +51,11 @@ pub(crate) struct Place {
 impl Place {
     /// Line and column, both from 1; the column counts characters.
     pub(crate) fn line_column(&self) -> (usize, usize) {
-        let at = self.span.start.min(self.file.text.len());
-        let before = &self.file.text[..self.file.text.floor_char_boundary(at)];
-        let line = before.matches('\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |i| i + 1);
-        (line, before[start..].chars().count() + 1)
+        let text = &self.file.text;
+        let at = text.floor_char_boundary(self.span.start.min(text.len()));
+        let lines = self.file.lines();
+        let line = lines.partition_point(|begin| *begin <= at);
+        (line, text[lines[line - 1]..at].chars().count() + 1)
     }
 }
 

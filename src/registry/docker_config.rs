@@ -14,6 +14,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
+use crate::host::files;
+
 /// What of the file counts here.
 #[derive(Debug, Default)]
 pub(crate) struct DockerConfig {
@@ -48,7 +50,7 @@ impl DockerConfig {
     /// # Errors
     /// The cause, where it cannot be read.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        match std::fs::read(path) {
+        match files::read_text(path, None, files::MOST_TEXT) {
             Ok(bytes) => Self::parse(&bytes),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Ok(Self::default())

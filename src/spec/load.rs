@@ -225,7 +225,7 @@ impl<'f> SpecReader<'f> {
         };
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
         let bad = std::str::from_utf8(bytes).err().map(|e| e.valid_up_to());
-        let file = Arc::new(SourceFile { path: shown, text: String::from_utf8_lossy(bytes).into_owned() });
+        let file = Arc::new(SourceFile::new(shown, String::from_utf8_lossy(bytes)));
         self.loaded.push(file.clone());
         if let Some(at) = bad {
             let place = Place { file, span: at..at };
@@ -253,7 +253,7 @@ impl<'f> SpecReader<'f> {
             Unreadable::Io(error) => (format!("cannot be read: {error}"), "check its rights".into()),
         })?;
         let text = packages::decode(&bytes).ok_or_else(|| error("is not UTF-8 text", "save it as UTF-8"))?;
-        let file = Arc::new(SourceFile { path: self.shown(path), text });
+        let file = Arc::new(SourceFile::new(self.shown(path), text));
         self.loaded.push(file.clone());
         Ok(file)
     }

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Option<YamlNode>, Vec<String>) {
-        let file = Arc::new(SourceFile { path: "spec.yml".into(), text: text.into() });
+        let file = Arc::new(SourceFile::new("spec.yml", text));
         let mut problems = Vec::new();
         let node = parse(&file, &mut problems);
         let shown = problems.iter().map(|p| {

@@ -72,3 +72,13 @@ fn what_a_base_copies_by_onbuild_is_in_the_image_and_an_edit_of_it_rebuilds() {
     assert_eq!(inspect(&image(&stack), "{{json .Config.OnBuild}}"), "[\"COPY . /below/\"]");
     assert_eq!(inspect(&person.image, "{{json .Config.OnBuild}}"), "null");
 }
+
+#[test]
+fn a_wildcard_behind_a_link_gets_what_is_there_now() {
+    let stack = stack("COPY link/* /l/\nCOPY --chown=1 link/g* /l/\n");
+    stack.write("images/top/real/f", "one").write("images/top/real/g", "g");
+    std::os::unix::fs::symlink("real", stack.root().join("images/top/link")).unwrap();
+    assert_eq!(built(&stack, "/l/f"), "one");
+    stack.write("images/top/real/f", "two");
+    assert_eq!(built(&stack, "/l/f"), "two");
+}

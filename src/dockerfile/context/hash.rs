@@ -279,7 +279,7 @@ impl FileTree for Tree {
 // files costs a stat each.
 // Only saves time: a missing, old or broken cache file gives the same answers.
 
-const HEAD: &str = "ds01-build file hashes 1";
+const HEAD: &str = "ds01-build file hashes 2";
 /// More than this, and only what the last run used is kept.
 const MOST: usize = 200_000;
 /// A file that changed this shortly before may change again within the same
@@ -295,6 +295,12 @@ pub(crate) struct HashCache {
 
 type CacheLine = (String, u64, i64, i64, u64, String);
 
+/// What stands before a line's text: a digit that flips on a disk must not
+/// make another recipe, nor hide a change.
+fn checksum(line: &str) -> String {
+    Digest::of(line.as_bytes()).first(16).to_owned()
+}
+
 impl HashCache {
     /// Reads a cache file; what cannot be read is not known.
     pub(crate) fn load(path: &Path) -> Self {
@@ -304,8 +310,9 @@ impl HashCache {
             return Self::default();
         }
         let known = lines.filter_map(|line| {
+            let (_, line) = line.split_once(' ').filter(|(sum, line)| *sum == checksum(line))?;
             let (path, size, mtime_ns, ctime_ns, inode, digest): CacheLine =
-                serde_json::from_str(&line).ok()?;
+                serde_json::from_str(line).ok()?;
             let stamp = Stamp { size, mtime_ns, ctime_ns, inode };
             Some((PathBuf::from(path), (stamp, Digest::parse(&digest)?)))
         });
@@ -343,8 +350,8 @@ impl HashCache {
                 stamp.inode,
                 digest.as_str().to_owned(),
             );
-            serde_json::to_writer(&mut lines, &row)?;
-            lines.push(b'\n');
+            let line = serde_json::to_string(&row)?;
+            lines.extend([checksum(&line).as_str(), " ", &line, "\n"].concat().bytes());
         }
         files::write(path, &lines)
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 
 use crate::dockerfile::ignore::Ignore;
+use crate::host::files;
 use crate::model::digest::Digest;
 use crate::model::problem::{Place, Problem, SourceFile};
 
@@ -107,20 +108,21 @@ fn ignore_files(root: &Path, dockerfile: &Path) -> [PathBuf; 2] {
 }
 
 /// Reads the ignore rules of a build: `<Dockerfile>.dockerignore` beside the
-/// Dockerfile if there is one, else `.dockerignore` of the context.
+/// Dockerfile if there is one, else `.dockerignore` of the context. Links out
+/// of `within` are refused.
 ///
 /// # Errors
 /// The file cannot be read, or a line of it is no pattern.
-pub(crate) fn load_ignore(root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
+pub(crate) fn load_ignore(within: &Path, root: &Path, dockerfile: &Path) -> Result<Ignore, Error> {
     for path in ignore_files(root, dockerfile) {
-        let bytes = match std::fs::read(&path) {
+        let bytes = match files::read_text(&path, Some(within), files::MOST_TEXT) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(Error::io(&path.display().to_string(), &e)),
         };
         let text = String::from_utf8(bytes).map_err(|_| Error::Text { path: path.display().to_string() })?;
         return Ignore::parse(&text).map_err(|(line, cause)| Error::Ignore {
-            file: Arc::new(SourceFile { path, text }),
+            file: Arc::new(SourceFile::new(path, text)),
             line,
             cause,
         });

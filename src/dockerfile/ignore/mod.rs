@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 
 use regex::Regex;
 
+/// Patterns at most: each is asked for each file.
+const MOST: usize = 2000;
+
 /// Parsed rules; the default ignores nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ignore {
@@ -51,6 +54,9 @@ impl Ignore {
             // Only at the very start of a line: ` # x` is a pattern.
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
+            }
+            if patterns.len() == MOST {
+                return Err((index + 1, format!("there are more than {MOST} patterns")));
             }
             patterns.push(Pattern::parse(line.trim()).map_err(|cause| (index + 1, cause))?);
         }

@@ -5,6 +5,13 @@ fn rules(text: &str) -> Ignore {
 }
 
 #[test]
+fn more_patterns_than_anybody_writes_are_refused_at_their_line() {
+    assert!(Ignore::parse(&"x\n".repeat(2000)).is_ok());
+    let (line, cause) = Ignore::parse(&"x\n\n".repeat(200_000)).unwrap_err();
+    assert_eq!((line, cause.as_str()), (4001, "there are more than 2000 patterns"));
+}
+
+#[test]
 fn one_pattern_matches_as_docker_matches_it() {
     for (pattern, path, expected) in [
         ("node_modules", "node_modules", true),

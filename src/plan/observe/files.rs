@@ -13,6 +13,7 @@ use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{
     self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile, Triggers,
 };
+use crate::host;
 use crate::model::problem::{Place, Problem, SourceFile};
 use crate::model::reference::{Reference, Repository};
 use crate::spec::SpecEntry;
@@ -64,13 +65,14 @@ impl FilesRead {
     }
 
     fn unless_wrong(self, counts: impl Fn(NodeId) -> bool) -> Result<Dockerfiles, Vec<Problem>> {
-        let mut distinct: Vec<Problem> = Vec::new();
-        for (_, problem) in self.wrong.into_iter().filter(|(node, _)| counts(*node)) {
-            // Two plan variants of one image have the same mistakes.
-            if !distinct.contains(&problem) {
-                distinct.push(problem);
-            }
-        }
+        // Two plan variants of one image have the same mistakes.
+        let mut known = HashSet::new();
+        let mut is_new = |problem: &Problem| {
+            let at = problem.place.as_ref().map(|place| (place.file.path.clone(), place.span.start));
+            known.insert((at, problem.message.clone()))
+        };
+        let counted = self.wrong.into_iter().filter(|(node, _)| counts(*node)).map(|(_, problem)| problem);
+        let distinct: Vec<Problem> = counted.filter(|problem| is_new(problem)).collect();
         if distinct.is_empty() { Ok(self.sound) } else { Err(distinct) }
     }
 }
@@ -148,7 +150,7 @@ fn understand(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let ignore = context::load_ignore(&dockerfile.context, &dockerfile.file)
+    let ignore = context::load_ignore(&spec.root, &dockerfile.context, &dockerfile.file)
         .map_err(|error| vec![located(error, &dockerfile.place)])?;
     let syntax = facts.syntax().map(str::to_owned);
     let external = evaluated.external_images(&expectation).into_iter().cloned().collect();
@@ -163,9 +165,10 @@ fn load(root: &Path, dockerfile: &spec::Dockerfile) -> Result<Arc<SourceFile>, V
                 .at(&dockerfile.place),
         ]
     };
-    let bytes = std::fs::read(&dockerfile.file).map_err(|error| problem(error.to_string()))?;
+    let bytes = host::files::read_text(&dockerfile.file, Some(root), host::files::MOST_TEXT)
+        .map_err(|error| problem(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8".into()))?;
-    Ok(Arc::new(SourceFile { path: path.clone(), text }))
+    Ok(Arc::new(SourceFile::new(path, text)))
 }
 
 /// What FROM and COPY --from should name. Content tags are not known before

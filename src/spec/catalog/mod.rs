@@ -66,7 +66,7 @@ static OWN: LazyLock<Catalog> = LazyLock::new(|| Catalog { file: None, ..own().c
 
 fn own() -> ParsedCatalog {
     let text = include_str!("builtin.txt").to_owned();
-    read(&Arc::new(SourceFile { path: "builtin.txt".into(), text }))
+    read(&Arc::new(SourceFile::new("builtin.txt", text)))
 }
 
 impl Catalog {

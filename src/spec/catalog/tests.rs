@@ -20,7 +20,7 @@ const QUIRKS: &str = "\u{feff}Pytorch,2.9.0,[CUDA_ADA;CUDA_BLACKWELL],hub/pytorc
     ROCM, 5.4.2, [ROCM5], rocm/dev-ubuntu-20.04:5.4.2-complete";
 
 fn reading(text: &str) -> ParsedCatalog {
-    read(&Arc::new(SourceFile { path: "ml_images.repo".into(), text: text.to_owned() }))
+    read(&Arc::new(SourceFile::new("ml_images.repo", text)))
 }
 
 fn right(text: &str) -> Catalog {

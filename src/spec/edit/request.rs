@@ -267,7 +267,7 @@ mod tests {
     fn a_problem_in_the_new_file_names_the_flag_that_wrote_it() {
         let text =
             "thesis:\n  user: ann\n  image: vision\n  packages: {apt: [a], pip: [b], requirements: r.txt}\n";
-        let file = Arc::new(SourceFile { path: "p.yml".into(), text: text.into() });
+        let file = Arc::new(SourceFile::new("p.yml", text));
         for (part, flag) in [
             ("thesis", "NAME"),
             ("ann", "--user"),

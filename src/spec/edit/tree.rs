@@ -44,7 +44,7 @@ impl From<&NewValue> for EntryTree {
 /// What is wrong first, with its line.
 pub(crate) fn read(text: &str) -> Result<EntryTree, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let file = Arc::new(SourceFile { path: "project".into(), text: text.to_owned() });
+    let file = Arc::new(SourceFile::new("project", text));
     let mut problems = Vec::new();
     let node = yaml::parse(&file, &mut problems);
     if let Some(problem) = problems.first() {

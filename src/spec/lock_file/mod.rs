@@ -294,7 +294,7 @@ pub(crate) fn beside(spec_file: &Path) -> PathBuf {
 /// # Errors
 /// All that is wrong with the text, or that it cannot be read.
 pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
-    let text = match fs::read_to_string(path) {
+    let text = match files::read_text(path, path.parent(), files::MOST_TEXT).and_then(utf8) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::default()),
         Err(error) => {
@@ -302,7 +302,11 @@ pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
             return Err(vec![problem.help("mend it, or delete it and run `ds01-build update`")]);
         }
     };
-    read(&Arc::new(SourceFile { path: shown.to_owned(), text }))
+    read(&Arc::new(SourceFile::new(shown, text)))
+}
+
+fn utf8(text: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(text).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 /// Writes a lock, if the file does not say the same already; `true`: it was
@@ -311,7 +315,7 @@ pub(crate) fn load(path: &Path, shown: &Path) -> Result<Lock, Vec<Problem>> {
 /// # Errors
 /// The folder or the file cannot be written.
 pub(crate) fn save(path: &Path, lock: &Lock) -> io::Result<bool> {
-    let old = fs::read_to_string(path).ok();
+    let old = files::read_text(path, path.parent(), files::MOST_TEXT).and_then(utf8).ok();
     let text = lock.to_string();
     if old.as_deref() == Some(&text) || (old.is_none() && lock.is_empty()) {
         return Ok(false);

@@ -17,7 +17,7 @@ fn reference(text: &str) -> Reference {
 }
 
 fn parse(text: &str) -> Result<Lock, Vec<crate::model::problem::Problem>> {
-    read(&Arc::new(SourceFile { path: "spec.lock".into(), text: text.into() }))
+    read(&Arc::new(SourceFile::new("spec.lock", text)))
 }
 
 /// `line:column message` and what to do, for each problem.

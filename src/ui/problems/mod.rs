@@ -6,8 +6,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
@@ -18,14 +20,14 @@ use serde::Serialize;
 use super::human::count;
 use super::style::OutputStyle;
 use super::text::{clean, sanitize};
-use crate::model::problem::{Place, Problem};
+use crate::model::problem::{Place, Problem, SourceFile};
 
 /// Columns where nothing says how wide the output is.
 const WIDTH: usize = 100;
 
 /// Problems drawn with their excerpts. Drawing one reads its whole file, and
 /// nobody mends more than this before looking again.
-const DRAWN: usize = 100;
+const DRAWN: usize = 50;
 
 /// The first problems, each with its excerpt; and, of several, how many there are.
 pub(crate) fn render(problems: &[Problem], style: &OutputStyle) -> String {
@@ -36,8 +38,9 @@ pub(crate) fn render(problems: &[Problem], style: &OutputStyle) -> String {
         .with_width(style.width.unwrap_or(WIDTH));
     let mut out = String::new();
     let ordered = in_order(problems);
+    let mut texts = HashMap::new();
     for problem in ordered.iter().take(DRAWN) {
-        let drawn = Drawn::new(problem);
+        let drawn = Drawn::new(problem, &mut texts);
         let mut text = String::new();
         if handler.render_report(&mut text, &drawn).is_err() {
             // A place that the library cannot draw still has its line.
@@ -88,12 +91,12 @@ pub(crate) fn facts(problems: &[Problem]) -> Vec<ProblemFact> {
     in_order(problems).into_iter().map(fact).collect()
 }
 
-fn files_of(problems: &[Problem]) -> Vec<&PathBuf> {
-    let mut files = Vec::new();
+/// Each file, and as which it comes.
+fn files_of(problems: &[Problem]) -> HashMap<&PathBuf, usize> {
+    let mut files = HashMap::new();
     for place in problems.iter().filter_map(|problem| problem.place.as_ref()) {
-        if !files.contains(&&place.file.path) {
-            files.push(&place.file.path);
-        }
+        let next = files.len();
+        files.entry(&place.file.path).or_insert(next);
     }
     files
 }
@@ -104,10 +107,7 @@ fn in_order(problems: &[Problem]) -> Vec<&Problem> {
     let files = files_of(problems);
     let mut sorted: Vec<_> = problems.iter().collect();
     sorted.sort_by_key(|problem| {
-        problem
-            .place
-            .as_ref()
-            .map(|place| (files.iter().position(|file| **file == place.file.path), place.span.start))
+        problem.place.as_ref().map(|place| (files[&place.file.path], place.span.start))
     });
     sorted
 }
@@ -133,8 +133,11 @@ struct Drawn {
     source: Option<Source>,
 }
 
+/// Texts made harmless, by their file.
+type Texts = HashMap<*const SourceFile, Arc<str>>;
+
 impl Drawn {
-    fn new(problem: &Problem) -> Self {
+    fn new(problem: &Problem, texts: &mut Texts) -> Self {
         let label = problem.place.as_ref().map(|place| {
             let span = span_within(place);
             LabeledSpan::new(problem.label.as_deref().map(clean), span.start, span.len())
@@ -143,7 +146,7 @@ impl Drawn {
             message: lines(&problem.message),
             help: problem.help.as_deref().map(lines),
             label,
-            source: problem.place.as_ref().map(Source::new),
+            source: problem.place.as_ref().map(|place| Source::new(place, texts)),
         }
     }
 }
@@ -187,15 +190,16 @@ impl Diagnostic for Drawn {
 #[derive(Debug)]
 struct Source {
     name: String,
-    text: String,
+    text: Arc<str>,
     column: usize,
 }
 
 impl Source {
-    fn new(place: &Place) -> Self {
+    fn new(place: &Place, texts: &mut Texts) -> Self {
+        let text = texts.entry(Arc::as_ptr(&place.file)).or_insert_with(|| sanitize(&place.file.text).into());
         Self {
             name: clean(&place.file.path.display().to_string()),
-            text: sanitize(&place.file.text),
+            text: text.clone(),
             column: place.line_column().1 - 1,
         }
     }
@@ -208,7 +212,7 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let found = self.text.as_str().read_span(span, before, after)?;
+        let found = self.text.as_ref().read_span(span, before, after)?;
         // Asked without lines around it, the place itself is meant.
         let column = if before == 0 { self.column } else { found.column() };
         let (line, lines) = (found.line(), found.line_count());

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::problem::SourceFile;
 
 fn file(path: &str, text: &str) -> Arc<SourceFile> {
-    Arc::new(SourceFile { path: path.into(), text: text.to_owned() })
+    Arc::new(SourceFile::new(path, text))
 }
 
 /// The place of the first `part`.
@@ -113,6 +113,6 @@ fn the_last_line_counts() {
 fn of_very_many_problems_the_first_are_drawn_and_the_rest_counted() {
     let problems: Vec<_> = (0..250).map(|at| Problem::new(format!("problem {at}"))).collect();
     let text = render(&problems, &OutputStyle::default());
-    assert!(text.contains("problem 99\n") && !text.contains("problem 100\n"), "{text}");
-    assert!(text.ends_with("and 150 more; --json lists them all\n250 problems\n"), "{text}");
+    assert!(text.contains("problem 49\n") && !text.contains("problem 50\n"), "{text}");
+    assert!(text.ends_with("and 200 more; --json lists them all\n250 problems\n"), "{text}");
 }

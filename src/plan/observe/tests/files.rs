@@ -134,6 +134,18 @@ async fn what_one_image_cannot_read_in_a_shared_context_is_no_others() {
 }
 
 #[tokio::test]
+async fn a_step_that_reads_a_wildcard_behind_a_link_is_solved_without_cache() {
+    let stack = Stack::new("  top: {base: slim}\n");
+    stack.write("images/top/real/f", "one");
+    std::os::unix::fs::symlink("real", stack.dir.path().join("images/top/link")).unwrap();
+    for (source, anew) in [("link/*", true), ("link/f", false), ("real/*", false)] {
+        let dockerfile = format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nCOPY {source} /l/\n");
+        stack.write("images/top/Dockerfile", &dockerfile);
+        assert_eq!(stack.make().await.solve("top").no_cache, anew, "{source}");
+    }
+}
+
+#[tokio::test]
 async fn all_mistakes_of_all_files_are_told_at_once_and_each_once() {
     let stack = Stack::new(
         "  child: {depend_on: top}
