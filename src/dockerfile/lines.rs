@@ -93,6 +93,7 @@ pub(super) fn read(text: &str) -> Result<Lines, SyntaxError> {
     let mut reader = Reader::new(text);
     let (syntax, escape) = reader.directives()?;
     reader.escape = escape;
+    reader.own_frontend = syntax.is_none();
     let mut lines = Vec::new();
     while let Some(line) = reader.instruction()? {
         lines.push(line);
@@ -110,12 +111,14 @@ struct Reader<'a> {
     /// Byte where the next physical line begins.
     at: usize,
     escape: char,
+    /// The engine's own front end reads this, which may know no here-documents.
+    own_frontend: bool,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, escape: ESCAPE }
+        Self { text, at, escape: ESCAPE, own_frontend: true }
     }
 
     /// The next physical line without its end, and where it begins.
@@ -228,9 +231,16 @@ impl<'a> Reader<'a> {
         if !matches!(line.keyword.as_str(), "RUN" | "COPY" | "ADD") || json(&line.args).is_some() {
             return Ok(());
         }
+        let behind = self.at;
         for doc in words(joined).iter().filter_map(|w| Heredoc::parse(w)) {
             loop {
                 let Some((text, _)) = self.physical() else {
+                    // Written for the shell, over continued lines: engines of the
+                    // 20.10 age leave it to the shell, others refuse it themselves.
+                    if self.own_frontend && self.text[line.span.clone()].contains('\n') {
+                        self.at = behind;
+                        return Ok(());
+                    }
                     return Err(SyntaxError {
                         message: format!("the here-document `{}` has no end", doc.name),
                         span: line.span.clone(),
@@ -415,6 +425,15 @@ mod tests {
         let text = "FROM a\nRUN cat <<EOF\nx\n";
         let syntax_error = read(text).unwrap_err();
         assert_eq!(&text[syntax_error.span], "RUN cat <<EOF");
+    }
+
+    #[test]
+    fn a_here_document_within_continued_lines_is_the_shells() {
+        let text = "FROM a\nRUN echo <<EOF \\\n  hi \\\n  EOF > /o && \\\n  true\nRUN ls";
+        assert_eq!(keywords(text)[2], "RUN ls");
+        assert!(read(&format!("# syntax=docker/dockerfile:1\n{text}")).is_err());
+        let ended = "FROM a\nRUN cat <<EOF \\\n  > /o\nhi\nEOF\nRUN ls";
+        assert_eq!(keywords(ended)[2], "RUN ls");
     }
 
     #[test]

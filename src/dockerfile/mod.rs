@@ -9,6 +9,7 @@ mod check;
 pub(crate) mod context;
 mod evaluate;
 mod expand;
+mod form;
 pub(crate) mod ignore;
 mod lines;
 mod steps;
@@ -89,7 +90,7 @@ impl ParsedDockerfile {
 
     fn add(&mut self, line: &lines::Line, foreign: bool, place: &Place) -> Result<(), Problem> {
         if line.keyword == "FROM" {
-            let (from, name) = steps::from(line, place)?;
+            let (from, name) = steps::from(line, foreign, place)?;
             self.stages.push(Stage {
                 name,
                 image: from.name,

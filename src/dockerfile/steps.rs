@@ -2,8 +2,8 @@
 //!
 //! Everything else (CMD, LABEL, WORKDIR, …) is the build's business.
 
-use super::Token;
 use super::lines::{self, Flag, Heredoc, Line};
+use super::{Token, form};
 use crate::model::problem::{Place, Problem};
 
 /// An instruction of a stage.
@@ -86,6 +86,9 @@ pub(super) fn step(line: &Line, escape: char, foreign: bool, place: &Place) -> R
 
 fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Instruction, Problem> {
     let problem = |message: &str, help: &str| Problem::new(message).at(place).help(help);
+    if !foreign {
+        form::check(line).map_err(|(message, help)| problem(&message, &help))?;
+    }
     match line.keyword.as_str() {
         "ARG" => Ok(Instruction::Arg(words(&line.args, escape).iter().map(|w| argument(w)).collect())),
         "ENV" => variables(&line.args, escape).map(Instruction::Env).ok_or_else(|| {
@@ -119,7 +122,14 @@ fn kind(line: &Line, escape: char, foreign: bool, place: &Place) -> Result<Instr
 }
 
 /// Reads a FROM: the image, and the stage's name in lower case.
-pub(super) fn from(line: &Line, place: &Place) -> Result<(FileSource, Option<String>), Problem> {
+pub(super) fn from(
+    line: &Line,
+    foreign: bool,
+    place: &Place,
+) -> Result<(FileSource, Option<String>), Problem> {
+    if !foreign {
+        form::check(line).map_err(|(message, help)| Problem::new(message).at(place).help(help))?;
+    }
     let words: Vec<&str> = line.args.split_whitespace().collect();
     let (image, name) = match words[..] {
         [image] => (image, None),
@@ -174,7 +184,7 @@ fn copy(line: &Line) -> Option<Copy> {
 }
 
 /// The values of a flag, in order; `--name` alone has the value "".
-fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = (&'l str, &'l Flag)> {
+pub(super) fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = (&'l str, &'l Flag)> {
     line.flags.iter().filter_map(move |flag| {
         let word = flag.word.strip_prefix("--")?;
         let (own, value) = word.split_once('=').unwrap_or((word, &word[word.len()..]));
@@ -184,7 +194,8 @@ fn flag<'l>(line: &'l Line, name: &'l str) -> impl Iterator<Item = (&'l str, &'l
 
 /// The last `from=` wins, as with every key.
 fn mount((value, flag): (&str, &Flag)) -> Mount {
-    let fields = fields(value);
+    let fields = fields(value).into_iter().map(|(key, value)| (key, value.unwrap_or_default()));
+    let fields: Vec<(String, String)> = fields.collect();
     let from = fields.iter().rev().find(|(key, _)| key == "from").map(|(_, name)| name.clone());
     let from = from.filter(|name| !name.is_empty()).map(|name| {
         let token = Token::of(flag, &name);
@@ -195,7 +206,7 @@ fn mount((value, flag): (&str, &Flag)) -> Mount {
 
 /// The fields of a `--mount`: comma-separated, in quotes where one holds a
 /// comma; keys in lower case.
-fn fields(value: &str) -> Vec<(String, String)> {
+pub(super) fn fields(value: &str) -> Vec<(String, Option<String>)> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
     for c in value.chars() {
@@ -206,7 +217,7 @@ fn fields(value: &str) -> Vec<(String, String)> {
         }
     }
     let pair = |f: &String| {
-        f.split_once('=').map_or((f.to_lowercase(), String::new()), |(k, v)| (k.to_lowercase(), v.to_owned()))
+        f.split_once('=').map_or((f.to_lowercase(), None), |(k, v)| (k.to_lowercase(), Some(v.to_owned())))
     };
     fields.iter().map(pair).collect()
 }

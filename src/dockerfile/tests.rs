@@ -231,6 +231,62 @@ fn what_is_wrong_is_told_at_its_line_all_at_once() {
 }
 
 #[test]
+fn what_the_front_end_refuses_at_once_is_told_at_its_line_and_all_of_it() {
+    let wrong = [
+        "FROM --plattform=linux/amd64 a",
+        "COPY --frm=a b /c",
+        "COPY --from b /c",
+        "COPY --chown=1 --chown=2 a /b",
+        "COPY --link=perhaps a /b",
+        "COPY [1, \"/b\"]",
+        "CMD --help",
+        "CMD [\"a\", 1]",
+        "ENV --x=1",
+        "ONBUILD COPY --frm=a b /c",
+        "RUN --mount=type=binds,source=a true",
+        "RUN --mount=type=cache,target=/c,sharing=mine true",
+        "RUN --mount=type=secret,id=a,mode=0x8 true",
+        "RUN --mount=type=secret,id=a,uid=me true",
+        "RUN --mount=type=bind,src=a,tagret=/b true",
+        "RUN --mount=type=bind, true",
+        "SHELL /bin/bash",
+        "SHELL []",
+        "HEALTHCHECK curl x",
+        "HEALTHCHECK CMD",
+        "HEALTHCHECK --retry=3 CMD x",
+        "WORKDIR",
+        "USER",
+        "EXPOSE",
+    ];
+    let text = format!("FROM a\n{}\n", wrong.join("\n"));
+    let problems = parse(&text).unwrap_err();
+    let lines: Vec<usize> = problems.iter().map(|p| p.place.as_ref().unwrap().line_column().0).collect();
+    assert_eq!(lines, (2..wrong.len() + 2).collect::<Vec<_>>());
+    assert!(problems.iter().all(|problem| problem.help.is_some()));
+
+    let right = [
+        "FROM --platform=$BUILDPLATFORM a AS b",
+        "COPY --from=b --chown=1:1 --chmod=644 --link --parents=true --exclude=x --exclude=y a /b",
+        "ADD --keep-git-dir=true --checksum=sha256:1 --link=f --unpack=0 a /b",
+        "RUN --network=none --security=insecure --mount=type=tmpfs,target=/t,size=1m true",
+        "RUN --mount=Type=Bind,Source=a,RO --mount=type=secret,id=x,required,mode=0400,uid=0,env=X true",
+        "RUN --mount=type=$KIND,sharing=$S,mode=$M,target=/x true",
+        "RUN [\"a\"",
+        "RUN [ -f /x ] && true",
+        "CMD []",
+        "CMD",
+        "SHELL [\"/bin/bash\", \"-c\"]",
+        "HEALTHCHECK none",
+        "HEALTHCHECK --interval=5s --retries=3 CMD [\"curl\", \"x\"]",
+        "ENTRYPOINT [\"--x\"]",
+        "VOLUME [\"/a\"]",
+    ];
+    assert_eq!(parse(&format!("FROM a\n{}\n", right.join("\n"))).err(), None);
+    // Another front end may know more.
+    assert!(parse("# syntax=docker/dockerfile:1\nFROM a\nCOPY --new=1 a /b\n").is_ok());
+}
+
+#[test]
 fn a_value_that_doubles_with_every_line_is_taken_for_unknown() {
     for line in ["ENV A=$A$A\n", "ENV A=${A//[0-9]/$A}${A//?/$A}\n"] {
         let text = format!("FROM a\nENV A=0123456789\n{}COPY x$A /x\n", line.repeat(60));
