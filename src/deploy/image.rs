@@ -23,7 +23,7 @@ pub(crate) enum AccountLayer {
     Present,
     /// An image with the account was made from it before.
     Made {
-        image: ImageDetail,
+        image: Box<ImageDetail>,
         why: LayerReason,
     },
     Missing {
@@ -59,7 +59,7 @@ impl AccountLayer {
             environment,
         });
         Ok(match account_image::found(engine, &layer).await? {
-            Some(image) => Self::Made { image, why },
+            Some(image) => Self::Made { image: Box::new(image), why },
             None => Self::Missing { layer: Box::new(layer), why },
         })
     }

@@ -97,7 +97,7 @@ fn arguments(line: &Line) -> Result<(), Wrong> {
     };
     if list.starts_with('[') && serde_json::from_str::<Vec<serde_json::Value>>(list).is_ok() {
         let strings = lines::json(list).unwrap_or_default();
-        let other = strings.is_empty() && list.trim_matches(['[', ']', ' ', '\t']) != "";
+        let other = strings.is_empty() && !list.trim_matches(['[', ']', ' ', '\t']).is_empty();
         if other {
             return wrong(format!("not everything in the list of {keyword} is a string"), STRINGS);
         }

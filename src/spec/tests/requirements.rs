@@ -122,7 +122,7 @@ fn pip_takes_hashes_for_all_or_for_none() {
     );
     let git = MemoryFiles::default()
         .file("/r/spec.yml", git)
-        .file("/r/r.txt", &format!("{text}x @ git+https://g.example.org/x@{commit}\n"));
+        .file("/r/r.txt", format!("{text}x @ git+https://g.example.org/x@{commit}\n"));
     assert!(wrong(&git).contains("comes from git and can have no hash, and r.txt:1"), "{}", wrong(&git));
     let forced = with("packages: {requirements: r.txt}", &[("/r/r.txt", "--require-hashes\nsix==1\n")]);
     assert!(wrong(&forced).contains("`six==1` has no hash, and r.txt:1 makes pip demand one of all"));

@@ -45,10 +45,13 @@ const METHODS: [&str; 4] = [
 /// How long calls get to say themselves what a lost session means for them.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
+/// A context and the files of it that may be sent.
+type OfferedContext = (Arc<Context>, Arc<Tree>);
+
 /// What can be asked for, filled as solves come along.
 #[derive(Debug)]
 pub(super) struct SessionContent {
-    contexts: Mutex<HashMap<String, (Arc<Context>, Arc<Tree>)>>,
+    contexts: Mutex<HashMap<String, OfferedContext>>,
     secrets: Mutex<HashMap<String, Secret>>,
     pub(super) credentials: Credentials,
     /// Why credentials that were asked for could not be read.
