@@ -61,6 +61,11 @@ impl Evaluation<'_> {
                 Some(source) if copy.add && is_url(&source) => {}
                 Some(source) => {
                     let path = ignore::rooted(&source);
+                    let named =
+                        |element: &str| matches!(ignore::Element::new(element), Ok(ignore::Element::Name(_)));
+                    if path != "." && path.split('/').all(named) {
+                        self.sources.push((SourcePath::from(path.as_str()), place.clone()));
+                    }
                     self.read(SourcePath { path, deep: copy.parents, excluded })?;
                 }
             }

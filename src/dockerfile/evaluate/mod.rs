@@ -57,6 +57,8 @@ pub(crate) struct Evaluated {
     pub(crate) images: Vec<ImageUse>,
     /// Paths of the context that some instruction can read.
     pub(crate) readable: BTreeSet<SourcePath>,
+    /// Those that have to be there, since no wildcard is in them.
+    pub(crate) sources: Vec<(SourcePath, Place)>,
     /// Ids of the secrets that RUN steps mount.
     pub(crate) secrets: BTreeSet<String>,
     /// Names of all ARG instructions that count, also those without effect.
@@ -119,6 +121,7 @@ struct Evaluation<'a> {
     problems: Vec<Problem>,
     images: Vec<ImageUse>,
     readable: BTreeSet<SourcePath>,
+    sources: Vec<(SourcePath, Place)>,
     secrets: BTreeSet<String>,
     declared: BTreeSet<String>,
 }
@@ -142,6 +145,7 @@ impl<'a> Evaluation<'a> {
             problems: Vec::new(),
             images: Vec::new(),
             readable: BTreeSet::new(),
+            sources: Vec::new(),
             secrets: BTreeSet::new(),
             declared: BTreeSet::new(),
         }
@@ -320,6 +324,7 @@ impl<'a> Evaluation<'a> {
             base,
             images: self.images,
             readable,
+            sources: self.sources,
             secrets: self.secrets,
             declared_args: self.declared,
             onbuild,

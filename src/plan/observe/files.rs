@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::DockerfileSnapshot;
-use crate::dockerfile::context::{self, Context, HashCache, Tree};
+use crate::dockerfile::context::{self, Context, HashCache, SourcePath, Tree};
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{
     self, Evaluated, Expectation, ExpectedParent, ImageUse, Inputs, ParsedDockerfile, Triggers,
@@ -102,7 +102,12 @@ pub(super) fn read(
         }
     }
     let contexts = contexts(&spec.root, &reads, hashes, &mut wrong);
-    let broken: HashSet<NodeId> = wrong.iter().map(|(node, _)| *node).collect();
+    let mut broken: HashSet<NodeId> = wrong.iter().map(|(node, _)| *node).collect();
+    for (node, read) in reads.iter().filter(|(node, _)| !broken.contains(node)) {
+        let (_, tree) = &contexts[&key(read)];
+        wrong.extend(missing(&spec.root, read, tree).map(|problem| (*node, problem)));
+    }
+    broken.extend(wrong.iter().map(|(node, _)| *node));
     let sound = reads.into_iter().filter(|(node, _)| !broken.contains(node));
     FilesRead { sound: sound.map(|(node, read)| (node, snapshot(read, &contexts))).collect(), wrong }
 }
@@ -236,6 +241,21 @@ fn contexts(
         }
     }
     contexts
+}
+
+/// What an instruction copies and the context does not give.
+fn missing<'r>(
+    root: &'r Path,
+    read: &'r EvaluatedDockerfile,
+    tree: &'r Tree,
+) -> impl Iterator<Item = Problem> + 'r {
+    let gone = |(source, _): &&(SourcePath, Place)| !tree.gives(&[source.clone()].into(), "");
+    read.evaluated.sources.iter().filter(gone).map(move |(source, place)| {
+        let folder = read.spec.context.strip_prefix(root).unwrap_or(&read.spec.context).display();
+        Problem::new(format!("there is no `{}` in the context {folder}", source.path))
+            .at(place)
+            .help("paths are relative to the context; `.dockerignore` may leave it out")
+    })
 }
 
 /// A context with what any of these images can read of it; they all share it.

@@ -134,6 +134,26 @@ async fn what_one_image_cannot_read_in_a_shared_context_is_no_others() {
 }
 
 #[tokio::test]
+async fn what_is_copied_and_not_there_is_told_at_its_line() {
+    let stack = Stack::new("  top: {base: slim}\n");
+    stack.write("images/top/.dockerignore", "out\n");
+    stack.write("images/top/out", "");
+    stack.write("images/top/sub/f", "");
+    std::os::unix::fs::symlink("sub", stack.dir.path().join("images/top/link")).unwrap();
+    stack.image(
+        "top",
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY data sub link/f link gone* $UNKNOWN . /x/\n\
+         COPY gone /x\nADD https://x/y out /x/\nCOPY --from=debian:12 /gone /x\nCOPY <<EOF data/x /x/\nEOF\n",
+    );
+    assert_eq!(
+        stack.problems().await,
+        "images/top/Dockerfile:4 there is no `gone` in the context images/top\n\
+         images/top/Dockerfile:5 there is no `out` in the context images/top\n\
+         images/top/Dockerfile:7 there is no `data/x` in the context images/top\n"
+    );
+}
+
+#[tokio::test]
 async fn a_step_that_reads_a_wildcard_behind_a_link_is_solved_without_cache() {
     let stack = Stack::new("  top: {base: slim}\n");
     stack.write("images/top/real/f", "one");
