@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,8 @@ use crate::image::packages::{
     self, APT_AUTH_SECRET, APT_MIRROR_SECRET, CA_SECRET, PIP_CONF_SECRET, PackageIndex, Packages,
     StepSettings,
 };
-use crate::image::solve::{ExecStep, Secret};
+use crate::image::secret::Secret;
+use crate::image::solve::ExecStep;
 use crate::model::account::Account;
 use crate::model::problem::Problem;
 use crate::plan::PlannedRun;
@@ -25,12 +27,22 @@ type Shown<'a> = &'a dyn Fn(&Path) -> PathBuf;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BuildEnvironment {
     /// The site's CA certificates.
-    pub(crate) ca_bundle: Option<PathBuf>,
+    ca_bundle: Option<Secret>,
     /// Index that pip asks instead of its default.
-    pub(crate) pip_index: Option<PackageIndex>,
+    pip_index: Option<PackageIndex>,
     /// Mirror that apt asks instead of the distribution's own.
-    pub(crate) apt_mirror: Option<PackageIndex>,
-    /// Secrets that RUN steps may mount: id → file.
+    apt_mirror: Option<PackageIndex>,
+    /// Those that RUN steps may mount, by id.
+    secrets: BTreeMap<String, Secret>,
+    pub(crate) proxy: BTreeMap<String, String>,
+    pub(crate) no_cache: bool,
+}
+
+/// What is given for a run on the command line and by the environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenEnvironment {
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// Files of secrets, by id.
     pub(crate) secrets: BTreeMap<String, PathBuf>,
     pub(crate) proxy: BTreeMap<String, String>,
     pub(crate) no_cache: bool,
@@ -38,21 +50,30 @@ pub(crate) struct BuildEnvironment {
 
 impl BuildEnvironment {
     /// What is given, and for the rest what the spec says of the site. Each
-    /// file can be read now. `shown`: a path as people know it.
+    /// file is read now and once: it may be a pipe, and what steps print is
+    /// searched for what is in it. `shown`: a path as people know it.
     ///
     /// # Errors
-    /// A file cannot be read, or holds no address; what is in it is not told.
-    pub(crate) fn of_site(mut self, site: &BuildSettings, shown: Shown<'_>) -> Result<Self, Problem> {
-        self.ca_bundle = self.ca_bundle.or_else(|| site.ca_bundle.clone());
-        for file in self.ca_bundle.iter().chain(self.secrets.values()) {
-            File::open(file).map_err(|error| {
-                Problem::new(format!("{} cannot be read: {error}", shown(file).display()))
-                    .help("name a file for --ca-bundle, --secret or `build.ca_bundle` that exists")
-            })?;
-        }
-        self.pip_index = index("pip_index", site.pip_index.as_ref(), shown)?;
-        self.apt_mirror = index("apt_mirror", site.apt_mirror.as_ref(), shown)?;
-        Ok(self)
+    /// A file cannot be read, is too large or holds no address; what is in it
+    /// is not told.
+    pub(crate) fn of_site(
+        given: GivenEnvironment,
+        site: &BuildSettings,
+        shown: Shown<'_>,
+    ) -> Result<Self, Problem> {
+        let ca_bundle = given.ca_bundle.as_ref().or(site.ca_bundle.as_ref());
+        // Certificates are public, and hiding them would only cost time.
+        let ca_bundle = ca_bundle.map(|file| content(file, shown).map(|ca| Secret::hiding(ca, Vec::new())));
+        let secret =
+            |(id, file): (String, PathBuf)| content(&file, shown).map(|value| (id, Secret::new(value)));
+        Ok(Self {
+            ca_bundle: ca_bundle.transpose()?,
+            pip_index: index("pip_index", site.pip_index.as_ref(), shown)?,
+            apt_mirror: index("apt_mirror", site.apt_mirror.as_ref(), shown)?,
+            secrets: given.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+            proxy: given.proxy,
+            no_cache: given.no_cache,
+        })
     }
 
     /// A sentence for each file with a login that everybody on the machine can read.
@@ -101,10 +122,10 @@ impl BuildEnvironment {
     /// All secrets that steps may mount.
     pub(crate) fn offered(&self) -> BTreeMap<String, Secret> {
         let text = |id: &str, site: &PackageIndex, text: String| {
-            (id.to_owned(), Secret::Text { text, hidden: site.hidden() })
+            (id.to_owned(), Secret::hiding(text, site.hidden()))
         };
-        let own = self.secrets.iter().map(|(id, file)| (id.clone(), file.into()));
-        let ca = self.ca_bundle.iter().map(|file| (CA_SECRET.to_owned(), file.into()));
+        let own = self.secrets.clone().into_iter();
+        let ca = self.ca_bundle.iter().map(|ca| (CA_SECRET.to_owned(), ca.clone()));
         let pip = self.pip_index.iter().map(|site| text(PIP_CONF_SECRET, site, site.pip_conf()));
         let mirror = self.apt_mirror.iter().map(|site| text(APT_MIRROR_SECRET, site, site.apt_mirror()));
         let auth =
@@ -125,6 +146,24 @@ impl BuildEnvironment {
             apt_mirror: self.apt_mirror.is_some(),
             apt_auth: self.apt_mirror.as_ref().is_some_and(|site| site.apt_auth().is_some()),
         }
+    }
+}
+
+/// What is in the file of a secret, which may be a pipe.
+fn content(file: &Path, shown: Shown<'_>) -> Result<Vec<u8>, Problem> {
+    let most = Secret::LARGEST;
+    let mut content = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut content));
+    let (name, help) =
+        (shown(file), "name a file for --ca-bundle, --secret or `build.ca_bundle` that exists");
+    match read {
+        Err(error) => Err(Problem::new(format!("{} cannot be read: {error}", name.display())).help(help)),
+        Ok(_) if content.len() > most => {
+            let kib = most / 1024;
+            let problem = Problem::new(format!("{} has more than {kib} KiB", name.display()));
+            Err(problem.help("BuildKit takes no larger secret, nor more certificates"))
+        }
+        Ok(_) => Ok(content),
     }
 }
 
@@ -151,9 +190,39 @@ fn index(key: &str, source: Option<&SiteSource>, shown: Shown<'_>) -> Result<Opt
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    fn given(file: impl Into<PathBuf>) -> Result<BuildEnvironment, Problem> {
+        let secrets = [("tok".to_owned(), file.into())].into();
+        let given = GivenEnvironment { secrets, ..GivenEnvironment::default() };
+        BuildEnvironment::of_site(given, &BuildSettings::default(), &|path| path.into())
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_pipe_and_is_offered_to_every_image() {
+        let (from, mut to) = std::io::pipe().unwrap();
+        to.write_all(b"hunter2-a\n").unwrap();
+        drop(to);
+        let environment = given(format!("/dev/fd/{}", from.as_raw_fd())).unwrap();
+        for _ in 0..2 {
+            let secret = &environment.offered()["tok"];
+            assert_eq!(
+                (&*secret.value, &*secret.hidden),
+                (&b"hunter2-a\n"[..], &[b"hunter2-a".to_vec()][..])
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_never_ends_or_is_nowhere_is_told_by_its_file() {
+        let told = |file: &str| given(file).unwrap_err();
+        assert_eq!(told("/dev/zero").message, "/dev/zero has more than 500 KiB");
+        assert!(told("/nowhere").message.starts_with("/nowhere cannot be read: No such file"));
+    }
 
     #[test]
     fn a_login_that_everybody_can_read_is_told_without_what_it_is() {
@@ -164,7 +233,9 @@ mod tests {
         let told = |mode, address| {
             fs::write(&file, address).unwrap();
             fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            BuildEnvironment::default().of_site(&site, &shown).unwrap().exposed(&site, &shown)
+            BuildEnvironment::of_site(GivenEnvironment::default(), &site, &shown)
+                .unwrap()
+                .exposed(&site, &shown)
         };
         insta::assert_snapshot!(
             told(0o644, "https://ann:geheim@host/simple").concat(),

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use environment::BuildEnvironment;
+pub(crate) use environment::{BuildEnvironment, GivenEnvironment};
 pub(crate) use outcome::Outcomes;
 pub(crate) use tags::{MoveError, move_tags};
 pub(crate) use whole_run::{RunEnd, WholeRun};

@@ -14,7 +14,7 @@ use super::plan;
 use super::report;
 use super::session::Session;
 use super::signals::{self, Signals};
-use crate::build::{self, BuildEnvironment, Options, RunEnd, WholeRun, space};
+use crate::build::{self, BuildEnvironment, GivenEnvironment, Options, RunEnd, WholeRun, space};
 use crate::model::event::Event;
 use crate::plan::pins::PinnedPlan;
 use crate::plan::registries::may_push;
@@ -178,14 +178,13 @@ pub(super) fn surroundings(
     spec: &Spec,
 ) -> Result<BuildEnvironment, CliError> {
     let file = |file: &PathBuf| session.here.join(file);
-    let given = BuildEnvironment {
+    let given = GivenEnvironment {
         ca_bundle: args.ca_bundle.as_ref().map(file),
         secrets: args.secrets.iter().map(|(id, path)| (id.clone(), session.here.join(path))).collect(),
         proxy: session.proxy.clone(),
         no_cache: args.no_cache,
-        ..BuildEnvironment::default()
     };
-    given.of_site(&spec.build, &|file| session.shown(file)).map_err(CliError::usage)
+    BuildEnvironment::of_site(given, &spec.build, &|file| session.shown(file)).map_err(CliError::usage)
 }
 
 /// One folder for each run, by time, so that old logs are easy to find.

@@ -5,5 +5,6 @@
 pub(crate) mod export;
 pub(crate) mod packages;
 pub(crate) mod recipe;
+pub(crate) mod secret;
 pub(crate) mod solve;
 pub(crate) mod user_layer;

@@ -4,10 +4,10 @@
 //! its own, the fake engine interprets the same value.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::secret::Secret;
 use crate::dockerfile::context::{Context, Tree};
 use crate::model::account::Account;
 use crate::model::names::NodeName;
@@ -42,31 +42,6 @@ pub(crate) struct Solve {
     /// Write into the image which steps made it, so that others can import it.
     /// That holds times: such an image has another ID each day.
     pub(crate) inline_cache: bool,
-}
-
-/// What a secret holds.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Secret {
-    /// What is in a file when a step mounts it.
-    File(PathBuf),
-    /// This text, which is in no file. What of it must not be shown, wherever
-    /// a step prints it, is in `hidden`.
-    Text { text: String, hidden: Vec<String> },
-}
-
-impl<T: Into<PathBuf>> From<T> for Secret {
-    fn from(path: T) -> Self {
-        Self::File(path.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Text { .. } => f.write_str("Text(…)"),
-        }
-    }
 }
 
 /// What an image is made from.

@@ -15,7 +15,8 @@ pub(crate) struct Surroundings {
     /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
-    /// A secret that RUN steps may mount; may be given several times
+    /// A secret that RUN steps may mount; may be given several times. It is masked in what they
+    /// print, but for lines of under 6 characters
     #[arg(long = "secret", value_name = "ID=FILE", value_parser = super::key_value)]
     pub(crate) secrets: Vec<(String, String)>,
 }

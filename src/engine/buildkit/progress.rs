@@ -5,8 +5,8 @@
 //! they fetch from. Credentials that a build was given are taken out of it
 //! here, before anybody sees it. Decides nothing.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bollard_buildkit_proto::google::protobuf::Timestamp;
@@ -14,8 +14,8 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexL
 use bollard_buildkit_proto::pb;
 
 use super::job::Job;
-use crate::image::solve::{Secret, Solve};
-use crate::model::event::{Event, Events, Failure, StepState};
+use crate::image::solve::Solve;
+use crate::model::event::{Event, Events, Excerpt, Failure, StepState};
 use crate::model::names::NodeName;
 
 /// Lines of a step's output that are kept.
@@ -45,7 +45,7 @@ pub(super) struct StepProgress {
     /// What has no newline yet, of each output stream by itself.
     partial: BTreeMap<i64, String>,
     /// What may be the beginning of a hidden text, of each stream by itself.
-    held: BTreeMap<i64, String>,
+    held: BTreeMap<i64, Vec<u8>>,
 }
 
 impl JobProgress {
@@ -115,7 +115,8 @@ impl<'a> ProgressReader<'a> {
     fn take(&self, response: StatusResponse) {
         let mut progress = self.progress();
         for mut vertex in response.vertexes {
-            vertex.error = self.hidden.text(vertex.error);
+            vertex.error = self.hidden.text(&vertex.error);
+            vertex.name = self.hidden.text(&vertex.name);
             self.vertex(&mut progress, vertex);
         }
         for status in response.statuses {
@@ -125,7 +126,7 @@ impl<'a> ProgressReader<'a> {
             self.log(&mut progress, log);
         }
         for warning in response.warnings {
-            let text = self.hidden.text(String::from_utf8_lossy(&warning.short).into_owned());
+            let text = self.hidden.bytes(&warning.short);
             self.send(Event::Warning { image: Some(self.node.clone()), text });
         }
     }
@@ -142,7 +143,7 @@ impl<'a> ProgressReader<'a> {
         let Some(completed) = vertex.completed else { return };
         step.running = false;
         for (stream, text) in std::mem::take(&mut step.held) {
-            self.report(step, &vertex.digest, stream, text);
+            self.report(step, &vertex.digest, stream, self.hidden.bytes(&text));
         }
         let import = vertex.name.strip_prefix(IMPORT).filter(|_| !vertex.error.is_empty());
         if vertex.error.is_empty() || import.is_some() {
@@ -172,20 +173,20 @@ impl<'a> ProgressReader<'a> {
         let (current, total) = (bytes(status.current), bytes(status.total));
         // The engine also shows one-off actions this way, without amounts.
         if current > 0 || total > 0 {
-            let (step, what) = (status.vertex, status.id);
+            let (step, what) = (status.vertex, self.hidden.text(&status.id));
             self.send(Event::Transfer { image: self.node.clone(), step, what, current, total });
         }
     }
 
     fn log(&self, progress: &mut JobProgress, log: VertexLog) {
         let step = progress.steps.entry(log.vertex.clone()).or_default();
-        let held = step.held.remove(&log.stream).unwrap_or_default();
-        let text = held + &String::from_utf8_lossy(&log.msg);
-        let (text, held) =
-            if step.running { self.hidden.partial(text) } else { (self.hidden.text(text), String::new()) };
+        let mut output = step.held.remove(&log.stream).unwrap_or_default();
+        output.extend(log.msg);
+        let held = if step.running { self.hidden.cut(&mut output) } else { Vec::new() };
         if !held.is_empty() {
             step.held.insert(log.stream, held);
         }
+        let text = self.hidden.bytes(&output);
         self.report(step, &log.vertex, log.stream, text);
     }
 
@@ -213,57 +214,90 @@ const INSTEAD: &str = "****";
 /// Shorter parts of a proxy's login are left: they would blot out words.
 const SHORTEST: usize = 4;
 
-/// Texts that are never shown.
+/// Texts that are never shown, sorted: a secret may have thousands of lines, and
+/// so those that go on as an output does are found without a look at the others.
 #[derive(Debug, Default)]
-pub(super) struct Redactor(Vec<String>);
+pub(super) struct Redactor(Vec<Vec<u8>>);
 
 impl Redactor {
     /// Those of a solve: of its secrets, and of its proxies' addresses.
     pub(super) fn of(solve: &Solve) -> Self {
-        let secrets = solve.secrets.values().flat_map(|secret| match secret {
-            Secret::Text { hidden, .. } => hidden.clone(),
-            Secret::File(_) => Vec::new(),
-        });
-        let proxies = solve.proxy.values().flat_map(|address| login(address));
-        let mut texts: Vec<String> = secrets.chain(proxies).filter(|text| !text.is_empty()).collect();
-        // One may be a part of another.
-        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        texts.dedup();
-        Self(texts)
+        let secrets = solve.secrets.values().flat_map(|secret| secret.hidden.iter().cloned());
+        let proxies = solve.proxy.values().flat_map(|address| login(address)).map(String::into_bytes);
+        Self::new(secrets.chain(proxies))
     }
 
-    pub(super) fn text(&self, text: String) -> String {
-        let found = self.0.iter().filter(|hidden| text.contains(hidden.as_str()));
-        found
-            .fold(Cow::Borrowed(text.as_str()), |text, hidden| text.replace(hidden, INSTEAD).into())
-            .into_owned()
+    fn new(texts: impl Iterator<Item = Vec<u8>>) -> Self {
+        let texts: BTreeSet<_> = texts.filter(|text| !text.is_empty()).collect();
+        Self(texts.into_iter().collect())
     }
 
-    /// What may be shown of a text that goes on, and its end that may be the
-    /// beginning of something hidden.
-    pub(super) fn partial(&self, text: String) -> (String, String) {
-        let mut text = self.text(text);
-        let open = |hidden: &String| (1..hidden.len()).rev().find(|&n| is_end(&text, hidden, n));
-        let held = self.0.iter().filter_map(open).max().unwrap_or(0);
-        let end = text.split_off(text.len() - held);
-        (text, end)
+    pub(super) fn text(&self, text: &str) -> String {
+        self.bytes(text.as_bytes())
+    }
+
+    /// What may be shown of an output.
+    fn bytes(&self, output: &[u8]) -> String {
+        let mut shown = Vec::with_capacity(output.len());
+        let mut from = 0;
+        for hidden in self.find(output).0 {
+            shown.extend_from_slice(&output[from..hidden.start]);
+            shown.extend_from_slice(INSTEAD.as_bytes());
+            from = hidden.end;
+        }
+        shown.extend_from_slice(&output[from..]);
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// Cuts off the end of an output that goes on, from where it may become
+    /// something hidden.
+    fn cut(&self, output: &mut Vec<u8>) -> Vec<u8> {
+        let (found, open) = self.find(output);
+        let around = found.iter().find(|hidden| hidden.contains(&open));
+        output.split_off(around.map_or(open, |hidden| hidden.start))
+    }
+
+    /// Where hidden texts stand, those that overlap as one; and where one
+    /// begins that the end of the output cuts off.
+    fn find(&self, output: &[u8]) -> (Vec<Range<usize>>, usize) {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut open = output.len();
+        for start in 0..output.len() {
+            let mut texts = self.0.as_slice();
+            let mut end = None;
+            for (at, byte) in output[start..].iter().enumerate() {
+                let below = texts.partition_point(|text| text.get(at) < Some(byte));
+                let equal = texts[below..].partition_point(|text| text.get(at) == Some(byte));
+                texts = &texts[below..below + equal];
+                match texts.first() {
+                    Some(text) if text.len() == at + 1 => end = Some(start + at + 1),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            if texts.last().is_some_and(|text| text.len() > output.len() - start) {
+                open = open.min(start);
+            }
+            let Some(end) = end else { continue };
+            match found.last_mut() {
+                Some(last) if start < last.end => last.end = last.end.max(end),
+                _ => found.push(start..end),
+            }
+        }
+        (found, open)
     }
 
     pub(super) fn failure(&self, failure: Failure) -> Failure {
-        let hide = |text: Option<String>| text.map(|text| self.text(text));
+        let hide = |text: Option<String>| text.map(|text| self.text(&text));
         Failure {
-            message: self.text(failure.message),
+            message: self.text(&failure.message),
             step: hide(failure.step),
             help: hide(failure.help),
-            output: failure.output.into_iter().map(|line| self.text(line)).collect(),
+            output: failure.output.iter().map(|line| self.text(line)).collect(),
+            excerpt: failure.excerpt.map(|excerpt| Excerpt { text: self.text(&excerpt.text), ..excerpt }),
             ..failure
         }
     }
-}
-
-/// Whether a text ends in the first `n` bytes of another.
-fn is_end(text: &str, hidden: &str, n: usize) -> bool {
-    hidden.get(..n).is_some_and(|start| text.ends_with(start))
 }
 
 /// User and password of an address, together and alone.
@@ -349,7 +383,19 @@ mod tests {
     }
 
     fn hidden(texts: &[&str]) -> Redactor {
-        Redactor(texts.iter().map(|&text| text.to_owned()).collect())
+        Redactor::new(texts.iter().map(|text| text.as_bytes().to_vec()))
+    }
+
+    /// What is shown of an output that comes in these pieces.
+    fn shown<'a>(hidden: &Redactor, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let (mut shown, mut held) = (String::new(), Vec::new());
+        for piece in pieces {
+            held.extend_from_slice(piece);
+            let end = hidden.cut(&mut held);
+            shown += &hidden.bytes(&held);
+            held = end;
+        }
+        shown + &hidden.bytes(&held)
     }
 
     #[test]
@@ -361,31 +407,43 @@ mod tests {
 
     #[test]
     fn a_hidden_text_is_found_also_where_it_comes_in_pieces() {
-        let hidden = hidden(&["jane:secret", "secret"]);
-        let (mut shown, mut held) = (String::new(), String::new());
-        for piece in ["from jane:", "sec", "ret@host, janet\n", "secre", "cy jane"] {
-            let (text, end) = hidden.partial(held + piece);
-            shown += &text;
-            held = end;
+        let pieces = ["from jane:", "sec", "ret@host, janet\n", "secre", "cy jane"].map(str::as_bytes);
+        assert_eq!(shown(&hidden(&["jane:secret", "secret"]), pieces), "from ****@host, janet\nsecrecy jane");
+        let umlaut = "gehëim".as_bytes();
+        assert_eq!(shown(&hidden(&["gehëim"]), [&b"a "[..], &umlaut[..4], &umlaut[4..]]), "a ****");
+    }
+
+    #[test]
+    fn hidden_texts_that_overlap_or_begin_alike_leave_nothing_of_each_other() {
+        let all = hidden(&["abcdef", "defghi", "defghi-long"]);
+        for (output, masked) in
+            [("1abcdefghi2", "1****2"), ("abcdefghi-long", "****"), ("defghi-lon!", "****-lon!")]
+        {
+            for cut in 0..output.len() {
+                let pieces = [&output.as_bytes()[..cut], &output.as_bytes()[cut..]];
+                assert_eq!(shown(&all, pieces), masked, "{output} cut at {cut}");
+            }
         }
-        assert_eq!(shown + &hidden.text(held), "from ****@host, janet\nsecrecy jane");
+    }
+
+    #[test]
+    fn thousands_of_hidden_lines_cost_little() {
+        let lines: Vec<String> = (0..20_000).map(|n| format!("{n:064}")).collect();
+        let hidden = hidden(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let output = format!("{}{}", "pip installs something\n".repeat(2000), lines[777]);
+        let begun = std::time::Instant::now();
+        assert!(shown(&hidden, [output.as_bytes()]).ends_with("something\n****"));
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
     }
 
     proptest::proptest! {
         #[test]
         fn no_cut_of_a_text_shows_what_is_hidden(before in "[a-e]{0,6}", after in "[a-e ]{0,6}", cuts in proptest::collection::vec(0..20_usize, 0..4)) {
-            let hidden = hidden(&["abcabd"]);
             let whole = format!("{before}abcabd{after}");
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(whole.len())).chain([0, whole.len()]).collect();
             cuts.sort_unstable();
-            let (mut shown, mut held) = (String::new(), String::new());
-            for pair in cuts.windows(2) {
-                let (text, end) = hidden.partial(held + &whole[pair[0]..pair[1]]);
-                shown += &text;
-                held = end;
-            }
-            shown += &hidden.text(held);
-            proptest::prop_assert_eq!(shown, whole.replace("abcabd", "****"));
+            let pieces = cuts.windows(2).map(|pair| &whole.as_bytes()[pair[0]..pair[1]]);
+            proptest::prop_assert_eq!(shown(&hidden(&["abcabd"]), pieces), whole.replace("abcabd", "****"));
         }
     }
 }

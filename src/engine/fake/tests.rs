@@ -10,6 +10,7 @@ use super::*;
 use crate::dockerfile::context::Context;
 use crate::dockerfile::ignore::Ignore;
 use crate::engine::Port;
+use crate::image::secret::Secret;
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Start};
 use crate::model::event::{Event, Failure};
 use crate::model::names::Login;
@@ -155,7 +156,7 @@ async fn declared_steps_run_and_need_their_secrets() {
     request.steps.truncate(1);
     request.steps[0].secrets.insert("/run/ca".into(), "ca".into());
     assert!(failure(solve(&engine, &request).await.0).message.contains("`ca`"));
-    request.secrets.insert("ca".into(), "/etc/ca.pem".into());
+    request.secrets.insert("ca".into(), Secret::new(Vec::new()));
     assert!(solve(&engine, &request).await.0.is_ok());
 }
 

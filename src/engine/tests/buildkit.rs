@@ -10,6 +10,7 @@ use crate::dockerfile::ignore::Ignore;
 use crate::engine::address::Address;
 use crate::engine::buildkit::Builder;
 use crate::engine::{Error, SolveError};
+use crate::image::secret::Secret;
 use crate::image::solve::{ConfigChange, DockerfileBuild, ExecStep, Solve, Start};
 use crate::model::account::Account;
 use crate::model::event::{Event, Failure, StepState};
@@ -272,8 +273,7 @@ async fn faults_of_a_dockerfile_say_what_to_mend() {
 async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
     let images = Images::new("steps");
     let (builder, base) = (builder(), images.base());
-    let secret = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(secret.path(), "hush").unwrap();
+    let random = tempfile::NamedTempFile::new().unwrap();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     let script = "set -e; cat /run/ca /run/list; echo $WORD $HTTPS_PROXY; touch /tmp/t /cache/c; \
                   test $(id -u) = 0; echo done > /done";
@@ -281,7 +281,7 @@ async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
         title: "install".into(),
         argv: ["sh", "-c", script].map(str::to_owned).into(),
         // The random path keeps results of earlier runs from standing in.
-        env: [pair("WORD", "word"), pair("RANDOM", &secret.path().to_string_lossy())].into(),
+        env: [pair("WORD", "word"), pair("RANDOM", &random.path().to_string_lossy())].into(),
         caches: [pair("/cache", "bk-test-cache")].into(),
         secrets: [pair("/run/ca", "ca")].into(),
         tmpfs: ["/tmp".to_owned()].into(),
@@ -297,14 +297,14 @@ async fn a_step_sees_its_mounts_and_leaves_none_of_them_behind() {
     assert!(without.message.contains("ca"), "{without:?}");
     assert!(without.help.unwrap().contains("--secret ID=FILE"));
 
-    solve.secrets = [("ca".to_owned(), secret.path().into())].into();
+    solve.secrets = [("ca".to_owned(), Secret::new(b"hush\nhunter2-a\n".to_vec()))].into();
     let (result, events) = run(&builder, &solve).await;
     let id = images.keep(result.unwrap());
     let output: String = events
         .iter()
         .filter_map(|e| if let Event::Log { text, .. } = e { Some(text.as_str()) } else { None })
         .collect();
-    assert_eq!(output, "hushtimmword http://proxy\n");
+    assert_eq!(output, "hush\n****\ntimmword http://proxy\n");
     let left =
         docker(&["run", "--rm", "--network=none", id.as_str(), "sh", "-c", "cat /done; ls -A /tmp /run"]);
     assert_eq!(left, "done\n/run:\n\n/tmp:");

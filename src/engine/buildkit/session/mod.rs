@@ -31,7 +31,7 @@ use tonic::{Request, Response, Status};
 
 use crate::dockerfile::context::{Context, Tree};
 use crate::engine::{Error, http};
-use crate::image::solve::Secret;
+use crate::image::secret::Secret;
 use crate::registry::credentials::{Credentials, Login};
 
 /// What BuildKit may call; it does not try what is not listed.
@@ -202,11 +202,7 @@ impl auth_server::Auth for Auth {
     }
 }
 
-/// Bytes of a secret that BuildKit takes at most.
-const LARGEST: usize = 500 * 1024;
-
-/// Secrets, handed out at the moment a step mounts them; only then is a file
-/// read.
+/// Secrets, handed out at the moment a step mounts them.
 struct Secrets(Arc<SessionContent>);
 
 #[tonic::async_trait]
@@ -220,25 +216,7 @@ impl secrets_server::Secrets for Secrets {
         // BuildKit goes on without an optional secret only if it is `not found`.
         let secret =
             secret.ok_or_else(|| Status::not_found(format!("the spec declares no secret `{id}`")))?;
-        let path = match secret {
-            Secret::File(path) => path,
-            Secret::Text { text, .. } => return Ok(Response::new(GetSecretResponse { data: text.into() })),
-        };
-        let data = tokio::fs::read(&path).await.map_err(|e| {
-            let text = format!("the file of secret `{id}`, {}: {e}", path.display());
-            match e.kind() {
-                std::io::ErrorKind::NotFound => Status::not_found(text),
-                _ => Status::failed_precondition(text),
-            }
-        })?;
-        if data.len() > LARGEST {
-            let text = format!(
-                "secret `{id}` is {} bytes, more than the {LARGEST} that a secret may be",
-                data.len()
-            );
-            return Err(Status::failed_precondition(text));
-        }
-        Ok(Response::new(GetSecretResponse { data }))
+        Ok(Response::new(GetSecretResponse { data: secret.value.to_vec() }))
     }
 }
 
