@@ -204,7 +204,7 @@ fn check(session: &Session, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
         if !errors.is_empty() {
             output.problems(&errors);
         }
-        warnings.iter().for_each(|warning| output.note(&sentence(warning)));
+        warnings.iter().for_each(|warning| output.note(&format!("warning: {}", warning.sentence())));
         let name = name.as_deref().unwrap_or("the program's own catalogue");
         let problems = if errors.is_empty() { "no problems".into() } else { count(errors.len(), "problem") };
         let (rows, warnings) = (count(rows, "row"), count(warnings.len(), "warning"));
@@ -212,15 +212,6 @@ fn check(session: &Session, args: &CatalogCheckArgs) -> Result<Exit, CliError> {
     }
     output.finish()?;
     Ok(if errors.is_empty() { Exit::Done } else { Exit::Usage })
-}
-
-fn sentence(warning: &Problem) -> String {
-    let (file, line) = warning
-        .place
-        .as_ref()
-        .map_or((String::new(), 0), |place| (place.file.path.display().to_string(), place.line_column().0));
-    let help = warning.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-    format!("warning: {file}:{line}: {}{help}", warning.message)
 }
 
 /// The file that the spec names; `None`: there is no spec, or it names none.

@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::session::Session;
 use crate::model::names::Login;
-use crate::plan::observe;
+use crate::plan::{build_arg_warnings, observe};
 use crate::spec::Spec;
 use crate::ui::human::count;
 
@@ -14,7 +14,8 @@ pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
     let (spec, graph) = session.spec()?;
     uids(session, &spec, spec.users.keys())?;
     session.pins()?;
-    observe::files(&spec, &graph, session.hashes()).map_err(CliError::problems)?;
+    let dockerfiles = observe::files(&spec, &graph, session.hashes()).map_err(CliError::problems)?;
+    let doubtful = build_arg_warnings(&spec, &graph, &dockerfiles, graph.order());
     let counts = json!({
         "problems": [],
         "images": spec.images.len(),
@@ -22,6 +23,7 @@ pub(crate) fn run(session: &Session) -> Result<Exit, CliError> {
         "projects": spec.projects.len(),
     });
     let mut output = session.output();
+    doubtful.iter().for_each(|warning| output.note(&format!("warning: {}", warning.sentence())));
     output.data(&counts, |_, _| {
         let (images, bases) = (count(spec.images.len(), "image"), count(spec.bases.len(), "base"));
         format!("no problems: {images} on {bases}, {}\n", count(spec.projects.len(), "project"))

@@ -114,6 +114,16 @@ impl ParsedDockerfile {
         Ok(())
     }
 
+    /// The names of all its ARG instructions, also in stages that do not count.
+    pub(crate) fn args(&self) -> impl Iterator<Item = &str> {
+        let steps = self.global_args.iter().chain(self.stages.iter().flat_map(|stage| &stage.steps));
+        let args = steps.filter_map(|step| match &step.kind {
+            Instruction::Arg(args) => Some(args),
+            _ => None,
+        });
+        args.flatten().map(|(name, _)| name.as_str())
+    }
+
     /// The front end that `# syntax=` asks for.
     pub(crate) fn syntax(&self) -> Option<&str> {
         self.syntax.as_deref()

@@ -95,6 +95,14 @@ impl Problem {
         self.help = Some(help.into());
         self
     }
+
+    /// In one line: `FILE:LINE: message; help`.
+    pub(crate) fn sentence(&self) -> String {
+        let place = self.place.as_ref();
+        let place = place.map(|place| format!("{}:{}: ", place.file.path.display(), place.line_column().0));
+        let help = self.help.as_ref().map(|help| format!("; {help}"));
+        format!("{}{}{}", place.unwrap_or_default(), self.message, help.unwrap_or_default())
+    }
 }
 
 impl From<String> for Problem {

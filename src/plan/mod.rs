@@ -5,6 +5,7 @@
 //! Printing a plan is its `Display`; carrying it out is `build`'s business,
 //! which decides nothing again.
 
+mod build_args;
 pub(crate) mod candidate;
 pub(crate) mod decide;
 pub(crate) mod history;
@@ -21,6 +22,7 @@ mod tests;
 pub(crate) mod update;
 pub(crate) mod why;
 
+pub(crate) use build_args::warnings as build_arg_warnings;
 pub(crate) use candidate::{image_labels, recipes};
 pub(crate) use run::{Context, Error, PlannedRun, plan};
 pub(crate) use selection::{Selected, Selection, SelectionError, SelectionRequest};

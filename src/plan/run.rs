@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Plan;
+use super::build_args;
 use super::candidate::candidates;
 use super::history::{self, Records};
 use super::observe::{self, Snapshot};
@@ -126,6 +127,8 @@ pub(super) async fn plan_snapshot(
     let decided = decide_asking(context.registry, candidates, &images, &histories, selection.push);
     let (plan, tags) = decided.await?;
     let mut warnings = tags.warnings();
+    let doubtful = build_args::warnings(context.spec, context.graph, &snapshot.dockerfiles, &selection.nodes);
+    warnings.extend(doubtful.iter().map(Problem::sentence));
     if plan.builds().next().is_some() {
         warnings.extend(snapshot.warnings.iter().cloned());
     }

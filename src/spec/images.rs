@@ -12,7 +12,7 @@ use super::files::FileKind;
 use super::load::SpecReader;
 use super::parents::DeclaredNames;
 use super::reader::Item;
-use super::{Content, Dockerfile, Image, Origins, Parent, grammar, packages, paths};
+use super::{BuildArg, BuildArgs, Content, Dockerfile, Image, Origins, Parent, grammar, packages, paths};
 use crate::model::names::{ImageName, PlanName};
 use crate::model::problem::Place;
 use crate::model::reference::Repository;
@@ -239,21 +239,18 @@ pub(crate) fn dockerfile(
     Some(Dockerfile { file, context, target, place: item.place() })
 }
 
-/// Name to value.
-type Args = BTreeMap<String, String>;
-
 /// `build_args: {NAME: value}`.
-pub(crate) fn build_args(fields: &Fields, key: &str) -> Args {
+pub(crate) fn build_args(fields: &Fields, key: &str) -> BuildArgs {
     fields.get(key).map(args).unwrap_or_default()
 }
 
-fn args(item: Item) -> Args {
-    let mut args = Args::new();
+fn args(item: Item) -> BuildArgs {
+    let mut args = BuildArgs::new();
     for (key, value) in item.entries() {
         let named = key.item.check(grammar::build_arg_key(key.text));
         let Some(text) = value.string_or_whole() else { continue };
         if value.check(grammar::build_arg_value(text)) && named {
-            args.insert(key.text.to_owned(), text.to_owned());
+            args.insert(key.text.to_owned(), BuildArg { value: text.to_owned(), place: key.place() });
         }
     }
     args
@@ -261,9 +258,9 @@ fn args(item: Item) -> Args {
 
 /// An image's args: `build_args` and `plan_args: {PLAN: {NAME: value}}`, or
 /// both in the old form `dbuild_env: {common: {...}, PLAN: {...}}`.
-fn image_args(image: &Fields, names: &DeclaredNames) -> (Args, BTreeMap<PlanName, Args>) {
+fn image_args(image: &Fields, names: &DeclaredNames) -> (BuildArgs, BTreeMap<PlanName, BuildArgs>) {
     let common = build_args(image, "build_args");
-    let mut by_plan: BTreeMap<PlanName, Args> = BTreeMap::new();
+    let mut by_plan: BTreeMap<PlanName, BuildArgs> = BTreeMap::new();
     for (key, value) in image.entries("plan_args") {
         by_plan.insert(names.plan(key.text, key.item), args(value));
     }
@@ -272,7 +269,7 @@ fn image_args(image: &Fields, names: &DeclaredNames) -> (Args, BTreeMap<PlanName
         let help = "`common` is now `build_args`, the rest `plan_args`: move everything there";
         old.report("`dbuild_env` beside `build_args` or `plan_args`", help);
     }
-    let (mut common, mut by_plan) = (Args::new(), BTreeMap::new());
+    let (mut common, mut by_plan) = (BuildArgs::new(), BTreeMap::new());
     for (key, value) in image.entries("dbuild_env") {
         if key.text == "common" {
             common = args(value);

@@ -200,9 +200,9 @@ pub(crate) struct Image {
     /// Where its packages were written.
     pub(crate) origins: Origins,
     /// Spec-level build args.
-    pub(crate) build_args: BTreeMap<String, String>,
+    pub(crate) build_args: BuildArgs,
     /// Old `dbuild_env.<plan>`: args of one plan variant only; they win.
-    pub(crate) plan_args: BTreeMap<PlanName, BTreeMap<String, String>>,
+    pub(crate) plan_args: BTreeMap<PlanName, BuildArgs>,
     /// Plans for which this image is left out.
     pub(crate) skip_plans: BTreeSet<PlanName>,
     #[expect(dead_code, reason = "read for old stacks; has no effect yet")]
@@ -215,6 +215,16 @@ pub(crate) struct Image {
     pub(crate) prepull: bool,
     /// `secrets: [id]` without which it is not built.
     pub(crate) secrets: BTreeSet<String>,
+}
+
+/// Build args by their names.
+pub(crate) type BuildArgs = BTreeMap<String, BuildArg>;
+
+/// A build arg's value, and where its name stands.
+#[derive(Clone, Debug)]
+pub(crate) struct BuildArg {
+    pub(crate) value: String,
+    pub(crate) place: Place,
 }
 
 /// Packages, as they stand in [`Packages`], each with where it was written: in
@@ -250,7 +260,7 @@ pub(crate) struct PlanVariant {
     pub(crate) name: PlanName,
     pub(crate) place: Place,
     pub(crate) tag_prefix: String,
-    pub(crate) build_args: BTreeMap<String, String>,
+    pub(crate) build_args: BuildArgs,
 }
 
 /// A person's image.
@@ -273,7 +283,7 @@ pub(crate) struct Project {
     pub(crate) origins: Origins,
     /// ... or the user's own Dockerfile.
     pub(crate) dockerfile: Option<Dockerfile>,
-    pub(crate) build_args: BTreeMap<String, String>,
+    pub(crate) build_args: BuildArgs,
     /// `jupyter: true`.
     pub(crate) jupyter: bool,
     /// `refreshed:` — when fresh packages were last asked for.

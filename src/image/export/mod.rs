@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::image::recipe::looks_secret;
+use crate::image::recipe::is_secret;
 use crate::image::solve::{DockerfileBuild, Solve, Start};
 use crate::image::user_layer::LayerFiles;
 use crate::model::names::NodeName;
@@ -141,7 +141,7 @@ impl DockerfileExport<'_> {
 /// and one of several lines, since the comment that it stands in ends with a line.
 fn arguments(build: &DockerfileBuild) -> Vec<String> {
     let argument = |(name, value): (&String, &String)| {
-        if looks_secret(name) || !is_line(value) {
+        if is_secret(name, value) || !is_line(value) {
             format!(" --build-arg {name}")
         } else {
             format!(" --build-arg {}", instructions::shell(&format!("{name}={value}")))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::record::{RecipeRecord, shown_fields};
+use super::record::{RecipeRecord, masked_by_form, shown_fields};
 use super::{Fields, Ingredient, Recipe, STAMP};
 use crate::dockerfile::context::Listing;
 
@@ -195,6 +195,9 @@ fn details(ingredient: Ingredient, before: PreviousBuild<'_>, now: NextBuild<'_>
                 details.extend(rest.into_iter().filter(|detail| detail.what != "content"));
                 return details;
             }
+        }
+        Ingredient::Args => {
+            return known.map(|old| fields(&masked_by_form(old), &new)).unwrap_or_default();
         }
         Ingredient::Packages => return known.map(|old| packages(old, &new)).unwrap_or_default(),
         _ => {}

@@ -5,12 +5,14 @@
 //! apart. Reads nothing: everything is handed in as plain data.
 
 mod changes;
+mod credential;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use changes::{Detail, IngredientChange, IngredientDigests, NextBuild, PreviousBuild, compare};
-pub(crate) use record::{RecipeRecord, looks_secret, masked, masked_text};
+pub(crate) use credential::has_credential;
+pub(crate) use record::{RecipeRecord, is_secret, masked, masked_text};
 
 use crate::image::packages::Packages;
 use crate::model::account::Account;
@@ -221,7 +223,7 @@ impl Recipe {
     /// that are set in it.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
         let args = self.fields(Ingredient::Args).iter();
-        let secret = args.filter(|(name, value)| looks_secret(name) && !value.is_empty());
+        let secret = args.filter(|(name, value)| is_secret(name, value) && !value.is_empty());
         let known =
             secret.fold(text.to_owned(), |text, (name, value)| text.replace(value, &masked(name, value)));
         masked_text(&known)

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 
+use super::credential::{self, has_credential};
 use super::{Digest, Fields, Ingredient, Recipe};
 use crate::dockerfile::context::Listing;
 use crate::model::digest::short;
@@ -114,8 +115,8 @@ fn shortened(value: &str) -> String {
     }
 }
 
-// Values that look secret, by the name they have. The recipe digest counts the value itself; whatever is written down or
-// shown has a digest in its place. Knows names only, no secrets.
+// Values that look secret, by the name they have or by their form. The recipe digest counts the value itself; whatever
+// is written down or shown has a digest in its place.
 
 /// Anywhere in a name.
 const WORDS: [&str; 5] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL"];
@@ -131,7 +132,7 @@ static OLD_ENV: LazyLock<Regex> =
 
 /// Whether a name says that its value is secret. Hugging Face's tokenizers
 /// are none; a key may be `API_KEY` or `APIKEY`, but no `KEYBOARD`.
-pub(crate) fn looks_secret(name: &str) -> bool {
+fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace("TOKENIZ", "");
     let key = |part: &str| part.ends_with("KEY") || part.ends_with("KEYS");
     WORDS.iter().any(|word| name.contains(word)) || name.split(|c: char| !c.is_ascii_alphanumeric()).any(key)
@@ -139,24 +140,42 @@ pub(crate) fn looks_secret(name: &str) -> bool {
 
 /// What is shown of the value under this name.
 pub(crate) fn masked(name: &str, value: &str) -> String {
-    if looks_secret(name) { secret_digest(value) } else { value.to_owned() }
+    if is_secret(name, value) { secret_digest(value) } else { value.to_owned() }
+}
+
+/// Whether a value is secret, by its name or by its form.
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
+    looks_secret(name) || has_credential(value)
+}
+
+/// What earlier versions wrote down of args, whose values they knew as secret
+/// by name only.
+pub(super) fn masked_by_form(args: &Fields) -> Fields {
+    let value = |value: &String| if has_credential(value) { secret_digest(value) } else { value.clone() };
+    args.iter().map(|(name, text)| (name.clone(), value(text))).collect()
 }
 
 fn secret_digest(value: &str) -> String {
     format!("sha256:{}", Digest::of(value.as_bytes()).short())
 }
 
-/// A Dockerfile's text with the values masked that it sets under such names.
+/// A Dockerfile's text with the values masked that it sets under such names,
+/// and with credentials masked wherever they stand.
 pub(crate) fn masked_text(text: &str) -> String {
     let lines = text.lines().map(masked_line);
     let mut masked = lines.collect::<Vec<_>>().join("\n");
     if text.ends_with('\n') {
         masked.push('\n');
     }
-    masked
+    credential::replace(&masked, secret_digest)
 }
 
 fn masked_line(line: &str) -> String {
+    let masked = |name: &str, value: &str| match looks_secret(name) {
+        true => secret_digest(value),
+        // A credential in it is replaced alone.
+        false => value.to_owned(),
+    };
     if let Some(parts) = OLD_ENV.captures(line)
         && !parts[3].contains('=')
     {
@@ -201,6 +220,8 @@ mod tests {
         let masked = masked_text(text);
         assert!(!masked.contains("hunter2"), "{masked}");
         assert!(masked.contains("ENV A=1 MY_KEY=sha256:") && masked.contains(" B=2\n"), "{masked}");
+        let url = masked_text("RUN pip -i https://ann:hunter2@host/simple x\n");
+        assert!(url.starts_with("RUN pip -i https://sha256:") && url.ends_with("@host/simple x\n"), "{url}");
         let plain = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nENV A 1\nRUN make X=1\n";
         assert_eq!(masked_text(plain), plain);
     }

@@ -360,7 +360,7 @@ proptest! {
         let IngredientChange { ingredient, details, .. } = &changed[0];
         prop_assert_eq!((*ingredient, details.len(), &details[0].what), (Ingredient::Args, 1, &name));
         let shown = (details[0].old.as_deref(), details[0].new.as_deref());
-        if looks_secret(&name) {
+        if is_secret(&name, "") {
             let json = serde_json::to_string(&changed).unwrap();
             prop_assert!(!json.contains(&format!("\"{old}\"")) && !json.contains(&format!("\"{new}\"")), "{}", json);
         } else {

@@ -6,7 +6,7 @@ use petgraph::graph::DiGraph;
 
 use super::{Graph, Node, NodeId, NodeKind, id_of, index, sorted};
 use crate::model::names::{BaseName, ImageName, NodeName, PlanName};
-use crate::spec::{Image, Parent, PlanVariant, Project, Spec};
+use crate::spec::{BuildArgs, Image, Parent, PlanVariant, Project, Spec};
 
 /// What a parent in the spec is looked up by, for one plan.
 type Variant<'s> = (&'s ImageName, Option<&'s PlanName>);
@@ -42,6 +42,10 @@ impl Graph {
     }
 }
 
+fn values(args: &BuildArgs) -> BTreeMap<String, String> {
+    args.iter().map(|(name, arg)| (name.clone(), arg.value.clone())).collect()
+}
+
 impl<'s> GraphBuilder<'s> {
     fn add(&mut self, spec_index: usize, name: NodeName, kind: NodeKind) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.node_count()).expect("a spec has far fewer images"));
@@ -67,13 +71,13 @@ impl<'s> GraphBuilder<'s> {
         let id = self.add(spec_index, name, NodeKind::Image(image.name.clone()));
         let node = &mut self.nodes[index(id)];
         node.repository = Some(image.repository.clone());
-        node.build_args = image.build_args.clone();
+        node.build_args = values(&image.build_args);
         node.tag_prefix = Some(spec.tag.prefix.clone());
         if let Some(plan) = plan {
             node.plan = Some(plan.name.clone());
             node.tag_prefix = Some(plan.tag_prefix.clone());
-            let own = image.plan_args.get(&plan.name).into_iter().flatten();
-            node.build_args.extend(plan.build_args.iter().chain(own).map(|(k, v)| (k.clone(), v.clone())));
+            node.build_args.extend(values(&plan.build_args));
+            node.build_args.extend(image.plan_args.get(&plan.name).map(values).unwrap_or_default());
         }
         self.images.insert((&image.name, plan.map(|plan| &plan.name)), id);
     }
@@ -84,7 +88,7 @@ impl<'s> GraphBuilder<'s> {
         let id = self.add(spec_index, name, kind);
         let node = &mut self.nodes[index(id)];
         node.repository = Some(project.repository.clone());
-        node.build_args = project.build_args.clone();
+        node.build_args = values(&project.build_args);
     }
 
     /// Joins all nodes, once all are known: a spec may name children first.

@@ -89,7 +89,7 @@ images:
 #[test]
 fn common_args_come_first_then_the_plans_then_the_images_for_the_plan() {
     let spec = open(&stack(PLANS, &["base", "leaf"]));
-    assert_eq!(spec.images[0].plan_args[&PlanName::new("PYTHON38")]["B"], "image");
+    assert_eq!(spec.images[0].plan_args[&PlanName::new("PYTHON38")]["B"].value, "image");
     let graph = Graph::build(&spec);
     let args = |name: &str| {
         let node = graph.node(graph.find(name).unwrap());

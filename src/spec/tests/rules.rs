@@ -139,7 +139,7 @@ fn build_args_are_identifiers_with_one_line_of_text() {
     assert!(only(&app("build_args: {A: true}")).contains("a truth value"));
     assert!(only(&app("build_args: {A: 007}")).contains("a number"));
     assert!(only(&app("build_args: {A: }")).contains("expected text, found nothing"));
-    assert_eq!(right(&files(&app("build_args: {A: 4, B: \"\"}"))).images[0].build_args["A"], "4");
+    assert_eq!(right(&files(&app("build_args: {A: 4, B: \"\"}"))).images[0].build_args["A"].value, "4");
 }
 
 #[test]

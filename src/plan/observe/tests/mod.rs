@@ -1,6 +1,7 @@
 //! From files in a folder to a plan and its solves, with the engine in memory.
 
 mod bases;
+mod build_args;
 mod cases;
 mod datahub;
 mod dockerfiles;
