@@ -69,6 +69,30 @@ pub(super) fn credential_files(
     files
 }
 
+/// The branch that a CI system builds, by the variables that it sets: GitHub
+/// Actions, GitLab CI, Jenkins. They check out a commit and no branch; of a
+/// pull request it is the branch that somebody wants to merge.
+pub(super) fn ci_branch(var: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let github = || var("GITHUB_REF_NAME").filter(|_| var("GITHUB_REF_TYPE").as_deref() == Some("branch"));
+    // Jenkins puts the name of a tag there too.
+    let jenkins = || var("BRANCH_NAME").filter(|_| var("TAG_NAME").is_none());
+    var("GITHUB_HEAD_REF")
+        .or_else(github)
+        .or_else(|| var("CI_COMMIT_BRANCH"))
+        .or_else(|| var("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"))
+        .or_else(|| var("CHANGE_BRANCH"))
+        .or_else(jenkins)
+        .or_else(|| var("GIT_BRANCH").and_then(|name| remote_branch(&name)))
+}
+
+/// A branch as Jenkins' git names it: by the remote that it is from. It says
+/// `detached` where it does not know, and tags stand below `refs/tags`.
+fn remote_branch(name: &str) -> Option<String> {
+    let name = name.strip_prefix("refs/remotes/").or(name.strip_prefix("refs/heads/")).unwrap_or(name);
+    let name = name.strip_prefix("origin/").unwrap_or(name);
+    (!name.starts_with("refs/") && name != "detached").then(|| name.to_owned())
+}
+
 /// CUDA's own place, and Debian's.
 const CUDA: [&str; 4] = [
     "usr/local/cuda/version.json",
@@ -131,6 +155,38 @@ mod tests {
             files(&[("REGISTRY_AUTH_FILE", "/a"), ("XDG_RUNTIME_DIR", "/r")]),
             "/h/.docker/config.json /a"
         );
+    }
+
+    #[test]
+    fn the_branch_that_ci_builds_is_found() {
+        let branch = |set: &[(&str, &str)]| {
+            ci_branch(|name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let github = |kind| branch(&[("GITHUB_REF_TYPE", kind), ("GITHUB_REF_NAME", "main")]);
+        assert_eq!((github("branch").as_deref(), github("tag")), (Some("main"), None));
+        for (set, expected) in [
+            (
+                &[("GITHUB_HEAD_REF", "fix"), ("GITHUB_REF_TYPE", "branch"), ("GITHUB_REF_NAME", "7/merge")]
+                    [..],
+                "fix",
+            ),
+            (&[("CI_COMMIT_BRANCH", "main")], "main"),
+            (&[("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "fix")], "fix"),
+            (&[("CHANGE_BRANCH", "fix"), ("BRANCH_NAME", "PR-7")], "fix"),
+            (&[("BRANCH_NAME", "main"), ("GIT_BRANCH", "x")], "main"),
+            (&[("GIT_BRANCH", "origin/feature/x")], "feature/x"),
+            (&[("GIT_BRANCH", "refs/heads/main")], "main"),
+        ] {
+            assert_eq!(branch(set).as_deref(), Some(expected), "{set:?}");
+        }
+        for set in [
+            &[][..],
+            &[("BRANCH_NAME", "v1"), ("TAG_NAME", "v1")],
+            &[("GIT_BRANCH", "detached")],
+            &[("GIT_BRANCH", "refs/tags/v1")],
+        ] {
+            assert_eq!(branch(set), None, "{set:?}");
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub(crate) async fn select(
         force: &args.force,
         force_all: args.force_all,
         since: args.since.as_deref().zip(changed.as_deref()),
-        branch: args.branch.clone().map_or_else(|| git::current_branch(&spec.root), Ok),
+        branch: branch(session, spec, args.branch.as_deref()),
         caller: &session.caller(Some(spec)),
         builds,
     };
@@ -155,11 +155,23 @@ pub(crate) async fn select(
 
 /// These nodes and all that they are based on, for commands that only look.
 pub(crate) fn select_nodes(
+    session: &Session,
     spec: &Spec,
     graph: &Graph,
     nodes: &[NodeId],
-    branch: Option<String>,
+    said: Option<&str>,
 ) -> Selection {
-    let branch = branch.or_else(|| git::current_branch(&spec.root).ok());
-    Selection { branch, ..Selection::with_bases(graph, nodes) }
+    Selection { branch: branch(session, spec, said).ok(), ..Selection::with_bases(graph, nodes) }
+}
+
+/// The branch that branch tags are named after: the one that was said, that git
+/// is on, or else that CI builds.
+///
+/// # Errors
+/// Why git is on none.
+fn branch(session: &Session, spec: &Spec, said: Option<&str>) -> Result<String, String> {
+    if let Some(said) = said {
+        return Ok(said.to_owned());
+    }
+    git::current_branch(&spec.root).or_else(|why| session.ci_branch.clone().ok_or(why))
 }

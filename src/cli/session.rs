@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::args::Global;
-use super::environment::{PROXY, credential_files, find_spec, host_arch, parsed_base, screen, var};
+use super::environment::{
+    PROXY, ci_branch, credential_files, find_spec, host_arch, parsed_base, screen, var,
+};
 use super::error::CliError;
 use crate::engine::address::Address;
 use crate::engine::{self, Engine, buildkit};
@@ -53,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) cache_dir: PathBuf,
     /// Locks that all users of this machine share.
     pub(crate) lock_dir: PathBuf,
+    /// The branch that a CI system says it builds.
+    pub(crate) ci_branch: Option<String>,
     /// The caller's user id.
     pub(crate) uid: u32,
     /// The machine's user database.
@@ -107,6 +111,7 @@ impl Session {
                 .join("ds01-build"),
             lock_dir: var("DS01_LOCK_DIR")
                 .map_or_else(|| PathBuf::from("/tmp/ds01-build-locks"), PathBuf::from),
+            ci_branch: ci_branch(var),
             uid,
             people: Arc::default(),
             nvml_library: var("DS01_NVML_LIBRARY").map(PathBuf::from),

@@ -143,6 +143,6 @@ async fn make(
     engine: &dyn Engine,
 ) -> Result<PlannedRun, CliError> {
     let nodes = why::nodes(graph, node);
-    let selection = plan::select_nodes(spec, graph, &nodes, args.branch.clone());
+    let selection = plan::select_nodes(session, spec, graph, &nodes, args.branch.as_deref());
     plan::make(session, spec, graph, engine, &selection).await
 }

@@ -131,7 +131,8 @@ impl SelectionRequest<'_> {
         selection.forced = forced.into_iter().collect();
         // Who builds a project of theirs only does not care for tags of what it is based on.
         let is_shared = |node: &NodeId| matches!(SpecEntry::of(spec, graph, *node), SpecEntry::Image(_));
-        let told = |why| format!("no branch tags are put, since {why}; --branch NAME names one");
+        let told =
+            |why| format!("no branch tags are put, since {why}; --branch NAME or DS01_BRANCH names one");
         let branchless = match self.branch {
             Ok(branch) => {
                 selection.branch = Some(branch);

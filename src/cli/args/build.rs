@@ -22,7 +22,7 @@ pub(crate) struct Selection {
     /// on it; where images are named, those among them
     #[arg(long, value_name = "REV")]
     pub(crate) since: Option<String>,
-    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
+    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git or CI is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
     pub(crate) branch: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::spec::edit::ProjectChanges;
 /// What a build of one image may need besides the spec, as for `build`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Surroundings {
-    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git is on]
+    /// Name branch tags after this branch [default: DS01_BRANCH, or the branch git or CI is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
     pub(crate) branch: Option<String>,
     /// CA certificates for package steps, and secret `ca` of Dockerfiles; never in a layer

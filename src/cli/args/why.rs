@@ -18,7 +18,7 @@ pub(crate) struct WhyArgs {
     /// Explain the container of that name, though there is an image of it
     #[arg(long)]
     pub(crate) container: bool,
-    /// Compare with what this branch last built [default: DS01_BRANCH, or the branch git is on]
+    /// Compare with what this branch last built [default: DS01_BRANCH, or the branch git or CI is on]
     #[arg(long, value_name = "NAME", env = "DS01_BRANCH", hide_env = true)]
     pub(crate) branch: Option<String>,
 }

@@ -115,7 +115,7 @@ async fn of_spec(
 
 async fn planned(session: &Session, node: SpecNode<'_>, engine: &dyn Engine) -> Result<Planned, CliError> {
     let SpecNode { spec, graph, id } = node;
-    let selection = plan::select_nodes(spec, graph, &[id], None);
+    let selection = plan::select_nodes(session, spec, graph, &[id], None);
     let planned = plan::make(session, spec, graph, engine, &selection).await?;
     let image = planned.position(id).map(|position| planned.plan.images[position].clone());
     image.ok_or_else(|| CliError::bug("what was selected is not in the plan"))

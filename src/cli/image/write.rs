@@ -79,7 +79,8 @@ impl Write<'_> {
     async fn plan(&self) -> Result<PlannedRun, CliError> {
         let Draft { spec, graph, node, .. } = self.draft;
         let engine = self.session.engine().await?;
-        let selection = plan::select_nodes(spec, graph, &[*node], self.around.branch.clone());
+        let selection =
+            plan::select_nodes(self.session, spec, graph, &[*node], self.around.branch.as_deref());
         plan::make(self.session, spec, graph, engine.as_ref(), &selection).await
     }
 

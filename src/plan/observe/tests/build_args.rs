@@ -23,7 +23,10 @@ fn an_arg_that_no_dockerfile_declares_is_told_with_the_nearest_that_one_does() {
     stack.image("top", "ARG BASE_IMAGE\nARG EARLY\nFROM ${BASE_IMAGE} AS a\nARG LATE\nFROM a\nARG PYTHON\n");
     stack.image("left", DOCKERFILE);
     let all = warnings(&stack, &[]);
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @r"
+    spec.yml:5: no Dockerfile that gets the build arg `PYTHN` declares it, so it has no effect; did you mean `PYTHON`?
+    spec.yml:6: no Dockerfile that gets the build arg `FOO` declares it, so it has no effect; write `ARG FOO` there, or remove it here
+    ");
     assert_eq!(warnings(&stack, &["top"]) + &warnings(&stack, &["left"]), all);
 }
 
@@ -34,7 +37,10 @@ fn an_arg_of_a_plan_is_for_whichever_of_its_images_declares_it() {
     );
     stack.image("top", &format!("{DOCKERFILE}ARG COLOUR\n"));
     stack.image("left", &format!("{DOCKERFILE}ARG SIZE\n"));
-    insta::assert_snapshot!(warnings(&stack, &[]), @"");
+    insta::assert_snapshot!(warnings(&stack, &[]), @r"
+    spec.yml:6: no Dockerfile that gets the build arg `SIZ` declares it, so it has no effect; did you mean `SIZE`?
+    spec.yml:7: no Dockerfile that gets the build arg `COLUR` declares it, so it has no effect; did you mean `COLOUR`?
+    ");
     assert!(!warnings(&stack, &["left@py"]).contains("`COLOUR` declares"));
     assert_eq!(warnings(&stack, &["left"]), "", "who builds no variant is told nothing of its args");
 }
@@ -45,7 +51,7 @@ async fn a_credential_under_any_name_is_told_at_its_line_and_shown_nowhere() {
         "  top: {base: slim, build_args: {INDEX: 'https://ann:hunter2@host/simple', COLOUR: red}}\n",
     );
     stack.image("top", &format!("{DOCKERFILE}ARG INDEX\nARG COLOUR\n"));
-    insta::assert_snapshot!(warnings(&stack, &[]), @"");
+    insta::assert_snapshot!(warnings(&stack, &[]), @"spec.yml:5: the value of the build arg `INDEX` is a credential, and build args stand in the history of an image for all who have it; list an id under `secrets:`, mount it in the RUN that needs it, and give its file with `--secret ID=FILE`");
     let made = stack.make().await;
     assert_eq!(made.planned.warnings.concat() + "\n", warnings(&stack, &[]));
     let args = made.args("top");
