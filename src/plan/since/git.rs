@@ -5,6 +5,7 @@
 //! and hooks do not run.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub(crate) struct Checkout {
     _folder: TempDir,
     /// The folder that was asked for, as it was.
     pub(crate) root: PathBuf,
-    /// Submodules of then, relative to `root`.
+    /// Submodules of then whose files are not known, relative to `root`.
     pub(crate) submodules: Vec<PathBuf>,
 }
 
@@ -62,8 +63,14 @@ struct Repository {
     prefix: Vec<u8>,
 }
 
+/// A submodule, by where it lies, and the commit of its own that it is at.
+struct Submodule {
+    path: PathBuf,
+    commit: String,
+}
+
 /// Writes the files that `root` and what is below it had at `revision` into a
-/// temporary folder. `revision` must not begin with `-`.
+/// temporary folder, those of submodules too. `revision` must not begin with `-`.
 ///
 /// # Errors
 /// There is no git, no repository, no such revision; or `stop` was cancelled.
@@ -82,18 +89,68 @@ pub(crate) async fn checkout(
     let folder = made()
         .map_err(|error: io::Error| Problem::new(format!("a temporary folder cannot be made: {error}")))?;
     let files = folder.path().join("files");
+    let index = folder.path().join("index");
+    let then = files.join(OsStr::from_bytes(&repository.prefix));
+    let mut waiting = write(&repository, &files, &commit, &index, stop).await?;
+    let mut unknown = Vec::new();
+    while let Some(Submodule { path, commit }) = waiting.pop() {
+        match submodule(&root.join(&path), &then.join(&path), &commit, &index, stop).await {
+            Ok(inner) => waiting
+                .extend(inner.into_iter().map(|inner| Submodule { path: path.join(&inner.path), ..inner })),
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(_) => unknown.push(path),
+        }
+    }
+    Ok(Checkout { _folder: folder, root: then, submodules: unknown })
+}
+
+/// Writes the files that a submodule had at a commit, as they are known to its
+/// own repository, which is where it is checked out `now`.
+///
+/// # Errors
+/// It is not checked out, or has no such commit.
+async fn submodule(
+    now: &Path,
+    then: &Path,
+    commit: &str,
+    index: &Path,
+    stop: &CancellationToken,
+) -> Result<Vec<Submodule>, Error> {
+    let written = |error: io::Error| Problem::new(format!("{} cannot be written: {error}", then.display()));
+    // So does git where it does not check it out.
+    fs::create_dir_all(then).map_err(written)?;
+    let repository = repository(now, stop).await?;
+    if !repository.prefix.is_empty() {
+        return Err(Problem::new(format!("{} is not checked out", now.display())).into());
+    }
+    let inner = write(&repository, then, commit, index, stop).await?;
+    // It is where git keeps the repository, and an image may copy it with the rest.
+    if now.join(".git").is_file() {
+        fs::copy(now.join(".git"), then.join(".git")).map_err(written)?;
+    }
+    Ok(inner)
+}
+
+/// Writes the files of a commit into a folder, those below the prefix; and
+/// gives the submodules there, which stay to be written.
+async fn write(
+    repository: &Repository,
+    files: &Path,
+    commit: &str,
+    index: &Path,
+    stop: &CancellationToken,
+) -> Result<Vec<Submodule>, Error> {
     let git = |args: &[&str]| {
-        let mut command = command(&files);
-        command.env("GIT_INDEX_FILE", folder.path().join("index"));
-        command.arg("--git-dir").arg(&repository.git_dir).arg("--work-tree").arg(&files).args(args);
+        let mut command = command(files);
+        command.env("GIT_INDEX_FILE", index);
+        command.arg("--git-dir").arg(&repository.git_dir).arg("--work-tree").arg(files).args(args);
         command
     };
-    run(git(&["read-tree", &commit]), &[], stop).await?;
+    run(git(&["read-tree", commit]), &[], stop).await?;
     let listed = run(git(&["ls-files", "--stage", "-z"]), &[], stop).await?;
     let (paths, submodules) = below(&listed, &repository.prefix);
     run(git(&["checkout-index", "--stdin", "-z"]), &paths, stop).await?;
-    let root = files.join(OsStr::from_bytes(&repository.prefix));
-    Ok(Checkout { _folder: folder, root, submodules })
+    Ok(submodules)
 }
 
 async fn repository(root: &Path, stop: &CancellationToken) -> Result<Repository, Error> {
@@ -133,7 +190,7 @@ async fn commit(
 
 /// Of an index, as `ls-files --stage -z` lists it, what lies below a prefix:
 /// the paths of files as `checkout-index -z` reads them, and the submodules.
-fn below(listed: &[u8], prefix: &[u8]) -> (Vec<u8>, Vec<PathBuf>) {
+fn below(listed: &[u8], prefix: &[u8]) -> (Vec<u8>, Vec<Submodule>) {
     let (mut paths, mut submodules) = (Vec::new(), Vec::new());
     for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
         let tab = entry.iter().position(|byte| *byte == b'\t').unwrap_or(0);
@@ -144,7 +201,10 @@ fn below(listed: &[u8], prefix: &[u8]) -> (Vec<u8>, Vec<PathBuf>) {
                 paths.push(0);
             }
         } else if let Some(inside) = path.strip_prefix(prefix) {
-            submodules.push(PathBuf::from(OsStr::from_bytes(inside)));
+            // `160000 COMMIT STAGE`.
+            let commit = entry[..tab].split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+            let commit = String::from_utf8_lossy(commit).into_owned();
+            submodules.push(Submodule { path: OsStr::from_bytes(inside).into(), commit });
         }
     }
     (paths, submodules)

@@ -192,8 +192,8 @@ fn difference(graph: &Graph, now: &Images, then: &Images) -> Difference {
     }
 }
 
-/// Says which image's files lie in a submodule: what those were is in a
-/// history of its own, which a checkout does not bring.
+/// Says which image's files lie in a submodule that is not known: what those
+/// were is in a history of its own, which may not be here.
 fn in_submodule(spec: &Spec, checkout: &Checkout) -> Option<Problem> {
     let of_images = spec.images.iter().filter_map(|image| match &image.content {
         Content::Dockerfile(dockerfile) => Some(dockerfile),

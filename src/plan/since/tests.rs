@@ -296,7 +296,36 @@ async fn what_is_no_commit_and_what_is_no_repository_is_said() {
 }
 
 #[tokio::test]
-async fn files_in_a_submodule_are_not_known() {
+async fn files_in_a_submodule_are_those_of_the_commit_that_it_was_at() {
+    let (repository, other) = (Repository::new(), Repository::new());
+    repository.git(&["submodule", "--quiet", "add", other.root().to_str().unwrap(), "images/top/vendor"]);
+    repository.commit();
+    let none: [&str; 0] = [];
+    assert_eq!(repository.since("HEAD").await.unwrap(), none, "its files are the same");
+    repository.write("images/top/vendor/images/left/data", "other");
+    assert_eq!(repository.since("HEAD").await.unwrap(), ["top", "left", "right", "leaf"]);
+    git(&repository.root().join("images/top/vendor"), &["commit", "--quiet", "--all", "--message", "x"]);
+    repository.commit();
+    assert_eq!(repository.since("HEAD").await.unwrap(), none);
+    assert_eq!(repository.since("HEAD~1").await.unwrap(), ["top", "left", "right", "leaf"]);
+
+    // One within it, which is no file of the outer repository.
+    let vendor = repository.root().join("images/top/vendor");
+    let inner = Repository::new();
+    git(&vendor, &["submodule", "--quiet", "add", inner.root().to_str().unwrap(), "inner"]);
+    git(&vendor, &["commit", "--quiet", "--all", "--message", "x"]);
+    repository.commit();
+    assert_eq!(repository.since("HEAD").await.unwrap(), none);
+    repository.git(&["submodule", "--quiet", "deinit", "--force", "images/top/vendor"]);
+    assert_eq!(
+        repository.since("HEAD").await.unwrap(),
+        none,
+        "nor has a clone without it anything to compare"
+    );
+}
+
+#[tokio::test]
+async fn files_in_a_submodule_that_is_not_here_are_not_known() {
     let (repository, other) = (Repository::new(), Repository::new());
     let from = other.root().to_str().unwrap();
     repository.git(&["submodule", "--quiet", "add", from, "images/vendor"]);
@@ -305,6 +334,9 @@ async fn files_in_a_submodule_are_not_known() {
     let spec = format!("{SPEC}  more: {{base: slim, dockerfile: images/vendor/images/top/Dockerfile}}\n");
     repository.write("spec.yml", &spec);
     repository.commit();
+    assert!(repository.since("HEAD").await.unwrap().is_empty());
+    // Its folder stays, and is a repository of its own no more.
+    std::fs::remove_file(repository.root().join("images/vendor/.git")).unwrap();
     let why = repository.since("HEAD").await.unwrap_err();
     assert!(why.contains("images/vendor/images/top lies in the submodule images/vendor"), "{why}");
 }
