@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Outcomes;
 use crate::image::recipe::{self, Recipe, RecipeRecord, masked_text};
 use crate::model::event::{Event, Outcome};
+use crate::model::reference::Reference;
 use crate::plan::history::{BuildResult, MOST_FILES, Record, Records, RunRecord};
 use crate::plan::observe::{DockerfileSnapshot, Snapshot};
 use crate::plan::{Plan, Planned};
@@ -50,6 +51,14 @@ impl RunRecorder {
             result = result.and(kept);
         }
         result
+    }
+
+    /// Keeps the branch whose tags these are now.
+    ///
+    /// # Errors
+    /// As for [`Self::keep`].
+    pub(crate) fn keep_branch(&self, branch: &str, tags: &[Reference]) -> io::Result<()> {
+        tags.iter().map(|tag| self.records.set_branch(tag, branch)).fold(Ok(()), io::Result::and)
     }
 
     fn keep_one(

@@ -81,7 +81,7 @@ impl WholeRun<'_> {
     ) -> RunEnd {
         let Self { spec, graph, environment, engine, registry, .. } = self;
         let solves = SolveInputs { spec, graph, planned: &planned, environment }.solves();
-        let PlannedRun { plan, snapshot, nodes, .. } = planned;
+        let PlannedRun { plan, branch, snapshot, nodes, .. } = planned;
         let platform = snapshot.engine.platform.clone();
         let recorder = RunRecorder::new(self.records, &plan, &nodes, snapshot);
         let plan = Arc::new(plan);
@@ -109,7 +109,12 @@ impl WholeRun<'_> {
         if unmoved.is_empty() && !stop.is_cancelled() {
             self.branchless.into_iter().for_each(warn);
         }
-        let recorded = recorder.keep(&plan, &outcomes, (self.now)());
+        let mut recorded = recorder.keep(&plan, &outcomes, (self.now)());
+        if let Some((branch, tags)) = branch
+            && (unmoved.is_empty() && moved.is_ok() && !stop.is_cancelled())
+        {
+            recorded = recorded.and(recorder.keep_branch(&branch, &tags));
+        }
         RunEnd { plan, outcomes, moved, recorded }
     }
 }

@@ -1,7 +1,7 @@
 //! Planning from end to end: observes, finds what is to be decided, asks
 //! registries, recalls earlier builds, and decides.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::Plan;
@@ -13,12 +13,17 @@ use super::registries::decide_asking;
 use super::selection::Selection;
 use crate::dockerfile::context::HashCache;
 use crate::engine::{self, Engine, ImageIndex};
+use crate::model::human::listed;
 use crate::model::names::Login;
 use crate::model::problem::Problem;
+use crate::model::reference::Reference;
 use crate::registry::{self, Registry};
-use crate::spec::graph::{Graph, NodeId};
+use crate::spec::graph::{Graph, NodeId, NodeKind};
 use crate::spec::lock_file::Pins;
 use crate::spec::{Spec, SpecEntry};
+
+/// How many tags a sentence bears.
+const NAMES: usize = 8;
 
 /// What a plan is made from.
 #[derive(Clone)]
@@ -40,7 +45,9 @@ pub(crate) struct PlannedRun {
     pub(crate) snapshot: Snapshot,
     /// The node of each position of the plan.
     pub(crate) nodes: Vec<NodeId>,
-    /// What people should know of registries that did not answer.
+    /// The branch, and the tags that name its images.
+    pub(crate) branch: Option<(String, Vec<Reference>)>,
+    /// What people should know: of registries that did not answer, of the spec.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -121,6 +128,10 @@ pub(super) async fn plan_snapshot(
 ) -> Result<PlannedRun, Error> {
     let candidates = candidates(context.spec, context.graph, &snapshot, selection).map_err(Error::Branch)?;
     let (nodes, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
+    let is_shared = |node: &NodeId| matches!(context.graph.node(*node).kind, NodeKind::Image(_));
+    let shared = nodes.iter().zip(&candidates).filter(|(node, _)| is_shared(node));
+    let tags: Vec<Reference> = shared.filter_map(|(_, candidate)| candidate.moving.clone()).collect();
+    let branch = selection.branch.clone().map(|branch| (branch, tags));
     let images = ImageIndex::new(&snapshot.store);
     let records = Records::new(&context.records, &snapshot.engine.id);
     let histories = history::recall(&records, &snapshot, &nodes, &candidates, &images);
@@ -132,5 +143,23 @@ pub(super) async fn plan_snapshot(
     if plan.builds().next().is_some() {
         warnings.extend(snapshot.warnings.iter().cloned());
     }
-    Ok(PlannedRun { plan, warnings, snapshot, nodes })
+    warnings.extend(branch.iter().flat_map(|(branch, tags)| other_branches(&records, branch, tags)));
+    Ok(PlannedRun { plan, branch, warnings, snapshot, nodes })
+}
+
+/// Says which tags another branch has put, or had, before.
+fn other_branches(records: &Records, branch: &str, tags: &[Reference]) -> Vec<String> {
+    let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for tag in tags {
+        if let Some(other) = records.branch(tag).filter(|other| other != branch) {
+            others.entry(other).or_default().push(tag.to_string());
+        }
+    }
+    let sentence = |(other, tags): (String, Vec<String>)| {
+        let tags = listed(&tags, NAMES);
+        format!(
+            "the branches `{other}` and `{branch}` give the same tags, which are now those of `{branch}`: {tags}; rename one, or say another name with --branch NAME"
+        )
+    };
+    others.into_iter().map(sentence).collect()
 }

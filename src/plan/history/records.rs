@@ -18,7 +18,7 @@ use crate::host::files;
 use crate::image::recipe::RecipeRecord;
 use crate::model::digest::Digest;
 use crate::model::names::{ImageId, NodeName};
-use crate::model::reference::Repository;
+use crate::model::reference::{Reference, Repository};
 use crate::spec::graph::{Graph, NodeId};
 
 /// Tries that are kept of each image.
@@ -174,6 +174,24 @@ impl Records {
         files::write(&self.dir.join(LAST_RUN), &serde_json::to_vec(run)?)
     }
 
+    /// The branch whose run last ended with this tag, as far as it is known here.
+    pub(crate) fn branch(&self, tag: &Reference) -> Option<String> {
+        fs::read_to_string(self.branch_file(tag)).ok()
+    }
+
+    /// Keeps whose tag it is now: two branches may give one.
+    ///
+    /// # Errors
+    /// The folder or file cannot be written.
+    pub(crate) fn set_branch(&self, tag: &Reference, branch: &str) -> io::Result<()> {
+        make(&self.dir.join("branches"))?;
+        files::write(&self.branch_file(tag), branch.as_bytes())
+    }
+
+    fn branch_file(&self, tag: &Reference) -> PathBuf {
+        self.dir.join("branches").join(file_name(&tag.canonical()))
+    }
+
     /// Removes the listings that were not used for longest.
     fn forget_trees(&self) {
         let folder = self.dir.join("trees");
@@ -199,15 +217,20 @@ impl Records {
 
     fn folder(&self, repository: &Repository, image: &NodeName) -> PathBuf {
         let variant = image.as_str().rsplit_once('@').map_or("", |(_, variant)| variant);
-        // None of these is a part of a name.
-        let mut name = format!("{repository}@{variant}").replace('/', "%").replace(':', "=");
-        if name.len() > LONGEST {
-            let whole = Digest::of(name.as_bytes());
-            name.truncate(name.floor_char_boundary(LONGEST - 20));
-            name = format!("{name}-{}", whole.first(16));
-        }
-        self.dir.join("images").join(name)
+        self.dir.join("images").join(file_name(&format!("{repository}@{variant}")))
     }
+}
+
+/// A reference as the name of a file.
+fn file_name(reference: &str) -> String {
+    // None of these is a part of a name.
+    let mut name = reference.replace('/', "%").replace(':', "=");
+    if name.len() > LONGEST {
+        let whole = Digest::of(name.as_bytes());
+        name.truncate(name.floor_char_boundary(LONGEST - 20));
+        name = format!("{name}-{}", whole.first(16));
+    }
+    name
 }
 
 /// The names in a folder, sorted; none if it cannot be read.

@@ -54,3 +54,18 @@ async fn a_second_branch_moves_tags_and_builds_nothing() {
     assert_eq!(made.planned.plan.builds().count(), 0);
     assert_eq!(made.tags(), ["ds01/app:2026.4-feature-x"]);
 }
+
+#[tokio::test]
+async fn a_tag_that_moves_from_another_branch_is_told_with_both_names() {
+    let stack = Stack::new("  app: {base: slim}\n  tool: {base: slim}\n");
+    let made = stack.try_make(Some("feature/x")).await.unwrap();
+    let (branch, tags) = made.planned.branch.unwrap();
+    assert!(made.planned.warnings.is_empty() && tags.len() == 2);
+    for tag in &tags {
+        stack.records().set_branch(tag, &branch).unwrap();
+    }
+    let warnings = async |branch| stack.try_make(Some(branch)).await.unwrap().planned.warnings.join("\n");
+    insta::assert_snapshot!(warnings("feature-x").await, @"the branches `feature/x` and `feature-x` give the same tags, which are now those of `feature-x`: ds01/app:2026.4-feature-x, ds01/tool:2026.4-feature-x; rename one, or say another name with --branch NAME");
+    assert_eq!(warnings("feature/x").await, "");
+    assert_eq!(warnings("main").await, "");
+}
