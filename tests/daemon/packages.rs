@@ -78,6 +78,34 @@ fn tools(stack: &Stack, packages: &str) {
     );
 }
 
+/// Bases of notebooks install for the one person that they were made for.
+#[test]
+fn packages_are_for_every_account_whatever_the_base_says_of_its_own_user() {
+    let stack = Stack::new();
+    stack.spec(
+        "notebook:\n  base: debian\nlibs:\n  depend_on: notebook\n  packages: {pip: [\"six==1.17.0\"]}",
+    );
+    let spec = std::fs::read_to_string(stack.root().join("spec.yml")).unwrap();
+    stack.write(
+        "spec.yml",
+        spec.replace("\nimages:", &format!("\n  debian: {{image: \"{DEBIAN}\"}}\nimages:")),
+    );
+    let own = "PYTHONUSERBASE=/home/jovyan/.local HOME=/home/jovyan PIP_USER=1";
+    let dockerfile = format!(
+        "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nENV {own} PIP_TARGET=/opt/own\nRUN mkdir -p /home/jovyan/.local\n"
+    );
+    stack.write("images/notebook/Dockerfile", dockerfile);
+    let person = stack.project("libs", "");
+    stack.build(&["--ca-bundle", CA]).expect(0);
+    let run = |user: &str, command: &[&str]| {
+        docker(&[&["run", "--rm", "--user", user, "--network", "none", &person.image], command].concat())
+    };
+    for user in ["0", "1722830498"] {
+        assert_eq!(run(user, &["python3", "-c", "import six; print(six.__version__)"]), "1.17.0");
+    }
+    assert_eq!(run("0", &["sh", "-c", "find /home/jovyan /opt -type f 2>/dev/null"]), "");
+}
+
 #[test]
 fn an_install_that_fails_shows_pips_own_message_and_the_line_that_asked_for_it() {
     let stack = Stack::new();

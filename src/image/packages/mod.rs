@@ -22,7 +22,7 @@ pub(crate) use steps::{
 
 /// Changes whenever the same packages would become other steps; part of the
 /// recipe, so that images with the old steps are made anew.
-pub(crate) const RULE_VERSION: u32 = 1;
+pub(crate) const RULE_VERSION: u32 = 2;
 
 /// The longest text that is read as one package, in bytes. The longest real
 /// ones, with extras and markers, have about 150.

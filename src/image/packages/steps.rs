@@ -112,6 +112,13 @@ fn pip_step(packages: &Packages, settings: &StepSettings) -> ExecStep {
         ("PIP_NO_INPUT", "1"),
         ("PIP_PROGRESS_BAR", "off"),
         ("PIP_ROOT_USER_ACTION", "ignore"),
+        // A base may say where its own user's packages go, and have some there:
+        // these are for every account. pip ignores settings that are empty.
+        ("PIP_USER", "0"),
+        ("PIP_TARGET", ""),
+        ("PIP_PREFIX", ""),
+        ("PIP_ROOT", ""),
+        ("PYTHONNOUSERSITE", "1"),
     ]);
     if settings.ca_bundle {
         env.extend(variables(&[("PIP_CERT", CA), ("REQUESTS_CA_BUNDLE", CA), ("SSL_CERT_FILE", CA)]));
