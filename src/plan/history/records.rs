@@ -184,6 +184,10 @@ impl Records {
     /// # Errors
     /// The folder or file cannot be written.
     pub(crate) fn set_branch(&self, tag: &Reference, branch: &str) -> io::Result<()> {
+        // A run without work is to write as little as it does.
+        if self.branch(tag).as_deref() == Some(branch) {
+            return Ok(());
+        }
         make(&self.dir.join("branches"))?;
         files::write(&self.branch_file(tag), branch.as_bytes())
     }

@@ -124,3 +124,20 @@ fn the_last_run_stands_in_place_of_the_one_before() {
     std::fs::write(dir.path().join("engine1/last-run.json"), "{").unwrap();
     assert_eq!(records.last_run(), None);
 }
+
+#[test]
+fn whose_tag_it_is_is_written_only_where_that_is_new() {
+    use std::os::unix::fs::MetadataExt;
+    let (dir, records) = records();
+    let tag = repository("ds01/vision").with_tag("t-main");
+    let file = || {
+        let mut files = std::fs::read_dir(dir.path().join("engine1/branches")).unwrap();
+        files.next().unwrap().unwrap().metadata().unwrap().ino()
+    };
+    records.set_branch(&tag, "main").unwrap();
+    let first = file();
+    records.set_branch(&tag, "main").unwrap();
+    assert_eq!(file(), first);
+    records.set_branch(&tag, "other").unwrap();
+    assert_eq!(records.branch(&tag).as_deref(), Some("other"));
+}
