@@ -142,7 +142,10 @@ pub(super) async fn pull(
     let reference = image.repository().with_digest(digest);
     let fetch = || async {
         let pulled = run.engine.pull(&reference, &image.name, events).await;
-        pulled.map_err(|error| refused(image, error))
+        pulled.map_err(|error| match error.to_string() {
+            why if BROKEN.iter().any(|sign| why.contains(sign)) => broken(image, why),
+            _ => refused(image, error),
+        })
     };
     let fetched = retry::patiently(&image.name, OF_TRANSFERS, events, cancel, fetch);
     let id = tokio::select! {
@@ -191,9 +194,6 @@ fn broken(image: &Planned, why: String) -> SolveError {
 fn refused(image: &Planned, error: engine::Error) -> SolveError {
     let engine::Error::Refused { .. } = &error else { return SolveError::Engine(error) };
     let (message, host) = (error.to_string(), image.content.registry());
-    if BROKEN.iter().any(|sign| message.contains(sign)) {
-        return broken(image, message);
-    }
     let help = HELP.iter().find(|(sign, _)| message.contains(sign));
     let help = help.map(|(_, help)| help.replace("HOST", host));
     SolveError::Failed(Box::new(Failure { message, help, engine: true, ..Failure::default() }))

@@ -364,7 +364,7 @@ fn an_update_needs_no_engine_and_counts_whose_images_it_rebuilds() {
     let away = ["update", "--engine", "unix:///nowhere/docker.sock"];
     let alone = pinned.stack.run(&[&away[..], &["--dry-run"]].concat()).expect(0).out();
     let user = format!("{}/{}", person.account, person.project);
-    let last = format!("are based on them: 2 images (app, {user}); 1 project of 1 user\n");
+    let last = format!("affected: 2 images (app, {user}); 1 project of 1 user\n");
     assert!(alone.ends_with(&last), "{alone}");
     let moved = pinned.json(&away);
     assert_eq!(moved["bases"][0]["old"], json!(one));

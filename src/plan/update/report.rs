@@ -110,7 +110,7 @@ impl Rebuild {
             0 => String::new(),
             n => format!("; {} of {}", count(n, "project"), count(self.users.len(), "user")),
         };
-        let verb = if self.planned { "to rebuild" } else { "are based on them" };
+        let verb = if self.planned { "to rebuild" } else { "affected" };
         let (images, names) = (count(names.len(), "image"), listed(&names, MOST_NAMES));
         (!self.images.is_empty()).then(|| format!("{verb}: {images} ({names}){own}"))
     }
